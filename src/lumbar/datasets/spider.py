@@ -1,0 +1,114 @@
+"""SPIDER's T2 SPACE pictures as labelled sagittal slices (van der Graaf et al. 2024, CC BY 4.0).
+
+The pictures are sagittal slices of 384 × 480 pixels of 0.625 mm, two millimetres apart, with grey masks: 29 disc, 76 vertebra with its posterior
+elements, 150 spinal canal. Two classes are derived here that the masks do not tell apart:
+
+* *posterior elements*: what lies behind the front border of the canal;
+* *sacrum*: the strip of S1 under the lowest disc, which in this data set is always L5/S1. It anchors the level names.
+"""
+
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+
+from lumbar.domain.anatomy import SpineClass
+from lumbar.training.examples import LabelledSlice
+
+PIXEL_MM = 0.625
+_GREY = {29: SpineClass.DISC, 76: SpineClass.BODY, 150: SpineClass.CANAL}
+_SACRUM_DEPTH_MM = 16.0
+_MIN_DISC_MM2 = 60.0
+
+
+def read_space(folder: Path) -> list[LabelledSlice]:
+    """All slices of the folder `t2_space`, which holds `images/` and `masks/` of equal names, ordered by patient and slice."""
+    by_patient: dict[str, list[Path]] = defaultdict(list)
+    for path in sorted((folder / "images").glob("*.webp")):
+        by_patient[path.name.split("_")[0]].append(path)
+    examples: list[LabelledSlice] = []
+    for patient, paths in sorted(by_patient.items(), key=lambda item: int(item[0])):
+        paths.sort(key=_slice_number)
+        images = [np.asarray(Image.open(path).convert("L"), dtype=np.float32) for path in paths]
+        greys = [np.asarray(Image.open(folder / "masks" / path.name).convert("L")) for path in paths]
+        fronts = _canal_fronts([grey == 150 for grey in greys])
+        examples += [
+            LabelledSlice(patient, image, _classes(grey, front), PIXEL_MM)
+            for image, grey, front in zip(images, greys, fronts, strict=True)
+        ]
+    return examples
+
+
+def _slice_number(path: Path) -> int:
+    return int(path.stem.split("slice")[-1])
+
+
+def _classes(grey: NDArray[np.uint8], front: NDArray[np.float64] | None) -> NDArray[np.uint8]:
+    labels = np.zeros(grey.shape, dtype=np.uint8)
+    for value, kind in _GREY.items():
+        labels[grey == value] = kind
+    if front is not None:
+        behind = np.arange(grey.shape[1])[None, :] >= front[:, None]
+        labels[(labels == SpineClass.BODY) & behind] = SpineClass.POSTERIOR
+    _add_sacrum(labels)
+    return labels
+
+
+def _canal_fronts(canals: list[NDArray[np.bool_]]) -> list[NDArray[np.float64] | None]:
+    """Per slice, the column of the canal's front border for each row, taken from the nearest slice that shows a canal in that row."""
+    own = np.stack([_front(canal) for canal in canals])  # NaN where a slice shows none
+    return [_completed(_nearest(own, index)) for index in range(len(own))]
+
+
+def _front(canal: NDArray[np.bool_]) -> NDArray[np.float64]:
+    width = canal.sum(axis=1)
+    return np.where(width >= 6, canal.argmax(axis=1).astype(float), np.nan)
+
+
+def _nearest(own: NDArray[np.float64], index: int) -> NDArray[np.float64]:
+    front = np.full(own.shape[1], np.nan)
+    for other in sorted(range(len(own)), key=lambda k: abs(k - index)):
+        front = np.where(np.isnan(front), own[other], front)
+    return front
+
+
+def _completed(front: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """Smoothed, and carried on in a straight line above and below the rows where a canal is seen."""
+    rows = np.flatnonzero(np.isfinite(front))
+    if rows.size < 80:
+        return None
+    seen = ndimage.median_filter(front[rows], 15, mode="nearest")
+    every = np.interp(np.arange(front.size), rows, seen)
+    above, below = np.arange(rows[0]), np.arange(rows[-1] + 1, front.size)
+    every[above] = seen[0] + np.clip(np.polyfit(rows[:60], seen[:60], 1)[0], -0.6, 0.6) * (above - rows[0])
+    every[below] = seen[-1] + np.clip(np.polyfit(rows[-60:], seen[-60:], 1)[0], 0.0, 1.2) * (below - rows[-1])
+    return every
+
+
+def _add_sacrum(labels: NDArray[np.uint8]) -> None:
+    """Mark the strip under the lowest disc, perpendicular to it, as sacrum; slices without a clear lowest disc are left as they are."""
+    discs, count = ndimage.label(labels == SpineClass.DISC)
+    if not count:
+        return
+    sizes = np.bincount(discs.ravel())[1:] * PIXEL_MM**2
+    large = [i + 1 for i in range(count) if sizes[i] >= _MIN_DISC_MM2]
+    if not large:
+        return
+    lowest = max(large, key=lambda i: float(np.nonzero(discs == i)[0].mean()))
+    points = np.argwhere(discs == lowest).astype(float)
+    centre = points.mean(axis=0)
+    _, _, axes = np.linalg.svd(points - centre, full_matrices=False)
+    along, down = axes[0], axes[1]
+    down = down if down[0] > 0 else -down
+    grid = np.stack(np.meshgrid(*map(np.arange, labels.shape), indexing="ij"), axis=-1) - centre
+    depth, across = grid @ down, grid @ along
+    extent = np.abs((points - centre) @ along).max()
+    floor_of_disc = np.percentile((points - centre) @ down, 95)
+    strip = (depth > floor_of_disc) & (depth < floor_of_disc + _SACRUM_DEPTH_MM / PIXEL_MM) & (np.abs(across) < 0.95 * extent)
+    below = labels[strip & (labels != SpineClass.DISC)]
+    if np.mean(below == SpineClass.BODY) > 0.2:  # a vertebra follows: this is not the last disc of the column
+        return
+    labels[strip & (labels == SpineClass.BACKGROUND)] = SpineClass.SACRUM

@@ -1,0 +1,221 @@
+"""What an analysis finds: the tree that becomes `findings.json`, and nothing that only a picture needs.
+
+Points are LPS millimetres of the input. A value that could not be measured is None, and a warning of the findings says why.
+"""
+
+from dataclasses import dataclass, field
+
+from lumbar.domain.anatomy import Condition, Level, Muscle, Severity, Side, Vertebra
+
+Point = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class ModelUse:
+    """A model that took part, and what it had learnt from."""
+
+    task: str
+    name: str
+    version: str
+    sha256: str
+    trained_on: str
+
+
+@dataclass(frozen=True)
+class SeriesFacts:
+    """One series of the input."""
+
+    series_uid: str
+    plane: str
+    weighting: str
+    role: str
+    instances: int
+    spacing_mm: tuple[float, float, float]  # between slices, rows, columns
+
+
+@dataclass(frozen=True)
+class Numbering:
+    """How sure the level names are."""
+
+    confident: bool
+    note: str
+
+
+@dataclass(frozen=True)
+class VertebraFinding:
+    """One vertebral body in view."""
+
+    vertebra: Vertebra
+    center_mm: Point
+    height_anterior_mm: float | None = None
+    height_middle_mm: float | None = None
+    height_posterior_mm: float | None = None
+
+
+@dataclass(frozen=True)
+class LevelFinding:
+    """One disc level in view, with its measurements (defined and cited in `spine/morphometry.py`)."""
+
+    level: Level
+    center_mm: Point  # middle of the disc
+    canal_center_mm: Point | None = None  # middle of the canal at the height of the disc
+    disc_height_anterior_mm: float | None = None
+    disc_height_middle_mm: float | None = None
+    disc_height_posterior_mm: float | None = None
+    disc_height_mm: float | None = None  # mean of the three
+    disc_height_index: float | None = None  # disc height / height of the vertebra above
+    disc_signal_ratio: float | None = None  # nucleus / CSF
+    canal_ap_mm: float | None = None
+    canal_area_mm2: float | None = None  # mid-sagittal, over the height of the disc
+    slip_mm: float | None = None  # positive: the upper vertebra lies in front of the lower
+    slip_percent: float | None = None
+    meyerding_grade: int | None = None  # 0 to 4, 5 for ptosis
+    segmental_lordosis_degrees: float | None = None
+
+
+@dataclass(frozen=True)
+class SpineFinding:
+    """Levels, vertebrae and what was measured on them."""
+
+    numbering: Numbering
+    vertebrae: tuple[VertebraFinding, ...]
+    levels: tuple[LevelFinding, ...]
+    total_lordosis_degrees: float | None = None  # L1 upper endplate to S1 upper endplate
+
+
+@dataclass(frozen=True)
+class Probabilities:
+    """Chances of the three grades; they sum to 1."""
+
+    normal_mild: float
+    moderate: float
+    severe: float
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The place in the input that a grade rests on: pixels of one instance."""
+
+    series_uid: str
+    instance_number: int
+    x: float
+    y: float
+
+
+@dataclass(frozen=True)
+class SeverityFinding:
+    """The grade of one condition at one level."""
+
+    condition: Condition
+    level: Level
+    probabilities: Probabilities  # metric-weighted, as a submission has them
+    clinical_probabilities: Probabilities  # calibrated to how common the grades are
+    severity: Severity
+    severity_score: float
+    evidence: Evidence | None
+    uncertain: bool = False  # the 90 % conformal set holds more than one grade
+    model: str = ""  # name of the model that graded it
+
+
+@dataclass(frozen=True)
+class DiscGrades:
+    """Degenerative findings of one disc."""
+
+    level: Level
+    pfirrmann_grade: int | None
+    probabilities: dict[str, float]  # of the Pfirrmann grades, keys "1" … "5"
+    narrowing: float | None = None
+    bulging: float | None = None
+    herniation: float | None = None
+    spondylolisthesis: float | None = None
+    modic: float | None = None
+    endplate: float | None = None
+
+
+@dataclass(frozen=True)
+class MuscleLevel:
+    """One muscle at one disc level."""
+
+    level: Level
+    csa_mm2: float
+    fat_fraction_mean: float | None
+
+
+@dataclass(frozen=True)
+class MuscleSlice:
+    """One muscle on one axial slice."""
+
+    z_mm: float
+    csa_mm2: float
+    fat_fraction_mean: float | None
+
+
+@dataclass(frozen=True)
+class MuscleFinding:
+    """Size and fat of one muscle on one side."""
+
+    muscle: Muscle
+    side: Side
+    volume_ml: float
+    csa_max_mm2: float
+    fat_fraction_mean: float | None  # mean over voxels of fat / (fat + water)
+    fat_fraction_ratio: float | None  # Σ fat / Σ (fat + water)
+    fat_infiltration: float | None  # share of voxels that a threshold calls fat
+    method: str  # how fat was measured
+    per_level: tuple[MuscleLevel, ...] = ()
+    per_slice: tuple[MuscleSlice, ...] = ()
+
+
+@dataclass(frozen=True)
+class LevelAge:
+    """Age as one level alone would have it."""
+
+    level: str
+    predicted_age_years: float
+
+
+@dataclass(frozen=True)
+class Selta:
+    """How far a lower segment runs ahead of L1–L3, in standard deviations of healthy people of that age."""
+
+    level: str
+    value: float
+    flagged: bool
+
+
+@dataclass(frozen=True)
+class Importance:
+    """Change of the predicted age when one level is hidden."""
+
+    level: str
+    delta_years: float
+
+
+@dataclass(frozen=True)
+class AgeFinding:
+    """How old the spine looks."""
+
+    predicted_age_years: float
+    interval_years: tuple[float, float]
+    coverage: float
+    age_delta_years: float | None
+    age_delta_corrected_years: float | None
+    level_ages: tuple[LevelAge, ...] = ()
+    age_selta: tuple[Selta, ...] = ()
+    importance: tuple[Importance, ...] = ()
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Everything that one analysis found; a task that was not run, or had nothing to run on, is None or empty."""
+
+    study_uid: str
+    series: tuple[SeriesFacts, ...]
+    models: tuple[ModelUse, ...] = ()
+    spine: SpineFinding | None = None
+    severity: tuple[SeverityFinding, ...] = ()
+    disc_grades: tuple[DiscGrades, ...] = ()
+    muscles: tuple[MuscleFinding, ...] = ()
+    age: AgeFinding | None = None
+    warnings: tuple[str, ...] = ()
+    unmet_tasks: tuple[str, ...] = field(default=())  # asked for, but without a usable series

@@ -1,0 +1,134 @@
+"""Where voxels lie in the patient: LPS millimetres (DICOM's patient space: x to the left, y to the back, z to the head).
+
+Axes of every volume are (slice, row, column). A grid keeps the position of every slice on its own, so that gaps, doubled spacing and sheared stacks
+(gantry tilt) are carried as they are instead of being forced into one matrix.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lumbar.errors import GeometryError
+
+Points = NDArray[np.float64]
+
+_UNEVEN_TOLERANCE = 0.02  # share of the spacing by which even slices may stray: positions are written with few digits
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Parallel slices of equal pixels; index (slice, row, column) names a voxel's centre."""
+
+    origins_mm: Points  # (slices, 3): the centre of pixel (0, 0) of each slice, in order along the normal
+    row_step_mm: Points  # (3,): from one row to the next
+    column_step_mm: Points  # (3,): from one column to the next
+    rows: int
+    columns: int
+
+    def __post_init__(self) -> None:
+        for name in ("origins_mm", "row_step_mm", "column_step_mm"):
+            value = np.array(getattr(self, name), dtype=np.float64)
+            if not np.isfinite(value).all():
+                raise GeometryError(f"a position or direction of the volume is not a number ({name} = {value.tolist()})")
+            value.flags.writeable = False
+            object.__setattr__(self, name, value)
+        if np.linalg.norm(np.cross(self.row_step_mm, self.column_step_mm)) < 1e-9:
+            raise GeometryError(f"rows and columns run the same way or have no size: {self.row_step_mm.tolist()}, {self.column_step_mm.tolist()}")
+        if len(self.origins_mm) > 1 and np.ptp(np.sign(np.diff(self.origins_mm @ self.normal))) > 0:
+            raise GeometryError("slices must be ordered by their position along the normal, each position once")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(slices, rows, columns)."""
+        return len(self.origins_mm), self.rows, self.columns
+
+    @cached_property
+    def normal(self) -> Points:
+        """(3,) unit normal of the slices: along a row × down a column, as DICOM has it."""
+        normal = np.cross(self.column_step_mm, self.row_step_mm)
+        return np.asarray(normal / np.linalg.norm(normal))
+
+    @cached_property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """(between slices, between rows, between columns); the first is the median gap along the normal, 0 for one slice."""
+        gaps = np.abs(np.diff(self.origins_mm @ self.normal))
+        between = float(np.median(gaps)) if gaps.size else 0.0
+        return between, float(np.linalg.norm(self.row_step_mm)), float(np.linalg.norm(self.column_step_mm))
+
+    @cached_property
+    def even(self) -> bool:
+        """Whether one matrix describes all slices."""
+        steps = np.diff(self.origins_mm, axis=0)
+        return len(steps) < 2 or bool(np.abs(steps - steps.mean(axis=0)).max() <= _UNEVEN_TOLERANCE * self.spacing_mm[0])
+
+    @cached_property
+    def slice_step_mm(self) -> Points:
+        """(3,) mean step from one slice to the next; along the normal by 1 mm if there is only one slice."""
+        if len(self.origins_mm) == 1:
+            return self.normal
+        return np.asarray((self.origins_mm[-1] - self.origins_mm[0]) / (len(self.origins_mm) - 1))
+
+    @cached_property
+    def matrix(self) -> Points:
+        """(4, 4) from (slice, row, column, 1) to LPS mm.
+
+        Raises:
+            GeometryError: the slices are not evenly spaced; see `even`.
+        """
+        if not self.even:
+            raise GeometryError("the slices are not evenly spaced, so no single matrix describes them")
+        matrix = np.eye(4)
+        matrix[:3] = np.column_stack([self.slice_step_mm, self.row_step_mm, self.column_step_mm, self.origins_mm[0]])
+        return matrix
+
+    @property
+    def center_mm(self) -> Points:
+        """(3,) the middle of the volume."""
+        return self.points_mm((np.array(self.shape) - 1) / 2)
+
+    def points_mm(self, indices: ArrayLike) -> Points:
+        """LPS points (..., 3) of fractional indices (..., 3); between slices and beyond the last ones they are placed linearly."""
+        index = np.asarray(indices, dtype=np.float64)
+        return np.asarray(self._origin(index[..., 0]) + index[..., 1:2] * self.row_step_mm + index[..., 2:3] * self.column_step_mm)
+
+    def indices(self, points_mm: ArrayLike) -> Points:
+        """Fractional indices (..., 3) of LPS points (..., 3): the inverse of `points_mm`."""
+        points = np.asarray(points_mm, dtype=np.float64)
+        along = _interpolate(points @ self.normal, self.origins_mm @ self.normal, self.slice_step_mm @ self.normal)
+        offset = points - self._origin(along)
+        steps = np.column_stack([self.row_step_mm, self.column_step_mm])
+        return np.concatenate([along[..., None], offset @ np.linalg.pinv(steps).T], axis=-1)
+
+    def contains(self, points_mm: ArrayLike, margin_mm: float = 0.0) -> NDArray[np.bool_]:
+        """Whether points (..., 3) lie inside the voxels of the volume, or outside by no more than `margin_mm`."""
+        index = self.indices(points_mm)
+        spacing = np.maximum(self.spacing_mm, 1e-6)
+        slack = 0.5 + margin_mm / spacing
+        return np.asarray(((index >= -slack) & (index <= np.array(self.shape) - 1 + slack)).all(axis=-1))
+
+    def _origin(self, along: Points) -> Points:
+        """Origins (..., 3) at fractional slice indices."""
+        numbers = np.arange(len(self.origins_mm), dtype=np.float64)
+        if len(numbers) == 1:
+            return np.asarray(self.origins_mm[0] + along[..., None] * self.slice_step_mm)
+        low = np.clip(np.floor(along).astype(int), 0, len(numbers) - 2)
+        share = (along - low)[..., None]
+        return np.asarray(self.origins_mm[low] * (1 - share) + self.origins_mm[low + 1] * share)
+
+
+def _interpolate(value: Points, knots: Points, step: float) -> Points:
+    """Fractional position of `value` among monotone `knots`, carried on linearly beyond both ends."""
+    if len(knots) == 1:
+        return np.asarray((value - knots[0]) / step)
+    sign = 1.0 if knots[-1] > knots[0] else -1.0
+    low = np.clip(np.searchsorted(sign * knots, sign * value, side="right") - 1, 0, len(knots) - 2)
+    return np.asarray(low + (value - knots[low]) / (knots[low + 1] - knots[low]))
+
+
+def grid_from_matrix(matrix: ArrayLike, shape: tuple[int, int, int]) -> Grid:
+    """The grid of `shape` (slices, rows, columns) whose (4, 4) matrix takes (slice, row, column, 1) to LPS mm."""
+    m = np.asarray(matrix, dtype=np.float64)
+    origins = m[:3, 3] + np.arange(shape[0])[:, None] * m[:3, 0]
+    return Grid(origins, m[:3, 1], m[:3, 2], shape[1], shape[2])

@@ -1,0 +1,91 @@
+"""What was read: a study holds series, a series holds stacks, a stack holds parallel slices."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from lumbar.domain.volume import Volume
+
+
+class Plane(Enum):
+    """How slices lie in the patient."""
+
+    SAGITTAL = "sagittal"
+    AXIAL = "axial"
+    CORONAL = "coronal"
+
+
+class Weighting(Enum):
+    """What makes the contrast."""
+
+    T1 = "T1"
+    T2 = "T2"
+    STIR = "STIR"
+    DIXON_WATER = "dixon_water"
+    DIXON_FAT = "dixon_fat"
+    UNKNOWN = "unknown"
+
+
+class Role(Enum):
+    """What a series is good for here."""
+
+    SAGITTAL_T1 = "sagittal_t1"
+    SAGITTAL_T2 = "sagittal_t2_stir"  # T2 or STIR: bright CSF on sagittal slices
+    AXIAL_T1 = "axial_t1"
+    AXIAL_T2 = "axial_t2"
+    DIXON_WATER = "dixon_water"
+    DIXON_FAT = "dixon_fat"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, eq=False)
+class Stack:
+    """Parallel slices in order along their normal, each with the numbers that its instance carries."""
+
+    volume: Volume
+    instance_numbers: tuple[int, ...]  # one a slice; 1, 2, … where the source has none
+    sop_uids: tuple[str, ...] = ()  # one a slice, or empty where the source has none
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """One series with everything that says what it is."""
+
+    series_uid: str
+    stacks: tuple[Stack, ...]  # more than one where a series holds several angulations
+    plane: Plane
+    weighting: Weighting
+    role: Role
+    reason: str  # why this role, in words for `lumbar inspect`
+    description: str = ""
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def instances(self) -> int:
+        """Number of slices in all stacks."""
+        return sum(len(stack.instance_numbers) for stack in self.stacks)
+
+
+@dataclass(frozen=True)
+class Patient:
+    """What the header tells of the patient and the analysis uses; never a name or a number."""
+
+    age_years: float | None = None
+    sex: str | None = None  # "F" or "M"
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """Everything that was found in one input."""
+
+    study_uid: str
+    series: tuple[Series, ...]
+    patient: Patient = field(default_factory=Patient)
+    warnings: tuple[str, ...] = ()
+
+    def with_role(self, *roles: Role) -> tuple[Series, ...]:
+        """The series of the first of `roles` that has any, the one with most slices first."""
+        for role in roles:
+            found = sorted((s for s in self.series if s.role is role), key=lambda s: -s.instances)
+            if found:
+                return tuple(found)
+        return ()

@@ -1,0 +1,48 @@
+"""A volume: voxels and where they lie, never one without the other."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lumbar.domain.geometry import Grid, Points
+from lumbar.errors import GeometryError
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """Voxels (slices, rows, columns) on a grid; float32 for pictures, uint8 for masks."""
+
+    array: NDArray[np.float32] | NDArray[np.uint8]
+    grid: Grid
+
+    def __post_init__(self) -> None:
+        if self.array.shape != self.grid.shape:
+            raise GeometryError(f"an array of shape {self.array.shape} does not fit a grid of {self.grid.shape}")
+
+    def rearranged(self, axes: tuple[int, int, int], flips: tuple[bool, bool, bool]) -> "Volume":
+        """The same voxels at the same points with axes permuted (new axis k is old axis `axes[k]`) and then flipped where `flips` says so.
+
+        Raises:
+            GeometryError: another axis than the slices is to become the slices of an unevenly spaced volume.
+        """
+        array = np.transpose(self.array, axes)
+        array = array[tuple(slice(None, None, -1 if flip else 1) for flip in flips)]
+        return Volume(array, _rearranged(self.grid, axes, flips))
+
+
+def _rearranged(grid: Grid, axes: tuple[int, int, int], flips: tuple[bool, bool, bool]) -> Grid:
+    if axes[0] != 0 and not grid.even:
+        raise GeometryError("an unevenly spaced volume cannot be cut along another axis without resampling")
+    steps = (grid.slice_step_mm, grid.row_step_mm, grid.column_step_mm)
+    shape = [grid.shape[axis] for axis in axes]
+    step = [-steps[axis] if flip else steps[axis] for axis, flip in zip(axes, flips, strict=True)]
+    corner = np.zeros(3)
+    for axis, flip in zip(axes, flips, strict=True):
+        corner[axis] = grid.shape[axis] - 1 if flip else 0
+    if axes[0] == 0:
+        shift: Points = grid.points_mm(corner) - grid.points_mm(np.array([corner[0], 0, 0]))
+        origins = grid.origins_mm[:: -1 if flips[0] else 1] + shift
+    else:
+        origins = grid.points_mm(corner) + np.arange(shape[0])[:, None] * step[0]
+    return Grid(origins, step[1], step[2], shape[1], shape[2])

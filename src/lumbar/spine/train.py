@@ -1,0 +1,91 @@
+"""Training of the spine network on labelled sagittal slices from any source."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import lightning
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, IterableDataset
+
+from lumbar.domain.anatomy import SpineClass
+from lumbar.spine.network import SpineUNet
+from lumbar.training.augment import AugmentOptions, random_contrast, random_view
+from lumbar.training.examples import LabelledSlice
+from lumbar.training.fit import FitOptions, fit
+
+
+@dataclass(frozen=True)
+class SpineTraining:
+    """What is trained, on which grid, and how long."""
+
+    pixel_mm: float = 0.75  # the grid that the network works on
+    view: tuple[int, int] = (320, 256)  # rows, columns of one training picture
+    batch: int = 6
+    features: tuple[int, ...] = (24, 48, 96, 128, 160, 192)
+    learning_rate: float = 2e-3
+    augment: AugmentOptions = field(default_factory=AugmentOptions)
+    fit: FitOptions = field(default_factory=FitOptions)
+
+
+class RandomViews(IterableDataset[tuple[torch.Tensor, torch.Tensor]]):
+    """An endless stream of augmented views; every patient is drawn equally often, however many slices it has."""
+
+    def __init__(self, examples: list[LabelledSlice], config: SpineTraining, start: int = 0) -> None:
+        self.patients: dict[str, list[LabelledSlice]] = {}
+        for example in examples:
+            self.patients.setdefault(example.patient, []).append(example)
+        self.config = config
+        self.start = start
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        rng = np.random.default_rng((self.config.fit.seed, self.start))
+        names = sorted(self.patients)
+        while True:
+            slices = self.patients[names[rng.integers(len(names))]]
+            example = slices[rng.integers(len(slices))]
+            zoom = self.config.pixel_mm / example.pixel_mm
+            image, labels = random_view(example.image, example.labels, self.config.view, zoom, self.config.augment, rng)
+            image = random_contrast(image, labels, self.config.augment, rng)
+            yield torch.from_numpy(image)[None], torch.from_numpy(labels.astype(np.int64))
+
+
+class SpineModule(lightning.LightningModule):
+    """Cross-entropy plus soft Dice over all classes, AdamW, one-cycle learning rate."""
+
+    def __init__(self, config: SpineTraining) -> None:
+        super().__init__()
+        self.config = config
+        self.network = SpineUNet(len(SpineClass), config.features)
+
+    def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], _: int) -> torch.Tensor:
+        image, target = batch
+        logits = self.network(image).float()
+        entropy = torch.nn.functional.cross_entropy(logits, target)
+        dice = soft_dice_loss(logits, target)
+        self.log_dict({"loss": entropy + dice, "entropy": entropy, "dice_loss": dice}, prog_bar=True)
+        return entropy + dice
+
+    def configure_optimizers(self):  # type: ignore[no-untyped-def]
+        optimizer = torch.optim.AdamW(self.parameters(), lr=self.config.learning_rate, weight_decay=1e-3)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.config.learning_rate, total_steps=self.config.fit.steps, pct_start=0.08)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def soft_dice_loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """One minus the mean soft Dice over the classes but background, pooled over the batch (Drozdzal et al. 2016, batch Dice)."""
+    probabilities = logits.softmax(dim=1)[:, 1:]
+    one_hot = torch.nn.functional.one_hot(target, logits.shape[1]).movedim(-1, 1)[:, 1:].to(probabilities.dtype)
+    overlap = (probabilities * one_hot).sum(dim=(0, 2, 3))
+    size = (probabilities + one_hot).sum(dim=(0, 2, 3))
+    return 1 - ((2 * overlap + 1) / (size + 1)).mean()
+
+
+def train(examples: list[LabelledSlice], folder: Path, config: SpineTraining) -> SpineModule:
+    """Train on `examples` and return the module with its averaged weights; `folder` takes checkpoints and logs."""
+    module = SpineModule(config)
+    last = folder / "last.ckpt"
+    # A resumed run draws other views than those it has seen: the stream's seed takes in where it starts.
+    start = int(torch.load(last, weights_only=False)["global_step"]) if last.exists() else 0
+    fit(module, DataLoader(RandomViews(examples, config, start), batch_size=config.batch), folder, config.fit)
+    return module
