@@ -1,0 +1,106 @@
+"""The command `lumbar`: which verbs there are, and how errors reach the user.
+
+A verb's module is imported only when the verb is used, so that `lumbar --help` and a cold start stay quick.
+"""
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from lumbar import __version__
+from lumbar.errors import LumbarError
+
+# name → (module:click command, one line of help); a name with a space is a verb of a group.
+VERBS: dict[str, tuple[str, str]] = {
+    "analyze": ("lumbar.cli.analyze:analyze", "Analyze a study: levels, measurements, grades, muscles, age, and a report."),
+}
+GROUPS = {
+    "evaluate": "Score predictions against a reference.",
+    "explore": "Look at what a data set holds.",
+    "measure": "Measure masks that are already there.",
+    "models": "Model folders: list, show, verify, import.",
+    "phantom": "Make synthetic studies whose every answer is known.",
+    "predict": "Grade data-set tables and write submissions.",
+    "segment": "Segment one NIfTI image.",
+    "train": "Train a model (needs lumbar[train]).",
+}
+
+
+class LazyGroup(click.Group):
+    """A click group that looks its verbs up in `VERBS` and imports them on first use."""
+
+    prefix = ""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Verbs of this group, then, at the top, the groups that have any."""
+        own = [name.removeprefix(self.prefix) for name in VERBS if name.startswith(self.prefix) and " " not in name.removeprefix(self.prefix)]
+        if self.prefix:
+            return sorted(own)
+        return sorted([*own, *(group for group in GROUPS if any(name.startswith(f"{group} ") for name in VERBS))])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The verb `cmd_name`, imported now, or a group of verbs."""
+        if not self.prefix and cmd_name in GROUPS:
+            return _group(cmd_name)
+        entry = VERBS.get(self.prefix + cmd_name)
+        if entry is None:
+            return None
+        module, function = entry[0].split(":")
+        command: click.Command = getattr(importlib.import_module(module), function)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List verbs with their line of help without importing them."""
+        rows = [(name, VERBS[self.prefix + name][1] if self.prefix + name in VERBS else GROUPS[name]) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+def _group(name: str) -> LazyGroup:
+    group = LazyGroup(name=name, help=GROUPS[name], no_args_is_help=True)
+    group.prefix = f"{name} "
+    return group
+
+
+def _root() -> LazyGroup:
+    options: list[click.Parameter] = [
+        click.Option(["--debug"], is_flag=True, help="Show the whole traceback of an error."),
+        click.Option(["--version"], is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print the version and stop."),
+    ]
+    text = "Lumbar-spine MRI: a study goes in; levels, measurements, grades and a report come out. Research use only, not a medical device."
+    return LazyGroup(name="lumbar", help=text, params=options, callback=lambda debug: None, no_args_is_help=True)
+
+
+def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        click.echo(f"lumbar {__version__}")
+        ctx.exit()
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and leave with its exit code (0 done, 1 internal, 2 usage, 3 unusable input, 4 done in part)."""
+    words = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]  # accepted before and after the verb
+    try:
+        result: Any = _root().main(args=words, prog_name="lumbar", standalone_mode=False)
+    except LumbarError as error:
+        _fail(str(error), error.exit_code, debug)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        _fail("stopped", 130, debug)
+    except Exception as error:
+        _fail(f"internal error: {type(error).__name__}: {error} (run again with --debug for the traceback)", 1, debug)
+    else:
+        sys.exit(result if isinstance(result, int) else 0)
+
+
+def _fail(message: str, code: int, debug: bool) -> None:
+    if debug:
+        raise  # noqa: PLE0704  (called from an except block only)
+    click.echo(f"error: {message}", err=True)
+    sys.exit(code)
