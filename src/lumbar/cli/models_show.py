@@ -1,0 +1,34 @@
+"""`lumbar models show`."""
+
+from pathlib import Path
+
+import click
+
+from lumbar.models.card import Card, card_to_json
+from lumbar.models.registry import find_named
+
+
+@click.command("show")
+@click.argument("name")
+@click.option("--models", "extra", type=click.Path(path_type=Path), help="Your own model folder, or a folder of them; searched first.")
+@click.option("--json", "as_json", is_flag=True, help="Print the card as it is.")
+def show_model(name: str, extra: Path | None, as_json: bool) -> None:
+    """Show what model NAME is, what it learnt from and how well it did.
+
+    Example: lumbar models show spine-unet
+    """
+    folder, card = find_named(name, extra)
+    click.echo(card_to_json(card).rstrip() if as_json else _text(folder, card))
+
+
+def _text(folder: Path, card: Card) -> str:
+    lines = [f"{card.name} {card.version} (task {card.task})", card.description, f"Intended use: {card.intended_use}", f"Folder: {folder}"]
+    if card.research_only:
+        lines.append("Research only: some of the training data forbid other use.")
+    lines += ["Inputs:", *(f"  {spec.name} {list(spec.shape)}: {spec.meaning}" for spec in card.inputs)]
+    lines += ["Outputs:", *(f"  {spec.name} {list(spec.shape)}: {spec.meaning}" for spec in card.outputs)]
+    lines += [f"Classes: {', '.join(card.classes)}", "Trained on:"]
+    lines += [f"  {data.name}, {data.licence}{': ' if data.note else ''}{data.note}" for data in card.training_data]
+    lines += ["Measured:", *(f"  {result.name}: {result.value:.4g} ({result.data})" for result in card.results)]
+    lines += ["Files:", *(f"  {file} sha256 {digest}" for file, digest in card.files.items())]
+    return "\n".join(lines)

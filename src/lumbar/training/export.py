@@ -1,0 +1,92 @@
+"""From a trained PyTorch module to an ONNX file that gives the same numbers."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from lumbar.errors import ModelError
+
+
+def export_onnx(
+    module: torch.nn.Module,
+    example: Mapping[str, torch.Tensor],
+    path: Path,
+    outputs: Sequence[str],
+    *,
+    dynamic: Mapping[str, Mapping[int, str]] | None = None,
+    tolerance: float = 1e-3,
+    half: bool = False,
+) -> float:
+    """Write `module` to `path` and return the largest |ONNX − PyTorch| over its outputs for `example`.
+
+    Args:
+        module: called with the tensors of `example` by position, in their order; gives one tensor or a tuple of them.
+        example: input name → tensor; the axes in `dynamic` need a length above 1.
+        path: where the ONNX file goes.
+        outputs: names of the outputs in order.
+        dynamic: input name → {axis: word}; the same word means the same length.
+        tolerance: largest allowed difference.
+        half: store weights as 16-bit floats, which are widened again on loading: half the size, arithmetic still in 32 bits.
+
+    Raises:
+        ModelError: the two differ by more than `tolerance`.
+    """
+    module = module.eval().float()
+    names = {word for axes in (dynamic or {}).values() for word in axes.values()}
+    dims = {word: torch.export.Dim(word) for word in names}
+    shapes = tuple({axis: dims[word] for axis, word in (dynamic or {}).get(name, {}).items()} for name in example)
+    program = torch.onnx.export(
+        module,
+        tuple(example.values()),
+        input_names=list(example),
+        output_names=list(outputs),
+        dynamic_shapes=shapes if dynamic else None,
+        dynamo=True,
+        verbose=False,
+        external_data=False,
+    )
+    if program is None:  # only the old exporter answers so
+        raise ModelError("PyTorch gave back no ONNX program; use PyTorch 2.6 or newer")
+    program.save(str(path), external_data=False)
+    if half:
+        halve_weights(path)
+    difference = _difference(module, example, path)
+    if not difference <= tolerance:
+        raise ModelError(f"{path} differs from the trained network by {difference:.2g}, allowed is {tolerance:.2g}; the export cannot be trusted")
+    return difference
+
+
+def halve_weights(path: Path) -> None:
+    """Store the 32-bit weights of the graph in `path` as 16-bit floats, each behind a cast back to 32 bits."""
+    import onnx  # noqa: PLC0415
+    from onnx import TensorProto, helper, numpy_helper  # noqa: PLC0415
+
+    model = onnx.load(str(path))
+    kept, casts = [], []
+    for weight in model.graph.initializer:
+        array = numpy_helper.to_array(weight)
+        if array.dtype != np.float32 or array.size < 64 or np.abs(array).max() > 6e4:
+            kept.append(weight)
+            continue
+        kept.append(numpy_helper.from_array(array.astype(np.float16), f"{weight.name}_half"))
+        casts.append(helper.make_node("Cast", [f"{weight.name}_half"], [weight.name], to=TensorProto.FLOAT, name=f"widen_{weight.name}"))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.initializer[:], model.graph.node[:]
+    model.graph.initializer.extend(kept)
+    model.graph.node.extend(nodes)
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))
+
+
+def _difference(module: torch.nn.Module, example: Mapping[str, torch.Tensor], path: Path) -> float:
+    import onnxruntime  # noqa: PLC0415
+
+    with torch.no_grad():
+        wanted = module(*example.values())
+    wanted = wanted if isinstance(wanted, (tuple, list)) else (wanted,)
+    session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
+    found: list[Any] = session.run(None, {name: tensor.numpy() for name, tensor in example.items()})
+    return max(float(np.abs(f - w.numpy()).max()) for f, w in zip(found, wanted, strict=True))
