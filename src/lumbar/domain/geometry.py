@@ -96,7 +96,7 @@ class Grid:
     def indices(self, points_mm: ArrayLike) -> Points:
         """Fractional indices (..., 3) of LPS points (..., 3): the inverse of `points_mm`."""
         points = np.asarray(points_mm, dtype=np.float64)
-        along = _interpolate(points @ self.normal, self.origins_mm @ self.normal, self.slice_step_mm @ self.normal)
+        along = _interpolate(points @ self.normal, self.origins_mm @ self.normal, float(self.slice_step_mm @ self.normal))
         offset = points - self._origin(along)
         steps = np.column_stack([self.row_step_mm, self.column_step_mm])
         return np.concatenate([along[..., None], offset @ np.linalg.pinv(steps).T], axis=-1)

@@ -1,6 +1,7 @@
 """A volume: voxels and where they lie, never one without the other."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ class Volume:
         Raises:
             GeometryError: another axis than the slices is to become the slices of an unevenly spaced volume.
         """
-        array = np.transpose(self.array, axes)
+        array: NDArray[Any] = np.transpose(self.array, axes)
         array = array[tuple(slice(None, None, -1 if flip else 1) for flip in flips)]
         return Volume(array, _rearranged(self.grid, axes, flips))
 

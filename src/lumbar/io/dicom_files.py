@@ -1,0 +1,148 @@
+"""Finding DICOM images among whatever a folder holds, and reading their headers."""
+
+import os
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pydicom
+from pydicom.dataset import FileDataset
+from pydicom.uid import MediaStorageDirectoryStorage
+
+from lumbar.io.enhanced import lookups
+from lumbar.io.slices import Refused, SliceHeader, integer, number_or_none, read_slice, text
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass
+class Census:
+    """What became of the files of an input."""
+
+    files: int = 0
+    foreign: int = 0  # no DICOM, and no name that claims so
+    refused: Counter[str] = field(default_factory=Counter)  # rule broken → number of files
+    first: dict[str, str] = field(default_factory=dict)  # rule broken → first file by name
+
+    def refuse(self, name: str, why: str) -> None:
+        """Count a file that is left out."""
+        self.refused[why] += 1
+        self.first.setdefault(why, name)
+
+    def sentences(self) -> list[str]:
+        """One sentence for each rule that files broke."""
+        return [f"{_files(count)} left out ({self.first[why]}{', …' if count > 1 else ''}): {why}" for why, count in self.refused.most_common()]
+
+
+@dataclass(frozen=True)
+class Headers:
+    """All slices of an input, before their pixels are decoded."""
+
+    slices: tuple[SliceHeader, ...]
+    census: Census
+    age_years: float | None
+    sex: str | None
+
+
+def files_below(folder: Path) -> list[Path]:
+    """All files of a folder and those nested in it, in a fixed order; links to folders are not followed, names with a leading dot are passed over."""
+    found: list[Path] = []
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        found += [Path(parent) / name for name in sorted(names) if not name.startswith(".")]
+    return found
+
+
+def read_headers(paths: list[Path], root: Path, progress: Progress | None = None) -> Headers:
+    """Headers of all image slices in `paths`; names in messages are relative to `root`."""
+    census = Census(files=len(paths))
+    slices: list[SliceHeader] = []
+    age: float | None = None
+    sex: str | None = None
+    with quiet_pydicom():
+        for number, path in enumerate(paths):
+            name = path.relative_to(root).as_posix() if path != root else path.name
+            try:
+                header = _header(path)
+                if header is None:
+                    census.foreign += 1
+                    continue
+                slices += _slices(header, path, name)
+                age, sex = age or _age_years(text(header.get("PatientAge"))), sex or _sex(text(header.get("PatientSex")))
+            except Refused as refusal:
+                census.refuse(name, str(refusal))
+            except Exception as error:  # a broken header can make pydicom raise nearly anything; its text may hold patient data, its type does not
+                census.refuse(name, f"its header cannot be parsed ({type(error).__name__})")
+            if progress is not None:
+                progress(number + 1, len(paths))
+    return Headers(tuple(slices), census, age, sex)
+
+
+@contextmanager
+def quiet_pydicom() -> Iterator[None]:
+    """Keep pydicom's warnings off the screen: they quote values, and values can be names."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def looks_like_dicom(path: Path) -> bool:
+    """Whether the first bytes are those of a DICOM file, with or without its preamble."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(132)
+    except OSError:
+        return False
+    return start[128:132] == b"DICM" or _bare_dataset(start)
+
+
+def _bare_dataset(start: bytes) -> bool:
+    # A file without preamble starts with group 0002 or 0008 and an element below 0x0100 in little endian.
+    return len(start) >= 8 and start[:2] in (b"\x02\x00", b"\x08\x00") and start[3] == 0
+
+
+def _header(path: Path) -> FileDataset | None:
+    """The header, or None for a file that is no DICOM and does not claim to be."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(132)
+    except OSError as error:
+        raise Refused(f"it cannot be opened ({error.strerror})") from None
+    preamble = start[128:132] == b"DICM"
+    if not preamble and not _bare_dataset(start):
+        if path.suffix.lower() in (".dcm", ".dicom", ".ima"):
+            raise Refused("it is named as DICOM but is empty" if not start else "it is named as DICOM but is not")
+        return None
+    header = pydicom.dcmread(path, stop_before_pixels=True, force=not preamble)
+    if text(header.file_meta.get("MediaStorageSOPClassUID")) == MediaStorageDirectoryStorage:
+        return None
+    return header
+
+
+def _slices(header: FileDataset, path: Path, name: str) -> list[SliceHeader]:
+    if header.get("Rows") is None:
+        raise Refused("it is DICOM but holds no picture")
+    if (integer(header.get("SamplesPerPixel")) or 1) != 1:
+        raise Refused("it is a colour picture (a screenshot or a report)")
+    return [read_slice(lookup, path, name, frame) for frame, lookup in lookups(header)]
+
+
+def _age_years(value: str) -> float | None:
+    """Years of a DICOM age such as 045Y, 018M, 006W, 003D."""
+    share = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
+    if not value:
+        return None
+    unit = value[-1].upper()
+    number = number_or_none(value[:-1] if unit in share else value)
+    return None if number is None or not 0 < number * share.get(unit, 1.0) < 130 else number * share.get(unit, 1.0)
+
+
+def _sex(value: str) -> str | None:
+    return value.upper() if value.upper() in ("F", "M") else None
+
+
+def _files(count: int) -> str:
+    return "1 file was" if count == 1 else f"{count} files were"

@@ -1,0 +1,188 @@
+"""One slice as its header describes it, whatever kind of file it came from, and the rules that a header must keep."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lumbar.domain.geometry import Points
+
+Lookup = Callable[[str], Any]  # DICOM keyword → value, or None
+
+_UNIT_TOLERANCE = 0.01  # direction cosines are written with few digits; more than this is not rounding
+
+
+class Refused(Exception):  # noqa: N818  (not an error of the program: the file is left out and counted)
+    """This one file is no slice; the text says which rule it broke, without values that could name a person."""
+
+
+@dataclass(frozen=True)
+class Acquisition:
+    """What the header tells about contrast. Times are None, and texts empty, where it says nothing."""
+
+    repetition_ms: float | None = None
+    echo_ms: float | None = None
+    inversion_ms: float | None = None
+    flip_degrees: float | None = None
+    b_value: float | None = None
+    image_type: tuple[str, ...] = ()  # upper case
+    scanning_sequence: tuple[str, ...] = ()  # SE, IR, GR, EP
+    options: tuple[str, ...] = ()  # ScanOptions and SequenceVariant: FS, SP, …
+    sequence_name: str = ""
+    description: str = ""  # SeriesDescription and ProtocolName
+    contrast_agent: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class SliceHeader:
+    """One slice: where its pixels are stored, where it lies, and how it was taken."""
+
+    path: Path
+    name: str  # the path as shown to the user: relative to the input
+    frame: int | None  # number from 0 in a multi-frame file
+    study_uid: str
+    series_uid: str
+    sop_uid: str
+    series_number: int | None
+    instance_number: int | None
+    position_mm: Points  # (3,) LPS, centre of the first pixel
+    along_row: Points  # (3,) unit, towards higher columns
+    down_column: Points  # (3,) unit, towards higher rows
+    spacing_mm: tuple[float, float]  # between rows, between columns
+    rows: int
+    columns: int
+    acquisition: Acquisition
+    modality: str
+    slope: float
+    intercept: float
+    series_description: str
+
+    @property
+    def normal(self) -> Points:
+        """(3,) unit normal."""
+        normal = np.cross(self.along_row, self.down_column)
+        return np.asarray(normal / np.linalg.norm(normal))
+
+
+def read_slice(lookup: Lookup, path: Path, name: str, frame: int | None) -> SliceHeader:
+    """The slice that the header behind `lookup` describes.
+
+    Raises:
+        Refused: the header breaks a rule that a slice must keep.
+    """
+    along_row, down_column = _directions(lookup)
+    spacing = _spacing(lookup)
+    number = integer(lookup("InstanceNumber")) if frame is None else frame + 1
+    slope = number_or_none(lookup("RescaleSlope"))
+    intercept = number_or_none(lookup("RescaleIntercept"))
+    return SliceHeader(
+        path=path,
+        name=name,
+        frame=frame,
+        study_uid=text(lookup("StudyInstanceUID")),
+        series_uid=text(lookup("SeriesInstanceUID")),
+        sop_uid=text(lookup("SOPInstanceUID")),
+        series_number=integer(lookup("SeriesNumber")),
+        instance_number=number,
+        position_mm=_vector(lookup("ImagePositionPatient"), 3, "image position (0020,0032)"),
+        along_row=along_row,
+        down_column=down_column,
+        spacing_mm=spacing,
+        rows=_size(lookup("Rows"), "rows"),
+        columns=_size(lookup("Columns"), "columns"),
+        acquisition=_acquisition(lookup),
+        modality=text(lookup("Modality")).upper(),
+        slope=1.0 if slope is None or slope == 0 else slope,
+        intercept=intercept or 0.0,
+        series_description=text(lookup("SeriesDescription")),
+    )
+
+
+def _acquisition(lookup: Lookup) -> Acquisition:
+    return Acquisition(
+        repetition_ms=_positive(lookup("RepetitionTime")),
+        echo_ms=_positive(lookup("EchoTime")),
+        inversion_ms=_positive(lookup("InversionTime")),
+        flip_degrees=_positive(lookup("FlipAngle")),
+        b_value=_positive(lookup("DiffusionBValue")),
+        image_type=words(lookup("ImageType")),
+        scanning_sequence=words(lookup("ScanningSequence")),
+        options=words(lookup("ScanOptions")) + words(lookup("SequenceVariant")),
+        sequence_name=text(lookup("SequenceName")) or text(lookup("PulseSequenceName")),
+        description=" ".join(filter(None, (text(lookup("SeriesDescription")), text(lookup("ProtocolName"))))),
+        contrast_agent=bool(text(lookup("ContrastBolusAgent"))),
+    )
+
+
+def _directions(lookup: Lookup) -> tuple[Points, Points]:
+    cosines = _vector(lookup("ImageOrientationPatient"), 6, "image orientation (0020,0037)")
+    along_row, down_column = cosines[:3], cosines[3:]
+    lengths = np.linalg.norm([along_row, down_column], axis=1)
+    if np.abs(lengths - 1).max() > _UNIT_TOLERANCE:
+        raise Refused("the directions of its image orientation (0020,0037) do not have length 1")
+    if abs(along_row @ down_column) > _UNIT_TOLERANCE:
+        raise Refused("rows and columns of its image orientation (0020,0037) are not at right angles")
+    return along_row / lengths[0], down_column / lengths[1]
+
+
+def _spacing(lookup: Lookup) -> tuple[float, float]:
+    spacing = _vector(lookup("PixelSpacing"), 2, "pixel spacing (0028,0030)")
+    if not (spacing > 0.01).all() or not (spacing < 20).all():
+        raise Refused("its pixel spacing (0028,0030) is not between 0.01 and 20 mm")
+    return float(spacing[0]), float(spacing[1])
+
+
+def _vector(value: Any, length: int, what: str) -> Points:
+    if value is None or value == "":
+        raise Refused(f"it has no {what}")
+    try:
+        vector = np.array([float(part) for part in value], dtype=np.float64)
+    except (TypeError, ValueError):
+        raise Refused(f"its {what} is not made of numbers") from None
+    if len(vector) != length:
+        raise Refused(f"its {what} has {len(vector)} numbers instead of {length}")
+    if not np.isfinite(vector).all() or np.abs(vector).max() > 1e5:
+        raise Refused(f"its {what} holds a value that is no place in a scanner")
+    return vector
+
+
+def _size(value: Any, what: str) -> int:
+    size = integer(value)
+    if size is None or not 2 <= size <= 8192:
+        raise Refused(f"its number of {what} is missing or not between 2 and 8192")
+    return size
+
+
+def text(value: Any) -> str:
+    """A header's text, stripped; "" where there is none."""
+    return "" if value is None else str(value).strip().strip("\0")
+
+
+def words(value: Any) -> tuple[str, ...]:
+    """The parts of a header's text of several values, in upper case."""
+    if value is None:
+        return ()
+    parts = [value] if isinstance(value, str) else list(value)
+    return tuple(text(part).upper() for part in parts if text(part))
+
+
+def number_or_none(value: Any) -> float | None:
+    """A finite number, or None where the header has none."""
+    try:
+        number = float(value[0] if isinstance(value, (list, tuple)) else value)
+    except (TypeError, ValueError, IndexError):
+        return None
+    return number if np.isfinite(number) else None
+
+
+def integer(value: Any) -> int | None:
+    """A whole number, or None where the header has none."""
+    number = number_or_none(value)
+    return None if number is None else int(number)
+
+
+def _positive(value: Any) -> float | None:
+    number = number_or_none(value)
+    return number if number is not None and number > 0 else None

@@ -1,0 +1,158 @@
+"""From loose slices to stacks: parallel slices of one size in order along their normal, each position once."""
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lumbar.domain.geometry import Grid
+from lumbar.domain.study import Stack
+from lumbar.domain.volume import Volume
+from lumbar.io.pixels import scaled
+from lumbar.io.slices import SliceHeader
+
+Picture = tuple[SliceHeader, NDArray[Any]]  # a slice and its stored pixels
+
+# Slices of one prescription share their directions to the last digit, while blocks that differ by 0.4 degrees are told apart on purpose:
+# over half a field of view of 160 mm that is already 1 mm.
+_PARALLEL_DEGREES = 0.2
+_SAME_PLACE_MM = 0.05
+_FEWEST_SLICES_OF_BLOCK = 3
+
+
+def parallel_groups(slices: Iterable[SliceHeader]) -> list[list[SliceHeader]]:
+    """Slices of equal pixels and directions together, the groups in order of their first instance."""
+    groups: list[list[SliceHeader]] = []
+    for one in sorted(slices, key=_acquired):
+        for group in groups:
+            if _alike(group[0], one):
+                group.append(one)
+                break
+        else:
+            groups.append([one])
+    return groups
+
+
+def acquisitions(slices: Sequence[SliceHeader], key: Mapping[int, Hashable]) -> list[list[SliceHeader]]:
+    """Slices of one series parted by `key[id(slice)]`, but only where the parts show the same places, as echoes and Dixon images do.
+
+    A tag that differs on single slices without repeating their place is a slip of the pen and parts nothing.
+    """
+    parts: dict[Hashable, list[SliceHeader]] = {}
+    for one in sorted(slices, key=_acquired):
+        parts.setdefault(key[id(one)], []).append(one)
+    found: list[list[SliceHeader]] = []
+    for part in sorted(parts.values(), key=len, reverse=True):
+        for other in found:
+            places = {_place(one) for one in other}
+            if sum(_place(one) in places for one in part) < len(part) / 2:
+                other.extend(part)
+                break
+        else:
+            found.append(list(part))
+    return found
+
+
+def without_copies(pictures: Sequence[Picture]) -> tuple[list[Picture], int]:
+    """Pictures without those that repeat an instance or its pixels at the same place, and how many were left out."""
+    kept: list[Picture] = []
+    at_place: dict[Hashable, list[Picture]] = {}
+    for one, pixels in pictures:
+        twins = at_place.setdefault(_place(one), [])
+        if any((one.sop_uid and (one.sop_uid, one.frame) == (twin.sop_uid, twin.frame)) or np.array_equal(pixels, other) for twin, other in twins):
+            continue
+        twins.append((one, pixels))
+        kept.append((one, pixels))
+    return kept, len(pictures) - len(kept)
+
+
+def runs(pictures: Sequence[Picture]) -> list[list[Picture]]:
+    """Pictures in order along their normal; where a place holds several, the first of each go into the first run, the second into the second."""
+    normal = pictures[0][0].normal
+    found: list[list[Picture]] = []
+    for picture in sorted(pictures, key=lambda p: (round(float(p[0].position_mm @ normal), 1), _acquired(p[0]))):
+        along = float(picture[0].position_mm @ normal)
+        for run in found:
+            if along - float(run[-1][0].position_mm @ normal) > _SAME_PLACE_MM:
+                run.append(picture)
+                break
+        else:
+            found.append([picture])
+    return [sorted(run, key=lambda p: float(p[0].position_mm @ normal)) for run in found]
+
+
+def blocks(run: list[Picture]) -> list[list[Picture]]:
+    """A run cut where a gap is no whole number of slices, or leaves the line of the slices before: parallel blocks at different discs.
+
+    Holes that missing slices leave keep the run together, and so does a cut that would leave fewer than three slices.
+    """
+    if len(run) < 2 * _FEWEST_SLICES_OF_BLOCK:
+        return [run]
+    steps = np.diff([one.position_mm for one, _ in run], axis=0)
+    gaps = steps @ run[0][0].normal
+    base = float(np.median(gaps))
+    typical = steps[np.abs(gaps - base) < 0.1 * base].mean(axis=0)
+    shares = gaps / base
+    off_line = np.linalg.norm(steps - shares[:, None] * typical, axis=1) > max(2.0, 0.5 * base)
+    broken = (shares > 1.3) & ((np.abs(shares - np.round(shares)) > 0.1) | off_line)
+    cuts = [0, *(np.flatnonzero(broken) + 1).tolist(), len(run)]
+    if min(np.diff(cuts)) < _FEWEST_SLICES_OF_BLOCK:
+        return [run]
+    return [run[start:stop] for start, stop in pairwise(cuts)]
+
+
+def stack(run: Sequence[Picture]) -> Stack:
+    """The stack of pictures that are in order along their normal, each at a place of its own."""
+    first = run[0][0]
+    grid = Grid(
+        origins_mm=np.array([one.position_mm for one, _ in run]),
+        row_step_mm=first.down_column * first.spacing_mm[0],
+        column_step_mm=first.along_row * first.spacing_mm[1],
+        rows=first.rows,
+        columns=first.columns,
+    )
+    array = np.empty(grid.shape, np.float32)
+    for index, (one, pixels) in enumerate(run):
+        array[index] = scaled(pixels, one)
+    numbers = [one.instance_number for one, _ in run]
+    known = tuple(number for number in numbers if number is not None)
+    uids = tuple(one.sop_uid for one, _ in run)
+    return Stack(
+        volume=Volume(array, grid),
+        instance_numbers=known if len(known) == len(run) else tuple(range(1, len(run) + 1)),
+        sop_uids=uids if all(uids) else (),
+    )
+
+
+def gaps_warning(made: Stack) -> str | None:
+    """A sentence on missing slices or uneven spacing, or None."""
+    grid = made.volume.grid
+    if len(grid.origins_mm) == 1:
+        return "it has a single slice, so nothing is known between slices"
+    if grid.even:
+        return None
+    gaps = np.abs(np.diff(grid.origins_mm @ grid.normal))
+    base = grid.spacing_mm[0]
+    missing = np.round(gaps / base) - 1
+    if (np.abs(gaps / base - np.round(gaps / base)) < 0.1).all() and missing.sum() > 0:
+        return f"{missing.sum():.0f} slices are missing between its first and its last (base spacing {base:.2f} mm)"
+    if np.ptp(gaps) < 0.02 * base:
+        return "its slices are shifted against each other"
+    return f"its slices are unevenly spaced, {gaps.min():.2f} to {gaps.max():.2f} mm apart"
+
+
+def _alike(a: SliceHeader, b: SliceHeader) -> bool:
+    if (a.rows, a.columns) != (b.rows, b.columns) or not np.allclose(a.spacing_mm, b.spacing_mm, rtol=1e-3):
+        return False
+    cosine = min(float(a.along_row @ b.along_row), float(a.down_column @ b.down_column))
+    return bool(cosine >= np.cos(np.radians(_PARALLEL_DEGREES)))
+
+
+def _place(one: SliceHeader) -> Hashable:
+    return tuple(np.round(np.concatenate([one.position_mm, 10 * one.normal]), 1).tolist()), one.rows, one.columns
+
+
+def _acquired(one: SliceHeader) -> tuple[int, str, str, int]:
+    return (one.instance_number or 0, one.sop_uid, one.name, one.frame or 0)
