@@ -15,6 +15,7 @@ from lumbar.errors import LumbarError
 # name → (module:click command, one line of help); a name with a space is a verb of a group.
 VERBS: dict[str, tuple[str, str]] = {
     "analyze": ("lumbar.cli.analyze:analyze", "Analyze a study: levels, measurements, grades, muscles, age, and a report."),
+    "inspect": ("lumbar.cli.inspect:inspect", "List the series of a study with plane, weighting and role, and why."),
     "models list": ("lumbar.cli.models_list:list_models", "List the models that are there."),
     "models show": ("lumbar.cli.models_show:show_model", "Show a model's card."),
     "models verify": ("lumbar.cli.models_verify:verify_models", "Check hashes and load every model."),

@@ -190,6 +190,6 @@ def _nothing(root: Path, census: Census) -> str:
         return f"{root}: the folder is empty; give the folder (or zip) that holds the study's DICOM files"
     lines = [f"{root}: no MR slice can be read; {seen} seen"]
     if census.foreign:
-        lines.append(f"{census.foreign} no DICOM")
+        lines.append(f"{'it is' if census.files == 1 else f'{census.foreign} of them are'} no DICOM")
     lines += census.sentences()
     return "; ".join(lines) + ". Give a folder or zip of DICOM images with orientation and position, or NIfTI files"
