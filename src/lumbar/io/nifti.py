@@ -135,14 +135,12 @@ def _affine(image: Any, path: Path, warnings: list[str]) -> Points:
             f"{path}: neither sform nor qform says where its voxels lie (both codes are 0), so left and right cannot be told; "
             "convert the DICOM files again, or set the affine if you know it"
         )
-    affine: Points = np.asarray(sform if sform_code else qform, dtype=np.float64)
+    unit = np.diag([*[_MM_PER_UNIT.get(int(image.header["xyzt_units"]) & 7, 1.0)] * 3, 1.0])
+    affine: Points = unit @ np.asarray(sform if sform_code else qform, dtype=np.float64)
     if not np.isfinite(affine).all() or np.linalg.norm(affine[:3, :3], axis=0).min() < 1e-3 or abs(_orthogonality(affine)) < 0.1:
         raise GeometryError(f"{path}: its affine is no way to place voxels ({affine[:3].round(3).tolist()}); convert the source again")
     if sform_code and qform_code:
-        _compare(affine, np.asarray(qform, dtype=np.float64), image.shape, path, warnings)
-    scale = _MM_PER_UNIT.get(int(image.header["xyzt_units"]) & 7, 1.0)
-    affine = affine.copy()
-    affine[:3] *= scale
+        _compare(affine, unit @ np.asarray(qform, dtype=np.float64), image.shape, path, warnings)
     return affine
 
 
