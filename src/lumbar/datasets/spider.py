@@ -35,10 +35,7 @@ def read_space(folder: Path) -> list[LabelledSlice]:
         images = [np.asarray(Image.open(path).convert("L"), dtype=np.float32) for path in paths]
         greys = [np.asarray(Image.open(folder / "masks" / path.name).convert("L")) for path in paths]
         fronts = _canal_fronts([grey == 150 for grey in greys])
-        examples += [
-            LabelledSlice(patient, image, _classes(grey, front), PIXEL_MM)
-            for image, grey, front in zip(images, greys, fronts, strict=True)
-        ]
+        examples += [LabelledSlice(patient, image, _classes(grey, front), PIXEL_MM) for image, grey, front in zip(images, greys, fronts, strict=True)]
     return examples
 
 

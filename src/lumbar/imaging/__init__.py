@@ -1,0 +1,1 @@
+"""Floor 1: arrays and volumes in, arrays and volumes out."""

@@ -1,0 +1,1 @@
+"""Floor 2: from a volume to named levels, masks and measurements."""

@@ -1,6 +1,6 @@
 """Training of the spine network on labelled sagittal slices from any source."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import lightning
@@ -9,9 +9,13 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset
 
 from lumbar.domain.anatomy import SpineClass
+from lumbar.models.card import Card
+from lumbar.models.folder import write_card
 from lumbar.spine.network import SpineUNet
+from lumbar.spine.segment import INPUT, OUTPUT, PIXEL_MM
 from lumbar.training.augment import AugmentOptions, random_contrast, random_view
 from lumbar.training.examples import LabelledSlice
+from lumbar.training.export import export_onnx
 from lumbar.training.fit import FitOptions, fit
 
 
@@ -19,7 +23,7 @@ from lumbar.training.fit import FitOptions, fit
 class SpineTraining:
     """What is trained, on which grid, and how long."""
 
-    pixel_mm: float = 0.75  # the grid that the network works on
+    pixel_mm: float = PIXEL_MM  # the grid that the network works on
     view: tuple[int, int] = (320, 256)  # rows, columns of one training picture
     batch: int = 6
     features: tuple[int, ...] = (24, 48, 96, 128, 160, 192)
@@ -89,3 +93,16 @@ def train(examples: list[LabelledSlice], folder: Path, config: SpineTraining) ->
     start = int(torch.load(last, weights_only=False)["global_step"]) if last.exists() else 0
     fit(module, DataLoader(RandomViews(examples, config, start), batch_size=config.batch), folder, config.fit)
     return module
+
+
+def export(module: SpineModule, folder: Path, card: Card) -> Card:
+    """Write the network and its card to `folder` after checking that ONNX and PyTorch agree; returns the card with hashes.
+
+    Raises:
+        ModelError: they do not agree.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    example = {INPUT: torch.randn(2, 1, 320, 256, generator=torch.Generator().manual_seed(0))}
+    axes = {INPUT: {0: "batch", 2: "rows", 3: "columns"}}
+    difference = export_onnx(module.network, example, folder / "model.onnx", [OUTPUT], dynamic=axes)
+    return write_card(folder, replace(card, export_difference=difference))

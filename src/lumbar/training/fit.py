@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import lightning
 import torch
@@ -51,7 +52,7 @@ class WeightAverage(Callback):
         self.average = state_dict["average"]  # type: ignore[assignment]
 
 
-def fit(module: lightning.LightningModule, batches: DataLoader, folder: Path, options: FitOptions) -> None:
+def fit(module: lightning.LightningModule, batches: DataLoader[Any], folder: Path, options: FitOptions) -> None:
     """Train `module` for `options.steps` optimiser steps; a run that was killed goes on from `folder/last.ckpt`. The averaged weights end up in it."""
     if options.threads:
         torch.set_num_threads(options.threads)

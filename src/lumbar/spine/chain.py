@@ -1,0 +1,105 @@
+"""From candidate discs along the column to a plausible chain, with every repair and doubt written down."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lumbar.domain.anatomy import SpineClass
+from lumbar.spine.column import Column, DiscPeak, disc_peaks, sacrum_start_mm
+
+_SHORTEST_MM = 17.0  # between neighbouring discs: an adult's lowest thoracic levels are about 25 mm apart, collapsed bodies less
+_GAP_RATIO = 1.6  # a gap this much longer than its neighbours hides a disc that was not seen
+_SACRUM_REACH_MM = 14.0  # the lowest disc lies this close above where the sacrum is seen to begin
+_TRUNCATED_MM = 12.0  # a body with less than this in view is not counted
+
+
+@dataclass(frozen=True)
+class ChainDisc:
+    """One disc of the chain."""
+
+    along_mm: float
+    strength: float
+    inferred: bool = False  # placed by spacing, not seen
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Discs from head to foot, and what is doubtful about them."""
+
+    discs: tuple[ChainDisc, ...]
+    sacrum_mm: float | None  # where the sacrum begins along the column
+    body_above: bool  # whether the body above the first disc is (mostly) in view
+    doubts: tuple[str, ...]
+
+
+def find_chain(column: Column) -> Chain:
+    """The chain of discs down to the sacrum, or to the end of the view."""
+    sacrum = sacrum_start_mm(column)
+    doubts: list[str] = []
+    peaks = disc_peaks(column)
+    if sacrum is not None:
+        below = [p for p in peaks if p.along_mm > sacrum + 8.0]
+        peaks = [p for p in peaks if p.along_mm <= sacrum + 8.0]
+        if any(p.strength > 0.6 for p in below):
+            doubts.append("a disc was seen below the lowest one: transitional anatomy is possible")
+    discs = [ChainDisc(p.along_mm, p.strength) for p in _without_crowding(peaks)]
+    discs, repairs = _with_missing(discs, column)
+    doubts += repairs
+    if sacrum is not None and discs and sacrum - discs[-1].along_mm > _SACRUM_REACH_MM:
+        if sacrum - discs[-1].along_mm > 0.75 * _typical_gap(discs):
+            discs.append(ChainDisc(sacrum - 3.0, 0.0, inferred=True))
+            doubts.append("the disc above the sacrum was not seen and was placed by the sacrum's edge")
+        else:
+            doubts.append("the lowest disc and the sacrum do not meet")
+    return Chain(tuple(discs), sacrum, _body_above(discs, column), tuple(doubts))
+
+
+def _without_crowding(peaks: list[DiscPeak]) -> list[DiscPeak]:
+    """Of two peaks that are closer than any vertebra is high, the stronger stays."""
+    kept: list[DiscPeak] = []
+    for peak in peaks:
+        if kept and peak.along_mm - kept[-1].along_mm < _SHORTEST_MM:
+            if peak.strength > kept[-1].strength:
+                kept[-1] = peak
+        else:
+            kept.append(peak)
+    return kept
+
+
+def _typical_gap(discs: list[ChainDisc]) -> float:
+    gaps = np.diff([d.along_mm for d in discs])
+    return float(np.median(gaps)) if gaps.size else 36.0
+
+
+def _with_missing(discs: list[ChainDisc], column: Column) -> tuple[list[ChainDisc], list[str]]:
+    """Discs put in where a gap is far longer than the gaps beside it (a fused or collapsed level)."""
+    out: list[ChainDisc] = []
+    doubts: list[str] = []
+    gaps = np.diff([d.along_mm for d in discs])
+    for i, disc in enumerate(discs):
+        out.append(disc)
+        if i == len(gaps):
+            break
+        others = [gaps[k] for k in (i - 2, i - 1, i + 1, i + 2) if 0 <= k < len(gaps)]
+        if others and gaps[i] > _GAP_RATIO * float(np.median(others)):
+            out.append(_strongest_between(disc.along_mm, discs[i + 1].along_mm, column))
+            doubts.append("two neighbouring discs lie unusually far apart: a fused or collapsed level was assumed between them")
+    return out, doubts
+
+
+def _strongest_between(start_mm: float, end_mm: float, column: Column) -> ChainDisc:
+    third = (end_mm - start_mm) / 3
+    steps = np.arange(start_mm + third, end_mm - third, 0.5)
+    profile = column.profiles[SpineClass.DISC][np.clip((steps / 0.5).astype(int), 0, column.profiles.shape[1] - 1)]
+    best = int(np.argmax(profile))
+    if profile[best] < 0.05:
+        best = len(steps) // 2
+    return ChainDisc(float(steps[best]), float(profile[best]), inferred=True)
+
+
+def _body_above(discs: list[ChainDisc], column: Column) -> bool:
+    if not discs:
+        return False
+    end = int(discs[0].along_mm / 0.5)
+    body = column.profiles[SpineClass.BODY][:end]
+    return float(np.count_nonzero(body > 0.5)) * 0.5 >= _TRUNCATED_MM

@@ -1,0 +1,117 @@
+"""The spinal column straightened: every pixel of the midplane gets a position along the column and in front of or behind its centre line.
+
+Along that line discs and bodies alternate, so that finding them is a matter of one dimension.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.signal import find_peaks
+from scipy.spatial import cKDTree
+
+from lumbar.domain.anatomy import SpineClass
+from lumbar.errors import InputError
+from lumbar.spine.midplane import Midplane
+from lumbar.spine.segment import PIXEL_MM
+
+_STEP_MM = 0.5  # of the profiles along the column
+_HALF_WIDTH_MM = 11.0  # of the strip around the centre line that the profiles average over
+_COLUMN_CLASSES = (SpineClass.BODY, SpineClass.DISC, SpineClass.SACRUM)
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """Profiles along the spinal column, from head to foot, in steps of half a millimetre."""
+
+    line: NDArray[np.float64]  # (n, 2) row, column of the centre line at each step
+    along_mm: NDArray[np.float32]  # (rows, columns) position of every pixel along the line
+    mask: NDArray[np.bool_]  # (rows, columns) pixels of the column
+    profiles: NDArray[np.float64]  # (classes, n) mean probabilities around the line
+
+    def point(self, along_mm: float) -> NDArray[np.float64]:
+        """(row, column) of the centre line at a position along it."""
+        return self.line[int(np.clip(round(along_mm / _STEP_MM), 0, len(self.line) - 1))]
+
+
+@dataclass(frozen=True)
+class DiscPeak:
+    """A place along the column where discs are likelier than bone."""
+
+    along_mm: float
+    strength: float  # height of the disc profile, 0 to 1
+
+
+def straighten(midplane: Midplane) -> Column:
+    """The column of the midplane.
+
+    Raises:
+        InputError: no column of vertebrae and discs is there.
+    """
+    mask = _column_mask(midplane)
+    rows = np.flatnonzero(mask.any(axis=1))
+    if rows.size * PIXEL_MM < 60:
+        raise InputError("fewer than 60 mm of spinal column were found; is this series of the lumbar spine, and is its orientation header right?")
+    line = _centre_line(mask, rows)
+    distance, nearest = cKDTree(line).query(np.indices(mask.shape).reshape(2, -1).T, distance_upper_bound=60 / PIXEL_MM)
+    nearest = np.minimum(nearest, len(line) - 1)
+    along = (nearest * _STEP_MM).reshape(mask.shape).astype(np.float32)
+    near = (distance.reshape(mask.shape) * PIXEL_MM <= _HALF_WIDTH_MM) & _beside(nearest.reshape(mask.shape), len(line))
+    index = nearest.reshape(mask.shape)[near]
+    count = np.maximum(np.bincount(index, minlength=len(line)), 1)
+    profiles = np.stack([np.bincount(index, weights=p[near], minlength=len(line)) / count for p in midplane.probabilities])
+    return Column(line, along, mask, ndimage.gaussian_filter1d(profiles, 1.0 / _STEP_MM, axis=1, mode="nearest"))
+
+
+def _beside(nearest: NDArray[np.intp], count: int) -> NDArray[np.bool_]:
+    """Pixels beyond both ends of the line are nearest to its ends, but not beside it."""
+    return (nearest > 0) & (nearest < count - 1)
+
+
+def _column_mask(midplane: Midplane) -> NDArray[np.bool_]:
+    """The connected part of bodies, discs and sacrum that has most of its area close in front of the canal."""
+    mask = np.isin(midplane.labels, _COLUMN_CLASSES)
+    joined = ndimage.binary_dilation(mask, iterations=round(2.0 / PIXEL_MM))
+    parts, count = ndimage.label(joined)
+    if count == 0:
+        return mask
+    canal = midplane.labels == SpineClass.CANAL
+    to_canal = ndimage.distance_transform_edt(~canal) * PIXEL_MM if canal.any() else np.zeros(mask.shape)
+    score = np.bincount(parts.ravel(), weights=(mask & (to_canal < 40)).ravel())
+    score[0] = 0
+    return np.asarray(mask & (parts == np.argmax(score)))
+
+
+def _centre_line(mask: NDArray[np.bool_], rows: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Middle of the mask in every row, smoothed over about one vertebra, resampled to equal steps."""
+    every = np.arange(rows[0], rows[-1] + 1)
+    middle = np.array([np.median(np.flatnonzero(mask[r])) if mask[r].any() else np.nan for r in every])
+    seen = np.isfinite(middle)
+    middle = np.interp(every, every[seen], middle[seen])
+    width = 12.0 / PIXEL_MM
+    padded = np.pad(middle, int(3 * width), mode="reflect", reflect_type="odd")
+    smooth = ndimage.gaussian_filter1d(padded, width)[int(3 * width) : -int(3 * width)]
+    points = np.stack([every, smooth], axis=1).astype(float)
+    length = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))]) * PIXEL_MM
+    steps = np.arange(0, length[-1], _STEP_MM)
+    return np.stack([np.interp(steps, length, points[:, k]) for k in range(2)], axis=1)
+
+
+def disc_peaks(column: Column) -> list[DiscPeak]:
+    """Candidates for discs from head to foot."""
+    profile = column.profiles[SpineClass.DISC]
+    peaks, _ = find_peaks(profile, height=0.25, distance=10 / _STEP_MM, prominence=0.2)
+    return [DiscPeak(float(p) * _STEP_MM, float(profile[p])) for p in peaks]
+
+
+def sacrum_start_mm(column: Column) -> float | None:
+    """Where the sacrum begins along the column, or None if it is not in view."""
+    profile = column.profiles[SpineClass.SACRUM]
+    inside = profile > 0.4
+    parts, count = ndimage.label(inside)
+    lengths = [np.count_nonzero(parts == i + 1) * _STEP_MM for i in range(count)]
+    long = [i + 1 for i, length in enumerate(lengths) if length >= 6.0]
+    if not long:
+        return None
+    return float(np.argmax(parts == long[0])) * _STEP_MM

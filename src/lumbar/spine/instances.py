@@ -1,0 +1,90 @@
+"""Which vertebra and which disc each voxel belongs to: decided in the midplane, carried outwards slice by slice.
+
+Instances are numbered from head to foot as the chain has them: disc `i` is `1 + i`; the body above it is `101 + i`, and the body below the last disc, if
+one is in view, `101 + n`.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from lumbar.domain.anatomy import SpineClass
+from lumbar.spine.chain import Chain
+from lumbar.spine.column import Column
+from lumbar.spine.midplane import Midplane
+from lumbar.spine.segment import PIXEL_MM
+
+FIRST_BODY = 101
+_DISC_REACH_MM = 13.0  # along the column from a disc's peak to its farthest pixels: a wedge-shaped disc is tilted against the centre line
+_STEP_REACH_MM = 5.0  # how far outlines may move from one slice to the next
+_FEWEST_PIXELS = 12
+
+Labels = NDArray[np.uint8]
+
+
+def midplane_instances(midplane: Midplane, column: Column, chain: Chain) -> Labels:
+    """(rows, columns) instance numbers of the midplane's pixels; 0 elsewhere."""
+    out = np.zeros(midplane.labels.shape, dtype=np.uint8)
+    if not chain.discs:
+        return out
+    peaks = np.array([disc.along_mm for disc in chain.discs])
+    along = column.along_mm
+    disc = column.mask & (midplane.labels == SpineClass.DISC)
+    nearest = np.abs(along[disc][:, None] - peaks).argmin(axis=1)
+    reached = np.abs(along[disc] - peaks[nearest]) <= _DISC_REACH_MM
+    out[disc] = np.where(reached, 1 + nearest, 0)
+    body = column.mask & (midplane.labels == SpineClass.BODY)
+    out[body] = FIRST_BODY + np.searchsorted(peaks, along[body])
+    if chain.sacrum_mm is not None:  # what is called a body below the lowest disc is the sacrum
+        out[out == FIRST_BODY + len(peaks)] = 0
+    return _by_majority(out, body)
+
+
+def _by_majority(instances: Labels, body: NDArray[np.bool_]) -> Labels:
+    """Corners of a tilted body reach past a disc's middle; a connected body that is nearly all one instance becomes so entirely."""
+    parts, count = ndimage.label(body)
+    for part, place in enumerate(ndimage.find_objects(parts), start=1):
+        inside = parts[place] == part
+        numbers = np.bincount(instances[place][inside])
+        if count and numbers.max() >= 0.85 * inside.sum():
+            instances[place][inside] = numbers.argmax()
+        elif inside.sum() < _FEWEST_PIXELS:
+            instances[place][inside] = 0
+    return instances
+
+
+def volume_instances(midplane: Midplane, flat: Labels) -> Labels:
+    """(slices, rows, columns) instance numbers on the segmentation's grid."""
+    labels = midplane.segmentation.labels
+    rows, columns = _frame(flat, midplane.labels.shape)
+    out = np.zeros(labels.shape, dtype=np.uint8)
+    for kind, low, high in ((SpineClass.DISC, 1, FIRST_BODY - 1), (SpineClass.BODY, FIRST_BODY, 255)):
+        seeds = np.where((flat >= low) & (flat <= high), flat, 0)
+        out[:, rows, columns] += _carried(labels[:, rows, columns] == kind, seeds[rows, columns], midplane.slice_of_row[rows])
+    return out
+
+
+def _frame(flat: Labels, shape: tuple[int, ...]) -> tuple[slice, slice]:
+    """The part of the picture around the column, with room for what bulges out beside the midplane."""
+    found = np.argwhere(flat > 0)
+    if not len(found):
+        return slice(0, shape[0]), slice(0, shape[1])
+    margin = round(25 / PIXEL_MM)
+    low, high = found.min(axis=0) - margin, found.max(axis=0) + margin
+    return slice(max(int(low[0]), 0), int(high[0])), slice(max(int(low[1]), 0), int(high[1]))
+
+
+def _carried(mask: NDArray[np.bool_], seeds: Labels, path: NDArray[np.float64]) -> Labels:
+    """Every voxel of `mask` takes the instance that lies nearest in the slice before it, starting where the midplane passes."""
+    own = np.abs(np.arange(len(mask))[:, None] - path[None]) <= 0.75
+    out = np.where(mask & own[:, :, None], seeds[None], 0).astype(np.uint8)
+    for order in (range(1, len(mask)), range(len(mask) - 2, -1, -1)):
+        step = order.step
+        for k in order:
+            todo = mask[k] & (out[k] == 0)
+            before = np.where(out[k] > 0, out[k], out[k - step])
+            if todo.any() and before.any():
+                distance, nearest = ndimage.distance_transform_edt(before == 0, return_indices=True)
+                found = todo & (distance * PIXEL_MM <= _STEP_REACH_MM)
+                out[k][found] = before[nearest[0][found], nearest[1][found]]
+    return out

@@ -1,0 +1,140 @@
+"""Findings of the spine: every level and vertebra in view with what could be measured on it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lumbar.domain.anatomy import LUMBAR, Level, SpineClass, Vertebra
+from lumbar.domain.findings import LevelFinding, Point, SpineFinding, VertebraFinding
+from lumbar.domain.study import Weighting
+from lumbar.spine.chain import Chain
+from lumbar.spine.column import Column
+from lumbar.spine.instances import FIRST_BODY
+from lumbar.spine.midplane import Midplane
+from lumbar.spine.morphometry import body_heights, canal_at, cobb_degrees, disc_heights, meyerding, signal_ratio, slip
+from lumbar.spine.naming import Names
+from lumbar.spine.segment import PIXEL_MM
+from lumbar.spine.shape import Outline, Vector, outline
+
+# Contrasts in which CSF is bright, so that a disc's signal can be held against it.
+_BRIGHT_FLUID = (Weighting.T2, Weighting.STIR)
+
+
+@dataclass(frozen=True, eq=False)
+class Flat:
+    """Everything that is known in the midplane before measuring."""
+
+    midplane: Midplane
+    column: Column
+    chain: Chain
+    names: Names
+    flat: NDArray[np.uint8]  # (rows, columns) instance numbers
+    discs: tuple[Outline | None, ...]  # from head to foot
+
+
+def measure(flat: Flat, instances: NDArray[np.uint8], weighting: Weighting) -> tuple[SpineFinding, tuple[str, ...]]:
+    """The finding and the warnings about what could not be measured."""
+    bodies = _body_outlines(flat)
+    vertebrae = _vertebrae(flat, instances, bodies)
+    levels = [_level(flat, i, bodies, weighting) for i, level in enumerate(flat.names.discs) if level is not None]
+    total = _total_lordosis(flat, bodies)
+    missing = [level.value for level in Level if level not in flat.names.discs]
+    warnings = [f"{', '.join(missing)}: not in view or not found, nothing was measured there"] if missing else []
+    warnings += [f"{f.level.value}: {', '.join(gaps)} could not be measured" for f in levels if (gaps := _gaps(f, weighting))]
+    if weighting not in _BRIGHT_FLUID:
+        warnings.append("disc signal against CSF needs a T2-weighted or STIR series; it was not measured")
+    return SpineFinding(flat.names.numbering, tuple(vertebrae), tuple(levels), total), tuple(warnings)
+
+
+def _body_outlines(flat: Flat) -> list[Outline | None]:
+    """Outlines of the bodies from head to foot, framed by the discs beside them; None for a body that is cut off by the picture's border."""
+    probability = flat.midplane.probabilities[SpineClass.BODY]
+    out: list[Outline | None] = []
+    for i in range(len(flat.discs) + 1):
+        mask = flat.flat == FIRST_BODY + i
+        cut = mask[0].any() or mask[-1].any()
+        beside = [disc.across for disc in flat.discs[max(i - 1, 0) : i + 1] if disc is not None]
+        across = np.sum(beside, axis=0) / np.linalg.norm(np.sum(beside, axis=0)) if beside else None
+        out.append(None if cut else outline(mask, probability, across))
+    return out
+
+
+def _vertebrae(flat: Flat, instances: NDArray[np.uint8], bodies: Sequence[Outline | None]) -> list[VertebraFinding]:
+    out: list[VertebraFinding] = []
+    for i, vertebra in enumerate(flat.names.bodies):
+        voxels = np.argwhere(instances == FIRST_BODY + i)
+        if vertebra is None or vertebra is Vertebra.S1 or not len(voxels):
+            continue
+        center = _point(flat.midplane.segmentation.grid.points_mm(voxels.mean(axis=0)))
+        body = bodies[i]
+        heights = body_heights(body) if body else (None, None, None)
+        out.append(VertebraFinding(vertebra, center, *heights))
+    return out
+
+
+def _level(flat: Flat, i: int, bodies: Sequence[Outline | None], weighting: Weighting) -> LevelFinding:
+    level = flat.names.discs[i]
+    assert level is not None
+    disc = flat.discs[i]
+    if disc is None:
+        middle = flat.column.point(flat.chain.discs[i].along_mm)
+        return LevelFinding(level, _point(flat.midplane.points_mm(middle)))
+    canal = canal_at(flat.midplane, disc)
+    front, middle_height, back = disc_heights(disc)
+    mean = (front + middle_height + back) / 3
+    heights = [float(np.mean(body_heights(body))) for body in bodies[i : i + 2] if body is not None]
+    finding = LevelFinding(
+        level=level,
+        center_mm=_point(flat.midplane.points_mm(disc.center / PIXEL_MM)),
+        canal_center_mm=_point(flat.midplane.points_mm(canal.center / PIXEL_MM)) if canal else None,
+        disc_height_anterior_mm=front,
+        disc_height_middle_mm=middle_height,
+        disc_height_posterior_mm=back,
+        disc_height_mm=mean,
+        disc_height_index=mean / float(np.mean(heights)) if heights else None,
+        disc_signal_ratio=signal_ratio(flat.midplane, disc, flat.flat == 1 + i, canal) if weighting in _BRIGHT_FLUID else None,
+        canal_ap_mm=canal.ap_mm if canal else None,
+        canal_area_mm2=canal.area_mm2 if canal else None,
+    )
+    return _with_alignment(finding, flat, i, bodies)
+
+
+def _with_alignment(finding: LevelFinding, flat: Flat, i: int, bodies: Sequence[Outline | None]) -> LevelFinding:
+    upper, lower_top = bodies[i], _upper_endplate(flat, i, bodies)
+    if upper is None or lower_top is None:
+        return finding
+    moved, share = slip(upper, lower_top)
+    lower = bodies[i + 1]
+    foot = lower_top if finding.level is Level.L5_S1 else (lower.border(upper=False) if lower else None)
+    angle = cobb_degrees(upper.border(upper=True), foot) if foot else None
+    return replace(finding, slip_mm=moved, slip_percent=share, meyerding_grade=meyerding(share), segmental_lordosis_degrees=angle)
+
+
+def _upper_endplate(flat: Flat, i: int, bodies: Sequence[Outline | None]) -> tuple[Vector, Vector] | None:
+    """Of the body below disc `i`; for the sacrum, which has no outline of its own, the lower border of the disc."""
+    below = bodies[i + 1]
+    if below is not None:
+        return below.border(upper=True)
+    disc = flat.discs[i]
+    return disc.border(upper=False) if disc is not None and flat.names.discs[i] is Level.L5_S1 else None
+
+
+def _total_lordosis(flat: Flat, bodies: Sequence[Outline | None]) -> float | None:
+    if Level.L5_S1 not in flat.names.discs or LUMBAR[0] not in flat.names.bodies:
+        return None
+    top = bodies[flat.names.bodies.index(LUMBAR[0])]
+    foot = _upper_endplate(flat, flat.names.discs.index(Level.L5_S1), bodies)
+    return cobb_degrees(top.border(upper=True), foot) if top and foot else None
+
+
+def _gaps(finding: LevelFinding, weighting: Weighting) -> list[str]:
+    wanted = {"disc height": finding.disc_height_mm, "canal diameter": finding.canal_ap_mm, "slip": finding.slip_mm}
+    if weighting in _BRIGHT_FLUID:
+        wanted["disc signal"] = finding.disc_signal_ratio
+    return [name for name, value in wanted.items() if value is None]
+
+
+def _point(values: NDArray[np.float64]) -> Point:
+    return float(values[0]), float(values[1]), float(values[2])

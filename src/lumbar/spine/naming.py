@@ -1,0 +1,71 @@
+"""Names for the chain of discs: counted upwards from the sacrum, guessed from tilt where the sacrum is not in view, never certain without saying so."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lumbar.domain.anatomy import Level, Vertebra
+from lumbar.domain.findings import Numbering
+from lumbar.spine.chain import Chain
+
+# Vertebrae from foot to head, as far as a lumbar study shows them.
+_UPWARDS = (Vertebra.S1, Vertebra.L5, Vertebra.L4, Vertebra.L3, Vertebra.L2, Vertebra.L1, Vertebra.T12, Vertebra.T11, Vertebra.T10)
+
+# Usual tilt of the discs against the horizontal, lying, in degrees; positive when the front is lower. Medians of the 30 SPIDER T2 SPACE patients, L5/S1 first.
+USUAL_TILT_DEGREES = (33.0, 13.0, 1.0, -7.0, -11.0)
+
+
+@dataclass(frozen=True)
+class Names:
+    """Names of the chain's discs and of the bodies above each of them, from head to foot; None beyond the vertebrae that have names here."""
+
+    discs: tuple[Level | None, ...]
+    bodies: tuple[Vertebra | None, ...]  # one more than discs: the last is the body below the last disc
+    numbering: Numbering
+
+
+def name_chain(chain: Chain, tilts_degrees: Sequence[float | None], lowest_level: Level | None = None) -> Names:
+    """Names counted upwards from the lowest disc, which is L5/S1 above a sacrum, `lowest_level` if a person says so, or else a guess."""
+    count = len(chain.discs)
+    if lowest_level is not None:
+        lowest, note, sure = _steps_up(lowest_level), f"the lowest disc in view was named {lowest_level.value} by the user", True
+    elif chain.sacrum_mm is not None:
+        lowest, sure = 0, not chain.doubts
+        note = "; ".join(chain.doubts) or "counted upwards from the sacrum, taking five lumbar vertebrae for granted"
+    else:
+        lowest, sure = _guess(tilts_degrees), False
+        guessed = f"{_UPWARDS[lowest + 1].value}/{_UPWARDS[lowest].value}"
+        note = "; ".join(
+            [f"the sacrum was not seen, so the level names are a guess from the tilt of the discs (lowest disc: {guessed}); check them, "
+             "and set the right name of the lowest disc with --lowest-level", *chain.doubts]
+        )  # fmt: skip
+    bodies = [_vertebra(lowest + count - i) for i in range(count + 1)]
+    discs = [_level(bodies[i], bodies[i + 1]) for i in range(count)]
+    return Names(tuple(discs), tuple(bodies), Numbering(sure, note))
+
+
+def _steps_up(level: Level) -> int:
+    return _UPWARDS.index(level.lower)
+
+
+def _vertebra(steps: int) -> Vertebra | None:
+    return _UPWARDS[steps] if steps < len(_UPWARDS) else None
+
+
+def _level(upper: Vertebra | None, lower: Vertebra | None) -> Level | None:
+    if upper is None or lower is None:
+        return None
+    return next((level for level in Level if level.upper is upper and level.lower is lower), None)
+
+
+def _guess(tilts: Sequence[float | None]) -> int:
+    """How many levels above L5/S1 the lowest disc most likely lies, by the tilt of the lowest four discs."""
+    lowest_first = list(reversed(tilts))[:4]
+    best, least = 0, np.inf
+    for offset in range(3):
+        pairs = [(t, USUAL_TILT_DEGREES[min(k + offset, 4)]) for k, t in enumerate(lowest_first) if t is not None]
+        cost = float(np.mean([(t - usual) ** 2 for t, usual in pairs])) if pairs else np.inf
+        if cost < least:
+            best, least = offset, cost
+    return best

@@ -1,0 +1,158 @@
+"""The spine network applied to every sagittal slice of a volume."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from lumbar.domain.anatomy import SpineClass
+from lumbar.domain.geometry import Grid
+from lumbar.domain.study import Plane
+from lumbar.domain.volume import Volume
+from lumbar.errors import GeometryError
+from lumbar.imaging.intensity import standardized
+from lumbar.imaging.orient import to_sagittal
+from lumbar.imaging.resample import regular, resize_picture, resized_grid
+from lumbar.models.folder import Model
+
+# Pictures (batch, 1, rows, columns) of zero mean and unit variance → logits (batch, classes, rows, columns).
+Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+TASK = "spine"  # what the card of a fitting model says
+INPUT, OUTPUT = "pictures", "logits"
+PIXEL_MM = 0.75  # the grid that the network was trained on
+_DIVISOR = 32  # rows and columns must divide by it
+_BATCH = 2  # slices at a time: more is no faster on a processor and takes more memory
+_RESLICED_MM = 3.0  # distance of sagittal slices cut from volumes of another plane
+_SMALLEST_MM = 80.0  # less than this from head to foot shows no two levels
+_NEIGHBOUR_WEIGHT = 0.15  # share of each neighbouring slice in a slice's probabilities, at 4 mm; less when further apart
+
+
+def network_of(model: Model) -> Network:
+    """The network in a model folder of the task `TASK`."""
+
+    def run(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(model.run({INPUT: pictures})[OUTPUT], dtype=np.float32)
+
+    return run
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """A volume on the network's grid (slices right to left, rows head to foot, columns front to back) with what the network made of it."""
+
+    picture: Volume  # float32, PIXEL_MM in plane
+    probabilities: NDArray[np.float16]  # (slices, classes, rows, columns)
+    labels: NDArray[np.uint8]  # (slices, rows, columns), values of SpineClass
+    source: Grid  # the grid of the volume that was given
+
+    @property
+    def grid(self) -> Grid:
+        """The network's grid."""
+        return self.picture.grid
+
+
+def segment(volume: Volume, network: Network, plane: Plane, progress: Callable[[int, int], None] | None = None) -> Segmentation:
+    """Classes of every voxel of `volume`, which may be of any plane; volumes that are not sagittal are resliced first.
+
+    Raises:
+        GeometryError: the volume is too short from head to foot to show two levels.
+    """
+    sagittal = _sagittal(volume, plane)
+    rows_mm = sagittal.grid.spacing_mm[1] * sagittal.grid.rows
+    if rows_mm < _SMALLEST_MM:
+        raise GeometryError(f"the volume covers {rows_mm:.0f} mm from head to foot; naming levels needs at least {_SMALLEST_MM:.0f} mm")
+    picture = _resized(sagittal)
+    probabilities = _probabilities(np.asarray(picture.array, dtype=np.float32), network, progress)
+    probabilities = _with_neighbours(probabilities, picture.grid)
+    return Segmentation(picture, probabilities, probabilities.argmax(axis=1).astype(np.uint8), volume.grid)
+
+
+def _sagittal(volume: Volume, plane: Plane) -> Volume:
+    if plane is Plane.SAGITTAL:
+        return to_sagittal(volume)
+    return regular_across(to_sagittal(regular(volume)))
+
+
+def regular_across(volume: Volume) -> Volume:
+    """A resliced volume has as many slices as the source had columns: average them to a clinical distance, which is quicker and less noisy."""
+    group = max(1, round(_RESLICED_MM / volume.grid.spacing_mm[0]))
+    count = volume.grid.shape[0] // group
+    array = volume.array[: count * group].reshape(count, group, *volume.array.shape[1:]).mean(axis=1, dtype=np.float32)
+    origins = volume.grid.origins_mm[: count * group].reshape(count, group, 3).mean(axis=1)
+    return Volume(array, Grid(origins, volume.grid.row_step_mm, volume.grid.column_step_mm, volume.grid.rows, volume.grid.columns))
+
+
+def _resized(volume: Volume) -> Volume:
+    _, row_mm, column_mm = volume.grid.spacing_mm
+    shape = round(volume.grid.rows * row_mm / PIXEL_MM), round(volume.grid.columns * column_mm / PIXEL_MM)
+    array = np.stack([resize_picture(np.asarray(picture, dtype=np.float32), shape) for picture in volume.array])
+    return Volume(array, resized_grid(volume.grid, shape))
+
+
+def _probabilities(pictures: NDArray[np.float32], network: Network, progress: Callable[[int, int], None] | None) -> NDArray[np.float16]:
+    rows, columns = pictures.shape[1:]
+    padding = [(0, -rows % _DIVISOR), (0, -columns % _DIVISOR)]
+    out = np.empty((len(pictures), len(SpineClass), rows, columns), dtype=np.float16)
+    for start in range(0, len(pictures), _BATCH):
+        batch = [np.pad(standardized(picture), padding, mode="minimum") for picture in pictures[start : start + _BATCH]]
+        logits = network(np.stack(batch)[:, None])[:, :, :rows, :columns]
+        np.exp(logits - logits.max(axis=1, keepdims=True), out=logits)
+        out[start : start + _BATCH] = logits / logits.sum(axis=1, keepdims=True)
+        if progress:
+            progress(min(start + _BATCH, len(pictures)), len(pictures))
+    return out
+
+
+def _with_neighbours(probabilities: NDArray[np.float16], grid: Grid) -> NDArray[np.float16]:
+    """Each slice's probabilities, steadied by the slices beside it."""
+    if len(probabilities) < 3:
+        return probabilities
+    side = _NEIGHBOUR_WEIGHT * min(1.0, 4.0 / max(grid.spacing_mm[0], 1e-6))
+    mixed = (1 - 2 * side) * probabilities.astype(np.float32)
+    mixed[1:] += side * probabilities[:-1]
+    mixed[:-1] += side * probabilities[1:]
+    mixed[0] += side * probabilities[0]
+    mixed[-1] += side * probabilities[-1]
+    return mixed.astype(np.float16)
+
+
+def labels_on_source(segmentation: Segmentation, labels: NDArray[np.uint8], plane: Plane) -> Volume:
+    """`labels` (slices, rows, columns of the network's grid) on the grid of the given volume, as uint8."""
+    target = segmentation.source
+    if plane is Plane.SAGITTAL:
+        return _back_in_plane(segmentation, labels)
+    index = np.stack(np.meshgrid(*(np.arange(n) for n in target.shape), indexing="ij"), axis=-1)
+    array = np.empty(target.shape, dtype=np.uint8)
+    for k in range(target.shape[0]):
+        points = segmentation.grid.indices(target.points_mm(index[k]))
+        array[k] = ndimage.map_coordinates(labels, np.moveaxis(points, -1, 0), order=0, cval=0)
+    return Volume(array, target)
+
+
+def _back_in_plane(segmentation: Segmentation, labels: NDArray[np.uint8]) -> Volume:
+    """Each label's share is enlarged linearly and the largest wins: smoother outlines than enlarging the labels themselves."""
+    turned = to_sagittal(Volume(np.zeros(segmentation.source.shape, dtype=np.uint8), segmentation.source))
+    shape = turned.array.shape[1:]
+    array = np.zeros(turned.array.shape, dtype=np.uint8)
+    for k, picture in enumerate(labels):
+        best = np.full(shape, 0.5, dtype=np.float32)
+        for value in np.unique(picture[picture > 0]):
+            share = resize_picture((picture == value).astype(np.float32), shape)
+            array[k][share > best] = value
+            best = np.maximum(best, share)
+    return _unturned(Volume(array, turned.grid), segmentation.source)
+
+
+def _unturned(turned: Volume, target: Grid) -> Volume:
+    """Voxels of `turned`, a rearrangement of a volume on `target`, in the order of `target`."""
+    corner = np.rint(turned.grid.indices(target.points_mm(np.zeros(3)))).astype(int)
+    far = [np.rint(turned.grid.indices(target.points_mm(np.eye(3)[k] * (n - 1)))).astype(int) for k, n in enumerate(target.shape)]
+    moved = [int(np.argmax(np.abs(end - corner))) if n > 1 else None for end, n in zip(far, target.shape, strict=True)]
+    left = [axis for axis in range(3) if axis not in moved]
+    axes = [axis if axis is not None else left.pop(0) for axis in moved]
+    array = np.transpose(turned.array, axes)
+    flips = tuple(slice(None, None, -1 if corner[axis] > 0 else 1) for axis in axes)
+    return Volume(np.ascontiguousarray(array[flips]), target)

@@ -1,0 +1,107 @@
+"""Outlines of discs and bodies in the midplane, measured below the size of a pixel from the network's probabilities.
+
+All positions are (row, column) times `PIXEL_MM`: millimetres down and back from the picture's first pixel.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from lumbar.spine.segment import PIXEL_MM
+
+_STEP_MM = 0.25
+Vector = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Outline:
+    """A disc or body in its own frame: `across` runs from its front to its back, `down` from head to foot."""
+
+    center: Vector  # (2,) mm
+    across: Vector  # (2,) unit
+    down: Vector  # (2,) unit
+    offsets_mm: Vector  # (n,) along `across` from the centre, from front to back
+    top_mm: Vector  # (n,) along `down` from the centre: its upper border
+    bottom_mm: Vector  # (n,) its lower border
+
+    @property
+    def depth_mm(self) -> float:
+        """From front to back."""
+        return float(self.offsets_mm[-1] - self.offsets_mm[0])
+
+    @property
+    def tilt_degrees(self) -> float:
+        """Of `across` against the horizontal; positive when the front is lower."""
+        return float(np.degrees(np.arctan2(-self.across[0], self.across[1])))
+
+    def height_at_mm(self, share: float) -> float:
+        """Height around the given share (0 front, 1 back) of the depth, averaged over a seventh of it."""
+        position = self.offsets_mm[0] + share * self.depth_mm
+        near = np.abs(self.offsets_mm - position) <= self.depth_mm / 14
+        return float(np.mean(self.bottom_mm[near] - self.top_mm[near]))
+
+    def border(self, upper: bool) -> tuple[Vector, Vector]:
+        """The upper or lower endplate as a straight line: its front and back end (2,) in mm.
+
+        The line is fitted to the middle 80 % of the depth; it ends at the corners, where the border leaves it by more than 2 mm.
+        """
+        values = self.top_mm if upper else self.bottom_mm
+        middle = np.abs(self.offsets_mm - self.offsets_mm.mean()) <= 0.4 * self.depth_mm
+        slope, level = np.polyfit(self.offsets_mm[middle], values[middle], 1)
+        on_line = self.offsets_mm[np.abs(values - (slope * self.offsets_mm + level)) <= 2.0]
+        ends = (on_line[0], on_line[-1]) if on_line.size else (self.offsets_mm[0], self.offsets_mm[-1])
+        front, back = (self.center + u * self.across + (slope * u + level) * self.down for u in ends)
+        return np.asarray(front), np.asarray(back)
+
+
+def outline(mask: NDArray[np.bool_], probability: NDArray[np.float32], across: Vector | None = None) -> Outline | None:
+    """The outline of the structure in `mask`; its frame comes from `across` or else from its own longest axis. None where it is too small.
+
+    Args:
+        mask: (rows, columns) pixels of this structure.
+        probability: (rows, columns) of its class, from which borders are placed between pixels.
+        across: (2,) unit direction from front to back.
+    """
+    points = np.argwhere(mask) * PIXEL_MM
+    if len(points) < 40:
+        return None
+    center = points.mean(axis=0)
+    if across is None:
+        _, _, axes = np.linalg.svd(points - center, full_matrices=False)
+        across = axes[0] * (1 if axes[0][1] >= 0 else -1)
+    down = np.array([across[1], -across[0]])
+    down = down if down[0] > 0 else -down
+    u, v = (points - center) @ across, (points - center) @ down
+    low, high = np.percentile(u, (2, 98))
+    offsets = np.arange(low, high, 0.5)
+    reach = float(np.abs(v).max()) + 2.0
+    steps = np.arange(-reach, reach, _STEP_MM)
+    place = center + offsets[:, None, None] * across + steps[None, :, None] * down
+    own = ndimage.binary_dilation(mask, iterations=2)
+    values = _at(np.where(own, probability, 0).astype(np.float32), place)
+    inside = values > 0.5
+    seen = inside.any(axis=1)
+    if np.count_nonzero(seen) < 10:
+        return None
+    offsets, inside = offsets[seen], inside[seen]
+    top = steps[inside.argmax(axis=1)] - _STEP_MM / 2
+    bottom = steps[len(steps) - 1 - inside[:, ::-1].argmax(axis=1)] + _STEP_MM / 2
+    return Outline(center, np.asarray(across), down, offsets, ndimage.median_filter(top, 5, mode="nearest"), ndimage.median_filter(bottom, 5, mode="nearest"))
+
+
+def width_mm(probability: NDArray[np.float32], start: Vector, direction: Vector, reach_mm: float) -> tuple[float, Vector] | None:
+    """Length of the run above one half along `direction` that lies nearest to `start` (mm) within ±`reach_mm`, and the run's middle (mm)."""
+    steps = np.arange(-reach_mm, reach_mm + _STEP_MM, _STEP_MM)
+    inside = _at(probability, start + steps[:, None] * direction) > 0.5
+    runs, count = ndimage.label(inside)
+    if not count:
+        return None
+    nearest = min(range(1, count + 1), key=lambda run: float(np.abs(steps[runs == run]).min()))
+    run = steps[runs == nearest]
+    return float(run.size * _STEP_MM), start + run.mean() * direction
+
+
+def _at(picture: NDArray[np.float32], points_mm: Vector) -> NDArray[np.float32]:
+    return np.asarray(ndimage.map_coordinates(picture, np.moveaxis(points_mm / PIXEL_MM, -1, 0), order=1, cval=0), dtype=np.float32)

@@ -1,0 +1,111 @@
+"""The whole of what the spine floor knows of one volume: named instances, masks, measurements."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from lumbar.domain.anatomy import LUMBAR, Level, SpineClass, Vertebra
+from lumbar.domain.findings import SpineFinding
+from lumbar.domain.study import Plane, Weighting
+from lumbar.domain.volume import Volume
+from lumbar.errors import InputError
+from lumbar.spine.chain import Chain, find_chain
+from lumbar.spine.column import Column, straighten
+from lumbar.spine.instances import FIRST_BODY, midplane_instances, volume_instances
+from lumbar.spine.measure import Flat, measure
+from lumbar.spine.midplane import Midplane, find_midplane
+from lumbar.spine.naming import Names, name_chain
+from lumbar.spine.segment import Network, Segmentation, labels_on_source, segment
+from lumbar.spine.shape import outline
+
+MASK_VERTEBRA, MASK_DISC, MASK_CANAL = 1, 2, 3  # values of masks/spine.nii.gz
+
+
+@dataclass(frozen=True, eq=False)
+class SpineMap:
+    """Names, places and measurements of one volume's spine."""
+
+    finding: SpineFinding
+    midplane: Midplane
+    column: Column
+    chain: Chain
+    names: Names
+    flat: NDArray[np.uint8]  # (rows, columns) instance numbers in the midplane
+    instances: NDArray[np.uint8]  # (slices, rows, columns) instance numbers on the network's grid
+    plane: Plane
+    warnings: tuple[str, ...]
+
+    @property
+    def segmentation(self) -> Segmentation:
+        """The network's view of the volume."""
+        return self.midplane.segmentation
+
+
+def map_spine(
+    volume: Volume,
+    plane: Plane,
+    weighting: Weighting,
+    network: Network,
+    lowest_level: Level | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> SpineMap:
+    """Segment, name and measure the spine in `volume`.
+
+    Raises:
+        InputError: no spine, or no disc of it, was found.
+        GeometryError: the volume is too short.
+    """
+    segmentation = segment(volume, network, plane, progress)
+    midplane = find_midplane(segmentation)
+    column = straighten(midplane)
+    chain = find_chain(column)
+    if not chain.discs:
+        raise InputError("no intervertebral disc was found in the sagittal slices; is this series of the lumbar spine, and is its orientation header right?")
+    flat = midplane_instances(midplane, column, chain)
+    probability = midplane.probabilities[SpineClass.DISC]
+    outlines = [outline(flat == 1 + i, probability) for i in range(len(chain.discs))]
+    names = name_chain(chain, [o.tilt_degrees if o else None for o in outlines], lowest_level)
+    instances = volume_instances(midplane, flat)
+    finding, warnings = measure(Flat(midplane, column, chain, names, flat, tuple(outlines)), instances, weighting)
+    if not names.numbering.confident:
+        warnings = (f"level names are not certain: {names.numbering.note}", *warnings)
+    return SpineMap(finding, midplane, column, chain, names, flat, instances, plane, warnings)
+
+
+def tissue_mask(spine: SpineMap) -> Volume:
+    """Vertebra 1 (with posterior elements), disc 2, canal 3 on the grid of the source series; what is not connected to the spine is left out."""
+    labels = spine.segmentation.labels
+    tissue = np.zeros(labels.shape, dtype=np.uint8)
+    tissue[np.isin(labels, (SpineClass.BODY, SpineClass.POSTERIOR))] = MASK_VERTEBRA
+    tissue[labels == SpineClass.DISC] = MASK_DISC
+    tissue[labels == SpineClass.CANAL] = MASK_CANAL
+    tissue[~_near_spine(spine, tissue > 0)] = 0
+    return labels_on_source(spine.segmentation, tissue, spine.plane)
+
+
+def level_mask(spine: SpineMap) -> Volume:
+    """Discs 1…5 (L1/L2…L5/S1) and vertebral bodies 11…15 (L1…L5) on the grid of the source series."""
+    table = np.zeros(256, dtype=np.uint8)
+    levels, lumbar = list(Level), list(LUMBAR)
+    for i, level in enumerate(spine.names.discs):
+        table[1 + i] = 1 + levels.index(level) if level else 0
+    for i, vertebra in enumerate(spine.names.bodies):
+        table[FIRST_BODY + i] = 11 + lumbar.index(vertebra) if vertebra in lumbar else 0
+    return labels_on_source(spine.segmentation, table[spine.instances], spine.plane)
+
+
+def instance_of(spine: SpineMap, vertebra: Vertebra) -> int | None:
+    """The instance number of a vertebral body, or None if it is not in view."""
+    return next((FIRST_BODY + i for i, name in enumerate(spine.names.bodies) if name is vertebra), None)
+
+
+def _near_spine(spine: SpineMap, tissue: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The connected parts of the tissue that hold a voxel of a numbered instance."""
+    parts, count = ndimage.label(tissue, structure=np.ones((3, 3, 3)))
+    kept = np.zeros(count + 1, dtype=bool)
+    kept[np.unique(parts[spine.instances > 0])] = True
+    kept[0] = False
+    return np.asarray(kept[parts])
