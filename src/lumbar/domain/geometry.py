@@ -36,7 +36,9 @@ class Grid:
             object.__setattr__(self, name, value)
         if np.linalg.norm(np.cross(self.row_step_mm, self.column_step_mm)) < 1e-9:
             raise GeometryError(f"rows and columns run the same way or have no size: {self.row_step_mm.tolist()}, {self.column_step_mm.tolist()}")
-        if len(self.origins_mm) > 1 and np.ptp(np.sign(np.diff(self.origins_mm @ self.normal))) > 0:
+        if self.origins_mm.ndim != 2 or self.origins_mm.shape[1:] != (3,) or not len(self.origins_mm):
+            raise GeometryError(f"a volume needs at least one slice, each with a position of three numbers, not an array of {self.origins_mm.shape}")
+        if abs(np.sign(np.diff(self.origins_mm @ self.normal)).sum()) != len(self.origins_mm) - 1:
             raise GeometryError("slices must be ordered by their position along the normal, each position once")
 
     @property
@@ -104,7 +106,7 @@ class Grid:
     def contains(self, points_mm: ArrayLike, margin_mm: float = 0.0) -> NDArray[np.bool_]:
         """Whether points (..., 3) lie inside the voxels of the volume, or outside by no more than `margin_mm`."""
         index = self.indices(points_mm)
-        spacing = np.maximum(self.spacing_mm, 1e-6)
+        spacing = np.array([self.spacing_mm[0] or 1.0, *self.spacing_mm[1:]])  # a single slice steps by 1 mm
         slack = 0.5 + margin_mm / spacing
         return np.asarray(((index >= -slack) & (index <= np.array(self.shape) - 1 + slack)).all(axis=-1))
 
