@@ -139,6 +139,8 @@ class MuscleLevel:
     level: Level
     csa_mm2: float
     fat_fraction_mean: float | None
+    csa_lean_mm2: float | None = None  # area without its fat: the functional area
+    muscle_disc_ratio: float | None = None  # area over that of the disc in the same slice
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,7 @@ class MuscleSlice:
     z_mm: float
     csa_mm2: float
     fat_fraction_mean: float | None
+    csa_lean_mm2: float | None = None
 
 
 @dataclass(frozen=True)
@@ -164,6 +167,9 @@ class MuscleFinding:
     method: str  # how fat was measured
     per_level: tuple[MuscleLevel, ...] = ()
     per_slice: tuple[MuscleSlice, ...] = ()
+    lean_volume_ml: float | None = None  # volume without its fat
+    csa_lean_max_mm2: float | None = None
+    volume_asymmetry: float | None = None  # (own − other side) / mean of both
 
 
 @dataclass(frozen=True)

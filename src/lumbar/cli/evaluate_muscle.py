@@ -1,0 +1,96 @@
+"""`lumbar evaluate muscle`."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lumbar.datasets.lpm_tables import has_quantity, read_volume_table
+from lumbar.errors import UsageError
+from lumbar.io.nifti import read_nifti_mask
+from lumbar.io.staging import staged_folder
+from lumbar.muscle.agreement_page import write_agreement
+from lumbar.muscle.evaluate import MaskEvaluation, VolumeAgreement, evaluate_masks, evaluate_pairs
+from lumbar.muscle.labels import LABELS
+
+_FILE = click.Path(path_type=Path)
+
+
+@click.command("muscle")
+@click.option("--reference", type=_FILE, help="Mask that counts as true.")
+@click.option("--prediction", type=_FILE, help="Mask to score.")
+@click.option("--volumes", type=_FILE, help="Table with columns volume1_gd, volume1_ai, … in cm³ (by hand, by program); fat1_gd, … if it has them.")
+@click.option("-o", "out", type=_FILE, help="With --volumes: also write plots, a table and a page into this folder.")
+@click.option("--overwrite", is_flag=True, help="Replace files that are already in OUT.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def evaluate_muscle(**options: Any) -> None:
+    """Score a muscle mask against a reference mask, or measure how far volumes by program agree with volumes by hand.
+
+    Differences are automatic minus reference; limits of agreement are the bias ∓ 1.96 standard deviations (n − 1); equivalence is tested by two one-sided
+    t tests at ±5 % of the mean reference. A value that cannot be told is null.
+
+    \b
+    Example: lumbar evaluate muscle --reference truth.nii.gz --prediction muscle.nii.gz --json
+             lumbar evaluate muscle --volumes volumes.csv -o agreement
+    """
+    masks = bool(options["reference"] and options["prediction"])
+    if masks == bool(options["volumes"]) or bool(options["reference"]) != bool(options["prediction"]):
+        raise UsageError("give either --reference and --prediction (two masks) or --volumes (one table)")
+    if masks:
+        if options["out"]:
+            raise UsageError("-o goes with --volumes; two masks give numbers only")
+        _show_masks(evaluate_masks(read_nifti_mask(options["reference"]), read_nifti_mask(options["prediction"])), options["as_json"])
+    else:
+        _volumes(options["volumes"], options["out"], options["overwrite"], options["as_json"])
+
+
+def _volumes(path: Path, out: Path | None, overwrite: bool, as_json: bool) -> None:
+    tables = {"labels": read_volume_table(path)}
+    if has_quantity(path, "fat"):
+        tables["fat_labels"] = read_volume_table(path, "fat")
+    found = {key: evaluate_pairs(table.pairs) for key, table in tables.items()}
+    if out:
+        with staged_folder(out, overwrite) as stage:
+            for key, table in tables.items():
+                write_agreement(stage, "volume" if key == "labels" else "fat", table.pairs, found[key])
+    if as_json:
+        document = {"cases": len(tables["labels"].cases), **{key: [_record(entry) for entry in entries] for key, entries in found.items()}}
+        click.echo(json.dumps(document, allow_nan=False))
+        return
+    for entries in found.values():
+        click.echo(f"{'label':28}{'MAE':>8}{'bias':>8}{'limits':>18}{'ICC(2,1)':>24}{'r':>8}  equivalent")
+        for entry in entries:
+            a = entry.agreement
+            limits, icc = f"{a.loa_low:.2f} … {a.loa_high:.2f}", f"{a.icc_2_1:.4f} ({a.icc_2_1_low:.4f}–{a.icc_2_1_high:.4f})"
+            click.echo(f"{_name(entry.label):28}{a.mae:8.2f}{a.bias:+8.2f}{limits:>18}{icc:>24}{a.pearson:8.4f}  {'yes' if a.equivalent else 'no'}")
+
+
+def _show_masks(found: MaskEvaluation, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({"labels": _mask_records(found), "mean_dsc": found.mean_dice}, allow_nan=False))
+        return
+    click.echo(f"{'label':28}{'Dice':>8}{'1 mm':>8}{'2 mm':>8}{'HD95':>8}{'ASSD':>8}{'ml':>9}")
+    for score in found.scores:
+        numbers = (score.dice, score.surface_dice_1mm, score.surface_dice_2mm, score.hd95_mm, score.assd_mm)
+        click.echo(f"{_name(score.label):28}" + "".join(f"{'–' if x is None else f'{x:.3f}':>8}" for x in numbers) + f"{score.volume_error_ml:+9.2f}")
+
+
+def _mask_records(found: MaskEvaluation) -> list[dict[str, Any]]:
+    records = []
+    for score in found.scores:
+        muscle, side = LABELS[score.label]
+        values = {name: value for name, value in asdict(score).items() if name not in {"label", "dice"}}
+        head = {"label": score.label, "muscle": muscle.value, "side": side.value, "dsc": score.dice}
+        records.append({**head, **values, "volume_error_ml": score.volume_error_ml})
+    return records
+
+
+def _record(entry: VolumeAgreement) -> dict[str, Any]:
+    return {"label": entry.label, "muscle": entry.muscle.value, "side": entry.side.value, **asdict(entry.agreement)}
+
+
+def _name(label: int) -> str:
+    muscle, side = LABELS[label]
+    return f"{label} {side.value} {muscle.value.replace('_', ' ')}"

@@ -1,0 +1,75 @@
+"""`lumbar measure muscle`."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any, cast
+
+import click
+
+from lumbar.domain.findings import MuscleFinding
+from lumbar.io.nifti import read_nifti, read_nifti_mask
+from lumbar.io.staging import staged_folder
+from lumbar.muscle.levels import levels_of
+from lumbar.muscle.measure import METHODS, Measurement, MeasureOptions, measure
+from lumbar.muscle.mixture import Method
+from lumbar.muscle.records import CSV_COLUMNS, muscle_records, muscle_rows
+
+_FILE = click.Path(path_type=Path)
+
+
+@click.command("muscle")
+@click.argument("image", type=_FILE)
+@click.argument("mask", type=_FILE)
+@click.option("--fat", type=_FILE, help="The fat picture of a Dixon pair; IMAGE is then its water picture.")
+@click.option("--levels", type=_FILE, help="levels.nii.gz of `lumbar segment spine` (disc labels 1 to 5), for areas by level.")
+@click.option("--method", type=click.Choice(list(METHODS)), default="gmm3", show_default=True, help="How fat is told apart without a fat picture.")
+@click.option("-o", "out", type=_FILE, help="Also write muscles.csv and muscles.json into this folder.")
+@click.option("--overwrite", is_flag=True, help="Replace files that are already in OUT.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document: muscles and warnings.")
+def measure_muscle(**options: Any) -> None:
+    """Measure the muscles of MASK (1 right erector spinae, 2 right and 3 left multifidus, 4 left erector spinae) on IMAGE, both NIfTI on one grid.
+
+    Volume, areas in the plane of the slices, fat and left/right asymmetry; nothing is segmented, so a corrected mask can be measured again.
+
+    Example: lumbar measure muscle water.nii.gz muscle.nii.gz --fat fat.nii.gz --json
+    """
+    discs = read_nifti_mask(options["levels"]) if options["levels"] else None
+    settings = MeasureOptions(levels_of(discs) if discs else (), discs, cast(Method, options["method"]))
+    fat = read_nifti(options["fat"]) if options["fat"] else None
+    found = measure(read_nifti(options["image"]), read_nifti_mask(options["mask"]), fat, settings)
+    if options["out"]:
+        with staged_folder(options["out"], options["overwrite"]) as stage:
+            write_measurement(stage, found)
+    show_measurement(found, options["as_json"])
+
+
+def show_measurement(found: Measurement, as_json: bool) -> None:
+    """Print what was measured, as JSON or as a table for people."""
+    if as_json:
+        click.echo(json.dumps({"muscles": muscle_records(found.findings), "warnings": list(found.warnings)}, allow_nan=False))
+        return
+    click.echo(f"{'muscle':24}{'volume ml':>10}{'max mm²':>9}{'fat mean':>10}{'fat ratio':>10}{'infiltr.':>10}{'asymm.':>8}")
+    for finding in found.findings:
+        click.echo(_line(finding))
+    for warning in found.warnings:
+        click.echo(f"warning: {warning}", err=True)
+
+
+def write_measurement(folder: Path, found: Measurement) -> None:
+    """Write muscles.csv and muscles.json."""
+    with (folder / "muscles.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, CSV_COLUMNS, restval="")
+        writer.writeheader()
+        writer.writerows(muscle_rows(found.findings))
+    document = {"muscles": muscle_records(found.findings), "warnings": list(found.warnings)}
+    (folder / "muscles.json").write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _line(finding: MuscleFinding) -> str:
+    shares = (finding.fat_fraction_mean, finding.fat_fraction_ratio, finding.fat_infiltration)
+    asymmetry = "–" if finding.volume_asymmetry is None else f"{100 * finding.volume_asymmetry:+.0f} %"
+    name = f"{finding.side.value} {finding.muscle.value.replace('_', ' ')}"
+    return (
+        f"{name:24}{finding.volume_ml:10.1f}{finding.csa_max_mm2:9.0f}" + "".join(f"{'–' if x is None else f'{x:.3f}':>10}" for x in shares) + f"{asymmetry:>8}"
+    )

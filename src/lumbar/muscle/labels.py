@@ -1,0 +1,11 @@
+"""The numbers of muscle masks: those of the LPM data, sides as the patient's."""
+
+from lumbar.domain.anatomy import Muscle, Side
+
+LABELS: dict[int, tuple[Muscle, Side]] = {
+    1: (Muscle.ERECTOR_SPINAE, Side.RIGHT),
+    2: (Muscle.MULTIFIDUS, Side.RIGHT),
+    3: (Muscle.MULTIFIDUS, Side.LEFT),
+    4: (Muscle.ERECTOR_SPINAE, Side.LEFT),
+}
+MIRRORED = (0, 4, 3, 2, 1)  # the label of a mirrored picture, by the label of the picture

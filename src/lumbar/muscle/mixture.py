@@ -1,0 +1,96 @@
+"""Fat in a muscle without a Dixon pair: the grey values are sorted into groups, and the brightest group is fat.
+
+Three normal distributions (lean, mixed, fat) agree best with Dixon; two distributions and three-means clusters are there for comparison. All work on
+a histogram, so that their time does not grow with the muscle.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Method = Literal["gmm3", "gmm2", "kmeans3"]
+Values = NDArray[np.float64]
+
+_BINS = 256
+_ROUNDS = 300
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Normal distributions in one dimension, from dark to bright."""
+
+    weights: tuple[float, ...]
+    means: tuple[float, ...]
+    deviations: tuple[float, ...]
+    log_likelihood: float  # mean over the values
+
+
+def fit_mixture(values: Values, components: int) -> Mixture:
+    """Maximum-likelihood mixture of `values` (n,) by expectation maximisation, the best of several fixed starts (Dempster et al. 1977)."""
+    x, count = _histogram(values)
+    starts = [np.quantile(values, q) for q in _start_quantiles(components)]
+    span = np.linspace(x[0], x[-1], components + 2)[1:-1]
+    fits = [_maximise(x, count, means) for means in [*starts, span]]
+    return max(fits, key=lambda mixture: mixture.log_likelihood)
+
+
+def responsibilities(mixture: Mixture, values: Values) -> Values:
+    """(components, n) chance of each value to come from each distribution."""
+    logs = _log_densities(values, np.array(mixture.weights), np.array(mixture.means), np.array(mixture.deviations))
+    chances = np.exp(logs - logs.max(axis=0))
+    return np.asarray(chances / chances.sum(axis=0))
+
+
+def three_means(values: Values, clusters: int = 3) -> Values:
+    """Cluster centres from dark to bright (Lloyd 1982), started at the middles of equal shares of the range."""
+    x, count = _histogram(values)
+    centres = np.linspace(x[0], x[-1], 2 * clusters + 1)[1::2]
+    for _ in range(_ROUNDS):
+        nearest = np.abs(x[:, None] - centres).argmin(axis=1)
+        total = np.bincount(nearest, count, clusters)
+        moved = np.where(total > 0, np.bincount(nearest, count * x, clusters) / np.maximum(total, 1e-12), centres)
+        if np.allclose(moved, centres):
+            break
+        centres = moved
+    return np.asarray(np.sort(centres))
+
+
+def _histogram(values: Values) -> tuple[Values, Values]:
+    low, high = np.quantile(values, (0.001, 0.999))
+    count, edges = np.histogram(np.clip(values, low, high), bins=_BINS, range=(low, max(high, low + 1e-9)))
+    return (edges[:-1] + edges[1:]) / 2, count.astype(np.float64)
+
+
+def _start_quantiles(components: int) -> list[Values]:
+    even = (np.arange(components) + 0.5) / components
+    return [even, even**2, np.sqrt(even)]
+
+
+def _maximise(x: Values, count: Values, means: Values) -> Mixture:
+    k = len(means)
+    floor = (x[1] - x[0]) / 2  # no distribution narrower than the histogram can show
+    means, deviations, weights = means.astype(np.float64), np.full(k, max((x[-1] - x[0]) / (2 * k), floor)), np.full(k, 1 / k)
+    before = -np.inf
+    for _ in range(_ROUNDS):
+        logs = _log_densities(x, weights, means, deviations)
+        top = logs.max(axis=0)
+        likelihood = np.exp(logs - top)
+        total = likelihood.sum(axis=0)
+        now = float((count * (np.log(total) + top)).sum() / count.sum())
+        share = likelihood / total * count
+        mass = share.sum(axis=1) + 1e-12
+        means = (share * x).sum(axis=1) / mass
+        deviations = np.maximum(np.sqrt((share * (x - means[:, None]) ** 2).sum(axis=1) / mass), floor)
+        weights = mass / mass.sum()
+        if now - before < 1e-8:
+            break
+        before = now
+    order = np.argsort(means)
+    return Mixture(tuple(weights[order].tolist()), tuple(means[order].tolist()), tuple(deviations[order].tolist()), now)
+
+
+def _log_densities(x: Values, weights: Values, means: Values, deviations: Values) -> Values:
+    z = (x - means[:, None]) / deviations[:, None]
+    return np.asarray(np.log(weights[:, None] + 1e-300) - np.log(deviations[:, None]) - 0.5 * np.log(2 * np.pi) - z**2 / 2)

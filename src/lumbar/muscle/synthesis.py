@@ -1,0 +1,102 @@
+"""Other people's fat and other sequences' contrast, made from a Dixon water and fat pair.
+
+Water and fat add up to the tissue, so both questions can be asked of them: what would this muscle look like if a share of it were fat (that share of
+the water signal moves to the fat), and what would another sequence show (another curve of the water signal plus another of the fat signal)?
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.random import Generator
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from lumbar.training.augment import AugmentOptions, random_contrast
+
+Picture = NDArray[np.float32]
+Labels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class SynthesisOptions:
+    """How often each change is made."""
+
+    infiltration_probability: float = 0.6
+    septum_probability: float = 0.5  # a line of fat or fascia along the muscles' borders
+    pure_probability: float = 0.3  # the water or the fat picture as it is
+    contrast: AugmentOptions = field(
+        default_factory=lambda: AugmentOptions(
+            tissue_probability=0.3, remap_probability=0.35, field_probability=0.6, noise_probability=0.4, void_probability=0.05
+        )
+    )
+
+
+def random_picture(water: Picture, fat: Picture, labels: Labels, options: SynthesisOptions, rng: Generator) -> Picture:
+    """One picture (rows, columns) of zero mean and unit variance, of a random sequence and a random degree of fatty infiltration."""
+    if rng.random() < options.infiltration_probability:
+        water, fat = infiltrate(water, fat, labels, rng)
+    if rng.random() < options.septum_probability:
+        water, fat = _draw_septa(water, fat, labels, rng)
+    return random_contrast(_sequence(water, fat, options, rng), tissues(water, fat), options.contrast, rng)
+
+
+def infiltrate(water: Picture, fat: Picture, labels: Labels, rng: Generator) -> tuple[Picture, Picture]:
+    """Turn a random share of each muscle into fat, in streaks and patches, the same way on both sides but not in the same places."""
+    pattern = _pattern(labels.shape, rng)
+    share = np.zeros(labels.shape, np.float32)
+    for pair in ((1, 4), (2, 3)):
+        wanted = rng.beta(1.0, 3.0)
+        for label in pair:
+            inside = labels == label
+            if inside.sum() > 50:
+                cut = np.quantile(pattern[inside], 1 - np.clip(wanted * rng.uniform(0.7, 1.3), 0, 0.9))
+                share[inside] = 1 / (1 + np.exp(-(pattern[inside] - cut) * rng.uniform(2, 12)))
+    share = ndimage.gaussian_filter(share, rng.uniform(0.3, 0.8)) * np.float32(rng.uniform(0.5, 1))
+    return water * (1 - share), fat + water * share
+
+
+def tissues(water: Picture, fat: Picture) -> Labels:
+    """Rough tissues by their fat share and water signal: 0 air, 1 and 2 watery, dark and bright, 3 mixed, 4 fat."""
+    total = water + fat
+    ratio = fat / np.maximum(total, 1e-6)
+    kind = np.select([total < 0.15, ratio > 0.75, ratio > 0.35, water > 0.8], [0, 4, 3, 2], default=1)
+    return kind.astype(np.uint8)
+
+
+def _sequence(water: Picture, fat: Picture, options: SynthesisOptions, rng: Generator) -> Picture:
+    """A curve of the water plus a share of the fat."""
+    if rng.random() < options.pure_probability:
+        return water if rng.random() < 0.5 else fat
+    kind = rng.random()
+    if kind < 0.2:  # in and opposed phase
+        return np.asarray(np.abs(water + rng.choice([-1.0, 1.0]) * fat), dtype=np.float32)
+    if kind < 0.45:  # T1-like: fat bright, muscle half as bright
+        return (fat + water * rng.uniform(0.15, 0.6)).astype(np.float32)
+    # T2-like: fat bright to middling, muscle dark, other watery tissue anything
+    knots = np.array([0, 0.35, 0.6, 0.8, 1.1, 2.0])
+    muscle = rng.uniform(0.05, 0.35)
+    levels = np.array([0, muscle * 0.8, muscle, muscle * rng.uniform(0.9, 1.4), rng.uniform(0.05, 0.9), rng.uniform(0.05, 1.2)])
+    return np.asarray(fat * rng.uniform(0.4, 1.1) + np.interp(water, knots, levels), dtype=np.float32)
+
+
+def _pattern(shape: tuple[int, ...], rng: Generator) -> Picture:
+    """Noise of unit variance at three scales, drawn out in one random direction."""
+    total = np.zeros(shape, np.float32)
+    for every in (3, 7, 18):
+        counts = [max(2, int(n / every * stretch)) for n, stretch in zip(shape, np.exp(rng.uniform(-0.5, 0.5, 2)), strict=True)]
+        coarse = torch.from_numpy(rng.normal(0, 1, (1, 1, *counts)).astype(np.float32))
+        layer = torch.nn.functional.interpolate(coarse, size=shape, mode="bilinear", align_corners=False)[0, 0].numpy()
+        total += layer * np.float32(rng.uniform(0.3, 1))
+    return np.asarray((total - total.mean()) / total.std(), dtype=np.float32)
+
+
+def _draw_septa(water: Picture, fat: Picture, labels: Labels, rng: Generator) -> tuple[Picture, Picture]:
+    """Fat between the muscles, or a fascia without signal around them, of random strength."""
+    inside = labels > 0
+    edge = (ndimage.grey_dilation(labels, size=3) != ndimage.grey_erosion(labels, size=3)) & ndimage.binary_dilation(inside)
+    line = ndimage.gaussian_filter(edge.astype(np.float32), rng.uniform(0.5, 1.1))
+    line = np.clip(line / max(float(line.max()), 1e-6), 0, 1) * np.float32(rng.uniform(0.3, 1))
+    if rng.random() < 0.6:
+        return water * (1 - line), fat + water * line
+    return water * (1 - line), fat * (1 - line)

@@ -1,0 +1,95 @@
+"""Training of the muscle network on axial Dixon slices and phantoms."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import lightning
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, IterableDataset
+
+from lumbar.muscle.labels import LABELS
+from lumbar.muscle.synthesis import SynthesisOptions, random_picture
+from lumbar.muscle.views import AxialSlice, ViewOptions, random_frame, random_view
+from lumbar.spine.network import SpineUNet
+from lumbar.spine.train import soft_dice_loss
+from lumbar.training.fit import FitOptions, fit
+
+
+@dataclass(frozen=True)
+class MuscleTraining:
+    """What is trained, on which grid, and how long."""
+
+    pixel_mm: float = 1.0  # the grid that the network works on
+    view: tuple[int, int] = (160, 224)  # rows, columns of one training picture; divisible by 32
+    batch: int = 6
+    features: tuple[int, ...] = (24, 48, 96, 128, 160, 192)
+    learning_rate: float = 2e-3
+    views: ViewOptions = field(default_factory=ViewOptions)
+    synthesis: SynthesisOptions = field(default_factory=SynthesisOptions)
+    fit: FitOptions = field(default_factory=lambda: FitOptions(steps=2500))
+
+
+class RandomAxialViews(IterableDataset[tuple[torch.Tensor, torch.Tensor]]):
+    """An endless stream of augmented views; every patient is drawn equally often, however many slices it has."""
+
+    def __init__(self, examples: list[AxialSlice], config: MuscleTraining, start: int = 0) -> None:
+        self.patients: dict[str, list[AxialSlice]] = {}
+        for example in examples:
+            self.patients.setdefault(example.patient, []).append(example)
+        self.config = config
+        self.start = start
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        rng = np.random.default_rng((self.config.fit.seed, self.start))
+        names = sorted(self.patients)
+        while True:
+            slices = self.patients[names[rng.integers(len(names))]]
+            image, labels = training_pair(slices[rng.integers(len(slices))], self.config, rng)
+            yield torch.from_numpy(image)[None], torch.from_numpy(labels.astype(np.int64))
+
+
+def training_pair(example: AxialSlice, config: MuscleTraining, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """One picture (rows, columns) as the network gets it, and its labels."""
+    water, fat, labels = random_view(example, config.view, config.pixel_mm, config.views, rng)
+    rows, columns = random_frame(config.view, config.views, rng)
+    seen = random_picture(water[rows, columns], fat[rows, columns], labels[rows, columns], config.synthesis, rng)
+    # Beyond a smaller field of view there is nothing: the same darkness that prediction pads with.
+    image = np.full(config.view, seen.min(), np.float32)
+    image[rows, columns] = seen
+    target = np.zeros(config.view, np.uint8)
+    target[rows, columns] = labels[rows, columns]
+    return image, target
+
+
+class MuscleModule(lightning.LightningModule):
+    """Cross-entropy plus soft Dice over the four muscles, AdamW, one-cycle learning rate."""
+
+    def __init__(self, config: MuscleTraining) -> None:
+        super().__init__()
+        self.config = config
+        self.network = SpineUNet(len(LABELS) + 1, config.features)
+
+    def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], _: int) -> torch.Tensor:
+        """Loss of one batch of pictures and labels."""
+        image, target = batch
+        logits = self.network(image).float()
+        entropy = torch.nn.functional.cross_entropy(logits, target)
+        dice = soft_dice_loss(logits, target)
+        self.log_dict({"loss": entropy + dice, "entropy": entropy, "dice_loss": dice}, prog_bar=True)
+        return entropy + dice
+
+    def configure_optimizers(self):  # type: ignore[no-untyped-def]
+        """What Lightning steps."""
+        optimizer = torch.optim.AdamW(self.parameters(), lr=self.config.learning_rate, weight_decay=1e-3)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.config.learning_rate, total_steps=self.config.fit.steps, pct_start=0.08)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def train(examples: list[AxialSlice], folder: Path, config: MuscleTraining) -> MuscleModule:
+    """Train on `examples` and return the module with its averaged weights; `folder` takes checkpoints and logs."""
+    module = MuscleModule(config)
+    last = folder / "last.ckpt"
+    start = int(torch.load(last, weights_only=False)["global_step"]) if last.exists() else 0
+    fit(module, DataLoader(RandomAxialViews(examples, config, start), batch_size=config.batch), folder, config.fit)
+    return module

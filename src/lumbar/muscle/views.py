@@ -1,0 +1,111 @@
+"""Random views of axial slices: one person's muscles bent into many people's shapes.
+
+A view is what a training step sees. Beside turning, scaling and shearing, it is bent by two kinds of smooth maps: a symmetric one, which widens some
+depths and some distances from the midline at the cost of others (multifidus against erector spinae, thick against thin subcutaneous fat), and a free
+one (random displacements at two scales), which makes the two sides differ.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from lumbar.muscle.labels import MIRRORED
+
+Picture = NDArray[np.float32]
+Labels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class AxialSlice:
+    """One axial picture pair with its reference labels; rows run from front to back, columns from the patient's right to the left."""
+
+    patient: str
+    water: Picture  # (rows, columns), muscle near 1; for a picture that is no Dixon water, the picture itself
+    fat: Picture  # same scale as the water: a voxel of pure fat and one of pure water are about equally bright
+    labels: Labels  # numbers of `muscle/labels.py`
+    pixel_mm: float  # square pixels
+
+
+@dataclass(frozen=True)
+class ViewOptions:
+    """Ranges of the random geometry; drawn uniformly, or from a normal distribution where a spread is given."""
+
+    rotation_degrees: float = 12.0
+    scale: tuple[float, float] = (0.7, 1.4)  # above 1 magnifies
+    stretch: float = 0.25  # log ratio of the scales across and along
+    shear: float = 0.12
+    symmetric_spread: float = 0.3  # log slope of each 12 mm strip of the symmetric bend
+    free_coarse_mm: float = 6.0  # spread of displacements drawn every 64 mm
+    free_fine_mm: float = 2.5  # every 24 mm
+    jitter_mm: tuple[float, float] = (30.0, 25.0)  # how far the view's middle strays from the muscles', down and across
+    frame_probability: float = 0.5  # a smaller field of view: nothing beyond a random frame
+
+
+def random_view(example: AxialSlice, shape: tuple[int, int], pixel_mm: float, options: ViewOptions, rng: Generator) -> tuple[Picture, Picture, Labels]:
+    """(water, fat, labels) of `shape` at `pixel_mm`, bent, placed and possibly mirrored at random."""
+    where = _points_mm(shape, pixel_mm, options, rng)
+    middle = np.argwhere(example.labels > 0).mean(axis=0) if example.labels.any() else np.array(example.labels.shape) / 2
+    index = where / example.pixel_mm + (middle + rng.uniform(-4, 4, 2))[:, None, None]
+    classes = np.arange(len(MIRRORED))[:, None, None] == example.labels[None]
+    planes = np.concatenate([example.water[None], example.fat[None], classes]).astype(np.float32)
+    seen = _sample(planes, index)
+    labels = seen[2:].argmax(axis=0).astype(np.uint8)
+    labels[seen[2:].max(axis=0) < 0.25] = 0  # beyond the picture
+    water, fat = seen[0], seen[1]
+    if rng.random() < 0.5:
+        water, fat, labels = water[:, ::-1], fat[:, ::-1], np.array(MIRRORED, np.uint8)[labels[:, ::-1]]
+    return np.ascontiguousarray(water), np.ascontiguousarray(fat), np.ascontiguousarray(labels)
+
+
+def random_frame(shape: tuple[int, int], options: ViewOptions, rng: Generator) -> tuple[slice, slice]:
+    """The rows and columns that a scan with a smaller field of view would show; often all of them."""
+    if rng.random() >= options.frame_probability:
+        return slice(0, shape[0]), slice(0, shape[1])
+    low = rng.uniform(0, 0.2, 2) * shape
+    high = shape - rng.uniform(0, 0.2, 2) * shape
+    return slice(int(low[0]), int(high[0])), slice(int(low[1]), int(high[1]))
+
+
+def _points_mm(shape: tuple[int, int], pixel_mm: float, options: ViewOptions, rng: Generator) -> NDArray[np.float64]:
+    """(2, rows, columns) where each pixel of the view looks, in mm from the muscles' middle."""
+    rows, columns = ((np.arange(n) - (n - 1) / 2) * pixel_mm for n in shape)
+    here = np.stack(np.meshgrid(rows, columns, indexing="ij"))
+    here = here + (rng.uniform(-1, 1, 2) * options.jitter_mm)[:, None, None]
+    angle = np.deg2rad(rng.uniform(-1, 1) * options.rotation_degrees)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    shear = np.array([[1, rng.uniform(-1, 1) * options.shear], [rng.uniform(-1, 1) * options.shear, 1]])
+    scale = np.exp(rng.uniform(*np.log(options.scale)))
+    ratio = np.exp(np.array([0.5, -0.5]) * rng.uniform(-1, 1) * options.stretch)
+    matrix = np.diag(ratio / scale) @ shear @ turn
+    there = np.einsum("ij,jrc->irc", matrix, here)
+    across = _bend(np.abs(there[1]), options.symmetric_spread, rng, 0.0) * np.sign(there[1])
+    down = _bend(there[0], options.symmetric_spread, rng, -120.0)
+    free = _field(shape, pixel_mm, 64.0, options.free_coarse_mm, rng) + _field(shape, pixel_mm, 24.0, options.free_fine_mm, rng)
+    return np.stack([down, across]) + free
+
+
+def _bend(distance_mm: NDArray[np.float64], spread: float, rng: Generator, start_mm: float) -> NDArray[np.float64]:
+    """A rising map of distances that leaves 0 where it is and has another slope every 12 mm, smoothed a little by its knots."""
+    knots = start_mm + 12.0 * np.arange(22)
+    slopes = np.exp(rng.normal(0, spread, len(knots) - 1))
+    slopes = np.convolve(np.pad(slopes, 1, mode="edge"), [0.25, 0.5, 0.25], mode="valid")
+    bent = np.concatenate([[0], np.cumsum(12.0 * slopes)])
+    bent -= np.interp(0.0, knots, bent)
+    return np.asarray(np.interp(distance_mm, knots, bent))
+
+
+def _field(shape: tuple[int, int], pixel_mm: float, every_mm: float, spread_mm: float, rng: Generator) -> NDArray[np.float64]:
+    counts = [int(np.ceil(n * pixel_mm / every_mm)) + 2 for n in shape]
+    coarse = torch.from_numpy(rng.normal(0, spread_mm * rng.uniform(0.2, 1), (1, 2, *counts)))
+    return np.asarray(torch.nn.functional.interpolate(coarse, size=shape, mode="bicubic", align_corners=True)[0].numpy())
+
+
+def _sample(planes: NDArray[np.float32], index: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Linear samples (planes, rows, columns) at fractional pixel indices (2, rows, columns); 0 outside."""
+    unit = 2 * index / (np.array(planes.shape[1:])[:, None, None] - 1) - 1
+    points = torch.from_numpy(unit[::-1].transpose(1, 2, 0)[None].astype(np.float32).copy())
+    seen = torch.nn.functional.grid_sample(torch.from_numpy(planes)[None], points, mode="bilinear", align_corners=True)
+    return np.asarray(seen[0].numpy())

@@ -1,0 +1,35 @@
+"""A small axial scene whose areas and fat are known by construction."""
+
+import numpy as np
+
+from lumbar.domain.geometry import Grid
+from lumbar.domain.volume import Volume
+
+SPACING = (4.0, 1.0, 0.5)
+
+
+def axial_grid(slices=6, rows=60, columns=160):
+    """Slices foot to head, rows front to back, columns right to left, centred on x = 0."""
+    origins = np.array([-(columns - 1) / 2 * SPACING[2], 10.0, -50.0]) + np.arange(slices)[:, None] * [0, 0, SPACING[0]]
+    return Grid(origins, [0, SPACING[1], 0], [SPACING[2], 0, 0], rows, columns)
+
+
+def axial_mask(grid):
+    """Boxes: right erector 20 × 30 voxels, right multifidus 15 × 20, left multifidus 15 × 20, left erector 20 × 24, on slices 1 to 4."""
+    mask = np.zeros(grid.shape, np.uint8)
+    mask[1:5, 20:40, 20:50] = 1
+    mask[1:5, 20:35, 55:75] = 2
+    mask[1:5, 20:35, 85:105] = 3
+    mask[1:5, 20:40, 110:134] = 4
+    return Volume(mask, grid)
+
+
+def dixon(grid, mask, fractions, total=1000.0):
+    """Water and fat whose share of fat is `fractions[label]` in each label and 0.95 elsewhere; whole numbers, as scanners store."""
+    share = np.full(grid.shape, 0.95)
+    for label, fraction in fractions.items():
+        share[mask.array == label] = fraction
+    rng = np.random.default_rng(0)
+    brightness = total * rng.uniform(0.8, 1.2, grid.shape)
+    fat = np.round(brightness * share).astype(np.float32)
+    return Volume(np.round(brightness - fat).astype(np.float32), grid), Volume(fat, grid)

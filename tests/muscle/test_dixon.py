@@ -1,0 +1,66 @@
+"""Pairs that are none: other scales, other grids, swapped pictures."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scene import axial_grid, axial_mask, dixon
+
+from lumbar.domain.geometry import Grid
+from lumbar.domain.volume import Volume
+from lumbar.errors import GeometryError
+from lumbar.muscle.dixon import grey_step, pair, swapped
+
+GRID = axial_grid()
+MASK = axial_mask(GRID)
+WATER, FAT = dixon(GRID, MASK, {1: 0.1, 2: 0.3, 3: 0.25, 4: 0.05})
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(0.05, 40))
+def test_step_of_scaled_whole_numbers_is_found(step):
+    values = np.random.default_rng(0).integers(0, 2000, (4, 50, 50)) * step
+    assert grey_step(values.astype(np.float32)) == pytest.approx(step, rel=1e-3)
+
+
+def test_continuous_values_have_no_step():
+    assert grey_step(np.random.default_rng(0).normal(500, 100, (4, 50, 50)).astype(np.float32)) is None
+
+
+def test_a_good_pair_is_silent():
+    assert pair(WATER, FAT).warnings == ()
+    assert swapped(WATER.array, FAT.array, MASK.array > 0) == ()
+
+
+def test_rescaling_of_one_picture_is_said():
+    assert "rescaled" in pair(WATER, Volume(FAT.array * np.float32(1.549), GRID)).warnings[0]
+    noise = np.random.default_rng(0).uniform(0.9, 1.1, GRID.shape).astype(np.float32)
+    assert "times as bright" in pair(Volume(WATER.array * noise, GRID), Volume(FAT.array * noise * 20, GRID)).warnings[0]
+
+
+def test_another_origin_is_paired_and_said():
+    moved = Grid(GRID.origins_mm + np.array([100.0, 0, 0]), GRID.row_step_mm, GRID.column_step_mm, GRID.rows, GRID.columns)
+    found = pair(WATER, Volume(FAT.array, moved))
+    assert (found.array == FAT.array).all()
+    assert "100.0 mm apart" in found.warnings[0]
+
+
+def test_other_voxels_are_refused():
+    coarse = Grid(GRID.origins_mm, GRID.row_step_mm * 2, GRID.column_step_mm, GRID.rows, GRID.columns)
+    with pytest.raises(GeometryError, match="one grid"):
+        pair(WATER, Volume(FAT.array, coarse))
+    short = Grid(GRID.origins_mm[1:], GRID.row_step_mm, GRID.column_step_mm, GRID.rows, GRID.columns)
+    with pytest.raises(GeometryError, match="one grid"):
+        pair(WATER, Volume(FAT.array[1:], short))
+
+
+def test_swaps_are_said():
+    assert "other way round" in swapped(FAT.array, WATER.array, MASK.array > 0)[0]
+    water, fat = WATER.array.copy(), FAT.array.copy()
+    water[2], fat[2] = FAT.array[2], WATER.array[2]
+    assert "1 of 4 slices" in swapped(water, fat, MASK.array > 0)[0]
+
+
+def test_a_fatty_muscle_is_not_a_swap():
+    water, fat = dixon(GRID, MASK, {1: 0.6, 2: 0.7, 3: 0.65, 4: 0.6})
+    assert swapped(water.array, fat.array, MASK.array > 0) == ()

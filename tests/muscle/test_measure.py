@@ -1,0 +1,132 @@
+"""Sizes and fat against scenes whose truth is known, and the published example."""
+
+import numpy as np
+import pytest
+from scene import SPACING, axial_grid, axial_mask, dixon
+
+from lumbar.domain.anatomy import Level, Muscle, Side
+from lumbar.domain.findings import LevelFinding
+from lumbar.domain.geometry import Grid
+from lumbar.domain.volume import Volume
+from lumbar.errors import GeometryError, InputError
+from lumbar.io.nifti import read_nifti, read_nifti_mask
+from lumbar.muscle.measure import MeasureOptions, measure
+
+FRACTIONS = {1: 0.1, 2: 0.3, 3: 0.25, 4: 0.05}
+
+
+def scene():
+    grid = axial_grid()
+    mask = axial_mask(grid)
+    return mask, *dixon(grid, mask, FRACTIONS)
+
+
+def test_sizes_by_hand():
+    mask, water, fat = scene()
+    right_erector, right_multifidus, _, left_erector = measure(water, mask, fat).findings
+    assert (right_erector.muscle, right_erector.side) == (Muscle.ERECTOR_SPINAE, Side.RIGHT)
+    area = 20 * 30 * SPACING[1] * SPACING[2]
+    assert right_erector.csa_max_mm2 == pytest.approx(area)
+    assert right_erector.volume_ml == pytest.approx(area * 4 * SPACING[0] / 1000)
+    assert [s.z_mm for s in right_erector.per_slice] == [-46, -42, -38, -34]
+    assert right_multifidus.volume_asymmetry == 0
+    assert left_erector.volume_asymmetry == pytest.approx((24 - 30) / 27)
+    assert right_erector.volume_asymmetry == pytest.approx((30 - 24) / 27)
+
+
+def test_dixon_fat_is_what_was_put_in():
+    mask, water, fat = scene()
+    for label, finding in enumerate(measure(water, mask, fat).findings, start=1):
+        assert finding.fat_fraction_mean == pytest.approx(FRACTIONS[label], abs=1e-3)
+        assert finding.fat_fraction_ratio == pytest.approx(FRACTIONS[label], abs=1e-3)
+        assert finding.lean_volume_ml == pytest.approx(finding.volume_ml * (1 - FRACTIONS[label]), rel=2e-3)
+        assert finding.fat_infiltration is None
+
+
+def test_mean_of_fractions_is_not_the_ratio_of_sums():
+    grid = axial_grid()
+    mask = axial_mask(grid)
+    water, fat = np.full(grid.shape, 100.0, np.float32), np.zeros(grid.shape, np.float32)
+    half = np.zeros(grid.shape, bool)
+    half[:, :, 35:50] = True  # half of the right erector: bright, three quarters fat
+    water[half], fat[half] = 100, 300
+    found = measure(Volume(water, grid), mask, Volume(fat, grid)).findings[0]
+    assert found.fat_fraction_mean == pytest.approx((0 + 0.75) / 2)
+    assert found.fat_fraction_ratio == pytest.approx(300 / (300 + 200))
+
+
+def test_voxels_without_any_signal_do_not_count():
+    mask, water, fat = scene()
+    dark_water, dark_fat = water.array.copy(), fat.array.copy()
+    dark_water[2], dark_fat[2] = 0, 0
+    found = measure(Volume(dark_water, water.grid), mask, Volume(dark_fat, fat.grid)).findings[0]
+    assert found.fat_fraction_mean == pytest.approx(0.1, abs=1e-3)
+    assert found.per_slice[1].fat_fraction_mean is None
+    assert found.per_slice[1].csa_mm2 == found.per_slice[0].csa_mm2
+
+
+@pytest.mark.parametrize(("axes", "flips"), [((0, 1, 2), (True, True, True)), ((2, 1, 0), (False, True, False)), ((1, 0, 2), (False, False, True))])
+def test_how_the_files_are_stored_does_not_matter(axes, flips):
+    mask, water, fat = scene()
+    stored = measure(water.rearranged(axes, flips), mask, fat.rearranged(axes, flips))
+    assert stored == measure(water, mask, fat)
+
+
+def test_uneven_slices_count_as_what_they_cover():
+    mask, water, fat = scene()
+    origins = water.grid.origins_mm.copy()
+    origins[3:, 2] += 6  # the gap between slices 2 and 3 is 10 mm instead of 4
+    grid = Grid(origins, water.grid.row_step_mm, water.grid.column_step_mm, water.grid.rows, water.grid.columns)
+    found = measure(Volume(water.array, grid), Volume(mask.array, grid), Volume(fat.array, grid)).findings[0]
+    assert found.volume_ml == pytest.approx(found.csa_max_mm2 * (4 + 7 + 7 + 4) / 1000)
+
+
+def test_levels_take_the_nearest_slice():
+    mask, water, fat = scene()
+    levels = (LevelFinding(Level.L4_L5, (0.0, 0.0, -41.0)), LevelFinding(Level.L1_L2, (0.0, 0.0, 60.0)))
+    discs = np.zeros(water.grid.shape, np.uint8)
+    discs[1:4, 0:10, 60:100] = 4
+    found = measure(water, mask, fat, MeasureOptions(levels, Volume(discs, water.grid))).findings[0]
+    assert [at.level for at in found.per_level] == [Level.L4_L5]  # L1/L2 lies outside the stack
+    assert found.per_level[0].csa_mm2 == found.csa_max_mm2
+    assert found.per_level[0].muscle_disc_ratio == pytest.approx(20 * 30 / (10 * 40))
+
+
+def test_missing_and_mirrored_labels_are_said():
+    mask, water, fat = scene()
+    without = Volume(np.where(mask.array == 3, 0, mask.array).astype(np.uint8), mask.grid)
+    found = measure(water, without, fat)
+    assert len(found.findings) == 3
+    assert "left multifidus" in found.warnings[0]
+    assert found.findings[1].volume_asymmetry is None
+    mirrored = Volume(np.array([0, 4, 3, 2, 1], np.uint8)[mask.array], mask.grid)
+    assert any("mirrored" in warning for warning in measure(water, mirrored, fat).warnings)
+    assert not measure(water, mask, fat).warnings
+
+
+def test_a_mask_at_the_border_counts():
+    grid = axial_grid()
+    mask = np.zeros(grid.shape, np.uint8)
+    mask[:, -10:, :20] = 1
+    found = measure(Volume(np.ones(grid.shape, np.float32), grid), Volume(mask, grid)).findings[0]
+    assert found.volume_ml == pytest.approx(6 * 4 * 10 * 10 / 1000)
+
+
+def test_refuses_what_has_no_volume():
+    mask, water, _ = scene()
+    one = Grid(water.grid.origins_mm[:1], water.grid.row_step_mm, water.grid.column_step_mm, water.grid.rows, water.grid.columns)
+    with pytest.raises(GeometryError, match="one slice"):
+        measure(Volume(water.array[:1], one), Volume(mask.array[2:3], one))
+    sagittal = Grid(np.arange(6)[:, None] * [4.0, 0, 0], [0, 0, -1.0], [0, 1.0, 0], 60, 160)
+    with pytest.raises(InputError, match="axial"):
+        measure(Volume(water.array, sagittal), Volume(mask.array, sagittal))
+
+
+@pytest.mark.real
+def test_published_example(shared_data):
+    folder = shared_data / "dixon"
+    found = measure(*(f(folder / f"TUM01_{n}.nii.gz") for f, n in ((read_nifti, "water"), (read_nifti_mask, "mask_water"), (read_nifti, "fat"))))
+    assert round(found.findings[0].fat_fraction_mean, 3) == 0.132
+    assert round(found.findings[0].fat_fraction_ratio, 3) == 0.146
+    assert any("steps of 1.55" in warning for warning in found.warnings)
+    assert any("voxel by voxel" in warning for warning in found.warnings)
