@@ -13,7 +13,7 @@ from pydicom.dataset import FileDataset
 from pydicom.uid import MediaStorageDirectoryStorage
 
 from lumbar.io.enhanced import lookups
-from lumbar.io.slices import Refused, SliceHeader, integer, number_or_none, read_slice, text
+from lumbar.io.slices import Refused, SliceHeader, integer, read_slice, text
 
 Progress = Callable[[int, int], None]
 
@@ -43,8 +43,6 @@ class Headers:
 
     slices: tuple[SliceHeader, ...]
     census: Census
-    age_years: float | None
-    sex: str | None
 
 
 def files_below(folder: Path) -> list[Path]:
@@ -60,8 +58,6 @@ def read_headers(paths: list[Path], root: Path, progress: Progress | None = None
     """Headers of all image slices in `paths`; names in messages are relative to `root`."""
     census = Census(files=len(paths))
     slices: list[SliceHeader] = []
-    age: float | None = None
-    sex: str | None = None
     with quiet_pydicom():
         for number, path in enumerate(paths):
             name = path.relative_to(root).as_posix() if path != root else path.name
@@ -71,14 +67,13 @@ def read_headers(paths: list[Path], root: Path, progress: Progress | None = None
                     census.foreign += 1
                     continue
                 slices += _slices(header, path, name)
-                age, sex = age or _age_years(text(header.get("PatientAge"))), sex or _sex(text(header.get("PatientSex")))
             except Refused as refusal:
                 census.refuse(name, str(refusal))
             except Exception as error:  # a broken header can make pydicom raise nearly anything; its text may hold patient data, its type does not
                 census.refuse(name, f"its header cannot be parsed ({type(error).__name__})")
             if progress is not None:
                 progress(number + 1, len(paths))
-    return Headers(tuple(slices), census, age, sex)
+    return Headers(tuple(slices), census)
 
 
 @contextmanager
@@ -128,20 +123,6 @@ def _slices(header: FileDataset, path: Path, name: str) -> list[SliceHeader]:
     if (integer(header.get("SamplesPerPixel")) or 1) != 1:
         raise Refused("it is a colour picture (a screenshot or a report)")
     return [read_slice(lookup, path, name, frame) for frame, lookup in lookups(header)]
-
-
-def _age_years(value: str) -> float | None:
-    """Years of a DICOM age such as 045Y, 018M, 006W, 003D."""
-    share = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
-    if not value:
-        return None
-    unit = value[-1].upper()
-    number = number_or_none(value[:-1] if unit in share else value)
-    return None if number is None or not 0 < number * share.get(unit, 1.0) < 130 else number * share.get(unit, 1.0)
-
-
-def _sex(value: str) -> str | None:
-    return value.upper() if value.upper() in ("F", "M") else None
 
 
 def _files(count: int) -> str:

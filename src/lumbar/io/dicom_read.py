@@ -70,9 +70,10 @@ def _series(group: list[SliceHeader], census: Census, warnings: list[str]) -> li
         census.refuse(one.name, f"its modality is {one.modality[:16]}, not MR")
     group = [one for one in group if one.modality in ("", "MR")]
     made: list[Series] = []
-    for part in _planes(group, warnings):
+    parts = _planes(group, warnings)
+    for part in parts:
         keys = {id(one): _contrast_key(one.acquisition) for one in part}
-        made += [series for acquired in acquisitions(part, keys) if (series := _one_series(acquired, census)) is not None]
+        made += [series for acquired in acquisitions(part, keys) if (series := _one_series(acquired, census, _scouting(parts))) is not None]
     return made
 
 
@@ -106,7 +107,14 @@ def _plane(one: SliceHeader) -> Plane:
     return _PLANES[int(np.argmax(np.abs(one.normal)))]
 
 
-def _one_series(slices: list[SliceHeader], census: Census) -> Series | None:
+def _scouting(parts: Sequence[Sequence[SliceHeader]]) -> str:
+    """Why a series is a localizer by its geometry alone, or ""."""
+    if len(parts) == len(_PLANES) or (len(parts) > 1 and max(map(len, parts)) <= 5):
+        return f"it holds slices in {len(parts)} planes, as localizers do"
+    return ""
+
+
+def _one_series(slices: list[SliceHeader], census: Census, scouting: str) -> Series | None:
     warnings: list[str] = []
     stacks: list[Stack] = []
     for parallel in parallel_groups(slices):
@@ -116,6 +124,7 @@ def _one_series(slices: list[SliceHeader], census: Census) -> Series | None:
     plane = _plane(slices[0])
     acquisition = _typical(slices)
     verdict = judge(acquisition)
+    verdict = replace(verdict, excluded=verdict.excluded or scouting)
     weighting = verdict.weighting
     role = Role.OTHER if verdict.excluded else role_of(plane, weighting)
     warnings += verdict.warnings
@@ -134,7 +143,7 @@ def _one_series(slices: list[SliceHeader], census: Census) -> Series | None:
 def _stacks(parallel: list[SliceHeader], refuse: Callable[[str, str], None], warnings: list[str]) -> list[Stack]:
     pictures, copies = without_copies(decode(parallel, refuse))
     if copies:
-        warnings.append(f"{copies} slices are copies of others and were left out")
+        warnings.append("1 slice repeats another and was left out" if copies == 1 else f"{copies} slices repeat others and were left out")
     if not pictures:
         return []
     made: list[Stack] = []
@@ -177,7 +186,15 @@ def _chosen(studies: dict[str, list[Series]], headers: Headers, root: Path, warn
     if sum(bool(series) for _, series in ranked) > 1:
         warnings.append(f"{len(ranked)} studies lie in one place; the one with most usable series was taken ({uid})")
     series = (*(ranked[0][1] if ranked else []), *nameless)
-    return Study(uid, series, Patient(headers.age_years, headers.sex), (*warnings, *headers.census.sentences()))
+    return Study(uid, series, _patient(headers.slices, {one.series_uid for one in series}), (*warnings, *headers.census.sentences()))
+
+
+def _patient(slices: Sequence[SliceHeader], series_uids: set[str]) -> Patient:
+    """Age and sex as most of the study's slices say."""
+    own = [one for one in slices if one.series_uid in series_uids or not one.series_uid]
+    ages = Counter(one.age_years for one in own if one.age_years is not None)
+    sexes = Counter(one.sex for one in own if one.sex is not None)
+    return Patient(ages.most_common(1)[0][0] if ages else None, sexes.most_common(1)[0][0] if sexes else None)
 
 
 def _usable(series: Sequence[Series]) -> int:

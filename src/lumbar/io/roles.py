@@ -23,7 +23,7 @@ _WORDS = {
     "diffusion": r"\b(dwi|ep2d|diff(usion)?|adc|trace\w*|dti|b\d{3,4})\b",
     "myelography": r"myelo",
     "map": r"\b(t[12]\*? ?map|fat ?fraction|ff|pdff|r2\*?|perf(usion)?)\b",
-    "subtraction": r"\bsub(traction)?\b",
+    "subtraction": r"subtraction|\bsub$",
     "stir": r"\b(stir|tirm|irfse|ir.?tse)\b",
     "t2*": r"t2\s?(\*|star)|\b(medic|merge|mffe|gre)\b",
     "t2": r"t2(?![*a-z0-9]|\s?star)|\bt2w\b",
@@ -37,6 +37,7 @@ _WORDS = {
     "out of phase": r"\b(out|opp|opposed)( ?of)? ?(phase)?$|\bop$",
     "dixon": r"dixon|ideal|mdixon|flex\b|\bvibe\b|\blava\b",
 }
+_NEGATED = re.compile(r"\b(w ?o|without|ohne|no|non|pre)\b ?(iv )?(c|gd|gad|km|contrast)\b")  # "without contrast" is no contrast
 _PATTERNS = {name: re.compile(pattern) for name, pattern in _WORDS.items()}
 
 
@@ -57,7 +58,8 @@ def judge(acquisition: Acquisition) -> Verdict:
     spoken, why_spoken = _from_words(acquisition, said)
     evidence = [why for why in (why_times, why_spoken) if why]
     warnings: list[str] = []
-    weighting = times or spoken or Weighting.UNKNOWN
+    # Where TI was stripped off, STIR has the times of T2: the word tells more.
+    weighting = Weighting.STIR if (times, spoken) == (Weighting.T2, Weighting.STIR) else times or spoken or Weighting.UNKNOWN
     if times and spoken and not _agree(times, spoken):
         warnings.append(f"its description says {_shown(spoken)}, but its times say {_shown(times)} ({why_times}); the times were believed")
     dixon, why_dixon = _dixon(acquisition, said)
@@ -67,7 +69,7 @@ def judge(acquisition: Acquisition) -> Verdict:
     return Verdict(weighting, _exclusion(acquisition, said, dixon, weighting), tuple(evidence), tuple(warnings))
 
 
-def role_of(plane: Plane, weighting: Weighting, dixon_times: bool = False) -> Role:
+def role_of(plane: Plane, weighting: Weighting) -> Role:
     """What a series of this plane and weighting is good for."""
     if weighting is Weighting.DIXON_WATER:
         return Role.DIXON_WATER
@@ -116,7 +118,6 @@ def _from_words(a: Acquisition, said: set[str]) -> tuple[Weighting | None, str]:
 
 
 def _agree(times: Weighting, spoken: Weighting) -> bool:
-    # A STIR with its TI stripped off has the times of T2 or of neither; naming either is right.
     return times is spoken or {times, spoken} == {Weighting.T2, Weighting.STIR}
 
 
@@ -164,4 +165,4 @@ def _shown(weighting: Weighting) -> str:
 
 
 def _plain(description: str) -> str:
-    return re.sub(r"[_/\\().,;-]+", " ", description.lower()).strip()
+    return _NEGATED.sub("", re.sub(r"[_/\\().,;-]+", " ", description.lower())).strip()

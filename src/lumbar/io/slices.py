@@ -11,6 +11,8 @@ from lumbar.domain.geometry import Points
 
 Lookup = Callable[[str], Any]  # DICOM keyword → value, or None
 
+# Enhanced objects write these words in full.
+_SEQUENCES = {"SPIN": "SE", "GRADIENT": "GR"}
 _UNIT_TOLERANCE = 0.01  # direction cosines are written with few digits; more than this is not rounding
 
 
@@ -31,7 +33,7 @@ class Acquisition:
     scanning_sequence: tuple[str, ...] = ()  # SE, IR, GR, EP
     options: tuple[str, ...] = ()  # ScanOptions and SequenceVariant: FS, SP, …
     sequence_name: str = ""
-    description: str = ""  # SeriesDescription and ProtocolName
+    description: str = ""  # SeriesDescription, or ProtocolName where there is none
     contrast_agent: bool = False
 
 
@@ -58,6 +60,8 @@ class SliceHeader:
     slope: float
     intercept: float
     series_description: str
+    age_years: float | None
+    sex: str | None  # "F" or "M"
 
     @property
     def normal(self) -> Points:
@@ -97,6 +101,8 @@ def read_slice(lookup: Lookup, path: Path, name: str, frame: int | None) -> Slic
         slope=1.0 if slope is None or slope == 0 else slope,
         intercept=intercept or 0.0,
         series_description=text(lookup("SeriesDescription")),
+        age_years=_age_years(text(lookup("PatientAge"))),
+        sex=_sex(text(lookup("PatientSex"))),
     )
 
 
@@ -108,10 +114,10 @@ def _acquisition(lookup: Lookup) -> Acquisition:
         flip_degrees=_positive(lookup("FlipAngle")),
         b_value=_positive(lookup("DiffusionBValue")),
         image_type=words(lookup("ImageType")),
-        scanning_sequence=words(lookup("ScanningSequence")),
+        scanning_sequence=tuple(_SEQUENCES.get(word, word) for word in words(lookup("ScanningSequence"))),
         options=words(lookup("ScanOptions")) + words(lookup("SequenceVariant")),
         sequence_name=text(lookup("SequenceName")) or text(lookup("PulseSequenceName")),
-        description=" ".join(filter(None, (text(lookup("SeriesDescription")), text(lookup("ProtocolName"))))),
+        description=text(lookup("SeriesDescription")) or text(lookup("ProtocolName")),
         contrast_agent=bool(text(lookup("ContrastBolusAgent"))),
     )
 
@@ -186,3 +192,17 @@ def integer(value: Any) -> int | None:
 def _positive(value: Any) -> float | None:
     number = number_or_none(value)
     return number if number is not None and number > 0 else None
+
+
+def _age_years(value: str) -> float | None:
+    """Years of a DICOM age such as 045Y, 018M, 006W, 003D."""
+    share = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
+    if not value:
+        return None
+    unit = value[-1].upper()
+    number = number_or_none(value[:-1] if unit in share else value)
+    return None if number is None or not 0 < number * share.get(unit, 1.0) < 130 else number * share.get(unit, 1.0)
+
+
+def _sex(value: str) -> str | None:
+    return value.upper() if value.upper() in ("F", "M") else None

@@ -137,7 +137,8 @@ def gaps_warning(made: Stack) -> str | None:
     base = grid.spacing_mm[0]
     missing = np.round(gaps / base) - 1
     if (np.abs(gaps / base - np.round(gaps / base)) < 0.1).all() and missing.sum() > 0:
-        return f"{missing.sum():.0f} slices are missing between its first and its last (base spacing {base:.2f} mm)"
+        count = int(missing.sum())
+        return f"{count} {'slice is' if count == 1 else 'slices are'} missing between its first and its last (base spacing {base:.2f} mm)"
     if np.ptp(gaps) < 0.02 * base:
         return "its slices are shifted against each other"
     return f"its slices are unevenly spaced, {gaps.min():.2f} to {gaps.max():.2f} mm apart"
