@@ -3,7 +3,7 @@
 Efron & Tibshirani, An Introduction to the Bootstrap (1993), chapters 13 and 16.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,8 +22,8 @@ class Interval:
     confidence: float = 0.95
 
 
-def resamples(groups: ArrayLike, repeats: int, seed: int = 0) -> list[Rows]:
-    """Row numbers of `repeats` draws with replacement of whole groups.
+def resamples(groups: ArrayLike, repeats: int, seed: int = 0) -> Iterator[Rows]:
+    """Row numbers of `repeats` draws with replacement of whole groups, one draw at a time.
 
     Args:
         groups: (n,) the group of each row (the subject); give every row its own where rows are independent.
@@ -35,8 +35,11 @@ def resamples(groups: ArrayLike, repeats: int, seed: int = 0) -> list[Rows]:
     members = np.split(order, np.cumsum(np.bincount(code))[:-1])
     generator = np.random.default_rng(seed)
     if len(members) == len(order):  # one row each: the quick way
-        return [order[generator.integers(0, len(order), len(order))] for _ in range(repeats)]
-    return [np.concatenate([members[k] for k in generator.integers(0, len(members), len(members))]) for _ in range(repeats)]
+        for _ in range(repeats):
+            yield order[generator.integers(0, len(order), len(order))]
+        return
+    for _ in range(repeats):
+        yield np.concatenate([members[k] for k in generator.integers(0, len(members), len(members))])
 
 
 def bootstrap_interval(
