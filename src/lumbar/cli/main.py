@@ -17,12 +17,14 @@ VERBS: dict[str, tuple[str, str]] = {
     "analyze": ("lumbar.cli.analyze:analyze", "Analyze a study: levels, measurements, grades, muscles, age, and a report."),
     "inspect": ("lumbar.cli.inspect:inspect", "List the series of a study with plane, weighting and role, and why."),
     "evaluate severity": ("lumbar.cli.evaluate_severity:evaluate_severity", "Score a submission with the official metric and more."),
+    "explore rsna2024": ("lumbar.cli.explore_rsna2024:explore_rsna2024", "What the RSNA 2024 data set holds."),
     "models list": ("lumbar.cli.models_list:list_models", "List the models that are there."),
     "models show": ("lumbar.cli.models_show:show_model", "Show a model's card."),
     "models verify": ("lumbar.cli.models_verify:verify_models", "Check hashes and load every model."),
     "evaluate muscle": ("lumbar.cli.evaluate_muscle:evaluate_muscle", "Score muscle masks, or how volumes agree."),
     "evaluate spine": ("lumbar.cli.evaluate_spine:evaluate_spine", "Score spine masks."),
     "measure muscle": ("lumbar.cli.measure_muscle:measure_muscle", "Measure muscles from a mask."),
+    "phantom study": ("lumbar.cli.phantom_study:study", "Make one synthetic study in DICOM with its ground truth."),
 }
 GROUPS = {
     "evaluate": "Score predictions against a reference.",
