@@ -53,7 +53,7 @@ class SeriesHeader:
     echo_train: int
     thickness_mm: float
     spacing_mm: float
-    image_type: tuple[str, ...] = ("ORIGINAL", "PRIMARY", "M", "SE")
+    image_type: tuple[str, ...] = ("ORIGINAL", "PRIMARY", "OTHER")
 
 
 def derived_uid(*parts: str | int) -> str:
@@ -87,8 +87,6 @@ def write_slice(path: Path, image: SliceImage, study: StudyHeader, series: Serie
     data.PatientPosition = "HFS"
     data.StudyInstanceUID, data.SeriesInstanceUID = study.study_uid, series.series_uid
     data.StudyID, data.SeriesNumber, data.InstanceNumber = "1", series.number, image.instance_number
-    data.Laterality = ""
-    del data.Laterality
     data.FrameOfReferenceUID, data.PositionReferenceIndicator = study.frame_uid, ""
     _place(data, image, series)
     _pixels(data, image.pixels)

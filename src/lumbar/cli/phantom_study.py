@@ -1,0 +1,38 @@
+"""`lumbar phantom study`: one synthetic study with its truth."""
+
+import json
+from pathlib import Path
+
+import click
+
+from lumbar.io.staging import staged_folder
+from lumbar.phantom.sites import SITES
+from lumbar.phantom.study import StudyOptions, make_study, write_study
+
+
+@click.command()
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="The same seed gives the same bytes.")
+@click.option("--age", "age_years", type=click.FloatRange(18, 95), metavar="YEARS", help="Age of the patient; drawn if not given.")
+@click.option("--sex", type=click.Choice(["F", "M"]), help="Sex of the patient; drawn if not given.")
+@click.option("--site", type=click.Choice([site.name for site in SITES]), help="Scanner and protocol; drawn if not given.")
+@click.option("--no-masks", is_flag=True, help="Leave the label volumes out.")
+@click.option("--overwrite", is_flag=True, help="Write into OUT even if it is not empty.")
+@click.option("--json", "as_json", is_flag=True, help="Print truth.json on standard output.")
+def study(out: Path, seed: int, age_years: float | None, sex: str | None, site: str | None, no_masks: bool, overwrite: bool, as_json: bool) -> None:
+    """Make one synthetic study: sagittal T1, sagittal T2 or STIR, axial T2.
+
+    \b
+    lumbar phantom study demo/
+    lumbar phantom study demo/ --seed 7 --age 71 --site G
+
+    OUT/dicom holds the series, OUT/truth what is known about them: truth.json with severities, places, measurements, muscles and age, and label
+    volumes in the grid of each series. Everything in it is synthetic.
+    """
+    made = make_study(StudyOptions(seed, age_years, sex, site))
+    with staged_folder(out, overwrite) as stage:
+        write_study(made, stage, masks=not no_masks)
+    if as_json:
+        click.echo(json.dumps(made.truth))
+    else:
+        click.echo(f"{out}")

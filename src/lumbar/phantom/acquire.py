@@ -1,0 +1,150 @@
+"""Scanning: lay slices through the anatomy, render them, and put them through coil, k-space, noise and the scanner's grey scale."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from lumbar.domain.geometry import Grid
+from lumbar.domain.volume import Volume
+from lumbar.phantom.anatomy import Anatomy
+from lumbar.phantom.canvas import Canvas, Plane
+from lumbar.phantom.render import render_labels, render_slice
+from lumbar.phantom.signal import Palette
+from lumbar.phantom.sites import SeriesProtocol, Site
+from lumbar.phantom.skeleton import frame_axes
+from lumbar.phantom.soft import Field
+
+Floats = NDArray[np.float32]
+DISC_NAMES = ("L1/L2", "L2/L3", "L3/L4", "L4/L5", "L5/S1")
+
+
+@dataclass(frozen=True, eq=False)
+class AcquiredSeries:
+    """One series as it left the scanner: pictures as uint16, slice by slice, each with its plane."""
+
+    protocol: SeriesProtocol
+    planes: tuple[Plane, ...]  # one a slice, of the finished picture
+    block: tuple[int, ...]  # one a slice: which block of parallel slices it belongs to
+    pictures: NDArray[np.uint16]  # (slices, rows, columns)
+
+    def volumes(self) -> tuple[Volume, ...]:
+        """One volume a block of parallel slices."""
+        found = []
+        for number in sorted(set(self.block)):
+            members = [k for k, block in enumerate(self.block) if block == number]
+            found.append(Volume(self.pictures[members].astype(np.float32), grid_of([self.planes[k] for k in members])))
+        return tuple(found)
+
+
+def grid_of(planes: list[Plane]) -> Grid:
+    """The grid of parallel planes of one size."""
+    first = planes[0]
+    return Grid(np.array([p.origin_mm for p in planes]), first.row_step_mm, first.column_step_mm, first.rows, first.columns)
+
+
+def lay_planes(anatomy: Anatomy, protocol: SeriesProtocol, random: np.random.Generator) -> tuple[tuple[Plane, ...], tuple[int, ...]]:
+    """Planes of the finished pictures, in the order in which a scanner numbers them: right to left, or head to foot."""
+    pixel = protocol.fov_mm / protocol.matrix
+    if protocol.role.startswith("sagittal"):
+        axes = frame_axes(0.0, np.radians(0.6) * random.standard_normal(), np.radians(1.2) * random.standard_normal())
+        middle = np.mean([anatomy.disc(name).frame.center_mm for name in DISC_NAMES], axis=0)
+        middle = middle + np.array([0.8 * random.standard_normal(), 8.0 + 5 * random.standard_normal(), -4.0 + 6 * random.standard_normal()])
+        return _stack(middle, axes[1] * pixel, -axes[2] * pixel, axes[0], protocol), (0,) * protocol.slices
+    if not protocol.blocks:
+        middle = (anatomy.disc("L1/L2").frame.center_mm + anatomy.disc("L5/S1").frame.center_mm) / 2 + np.array([0, 16.0, 0])
+        axes = frame_axes(np.radians(-4.0 + 2 * random.standard_normal()), 0.0, np.radians(0.8) * random.standard_normal())
+        return _stack(middle, axes[0] * pixel, axes[1] * pixel, -axes[2], protocol), (0,) * protocol.slices
+    planes: list[Plane] = []
+    blocks: list[int] = []
+    each = np.full(5, protocol.slices // 5)
+    each[: protocol.slices % 5] += 1
+    for number, name in enumerate(DISC_NAMES):
+        frame = anatomy.disc(name).frame
+        lean = float(np.arcsin(frame.axes[2, 1])) + np.radians(2.0) * random.standard_normal()
+        axes = frame_axes(lean, 0.5 * float(np.arcsin(frame.axes[2, 0])), np.radians(0.8) * random.standard_normal())
+        middle = frame.center_mm + 16.0 * axes[1]
+        planes += _stack(middle, axes[0] * pixel, axes[1] * pixel, -axes[2], protocol, int(each[number]))
+        blocks += [number] * int(each[number])
+    return tuple(planes), tuple(blocks)
+
+
+def _stack(
+    middle: NDArray[np.float64], column: NDArray[np.float64], row: NDArray[np.float64], normal: NDArray[np.float64], protocol: SeriesProtocol, count: int = 0
+) -> tuple[Plane, ...]:
+    count = count or protocol.slices
+    corner = middle - (protocol.matrix - 1) / 2 * (column + row)
+    steps = (np.arange(count) - (count - 1) / 2) * protocol.spacing_mm
+    return tuple(Plane(corner + step * normal, row, column, protocol.matrix, protocol.matrix) for step in steps)
+
+
+def measured_plane(plane: Plane, acquired: int) -> Plane:
+    """The same field of view with the pixels that are measured; corners stay where zero-filling puts them."""
+    ratio = plane.rows / acquired
+    return Plane(plane.origin_mm, plane.row_step_mm * ratio, plane.column_step_mm * ratio, acquired, acquired)
+
+
+def acquire(anatomy: Anatomy, site: Site, protocol: SeriesProtocol, seed: int) -> AcquiredSeries:
+    """Scan one series; `seed` decides the slices' place and the noise."""
+    random = np.random.default_rng([anatomy.seed, seed, 11])
+    planes, block = lay_planes(anatomy, protocol, random)
+    palette = Palette(protocol.sequence)
+    pictures = np.empty((len(planes), protocol.matrix, protocol.matrix), dtype=np.uint16)
+    gain = site.scale * float(random.uniform(0.85, 1.15))
+    for number, plane in enumerate(planes):
+        coarse = measured_plane(plane, protocol.acquired)
+        water, fat = render_slice(anatomy, coarse, protocol.thickness_mm, palette, protocol.samples)
+        picture = _scan(water, fat, _coil(anatomy, coarse, site, protocol), site, protocol, random)
+        pictures[number] = np.clip(picture * gain, 0, 4095)
+    return AcquiredSeries(protocol, planes, block, pictures)
+
+
+def _coil(anatomy: Anatomy, plane: Plane, site: Site, protocol: SeriesProtocol) -> Floats:
+    """Sensitivity of the coil under the back: 1 at the canal, falling towards the belly and, on sagittal slices, towards head and feet."""
+    field = Field(anatomy, Canvas(plane, None), plane.whole)
+    depth = -field.behind
+    sensitivity = 2.0 ** (-np.clip(depth, -90, 160) / np.float32(site.coil_depth_mm))
+    if protocol.role.startswith("sagittal"):
+        middle = field.z - np.float32(plane.origin_mm[2] + plane.row_step_mm[2] * plane.rows / 2)
+        sensitivity *= np.exp(-((np.abs(middle) / (0.60 * protocol.fov_mm)) ** 6))
+    band = 1 / (1 + np.exp((field.behind + np.float32(66)) / -5.0))
+    return np.asarray(sensitivity * (1 - site.saturation * (1 - band)), dtype=np.float32)
+
+
+def _scan(water: Floats, fat: Floats, coil: Floats, site: Site, protocol: SeriesProtocol, random: np.random.Generator) -> Floats:
+    """k-space of water and shifted fat, a soft filter, noise, zero-filling to the matrix, magnitude, and the evening-out of the coil."""
+    size, matrix = water.shape[0], protocol.matrix
+    frequencies = fft.fftfreq(size).astype(np.float32)
+    ramp = np.exp(-2j * np.pi * frequencies * protocol.fat_shift_pixels).astype(np.complex64)
+    ramp = ramp[:, None] if protocol.frequency_axis == 0 else ramp[None, :]
+    space = fft.fft2(water * coil) + fft.fft2(fat * coil) * ramp
+    soft = (0.5 + 0.5 * np.cos(np.pi * np.clip((np.abs(frequencies) - 0.36) / 0.14, 0, 1))).astype(np.float32)
+    noise = random.standard_normal((2, size, size), dtype=np.float32) * np.float32(site.noise * size)
+    space = (space + noise[0] + 1j * noise[1]) * (soft[:, None] * soft[None, :])
+    picture = np.abs(fft.ifft2(_zero_filled(space, matrix))) * np.float32((matrix / size) ** 2)
+    if site.evened > 0:
+        smooth = np.clip(coil, 0.05, None) ** np.float32(-site.evened)
+        picture *= _enlarged(smooth, matrix)
+    return np.asarray(picture, dtype=np.float32)
+
+
+def _zero_filled(space: NDArray[np.complex64], matrix: int) -> NDArray[np.complex64]:
+    """k-space (rows, columns) in a larger frame of zeros."""
+    size, half = space.shape[0], space.shape[0] // 2
+    wide = np.zeros((matrix, matrix), dtype=np.complex64)
+    rest = size - half
+    wide[:half, :half], wide[:half, matrix - rest :] = space[:half, :half], space[:half, half:]
+    wide[matrix - rest :, :half], wide[matrix - rest :, matrix - rest :] = space[half:, :half], space[half:, half:]
+    return wide
+
+
+def _enlarged(smooth: Floats, matrix: int) -> Floats:
+    """A smooth field on more pixels, by its nearest ones."""
+    index = np.minimum((np.arange(matrix) * smooth.shape[0] / matrix).astype(int), smooth.shape[0] - 1)
+    return smooth[index[:, None], index[None, :]]
+
+
+def label_pictures(anatomy: Anatomy, series: AcquiredSeries) -> NDArray[np.uint8]:
+    """(slices, rows, columns) labels of the series, in its own grid."""
+    return np.stack([render_labels(anatomy, plane) for plane in series.planes])

@@ -1,0 +1,131 @@
+"""The parts of one spine, in patient millimetres (LPS, the middle of L3 near the origin): what the painters paint and the truth reports."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+VERTEBRAE = ("T10", "T11", "T12", "L1", "L2", "L3", "L4", "L5", "S1", "S2", "S3", "S4", "S5")
+DISCS = tuple(f"{upper}/{lower}" for upper, lower in pairwise(VERTEBRAE))
+SIDES = (1.0, -1.0)  # left (towards +x), right
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """A place and three orthonormal axes; local coordinates are (u, v, w) = (left, back, up)."""
+
+    center_mm: Floats  # (3,)
+    axes: Floats  # (3, 3): rows are the directions of u, v and w
+
+    def to_world(self, local_mm: Floats) -> Floats:
+        """LPS points (..., 3) of local points (..., 3)."""
+        return np.asarray(self.center_mm + np.asarray(local_mm) @ self.axes)
+
+    def to_local(self, points_mm: Floats) -> Floats:
+        """Local points (..., 3) of LPS points (..., 3)."""
+        return np.asarray((np.asarray(points_mm) - self.center_mm) @ self.axes.T)
+
+
+@dataclass(frozen=True, eq=False)
+class Vertebra:
+    """A vertebral body with its posterior elements; its frame sits in the middle of the body."""
+
+    name: str
+    frame: Frame
+    half_width_mm: float
+    half_depth_mm: float
+    height_mm: float  # in the middle between the rims
+    wedge: float  # (front − back height) / depth
+    concavity_mm: tuple[float, float]  # depth of the upper and lower endplate below their rim
+    waist_mm: float  # how far the walls are drawn in at half height
+    lip_mm: tuple[float, float]  # osteophytes at the upper and lower rim
+    canal_depth_mm: float  # front to back, bony
+    pedicle_mm: tuple[float, float]  # lateral position of its axis, half its width
+    facet_mm: tuple[float, float]  # radius of the left and right articular processes
+    spinous_mm: tuple[float, float, float]  # length, height, droop of the spinous process
+    marrow_fat: float  # mean fat share of the marrow
+    modic: tuple[int, int]  # Modic type of the upper and lower endplate, 0 for none
+    schmorl_mm: tuple[float, float]  # depth of a node in the upper and lower endplate
+
+
+@dataclass(frozen=True, eq=False)
+class Disc:
+    """An intervertebral disc; w of its frame is the normal of its mid-plane."""
+
+    name: str
+    frame: Frame
+    half_width_mm: float
+    half_depth_mm: float
+    height_mm: tuple[float, float]  # front, back, between the rims
+    degeneration: float  # 0 young … 1 worn out
+    pfirrmann_grade: int
+    bulge_mm: float  # all around
+    central_mm: float  # to the back, in the midline
+    paracentral_mm: tuple[float, float]  # left, right: into the lateral recess
+    foraminal_mm: tuple[float, float]  # left, right: into the foramen
+    extrusion_mm: float  # how far a herniation reaches below the disc
+
+    @property
+    def middle_height_mm(self) -> float:
+        """Mean of front and back height."""
+        return sum(self.height_mm) / 2
+
+
+@dataclass(frozen=True, eq=False)
+class Profiles:
+    """Numbers that change along the body's long axis, tabulated every `step_mm` of z from `start_mm` up."""
+
+    start_mm: float
+    step_mm: float
+    tables: dict[str, NDArray[np.float32]]
+
+    def index(self, z_mm: NDArray[np.floating[Any]]) -> NDArray[np.int32]:
+        """Row of the tables for each z; beyond the ends the last row."""
+        rows = np.multiply(z_mm, np.float32(1 / self.step_mm))
+        rows -= np.float32(self.start_mm / self.step_mm)
+        np.clip(rows, 0, len(next(iter(self.tables.values()))) - 1, out=rows)
+        return rows.astype(np.int32)
+
+    def at(self, name: str, z_mm: float) -> float:
+        """One number, interpolated."""
+        table = self.tables[name]
+        return float(np.interp(z_mm, self.start_mm + self.step_mm * np.arange(len(table)), table))
+
+    def __getitem__(self, name: str) -> NDArray[np.float32]:
+        return self.tables[name]
+
+
+@dataclass(frozen=True)
+class Blob:
+    """Something round in the belly: an organ, a loop of bowel, a vessel's bed."""
+
+    center_mm: tuple[float, float, float]
+    half_mm: tuple[float, float, float]
+    tissue: str
+
+
+@dataclass(frozen=True, eq=False)
+class Anatomy:
+    """Everything there is to paint."""
+
+    seed: int
+    vertebrae: tuple[Vertebra, ...]
+    discs: tuple[Disc, ...]
+    profiles: Profiles  # of canal, muscles, vessels and skin, along z
+    muscle_fat: dict[str, float]  # mean fat share by muscle, before level and side
+    blobs: tuple[Blob, ...]
+    conus_tip_mm: float  # z of the end of the cord
+    sac_end_mm: float  # z of the end of the dural sac
+    narrowing: NDArray[np.float64]  # (5 conditions, 5 levels), latent, 0 … 1
+
+    def vertebra(self, name: str) -> Vertebra:
+        """The vertebra called `name`."""
+        return next(v for v in self.vertebrae if v.name == name)
+
+    def disc(self, name: str) -> Disc:
+        """The disc called `name`, such as "L4/L5"."""
+        return next(d for d in self.discs if d.name == name)

@@ -1,0 +1,55 @@
+"""From anatomy to one slice: paint the planes within its thickness and average them."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lumbar.phantom.anatomy import Anatomy
+from lumbar.phantom.canvas import Canvas, Plane
+from lumbar.phantom.hard import paint_arch, paint_body, paint_disc
+from lumbar.phantom.neural import paint_canal, paint_foramina, paint_roots
+from lumbar.phantom.signal import Palette
+from lumbar.phantom.soft import Field, paint_belly, paint_muscles, paint_trunk, paint_vessels
+
+Floats = NDArray[np.floating[Any]]
+
+
+def paint(anatomy: Anatomy, canvas: Canvas) -> None:
+    """Paint one plane, from the skin inwards."""
+    field = Field(anatomy, canvas, canvas.plane.whole)
+    paint_trunk(anatomy, canvas, field)
+    paint_belly(anatomy, canvas)
+    paint_vessels(canvas, field)
+    paint_muscles(anatomy, canvas, field)
+    paint_foramina(anatomy, canvas)
+    for vertebra in anatomy.vertebrae:
+        paint_arch(anatomy, canvas, vertebra)
+    paint_canal(anatomy, canvas)
+    paint_roots(anatomy, canvas)
+    for disc in anatomy.discs:
+        paint_disc(anatomy, canvas, disc)
+    for vertebra in anatomy.vertebrae:
+        paint_body(anatomy, canvas, vertebra)
+
+
+def render_slice(anatomy: Anatomy, plane: Plane, thickness_mm: float, palette: Palette, samples: int) -> tuple[Floats, Floats]:
+    """(water, fat) of a slice: the mean of `samples` planes spread evenly over its thickness."""
+    normal = np.cross(plane.column_step_mm, plane.row_step_mm)
+    normal = normal / np.linalg.norm(normal)
+    water = np.zeros((plane.rows, plane.columns), dtype=np.float32)
+    fat = np.zeros_like(water)
+    for number in range(samples):
+        shift = ((number + 0.5) / samples - 0.5) * thickness_mm
+        canvas = Canvas(Plane(plane.origin_mm + shift * normal, plane.row_step_mm, plane.column_step_mm, plane.rows, plane.columns), palette)
+        paint(anatomy, canvas)
+        water += canvas.water
+        fat += canvas.fat
+    return water / np.float32(samples), fat / np.float32(samples)
+
+
+def render_labels(anatomy: Anatomy, plane: Plane) -> NDArray[np.uint8]:
+    """The label of what lies at the middle of each pixel of a plane."""
+    canvas = Canvas(plane, None)
+    paint(anatomy, canvas)
+    return canvas.labels

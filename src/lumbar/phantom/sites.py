@@ -1,0 +1,157 @@
+"""Nine imaginary sites: each with its scanner, its matrices, its way to lay slices, its noise and its scale of grey values."""
+
+from dataclasses import dataclass
+
+from lumbar.phantom.signal import Sequence
+
+
+@dataclass(frozen=True)
+class SeriesProtocol:
+    """One series as a site acquires it."""
+
+    role: str  # sagittal_t1, sagittal_t2, axial_t2, dixon_water, dixon_fat
+    sequence: Sequence
+    matrix: int  # pixels of the picture along one edge
+    acquired: int  # pixels that were measured; the rest is zero-filling
+    fov_mm: float
+    slices: int
+    thickness_mm: float
+    spacing_mm: float  # between the middles of slices
+    blocks: bool = False  # axial only: one tilted block a disc instead of one stack
+    frequency_axis: int = 1  # 0: rows, 1: columns; fat is shifted along it
+    fat_shift_pixels: float = 1.0  # chemical shift
+    samples: int = 3  # planes averaged over the thickness
+
+
+@dataclass(frozen=True)
+class Site:
+    """A scanner and its habits."""
+
+    name: str
+    tesla: float
+    series: tuple[SeriesProtocol, ...]
+    noise: float  # standard deviation of the noise near the coil, in units of CSF in T2
+    coil_depth_mm: float  # depth at which the coil's sensitivity has halved
+    evened: float  # how far the scanner evens the coil's sensitivity out, 0 to 1
+    saturation: float  # how dark the band over the belly is, 0 to 1
+    scale: float  # grey value of a signal of 1
+    ghost: float = 0.02  # strength of motion ghosts along the phase direction
+
+
+def _t1(tesla: float, matrix: int, acquired: int, fov_mm: float, slices: int, tr_ms: float, spacing: tuple[float, float]) -> SeriesProtocol:
+    sequence = Sequence("tse", tr_ms, 10.0, echo_train=3, tesla=tesla)
+    return SeriesProtocol("sagittal_t1", sequence, matrix, acquired, fov_mm, slices, *spacing, fat_shift_pixels=1.1, frequency_axis=0)
+
+
+def _t2(tesla: float, matrix: int, acquired: int, fov_mm: float, slices: int, kind: str, spacing: tuple[float, float]) -> SeriesProtocol:
+    if kind == "stir":
+        sequence = Sequence("stir", 4200.0, 48.0, ti_ms=165.0 if tesla < 2 else 210.0, echo_train=9, tesla=tesla)
+    elif kind == "space":
+        sequence = Sequence("space", 1500.0, 200.0, echo_train=60, tesla=tesla)
+    else:
+        sequence = Sequence("tse", 3400.0, 102.0, echo_train=17, tesla=tesla)
+    return SeriesProtocol("sagittal_t2", sequence, matrix, acquired, fov_mm, slices, *spacing, frequency_axis=0)
+
+
+def _axial(tesla: float, matrix: int, acquired: int, fov_mm: float, slices: int, blocks: bool, spacing: tuple[float, float]) -> SeriesProtocol:
+    sequence = Sequence("tse", 4200.0, 108.0, echo_train=17, tesla=tesla)
+    return SeriesProtocol("axial_t2", sequence, matrix, acquired, fov_mm, slices, *spacing, blocks=blocks, fat_shift_pixels=0.8)
+
+
+SITES: tuple[Site, ...] = (
+    Site(
+        "A",
+        1.5,
+        (_t1(1.5, 512, 320, 300, 18, 580, (4.0, 4.4)), _t2(1.5, 448, 320, 300, 18, "tse", (4.0, 4.4)), _axial(1.5, 320, 256, 190, 40, True, (4.0, 4.4))),
+        0.016,
+        75,
+        0.45,
+        0.85,
+        900,
+    ),
+    Site(
+        "B",
+        1.5,
+        (_t1(1.5, 512, 320, 350, 18, 520, (4.0, 4.48)), _t2(1.5, 448, 300, 260, 18, "stir", (4.0, 4.48)), _axial(1.5, 320, 256, 160, 40, True, (3.5, 3.6))),
+        0.014,
+        65,
+        0.35,
+        0.9,
+        1300,
+    ),
+    Site(
+        "C",
+        3.0,
+        (_t1(3.0, 512, 352, 280, 17, 650, (3.5, 3.9)), _t2(3.0, 512, 352, 280, 17, "tse", (3.5, 3.9)), _axial(3.0, 384, 288, 200, 36, False, (4.0, 4.4))),
+        0.010,
+        70,
+        0.6,
+        0.8,
+        1100,
+    ),
+    Site(
+        "D",
+        3.0,
+        (_t1(3.0, 448, 320, 320, 15, 700, (4.0, 4.8)), _t2(3.0, 448, 320, 320, 15, "tse", (4.0, 4.8)), _axial(3.0, 320, 240, 180, 30, True, (4.0, 4.4))),
+        0.012,
+        85,
+        0.8,
+        0.5,
+        620,
+    ),
+    Site(
+        "E",
+        1.5,
+        (_t1(1.5, 384, 288, 280, 15, 480, (4.0, 4.4)), _t2(1.5, 384, 288, 280, 15, "tse", (4.0, 4.4)), _axial(1.5, 256, 224, 180, 25, True, (4.0, 4.4))),
+        0.022,
+        80,
+        0.75,
+        0.3,
+        500,
+    ),
+    Site(
+        "F",
+        1.5,
+        (_t1(1.5, 512, 288, 320, 17, 600, (4.0, 4.4)), _t2(1.5, 512, 288, 320, 17, "tse", (4.0, 4.4)), _axial(1.5, 512, 256, 220, 32, False, (4.0, 4.6))),
+        0.018,
+        95,
+        0.9,
+        0.6,
+        780,
+    ),
+    Site(
+        "G",
+        3.0,
+        (_t1(3.0, 640, 384, 300, 19, 720, (3.0, 3.3)), _t2(3.0, 640, 384, 300, 19, "tse", (3.0, 3.3)), _axial(3.0, 448, 320, 190, 40, True, (3.0, 3.5))),
+        0.011,
+        65,
+        0.5,
+        0.9,
+        2200,
+    ),
+    Site(
+        "H",
+        1.5,
+        (_t1(1.5, 320, 256, 280, 13, 450, (5.0, 5.5)), _t2(1.5, 320, 256, 280, 13, "tse", (5.0, 5.5)), _axial(1.5, 256, 192, 200, 24, False, (5.0, 5.5))),
+        0.026,
+        110,
+        0.95,
+        0.2,
+        340,
+    ),
+    Site(
+        "I",
+        3.0,
+        (_t1(3.0, 512, 320, 300, 18, 640, (3.5, 4.0)), _t2(3.0, 512, 352, 300, 18, "stir", (3.5, 4.0)), _axial(3.0, 384, 288, 180, 40, True, (3.5, 3.9))),
+        0.012,
+        70,
+        0.55,
+        0.8,
+        1500,
+    ),
+)
+
+
+def site(name: str) -> Site:
+    """The site of that letter."""
+    return next(s for s in SITES if s.name == name)

@@ -1,0 +1,129 @@
+"""One synthetic study from a seed, in memory and on disk."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lumbar.domain.volume import Volume
+from lumbar.io.dicom_write import SeriesHeader, SliceImage, StudyHeader, derived_uid, write_slice
+from lumbar.io.nifti import write_nifti
+from lumbar.phantom.acquire import AcquiredSeries, acquire, grid_of, label_pictures
+from lumbar.phantom.anatomy import Anatomy
+from lumbar.phantom.build import build_anatomy, person_degeneration
+from lumbar.phantom.degeneration import Degeneration
+from lumbar.phantom.population import Person, sample_person
+from lumbar.phantom.sites import SITES, SeriesProtocol, Site, site
+from lumbar.phantom.truth import coordinates, truth_document
+
+
+@dataclass(frozen=True)
+class StudyOptions:
+    """What to make."""
+
+    seed: int  # decides everything that is not given here
+    age_years: float | None = None  # drawn if None
+    sex: str | None = None  # "F" or "M"; drawn if None
+    site: str | None = None  # "A" … "I"; drawn if None
+    roles: tuple[str, ...] = ("sagittal_t1", "sagittal_t2", "axial_t2")
+
+
+@dataclass(frozen=True, eq=False)
+class PhantomStudy:
+    """A synthetic patient and the series that were scanned."""
+
+    options: StudyOptions
+    person: Person
+    degeneration: Degeneration
+    anatomy: Anatomy
+    site: Site
+    series: dict[str, AcquiredSeries]  # by role
+    truth: dict[str, Any] = field(default_factory=dict)
+
+
+def make_study(options: StudyOptions) -> PhantomStudy:
+    """Grow the patient and scan them."""
+    person = sample_person(options.seed, options.age_years, options.sex)
+    degeneration = person_degeneration(person)
+    anatomy = build_anatomy(person, degeneration)
+    place = site(options.site) if options.site else SITES[int(np.random.default_rng([options.seed, 4]).integers(len(SITES)))]
+    series = {}
+    for number, protocol in enumerate(place.series):
+        if protocol.role in options.roles:
+            series[protocol.role] = acquire(anatomy, place, protocol, number)
+    truth = truth_document(person, degeneration, anatomy, place.name)
+    truth["coordinates"] = coordinates(anatomy, series)
+    return PhantomStudy(options, person, degeneration, anatomy, place, series, truth)
+
+
+def write_study(study: PhantomStudy, folder: Path, masks: bool = True) -> None:
+    """Write DICOM into `folder/dicom/<role>/`, the truth into `folder/truth/`."""
+    header = study_header(study)
+    for number, (role, series) in enumerate(study.series.items(), start=1):
+        target = folder / "dicom" / role
+        target.mkdir(parents=True)
+        written = series_header(header.study_uid, series.protocol, number)
+        for instance, image in enumerate(slice_images(series), start=1):
+            write_slice(target / f"{instance:03d}.dcm", image, header, written)
+    truth = folder / "truth"
+    truth.mkdir(parents=True)
+    (truth / "truth.json").write_text(json.dumps(study.truth, indent=1) + "\n")
+    if masks:
+        for role, series in study.series.items():
+            write_labels(truth, role, series, label_pictures(study.anatomy, series))
+
+
+def write_labels(folder: Path, role: str, series: AcquiredSeries, labels: NDArray[np.uint8]) -> None:
+    """One NIfTI a block of parallel slices: `<role>.nii.gz`, or `<role>_<block>.nii.gz` where there are several."""
+    blocks = sorted(set(series.block))
+    for block in blocks:
+        members = [k for k, number in enumerate(series.block) if number == block]
+        name = f"{role}.nii.gz" if len(blocks) == 1 else f"{role}_{block + 1}.nii.gz"
+        write_nifti(folder / name, Volume(labels[members], grid_of([series.planes[k] for k in members])))
+
+
+def slice_images(series: AcquiredSeries) -> list[SliceImage]:
+    """The pictures of a series with their places, instance 1 first."""
+    return [
+        SliceImage(pixels, plane.origin_mm, plane.row_step_mm, plane.column_step_mm, number)
+        for number, (pixels, plane) in enumerate(zip(series.pictures, series.planes, strict=True), start=1)
+    ]
+
+
+def study_header(study: PhantomStudy) -> StudyHeader:
+    """DICOM attributes of the study; its UIDs follow from the options."""
+    key = f"{study.options.seed}/{study.person.age_years}/{study.person.sex}/{study.site.name}"
+    return StudyHeader(
+        study_uid=derived_uid("lumbar phantom study", key),
+        frame_uid=derived_uid("lumbar phantom frame", key),
+        patient_id=f"PHANTOM{study.options.seed:06d}",
+        sex=study.person.sex,
+        age_years=study.person.age_years,
+        date="20240101",
+        manufacturer="lumbar",
+        model=f"Phantom site {study.site.name}",
+        tesla=study.site.tesla,
+    )
+
+
+def series_header(study_uid: str, protocol: SeriesProtocol, number: int) -> SeriesHeader:
+    """DICOM attributes of one series."""
+    sequence = protocol.sequence
+    words = {"sagittal_t1": "Sag T1 TSE", "sagittal_t2": "Sag T2 TSE", "axial_t2": "Ax T2 TSE", "dixon_water": "Ax Dixon water", "dixon_fat": "Ax Dixon fat"}
+    text = "Sag STIR" if sequence.kind == "stir" else "Sag T2 SPACE" if sequence.kind == "space" else words[protocol.role]
+    return SeriesHeader(
+        series_uid=derived_uid("lumbar phantom series", study_uid, protocol.role),
+        number=number,
+        description=text,
+        scanning_sequence="IR" if sequence.kind == "stir" else "GR" if sequence.kind == "dixon" else "SE",
+        repetition_ms=sequence.tr_ms,
+        echo_ms=sequence.te_ms,
+        inversion_ms=sequence.ti_ms if sequence.kind == "stir" else None,
+        flip_degrees=sequence.flip_degrees,
+        echo_train=sequence.echo_train,
+        thickness_mm=protocol.thickness_mm,
+        spacing_mm=protocol.spacing_mm,
+    )
