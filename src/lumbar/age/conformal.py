@@ -55,7 +55,8 @@ def fit_conformal(age_years: ArrayLike, predicted_years: ArrayLike, coverage: fl
     if not 0 < coverage < 1:
         raise UsageError(f"a coverage lies between 0 and 1, not at {coverage}")
     if not np.isfinite(conformal_quantile(predicted - age, coverage)):
-        raise UsageError(f"{len(age)} people are too few for intervals of {coverage:.0%}; at least {int(np.ceil(coverage / (1 - coverage)))} are needed")
+        least = int(np.ceil(round(coverage / (1 - coverage), 9)))
+        raise UsageError(f"{len(age)} people are too few for intervals of {coverage:.0%}; at least {least} are needed")
     count = max(1, min(bins, len(age) // least))
     edges = np.unique(np.quantile(predicted, np.arange(1, count) / count))
     place = np.searchsorted(edges, predicted, side="right")

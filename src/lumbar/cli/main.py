@@ -14,6 +14,7 @@ from lumbar.errors import LumbarError
 
 # name → (module:click command, one line of help); a name with a space is a verb of a group.
 VERBS: dict[str, tuple[str, str]] = {
+    "segment spine": ("lumbar.cli.segment_spine:segment_spine", "Vertebrae, discs and canal of one image, with named levels."),
     "analyze": ("lumbar.cli.analyze:analyze", "Analyze a study: levels, measurements, grades, muscles, age, and a report."),
     "inspect": ("lumbar.cli.inspect:inspect", "List the series of a study with plane, weighting and role, and why."),
     "evaluate severity": ("lumbar.cli.evaluate_severity:evaluate_severity", "Score a submission with the official metric and more."),
@@ -22,9 +23,12 @@ VERBS: dict[str, tuple[str, str]] = {
     "models show": ("lumbar.cli.models_show:show_model", "Show a model's card."),
     "models verify": ("lumbar.cli.models_verify:verify_models", "Check hashes and load every model."),
     "evaluate muscle": ("lumbar.cli.evaluate_muscle:evaluate_muscle", "Score muscle masks, or how volumes agree."),
+    "evaluate age": ("lumbar.cli.evaluate_age:evaluate_age", "Score predicted ages from a table."),
     "evaluate spine": ("lumbar.cli.evaluate_spine:evaluate_spine", "Score spine masks."),
     "measure muscle": ("lumbar.cli.measure_muscle:measure_muscle", "Measure muscles from a mask."),
     "phantom study": ("lumbar.cli.phantom_study:study", "Make one synthetic study in DICOM with its ground truth."),
+    "segment muscle": ("lumbar.cli.segment_muscle:segment_muscle", "Label and measure back muscles on an axial NIfTI image."),
+    "train muscle": ("lumbar.cli.train_muscle:train_muscle", "Train the muscle network on Dixon pairs with masks."),
 }
 GROUPS = {
     "evaluate": "Score predictions against a reference.",
