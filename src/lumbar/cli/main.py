@@ -19,6 +19,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "inspect": ("lumbar.cli.inspect:inspect", "List the series of a study with plane, weighting and role, and why."),
     "evaluate severity": ("lumbar.cli.evaluate_severity:evaluate_severity", "Score a submission with the official metric and more."),
     "explore rsna2024": ("lumbar.cli.explore_rsna2024:explore_rsna2024", "What the RSNA 2024 data set holds."),
+    "predict crops": ("lumbar.cli.predict_crops:predict_crops", "Grade axial crops and write a submission."),
     "models list": ("lumbar.cli.models_list:list_models", "List the models that are there."),
     "models show": ("lumbar.cli.models_show:show_model", "Show a model's card."),
     "models verify": ("lumbar.cli.models_verify:verify_models", "Check hashes and load every model."),

@@ -84,9 +84,7 @@ def _checked_bytes(folder: Path, name: str, card: Card) -> bytes:
         raise ModelError(f"{folder / name} is named by the card but cannot be read ({error.strerror}); fetch or export the model again") from error
     found = _sha256(content)
     if found != card.files[name]:
-        raise ModelError(
-            f"{folder / name} has sha256 {found[:12]}…, the card says {card.files[name][:12]}…: the file was changed or damaged; fetch it again"
-        )
+        raise ModelError(f"{folder / name} has sha256 {found[:12]}…, the card says {card.files[name][:12]}…: the file was changed or damaged; fetch it again")
     return content
 
 

@@ -49,6 +49,11 @@ def find_folder(task: str, extra: Path | None = None) -> Path:
     raise ModelError(f"no model for the task {task!r} in {where}; found: {', '.join(seen) or 'none'}; give a folder with --models")
 
 
+def has_model(task: str, extra: Path | None = None) -> bool:
+    """Whether there is a model for `task`; parts of the program that can do without one ask first."""
+    return any(read_card(folder).task == task for folder in model_folders(extra))
+
+
 def find_model(task: str, extra: Path | None = None, threads: int = 0) -> Model:
     """The preferred model for `task`, checked and loaded; `threads` 0 means all cores.
 

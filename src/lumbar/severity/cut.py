@@ -1,0 +1,117 @@
+"""Axial crops of a study at its disc levels, made like the ready-made ones that the network learnt from.
+
+Measured on the ready-made crops: their middle is the middle between the two recesses (0.50 ± 0.02 of the width and height), the recesses lie at 0.355
+and 0.645 of the width, width and height are as 1.45 to 1, each of the three slices is scaled by its own maximum, and red and blue are the instances
+before and after. On the study whose pixel size is known they are 43 to 56 mm wide.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lumbar.domain.findings import Evidence, LevelFinding, Point
+from lumbar.domain.geometry import Grid
+from lumbar.domain.study import Role, Series, Stack, Study
+from lumbar.imaging.resample import sample
+from lumbar.severity.crops import Picture
+
+WIDTH_MM = 48.0
+HEIGHT_MM = 33.0
+RECESS_OFFSET_MM = 0.145 * WIDTH_MM  # from the middle of the canal to a recess
+_MOST_OBLIQUE = 0.7  # cosine of the angle to the horizontal beyond which a stack is not axial
+_FARTHEST_MM = 6.0  # of the nearest slice from the disc's middle
+
+
+@dataclass(frozen=True, eq=False)
+class LevelCrop:
+    """The crop of one level, and where it comes from."""
+
+    level: LevelFinding
+    picture: Picture
+    series: Series
+    stack: Stack
+    slice_number: int  # in the stack
+    center_mm: NDArray[np.float64]  # (3,) middle of the crop, in the plane of the slice
+
+    def evidence(self, left_mm: float = 0.0) -> Evidence:
+        """The point `left_mm` to the patient's left of the crop's middle, in pixels of its slice."""
+        return point_in_slice(self.series, self.stack, self.slice_number, self.center_mm + left_mm * _toward(self.stack.volume.grid, 0))
+
+
+def cut_crops(study: Study, levels: Sequence[LevelFinding]) -> dict[LevelFinding, LevelCrop]:
+    """The crop of each of `levels` that an axial T2 slice shows."""
+    result: dict[LevelFinding, LevelCrop] = {}
+    for level in levels:
+        found = _nearest_slice(study, level.center_mm, level.canal_center_mm or level.center_mm)
+        if found is not None:
+            series, stack, number = found
+            result[level] = _cut(level, series, stack, number)
+    return result
+
+
+def point_in_slice(series: Series, stack: Stack, number: int, point_mm: Point | NDArray[np.float64]) -> Evidence:
+    """`point_mm` as pixels (x along columns, y along rows) of slice `number`."""
+    index = stack.volume.grid.indices(np.asarray(point_mm, dtype=np.float64))
+    return Evidence(series.series_uid, stack.instance_numbers[number], float(index[2]), float(index[1]))
+
+
+def _nearest_slice(study: Study, disc_mm: Point, canal_mm: Point) -> tuple[Series, Stack, int] | None:
+    """The axial T2 slice through the middle of the disc; among stacks that hold one, that whose slices are nearest, then best in line with it.
+
+    What counts is the point halfway between disc and canal: there the slice must cut the level, whichever way it is tilted.
+    """
+    point = (np.array(disc_mm) + np.array(canal_mm)) / 2
+    best: tuple[float, Series, Stack, int] | None = None
+    for series in study.with_role(Role.AXIAL_T2):
+        for stack in series.stacks:
+            grid = stack.volume.grid
+            if abs(grid.normal[2]) < _MOST_OBLIQUE or not _inside_picture(grid, point):
+                continue
+            distances = np.abs((grid.origins_mm - point) @ grid.normal)
+            number = int(distances.argmin())
+            # A disc's own plane holds both its middle and the canal behind it: the slice that strays least from both is the best cut.
+            stray = max(abs(float((grid.origins_mm[number] - np.array(p)) @ grid.normal)) for p in (disc_mm, canal_mm))
+            if distances[number] <= _FARTHEST_MM and (best is None or stray < best[0]):
+                best = (stray, series, stack, number)
+    return best[1:] if best else None
+
+
+def _inside_picture(grid: Grid, point: NDArray[np.float64]) -> bool:
+    _, row, column = grid.indices(point)
+    return bool(0 <= row <= grid.rows - 1 and 0 <= column <= grid.columns - 1)
+
+
+def _cut(level: LevelFinding, series: Series, stack: Stack, number: int) -> LevelCrop:
+    grid = stack.volume.grid
+    middle = np.array(level.canal_center_mm or level.center_mm)
+    middle = middle + ((grid.origins_mm[number] - middle) @ grid.normal) * grid.normal  # onto the slice
+    left, back = _toward(grid, 0), _toward(grid, 1)
+    pixel_mm = grid.spacing_mm[1]
+    rows, columns = round(HEIGHT_MM / pixel_mm), round(WIDTH_MM / pixel_mm)
+    down = (np.arange(rows) - (rows - 1) / 2) * pixel_mm
+    across = (np.arange(columns) - (columns - 1) / 2) * pixel_mm
+    points = middle + down[:, None, None] * back + across[None, :, None] * left
+    layers = []
+    for neighbour in _neighbours(stack, number):
+        shifted = points + (grid.origins_mm[neighbour] - grid.origins_mm[number])
+        values = sample(stack.volume, shifted)
+        layers.append(np.clip(values / max(float(stack.volume.array[neighbour].max()), 1e-6), 0, 1) * 255)
+    return LevelCrop(level, np.stack(layers, axis=-1).round().astype(np.uint8), series, stack, number, middle)
+
+
+def _neighbours(stack: Stack, number: int) -> tuple[int, int, int]:
+    """Slices for red, green and blue: by instance number the one before, the slice itself, the one after; itself again at the end of a stack."""
+    last = len(stack.instance_numbers) - 1
+    below, above = max(number - 1, 0), min(number + 1, last)
+    if stack.instance_numbers[0] > stack.instance_numbers[last]:
+        below, above = above, below
+    return below, number, above
+
+
+def _toward(grid: Grid, axis: int) -> NDArray[np.float64]:
+    """(3,) unit direction in the slice that runs most along the patient axis `axis` (0 left, 1 back), towards its positive end."""
+    steps = [grid.row_step_mm, grid.column_step_mm]
+    step = max(steps, key=lambda s: abs(s[axis] / np.linalg.norm(s)))
+    return np.asarray(step / np.linalg.norm(step) * np.sign(step[axis]))

@@ -1,0 +1,114 @@
+"""Grades of axial crops from a model folder, without PyTorch."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lumbar.domain.anatomy import Condition, Level
+from lumbar.errors import ModelError
+from lumbar.metrics.calibration import reweighted, tempered
+from lumbar.models.folder import Model
+from lumbar.severity.crops import VIEWS, Picture, network_input
+from lumbar.severity.score import GRADE_WEIGHTS
+
+TASK = "severity_axial_crops"
+CROPS, LEVELS, STUDIES, LOGITS = "crops", "levels", "studies", "logits"
+_CROPS_AT_ONCE = 60
+
+Progress = Callable[[int, int], None]  # crops done, of how many
+
+
+@dataclass(frozen=True, eq=False)
+class CropGrades:
+    """Probabilities (n, 5, 3) of crops: conditions in the order of `Condition`, grades from normal/mild to severe."""
+
+    metric: NDArray[np.float64]  # as trained, with the weights 1, 2, 4 of the official score: what a submission wants
+    clinical: NDArray[np.float64]  # calibrated to how common the grades are
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How raw probabilities become the two outputs, fitted on predictions for studies that a network had not seen."""
+
+    metric_temperature: tuple[float, ...]  # by condition
+    clinical_temperature: tuple[float, ...]
+    conformal_threshold: tuple[float, ...]  # least clinical probability of a grade to be in the 90 % set
+
+    @classmethod
+    def from_card(cls, parameters: Mapping[str, Any], source: Path) -> "Calibration":
+        """The calibration in a card.
+
+        Raises:
+            ModelError: it is not there, or not one value a condition.
+        """
+        try:
+            values = [tuple(float(parameters["calibration"][name][c.value]) for c in Condition) for name in cls.__dataclass_fields__]
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(f"the card in {source} lacks a calibration of the grades ({error}); pack the model again") from error
+        return cls(*values)
+
+    def apply(self, raw: NDArray[np.float64]) -> CropGrades:
+        """The two outputs from raw probabilities (n, 5, 3)."""
+        metric, clinical = np.empty_like(raw), np.empty_like(raw)
+        for place in range(raw.shape[1]):
+            metric[:, place] = tempered(raw[:, place], self.metric_temperature[place])
+            clinical[:, place] = tempered(reweighted(raw[:, place], 1 / np.array(GRADE_WEIGHTS)), self.clinical_temperature[place])
+        return CropGrades(metric, clinical)
+
+
+class CropGrader:
+    """An ensemble of networks; each looks at every crop as it is and a little nearer, and all views count the same."""
+
+    def __init__(self, model: Model) -> None:
+        if not model.networks:
+            raise ModelError(f"{model.folder} holds no network; a model for {TASK} has one or more")
+        self.model = model
+        self.calibration = Calibration.from_card(model.card.parameters, model.folder)
+
+    def grade(self, pictures: Sequence[Picture], levels: Sequence[Level], studies: Sequence[str], progress: Progress | None = None) -> CropGrades:
+        """Grades of `pictures` at `levels`; crops of the same study are looked at together."""
+        return self.calibration.apply(raw_probabilities(self.model, pictures, levels, studies, progress))
+
+
+def raw_probabilities(
+    model: Model, pictures: Sequence[Picture], levels: Sequence[Level], studies: Sequence[str], progress: Progress | None = None
+) -> NDArray[np.float64]:
+    """(n, 5, 3) mean probabilities over networks and views, before any calibration."""
+    result = np.empty((len(pictures), len(Condition), 3))
+    order = tuple(Level)
+    numbers = np.array([order.index(level) for level in levels], np.int64)
+    _, owners = np.unique(np.asarray(studies), return_inverse=True)
+    done = 0
+    for rows in _portions(owners):
+        total = np.zeros((len(rows), len(Condition), 3))
+        for view in range(VIEWS):
+            crops = np.stack([network_input(pictures[row], view) for row in rows])
+            for outputs in model.run_each({CROPS: crops, LEVELS: numbers[rows], STUDIES: owners[rows]}):
+                total += _softmax(outputs[LOGITS].astype(np.float64))
+        result[rows] = total / (VIEWS * len(model.networks))
+        done += len(rows)
+        if progress is not None:
+            progress(done, len(pictures))
+    return result
+
+
+def _portions(owners: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Rows of whole studies, about `_CROPS_AT_ONCE` at a time."""
+    waiting: list[NDArray[np.int64]] = []
+    order = np.argsort(owners, kind="stable")
+    for members in np.split(order, np.flatnonzero(np.diff(owners[order])) + 1):
+        waiting.append(members)
+        if sum(map(len, waiting)) >= _CROPS_AT_ONCE:
+            yield np.concatenate(waiting)
+            waiting = []
+    if waiting:
+        yield np.concatenate(waiting)
+
+
+def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    raised = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(raised / raised.sum(axis=-1, keepdims=True))

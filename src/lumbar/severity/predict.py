@@ -1,0 +1,110 @@
+"""Grades of a whole study: 25 findings, each with its evidence and the name of the model that it comes from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from lumbar.domain.anatomy import Condition, Level
+from lumbar.domain.findings import Evidence, LevelFinding, ModelUse, SeverityFinding
+from lumbar.domain.study import Role, Study
+from lumbar.metrics.calibration import conformal_sets
+from lumbar.models.registry import find_model, has_model
+from lumbar.severity.cut import RECESS_OFFSET_MM, LevelCrop, cut_crops, point_in_slice
+from lumbar.severity.finding import make_finding
+from lumbar.severity.grader import TASK, CropGrader
+from lumbar.severity.prior import TASK as PRIOR_TASK
+from lumbar.severity.prior import Prior
+
+# Millimetres from the middle of the canal to the patient's left at which a condition is looked for.
+_OFFSETS_MM = {
+    Condition.SPINAL_CANAL_STENOSIS: 0.0,
+    Condition.LEFT_NEURAL_FORAMINAL_NARROWING: 16.0,
+    Condition.RIGHT_NEURAL_FORAMINAL_NARROWING: -16.0,
+    Condition.LEFT_SUBARTICULAR_STENOSIS: RECESS_OFFSET_MM,
+    Condition.RIGHT_SUBARTICULAR_STENOSIS: -RECESS_OFFSET_MM,
+}
+# Series in which a reader looks for a condition, the best first; the recesses are shown where they were graded, on the axial slice.
+_VIEWS = {
+    Condition.SPINAL_CANAL_STENOSIS: (Role.SAGITTAL_T2, Role.SAGITTAL_T1),
+    Condition.LEFT_NEURAL_FORAMINAL_NARROWING: (Role.SAGITTAL_T1, Role.SAGITTAL_T2),
+    Condition.RIGHT_NEURAL_FORAMINAL_NARROWING: (Role.SAGITTAL_T1, Role.SAGITTAL_T2),
+}
+
+Cell = tuple[Condition, Level]
+
+
+class Predictor:
+    """Grades studies. Levels that no axial T2 slice shows, and all where no network is there, get the known frequencies of the grades instead."""
+
+    def __init__(self, prior: Prior, grader: CropGrader | None) -> None:
+        self.prior = prior
+        self.grader = grader
+
+    @property
+    def uses(self) -> tuple[ModelUse, ...]:
+        """The models that findings may come from."""
+        return (self.prior.use,) if self.grader is None else (self.grader.model.use, self.prior.use)
+
+    def predict(self, study: Study, levels: Sequence[LevelFinding]) -> tuple[SeverityFinding, ...]:
+        """25 findings, by condition and level; `levels` are those that the spine model found, the others come without evidence."""
+        places = {place.level: place for place in levels}
+        crops = {found.level: crop for found, crop in cut_crops(study, levels).items()}
+        graded = self._grade(crops) if self.grader and crops else {}
+        findings = []
+        for condition in Condition:
+            for level in Level:
+                finding = graded.get((condition, level)) or self.prior.finding(condition, level)
+                findings.append(replace(finding, evidence=_evidence(study, condition, places.get(level), crops.get(level))))
+        return tuple(findings)
+
+    def warnings(self, findings: Sequence[SeverityFinding]) -> tuple[str, ...]:
+        """What a reader must know of where `findings` come from."""
+        unseen = [f for f in findings if f.model == self.prior.name]
+        if not unseen:
+            return ()
+        names = ", ".join(sorted({f"{f.condition.value.replace('_', ' ')} {f.level.value}" for f in unseen}))
+        why = "no model for axial slices is installed" if self.grader is None else "no axial T2 slice shows these levels"
+        return (f"{len(unseen)} of {len(findings)} severity grades are only how common the grades are, no picture was graded ({why}): {names}",)
+
+    def _grade(self, crops: Mapping[Level, LevelCrop]) -> dict[Cell, SeverityFinding]:
+        assert self.grader is not None
+        grades = self.grader.grade([crop.picture for crop in crops.values()], list(crops), ["study"] * len(crops))
+        result = {}
+        for place, condition in enumerate(Condition):
+            threshold = self.grader.calibration.conformal_threshold[place]
+            several = conformal_sets(grades.clinical[:, place], threshold).sum(axis=1) > 1
+            for row, level in enumerate(crops):
+                both = grades.metric[row, place], grades.clinical[row, place]
+                result[condition, level] = make_finding(condition, level, *both, uncertain=bool(several[row]), model=self.grader.model.card.name)
+        return result
+
+
+def load(models: Path | None = None, threads: int = 0) -> Predictor:
+    """The predictor of the preferred models; `models` is a folder that comes before those of the package, `threads` 0 means all cores.
+
+    The network for axial crops may be missing, as where research-only weights were left out; the grades' frequencies may not.
+
+    Raises:
+        ModelError: a model is damaged, or there is none for the frequencies.
+    """
+    grader = CropGrader(find_model(TASK, models, threads)) if has_model(TASK, models) else None
+    return Predictor(Prior(find_model(PRIOR_TASK, models, threads)), grader)
+
+
+def _evidence(study: Study, condition: Condition, place: LevelFinding | None, crop: LevelCrop | None) -> Evidence | None:
+    """Where `condition` is to be seen: in the sagittal series that readers use, on the axial slice otherwise; None where the level was not found."""
+    if place is None:
+        return None
+    offset = _OFFSETS_MM[condition]
+    if condition not in _VIEWS:
+        return crop.evidence(offset) if crop else None
+    middle = np.add(crop.center_mm if crop else place.canal_center_mm or place.center_mm, (offset, 0.0, 0.0))
+    for role in _VIEWS[condition]:
+        for series in study.with_role(role):
+            for stack in series.stacks:
+                if stack.volume.grid.contains(middle, margin_mm=5.0):
+                    number = int(np.clip(np.rint(stack.volume.grid.indices(middle)[0]), 0, len(stack.instance_numbers) - 1))
+                    return point_in_slice(series, stack, number, middle)
+    return crop.evidence(offset) if crop else None

@@ -1,0 +1,51 @@
+"""How common the grades are: the answer where no picture was graded. It says so by its model's name and carries no picture's evidence."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lumbar.domain.anatomy import Condition, Level
+from lumbar.domain.findings import SeverityFinding
+from lumbar.errors import ModelError
+from lumbar.metrics.calibration import reweighted
+from lumbar.models.folder import Model
+from lumbar.severity.finding import make_finding
+from lumbar.severity.score import GRADE_WEIGHTS
+
+TASK = "severity_prior"
+_SURE = 0.9  # a grade this common makes a 90 % set on its own
+
+
+class Prior:
+    """Shares of the grades for each condition and level, from a card."""
+
+    def __init__(self, model: Model) -> None:
+        """Take the shares from the card of `model`.
+
+        Raises:
+            ModelError: a share is missing, or three of them do not sum to 1.
+        """
+        self.use = model.use
+        self.name = model.card.name
+        self._shares = {(c, v): _shares(model.card.parameters, c, v, str(model.folder)) for c in Condition for v in Level}
+
+    def finding(self, condition: Condition, level: Level) -> SeverityFinding:
+        """The grade that is to be expected without a look at a picture."""
+        shares = self._shares[condition, level]
+        return make_finding(condition, level, self.metric(condition, level), shares, uncertain=bool(shares.max() < _SURE), model=self.name)
+
+    def metric(self, condition: Condition, level: Level) -> NDArray[np.float64]:
+        """(3,) shares times the official weights: the constant answer with the best official score."""
+        return reweighted(self._shares[condition, level], np.array(GRADE_WEIGHTS))
+
+
+def _shares(parameters: Mapping[str, Any], condition: Condition, level: Level, source: str) -> NDArray[np.float64]:
+    try:
+        values = np.array(parameters["shares"][condition.value][level.slug], dtype=np.float64)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"the card in {source} has no shares for {condition.value} at {level.value} ({error}); pack the model again") from error
+    if values.shape != (3,) or not np.isclose(values.sum(), 1, atol=1e-6) or (values < 0).any():
+        raise ModelError(f"the shares for {condition.value} at {level.value} in {source} are {values.tolist()}, not three that sum to 1")
+    return values
