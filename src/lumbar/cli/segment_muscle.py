@@ -1,0 +1,81 @@
+"""`lumbar segment muscle`."""
+
+from pathlib import Path
+from typing import Any, cast
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from lumbar.cli.measure_muscle import show_measurement, write_measurement
+from lumbar.datasets.lpm_tables import read_slice_ranges
+from lumbar.domain.findings import LevelFinding
+from lumbar.domain.volume import Volume
+from lumbar.errors import UsageError
+from lumbar.io.nifti import read_nifti, read_nifti_mask, write_nifti
+from lumbar.io.staging import staged_folder
+from lumbar.models.registry import find_model
+from lumbar.muscle.axial import to_axial
+from lumbar.muscle.levels import levels_of
+from lumbar.muscle.measure import METHODS, Measurement, MeasureOptions, measure
+from lumbar.muscle.mixture import Method
+from lumbar.muscle.predict import TASK, lumbar_slices, network_of
+from lumbar.muscle.preview import sheet_png
+from lumbar.muscle.segment import segment
+
+_FILE = click.Path(path_type=Path)
+
+
+@click.command("muscle")
+@click.argument("image", type=_FILE)
+@click.option("--fat", type=_FILE, help="The fat picture of a Dixon pair; IMAGE is then its water picture.")
+@click.option("-o", "out", type=_FILE, required=True, help="Folder for muscle.nii.gz, muscles.csv, muscles.json and muscle.png.")
+@click.option(
+    "--levels", type=_FILE, help="levels.nii.gz of `lumbar segment spine`: only slices between L1/L2 and L5/S1 are labelled, and areas given by level."
+)
+@click.option("--slices", type=_FILE, help="CSV with pid, slice_start, slice_stop (from 0, both included): only these slices of the file; overrules --levels.")
+@click.option("--pid", help="The row of --slices to take; by default the one whose pid is in the name of IMAGE.")
+@click.option("--method", type=click.Choice(list(METHODS)), default="gmm3", show_default=True, help="How fat is told apart without a fat picture.")
+@click.option("--models", "models", type=_FILE, help="Your own model folder, or a folder of them; searched first.")
+@click.option("--overwrite", is_flag=True, help="Replace files that are already in OUT.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document: muscles and warnings.")
+def segment_muscle(**options: Any) -> None:
+    """Label erector spinae and multifidus on both sides of IMAGE (axial NIfTI: T1, T2, Dixon water or fat) and measure them.
+
+    muscle.nii.gz has the grid and affine of IMAGE: 1 right erector spinae, 2 right multifidus, 3 left multifidus, 4 left erector spinae.
+
+    Example: lumbar segment muscle water.nii.gz --fat fat.nii.gz -o out
+    """
+    image = read_nifti(options["image"])
+    fat = read_nifti(options["fat"]) if options["fat"] else None
+    discs = read_nifti_mask(options["levels"]) if options["levels"] else None
+    levels = levels_of(discs) if discs else ()
+    model = find_model(TASK, options["models"])
+    found = segment(image, network_of(model), fat, _wanted(image, levels, options))
+    measured = Measurement((), ())
+    if found.mask.array.any():
+        measured = measure(image, found.mask, fat, MeasureOptions(levels, discs, cast(Method, options["method"])))
+    everything = Measurement(measured.findings, tuple(dict.fromkeys((*found.warnings, *measured.warnings))))
+    with staged_folder(options["out"], options["overwrite"]) as stage:
+        write_nifti(stage / "muscle.nii.gz", found.mask)
+        write_measurement(stage, everything)
+        (stage / "muscle.png").write_bytes(sheet_png(image, found.mask))
+    show_measurement(everything, options["as_json"])
+
+
+def _wanted(image: Volume, levels: tuple[LevelFinding, ...], options: dict[str, Any]) -> NDArray[np.bool_] | None:
+    """(slices of the axial volume,) which slices are to be labelled; None for all."""
+    if options["slices"] is None:
+        return lumbar_slices(to_axial(image).grid, levels) if levels else None
+    ranges = read_slice_ranges(options["slices"])
+    name = options["image"].name
+    matching = [r for r in ranges if r.pid == options["pid"]] if options["pid"] else [r for r in ranges if r.pid and r.pid in name]
+    if len(matching) != 1:
+        raise UsageError(f"{options['slices']} has {len(matching)} rows for {options['pid'] or name}; name the row with --pid")
+    axial = to_axial(image)
+    # Slices are counted as the file stores them: the numbers are put on the file's own slices and turned along with them.
+    number = np.broadcast_to(np.arange(image.grid.shape[0], dtype=np.float32)[:, None, None], image.grid.shape)
+    order = to_axial(Volume(number, image.grid)).array[:, 0, 0]
+    if len(np.unique(order)) != len(axial.array):
+        raise UsageError("--slices counts axial slices, but the file does not store axial slices one after the other")
+    return np.asarray((order >= matching[0].slice_start) & (order <= matching[0].slice_stop))

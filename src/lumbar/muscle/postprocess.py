@@ -1,0 +1,102 @@
+"""From raw labels to muscles: one piece each, on their own side, with warnings on what anatomy does not do."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from lumbar.domain.anatomy import Muscle, Side
+from lumbar.domain.geometry import Grid
+from lumbar.muscle.labels import LABELS, MIRRORED
+
+_ACROSS_MM = 6.0  # how far a muscle may reach over the midline before it is given to the other side
+_MOVED_SHARE = 0.02  # of all muscle voxels: more that changed side than this is said
+_JUMP = 0.5  # change of area from one slice to the next, as a share of the larger
+_MAX_ASYMMETRY = 0.25  # difference of the sides' areas over their mean
+_MIN_MM2 = 150.0  # smaller areas change by chance
+
+
+def clean(labels: NDArray[np.uint8], grid: Grid) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    """Labels (slices, rows, columns) on the axial `grid` with each muscle on its side, in one piece and without holes; and warnings."""
+    labels, moved = _onto_their_sides(labels, grid)
+    warnings = []
+    if moved > _MOVED_SHARE:
+        warnings.append(
+            f"{100 * moved:.0f} % of the muscle voxels were named for the wrong side of the midline and were given to the other side; look at the mask"
+        )
+    out = np.zeros_like(labels)
+    for label in LABELS:
+        piece = _largest(labels == label)
+        for k in np.flatnonzero(piece.any(axis=(1, 2))):
+            piece[k] = ndimage.binary_fill_holes(piece[k])
+        out[piece & (out == 0)] = label
+    return out, (*warnings, *implausible(out, grid))
+
+
+def implausible(labels: NDArray[np.uint8], grid: Grid) -> list[str]:
+    """Warnings on missing muscles, area jumps between neighbouring slices and sides that differ."""
+    pixel_mm2 = float(np.prod(grid.spacing_mm[1:]))
+    areas = {label: (labels == label).sum(axis=(1, 2)) * pixel_mm2 for label in LABELS}
+    seen = np.flatnonzero((labels > 0).any(axis=(1, 2)))
+    warnings = [f"no {_name(label)} was found" for label in LABELS if not areas[label].any()]
+    for label, area in areas.items():
+        before, after = area[:-1], area[1:]
+        larger = np.maximum(before, after)
+        inner = (np.arange(len(before)) >= (seen[0] if seen.size else 0)) & (np.arange(len(before)) < (seen[-1] if seen.size else 0))
+        jumps = np.flatnonzero(inner & (larger > _MIN_MM2) & (np.abs(after - before) > _JUMP * larger))
+        if jumps.size:
+            warnings.append(
+                f"the area of the {_name(label)} jumps by more than half between slices (first: {jumps[0] + 1} and {jumps[0] + 2} from the foot end)"
+            )
+    for muscle in (Muscle.ERECTOR_SPINAE, Muscle.MULTIFIDUS):
+        left, right = (next(areas[label] for label, name in LABELS.items() if name == (muscle, side)) for side in Side)
+        mean = (left + right) / 2
+        odd = (np.maximum(left, right) > _MIN_MM2) & (np.abs(left - right) > _MAX_ASYMMETRY * mean)
+        if odd.sum() > 0.2 * max(len(seen), 1):
+            warnings.append(f"the sides of the {muscle.value.replace('_', ' ')} differ by more than 25 % on {odd.sum()} of {len(seen)} slices")
+    return warnings
+
+
+def _onto_their_sides(labels: NDArray[np.uint8], grid: Grid) -> tuple[NDArray[np.uint8], float]:
+    """Voxels far over the midline take the label of the other side; returns the share of muscle voxels that did."""
+    muscle = labels > 0
+    total = int(muscle.sum())
+    slices = np.flatnonzero(muscle.any(axis=(1, 2)))
+    if not total or len(slices) == 0:
+        return labels, 0.0
+    columns = np.arange(labels.shape[2])
+    step = abs(float(grid.column_step_mm[0])) or 1.0
+    # Columns run to the patient's left. The midline parts what is called right from what is called left best; it is smoothed from slice to slice.
+    middles = np.array([_parting(labels[k]) for k in slices])
+    middles = ndimage.median_filter(middles, min(7, len(middles)), mode="nearest")
+    out = labels.copy()
+    for k, middle in zip(slices, middles, strict=True):
+        over = (columns - middle) * step
+        wrong = np.zeros(labels.shape[1:], bool)
+        for label, (_, side) in LABELS.items():
+            beyond = over > _ACROSS_MM if side is Side.RIGHT else over < -_ACROSS_MM
+            wrong |= (labels[k] == label) & beyond
+        out[k][wrong] = np.array(MIRRORED, np.uint8)[labels[k][wrong]]
+    return out, float((out != labels).sum()) / total
+
+
+def _parting(labels: NDArray[np.uint8]) -> float:
+    """The column that most right labels lie before and most left labels behind; the middle of all such columns."""
+    right = np.isin(labels, [label for label, (_, side) in LABELS.items() if side is Side.RIGHT]).sum(axis=0)
+    left = np.isin(labels, [label for label, (_, side) in LABELS.items() if side is Side.LEFT]).sum(axis=0)
+    agreed = np.concatenate([[0], np.cumsum(right)]) + np.concatenate([np.cumsum(left[::-1])[::-1], [0]])
+    best = np.flatnonzero(agreed == agreed.max())
+    return float(best[0] + best[-1]) / 2 - 0.5
+
+
+def _largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    pieces, count = ndimage.label(mask)
+    if count < 2:
+        return mask
+    sizes = np.bincount(pieces.ravel())
+    sizes[0] = 0
+    return np.asarray(pieces == sizes.argmax())
+
+
+def _name(label: int) -> str:
+    muscle, side = LABELS[label]
+    return f"{side.value} {muscle.value.replace('_', ' ')}"

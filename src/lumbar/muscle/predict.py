@@ -1,0 +1,176 @@
+"""Muscles of a study: the right series, the right slices, masks and measurements."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lumbar.domain.anatomy import Level
+from lumbar.domain.findings import LevelFinding, MuscleFinding, MuscleLevel
+from lumbar.domain.geometry import Grid
+from lumbar.domain.study import Role, Series, Study
+from lumbar.domain.volume import Volume
+from lumbar.errors import GeometryError, InputError, NoUsableSeries
+from lumbar.models.folder import Model, load_folder
+from lumbar.muscle.axial import to_axial
+from lumbar.muscle.measure import Measurement, MeasureOptions, measure, slice_at
+from lumbar.muscle.segment import Network, segment
+
+TASK = "muscle"  # what the card of a fitting model says
+INPUT, OUTPUT = "image", "logits"
+
+
+@dataclass(frozen=True, eq=False)
+class StackMask:
+    """Labels of one stack of slices, on its own grid."""
+
+    series_uid: str
+    stack: int  # number of the stack in its series, from 0
+    image: Volume
+    mask: Volume
+
+
+@dataclass(frozen=True, eq=False)
+class MuscleResult:
+    """What was found in a study."""
+
+    findings: tuple[MuscleFinding, ...]
+    masks: tuple[StackMask, ...]
+    warnings: tuple[str, ...]
+
+
+def network_of(model: Model) -> Network:
+    """The network in a model folder of the task `TASK`."""
+
+    def run(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(model.run({INPUT: pictures})[OUTPUT], dtype=np.float32)
+
+    return run
+
+
+def load(folder: Path, threads: int = 0) -> "Predictor":
+    """The predictor of a model folder.
+
+    Raises:
+        ModelError: the folder is damaged or holds a model for another task.
+    """
+    return Predictor(load_folder(folder, threads, TASK))
+
+
+class Predictor:
+    """A loaded muscle model."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.network = network_of(model)
+
+    def predict(self, study: Study, levels: Sequence[LevelFinding]) -> MuscleResult:
+        """Masks and measurements on the study's Dixon pair, or else its axial T2 or T1, between L1/L2 and L5/S1 where `levels` has them.
+
+        Raises:
+            NoUsableSeries: the study has neither.
+        """
+        series, fat = _choose(study)
+        found: list[tuple[StackMask, Measurement]] = []
+        warnings: list[str] = []
+        assigned = _assigned([stack.volume for stack in series.stacks], levels)
+        for number, stack in enumerate(series.stacks):
+            partner = fat.stacks[number].volume if fat is not None and number < len(fat.stacks) else None
+            try:
+                mask, measured = self._stack(stack.volume, partner, levels, assigned[number])
+            except (GeometryError, InputError) as error:
+                warnings.append(f"stack {number + 1} of the axial series was left out: {error}")
+                continue
+            warnings += measured.warnings
+            if measured.findings:
+                found.append((StackMask(series.series_uid, number, stack.volume, mask), measured))
+        if not found:
+            return MuscleResult((), (), (*warnings, "no muscle was found on the axial series"))
+        if len(found) > 1:
+            warnings.append(f"volumes add up {len(found)} stacks of slices; gaps between them are not filled and overlaps count twice")
+        return MuscleResult(_merged([m.findings for _, m in found]), tuple(mask for mask, _ in found), tuple(dict.fromkeys(warnings)))
+
+    def _stack(self, image: Volume, fat: Volume | None, levels: Sequence[LevelFinding], measured_here: Sequence[LevelFinding]) -> tuple[Volume, Measurement]:
+        segmentation = segment(image, self.network, fat, keep=lumbar_slices(to_axial(image).grid, levels))
+        if not segmentation.mask.array.any():
+            return segmentation.mask, Measurement((), ())
+        measured = measure(image, segmentation.mask, fat, MeasureOptions(tuple(measured_here)))
+        return segmentation.mask, replace(measured, warnings=tuple(dict.fromkeys((*segmentation.warnings, *measured.warnings))))
+
+
+def lumbar_slices(grid: Grid, levels: Sequence[LevelFinding]) -> NDArray[np.bool_]:
+    """(slices,) which slices lie between the discs L1/L2 and L5/S1 (or on them); without one of the two, that end stays open."""
+    up = grid.normal * np.sign(grid.normal[2])
+    half = max(grid.spacing_mm[0], 1.0) / 2
+    wanted = np.ones(grid.shape[0], bool)
+    for level in levels:
+        above = (np.array(level.center_mm) - grid.origins_mm) @ up  # (slices,) how far the disc lies above each slice
+        if level.level is Level.L1_L2:
+            wanted &= above >= -half
+        if level.level is Level.L5_S1:
+            wanted &= above <= half
+    return wanted
+
+
+def _choose(study: Study) -> tuple[Series, Series | None]:
+    water, fat = study.with_role(Role.DIXON_WATER), study.with_role(Role.DIXON_FAT)
+    if water and fat:
+        return water[0], fat[0]
+    axial = study.with_role(Role.AXIAL_T2, Role.AXIAL_T1, Role.DIXON_WATER, Role.DIXON_FAT)
+    if not axial:
+        raise NoUsableSeries("muscles need an axial T2, an axial T1 or a Dixon pair; the study has none")
+    return axial[0], None
+
+
+def _merged(stacks: Sequence[Sequence[MuscleFinding]]) -> tuple[MuscleFinding, ...]:
+    """One finding a muscle and side from those of several stacks; shares of fat are weighted by volume."""
+    groups: dict[tuple[object, object], list[MuscleFinding]] = {}
+    for finding in (f for findings in stacks for f in findings):
+        groups.setdefault((finding.muscle, finding.side), []).append(finding)
+    merged = [_together(group) for group in groups.values()]
+    volumes = {(f.muscle, f.side): f.volume_ml for f in merged}
+    done = []
+    for finding in merged:
+        other = next((v for (muscle, side), v in volumes.items() if muscle is finding.muscle and side is not finding.side), None)
+        asymmetry = None if other is None else 2 * (finding.volume_ml - other) / (finding.volume_ml + other)
+        done.append(replace(finding, volume_asymmetry=asymmetry))
+    return tuple(done)
+
+
+def _together(group: Sequence[MuscleFinding]) -> MuscleFinding:
+    weights = np.array([f.volume_ml for f in group])
+
+    def share(name: str) -> float | None:
+        values = [getattr(f, name) for f in group]
+        return None if any(v is None for v in values) else float(np.average(values, weights=weights))
+
+    return replace(
+        group[0],
+        volume_ml=float(weights.sum()),
+        lean_volume_ml=sum(f.lean_volume_ml or 0.0 for f in group),
+        csa_max_mm2=max(f.csa_max_mm2 for f in group),
+        csa_lean_max_mm2=max(f.csa_lean_max_mm2 or 0.0 for f in group),
+        fat_fraction_mean=share("fat_fraction_mean"),
+        fat_fraction_ratio=share("fat_fraction_ratio"),
+        fat_infiltration=share("fat_infiltration"),
+        per_level=_by_level(group),
+        per_slice=tuple(sorted((s for f in group for s in f.per_slice), key=lambda s: s.z_mm)),
+    )
+
+
+def _assigned(stacks: Sequence[Volume], levels: Sequence[LevelFinding]) -> list[list[LevelFinding]]:
+    """For each stack, the levels that are measured on it: each level on the stack whose middle lies nearest to the disc along the slices' normal."""
+    assigned: list[list[LevelFinding]] = [[] for _ in stacks]
+    for level in levels:
+        point = np.array(level.center_mm)
+        off = [abs(float((point - s.grid.center_mm) @ s.grid.normal)) if slice_at(s.grid, level) is not None else np.inf for s in stacks]
+        if np.isfinite(off).any():
+            assigned[int(np.argmin(off))].append(level)
+    return assigned
+
+
+def _by_level(group: Sequence[MuscleFinding]) -> tuple[MuscleLevel, ...]:
+    found = {level.level: level for finding in group for level in finding.per_level}
+    return tuple(found[level] for level in Level if level in found)

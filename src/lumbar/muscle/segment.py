@@ -1,0 +1,153 @@
+"""The muscle network applied to every slice of an axial volume, whatever its contrast."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from lumbar.domain.geometry import Grid
+from lumbar.domain.volume import Volume
+from lumbar.imaging.intensity import standardized
+from lumbar.imaging.resample import resize_picture
+from lumbar.muscle.axial import restore, to_axial
+from lumbar.muscle.dixon import pair
+from lumbar.muscle.labels import LABELS
+from lumbar.muscle.postprocess import clean
+
+# Pictures (batch, 1, rows, columns) of zero mean and unit variance → logits (batch, 5, rows, columns).
+Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+Frame = tuple[slice, slice]  # rows and columns that the network looks at
+
+PIXEL_MM = 1.0  # the grid that the network was trained on
+_DIVISOR = 32
+_WHOLE = (224, 256)  # a picture up to this size is shown to the network whole
+_SMALLEST = (160, 224)  # the training view: a crop is never smaller
+_MARGIN_MM = 25
+_NEIGHBOUR_WEIGHT = 0.2  # share of each neighbouring slice in a slice's probabilities, at 4 mm; less when further apart
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """Labels on the grid of the input, and what looks wrong about them."""
+
+    mask: Volume
+    warnings: tuple[str, ...]
+
+
+def segment(
+    image: Volume, network: Network, fat: Volume | None = None, keep: NDArray[np.bool_] | None = None, progress: Callable[[int, int], None] | None = None
+) -> Segmentation:
+    """Label erector spinae and multifidus on both sides of an axial `image`; of a Dixon pair (`fat` given) both pictures are looked at.
+
+    `keep` (slices of `to_axial(image)`,) says which slices are wanted; the others stay empty.
+
+    Raises:
+        InputError: the volume was not acquired in axial slices.
+        GeometryError: water and fat do not belong together.
+    """
+    axial = to_axial(image)
+    contrasts = [np.asarray(axial.array, np.float32)]
+    warnings: list[str] = []
+    if fat is not None:
+        paired = pair(image, fat)
+        contrasts.append(np.asarray(to_axial(Volume(paired.array, image.grid)).array, np.float32))
+        warnings += paired.warnings
+    wanted = np.arange(len(axial.array)) if keep is None else np.flatnonzero(keep)
+    labels = np.zeros(axial.array.shape, np.uint8)
+    if wanted.size:
+        labels[wanted] = _label(axial.grid, [contrast[wanted] for contrast in contrasts], network, progress)
+    labels, odd = clean(labels, axial.grid)
+    return Segmentation(restore(labels, image), (*warnings, *odd))
+
+
+def _label(grid: Grid, contrasts: Sequence[NDArray[np.float32]], network: Network, progress: Callable[[int, int], None] | None) -> NDArray[np.uint8]:
+    """(slices, rows, columns) labels on the pixels of `grid`."""
+    shape = tuple(max(1, round(n * mm / PIXEL_MM)) for n, mm in zip((grid.rows, grid.columns), grid.spacing_mm[1:], strict=True))
+    resized = [np.stack([resize_picture(picture, (shape[0], shape[1])) for picture in contrast]) for contrast in contrasts]
+    frame = find_frame(resized[0], network)
+    count = len(contrasts[0])
+    total = np.zeros((count, len(LABELS) + 1, *(part.stop - part.start for part in frame)), np.float32)
+    for n, contrast in enumerate(resized):
+        for k, picture in enumerate(contrast):
+            total[k] += probabilities(picture[frame], network)
+            if progress:
+                progress(n * count + k + 1, len(resized) * count)
+    steady = _with_neighbours(np.asarray(total / len(resized), np.float32), grid.spacing_mm[0])
+    labels = np.zeros((count, grid.rows, grid.columns), np.uint8)
+    weights = [_weights(n, size, part) for n, size, part in zip((grid.rows, grid.columns), shape, frame, strict=True)]
+    for k in range(count):
+        fine = weights[0] @ steady[k] @ weights[1].T  # (5, rows, columns); background is 0 beyond the frame too, so nothing wins there
+        labels[k] = np.where(fine.max(axis=0) > 0, fine.argmax(axis=0), 0)
+    return labels
+
+
+def probabilities(picture: NDArray[np.float32], network: Network) -> NDArray[np.float32]:
+    """(5, rows, columns) of one picture on the network's grid."""
+    rows, columns = picture.shape
+    padded = np.pad(standardized(picture), [(0, -rows % _DIVISOR), (0, -columns % _DIVISOR)], mode="minimum")
+    logits = network(padded[None, None].astype(np.float32))[0, :, :rows, :columns]
+    chances = np.exp(logits - logits.max(axis=0))
+    return np.asarray(chances / chances.sum(axis=0), dtype=np.float32)
+
+
+def find_frame(pictures: NDArray[np.float32], network: Network) -> Frame:
+    """Where the back muscles are: everything for a small field of view, else around what the network finds on three slices behind the body's middle."""
+    rows, columns = pictures.shape[1:]
+    if rows <= _WHOLE[0] and columns <= _WHOLE[1]:
+        return slice(0, rows), slice(0, columns)
+    some = pictures[np.unique(np.linspace(0, len(pictures) - 1, 5).round().astype(int)[1:-1])] if len(pictures) > 2 else pictures
+    first = _behind(some.mean(axis=0))
+    seen = np.any([probabilities(picture[first], network)[1:].sum(axis=0) > 0.5 for picture in some], axis=0)
+    seen = ndimage.binary_opening(seen, iterations=3)
+    if seen.sum() < 400:
+        return first
+    found = np.argwhere(seen)
+    corner = np.array([first[0].start, first[1].start])
+    low, high = found.min(axis=0) + corner, found.max(axis=0) + corner
+    parts = []
+    for axis, size in enumerate((rows, columns)):
+        length = min(size, max(_SMALLEST[axis], -(-int(high[axis] - low[axis] + 2 * _MARGIN_MM) // _DIVISOR) * _DIVISOR))
+        start = int(np.clip((low[axis] + high[axis] - length) // 2, 0, size - length))
+        parts.append(slice(start, start + length))
+    return parts[0], parts[1]
+
+
+def _behind(picture: NDArray[np.float32]) -> Frame:
+    """The back of the body: from a little behind the skin to 200 mm in front of it, and as far to both sides as a first look needs."""
+    smooth = ndimage.gaussian_filter(picture, 2)
+    body, _ = ndimage.label(smooth > 0.15 * np.quantile(smooth, 0.98))
+    sizes = np.bincount(body.ravel())
+    sizes[0] = 0
+    where = np.argwhere(body == sizes.argmax()) if len(sizes) > 1 else np.argwhere(np.ones(picture.shape, bool))
+    back, middle = int(np.quantile(where[:, 0], 0.995)), float(where[:, 1].min() + where[:, 1].max()) / 2
+    rows, columns = picture.shape
+    length = min(_WHOLE[0], rows), min(_WHOLE[1], columns)
+    top = int(np.clip(back + 16 - length[0], 0, rows - length[0]))
+    left = int(np.clip(middle - length[1] / 2, 0, columns - length[1]))
+    return slice(top, top + length[0]), slice(left, left + length[1])
+
+
+def _with_neighbours(chances: NDArray[np.float32], gap_mm: float) -> NDArray[np.float32]:
+    """Each slice's probabilities, steadied by the slices beside it."""
+    if len(chances) < 3:
+        return chances
+    side = np.float32(_NEIGHBOUR_WEIGHT * min(1.0, 4.0 / max(gap_mm, 1e-6)))
+    mixed = (1 - 2 * side) * chances
+    mixed[1:] += side * chances[:-1]
+    mixed[:-1] += side * chances[1:]
+    mixed[0] += side * chances[0]
+    mixed[-1] += side * chances[-1]
+    return np.asarray(mixed)
+
+
+def _weights(count: int, size: int, part: slice) -> NDArray[np.float32]:
+    """(count, pixels of the frame) linear interpolation from the network's pixels, of which there are `size` over the field of view, to `count`."""
+    place = (np.arange(count) + 0.5) * size / count - 0.5
+    weights = np.zeros((count, size), np.float32)
+    low = np.clip(np.floor(place).astype(int), 0, max(size - 2, 0))
+    share = np.clip(place - low, 0, 1).astype(np.float32)
+    weights[np.arange(count), low] += 1 - share
+    weights[np.arange(count), np.minimum(low + 1, size - 1)] += share
+    return weights[:, part]

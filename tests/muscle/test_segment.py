@@ -1,0 +1,183 @@
+"""The way from a picture to a mask, with a stand-in for the network that reads labels off grey values."""
+
+import json
+
+import numpy as np
+import pytest
+from scene import axial_grid, axial_mask
+
+from lumbar.domain.anatomy import Level, Muscle, Side
+from lumbar.domain.findings import LevelFinding
+from lumbar.domain.geometry import Grid
+from lumbar.domain.study import Plane, Role, Series, Stack, Study, Weighting
+from lumbar.domain.volume import Volume
+from lumbar.errors import InputError, NoUsableSeries
+from lumbar.metrics.segmentation import score_labels
+from lumbar.muscle.axial import restore, to_axial
+from lumbar.muscle.postprocess import clean
+from lumbar.muscle.predict import Predictor, lumbar_slices
+from lumbar.muscle.preview import sheet_png
+from lumbar.muscle.segment import segment
+
+
+def reader(pictures):
+    """Logits of labels that were painted as grey values 0, 1, 2, 3, 4 (in steps between the darkest and the brightest pixel)."""
+    low, high = pictures.min(axis=(2, 3), keepdims=True), pictures.max(axis=(2, 3), keepdims=True)
+    label = (pictures - low) / np.maximum(high - low, 1e-6) * 4
+    return -10 * np.abs(label - np.arange(5)[None, :, None, None])
+
+
+def painted(mask):
+    """A picture whose grey values are the labels; the stand-in needs the brightest label on every slice."""
+    array = mask.array.astype(np.float32)
+    array[:, -1, -30:] = 4
+    return Volume(array, mask.grid)
+
+
+def boxes(grid):
+    """Separate boxes on every slice, in the order right erector, right multifidus, left multifidus, left erector."""
+    mask = np.zeros(grid.shape, np.uint8)
+    for label, (low, high) in zip((1, 2, 3, 4), ((0.06, 0.26), (0.3, 0.45), (0.55, 0.7), (0.74, 0.94)), strict=True):
+        mask[:, int(0.3 * grid.rows) : int(0.7 * grid.rows), int(low * grid.columns) : int(high * grid.columns)] = label
+    return Volume(mask, grid)
+
+
+@pytest.mark.parametrize(("axes", "flips"), [((0, 1, 2), (False, False, False)), ((2, 1, 0), (True, False, True)), ((1, 2, 0), (False, True, True))])
+def test_the_mask_comes_back_on_the_grid_of_the_file(axes, flips):
+    mask = boxes(axial_grid(slices=5, rows=100, columns=200))
+    stored = painted(mask).rearranged(axes, flips)
+    found = segment(stored, reader)
+    assert found.mask.grid is stored.grid
+    scores = score_labels(mask, found.mask, (1, 2, 3, 4))
+    assert min(score.dice for score in scores) > 0.9  # pixels of 0.5 mm went through a grid of 1 mm
+
+
+def test_a_wide_field_of_view_is_cut_around_the_muscles():
+    grid = Grid(np.arange(4)[:, None] * [0.0, 0, 4], [0, 1.0, 0], [1.0, 0, 0], 400, 400)
+    small = boxes(Grid(np.zeros((1, 3)), [0, 1.0, 0], [1.0, 0, 0], 100, 180)).array[0]
+    mask, picture = np.zeros(grid.shape, np.uint8), np.zeros(grid.shape, np.float32)
+    mask[:, 180:280, 110:290] = small
+    picture[:, 100:300, 90:310] = 0.4  # the body
+    picture = np.maximum(picture, mask)
+    sizes = []
+
+    def watching(pictures):
+        sizes.append(pictures.shape[2] * pictures.shape[3])
+        return reader(pictures)
+
+    found = segment(Volume(picture, grid), watching)
+    assert score_labels(Volume(mask, grid), found.mask, (1, 2, 3, 4))[0].dice > 0.95
+    assert max(sizes[3:]) < 0.4 * 400 * 400
+
+
+def test_unwanted_slices_stay_empty():
+    mask = boxes(axial_grid(slices=5, rows=100, columns=200))
+    keep = np.array([False, True, True, False, False])
+    found = segment(painted(mask), reader, keep=keep).mask
+    assert found.array.any(axis=(1, 2)).tolist() == keep.tolist()
+
+
+def test_restore_undoes_to_axial():
+    grid = axial_grid()
+    for axes, flips in (((2, 0, 1), (True, False, True)), ((1, 0, 2), (False, True, False))):
+        stored = axial_mask(grid).rearranged(axes, flips)
+        assert (restore(np.asarray(to_axial(stored).array), stored).array == stored.array).all()
+
+
+def test_sagittal_volumes_are_refused():
+    grid = Grid(np.arange(12)[:, None] * [4.0, 0, 0], [0, 0, -1.0], [0, 1.0, 0], 100, 100)
+    with pytest.raises(InputError, match="axial"):
+        segment(Volume(np.zeros(grid.shape, np.float32), grid), reader)
+
+
+def test_cleaning_keeps_one_piece_and_fills_it():
+    grid = axial_grid()
+    labels = axial_mask(grid).array.copy()
+    whole = labels.copy()
+    labels[2, 25, 30] = 0  # a hole
+    labels[1, 2:4, 2:4] = 1  # an island
+    cleaned, warnings = clean(labels, grid)
+    assert (cleaned == whole).all()
+    assert warnings == ()
+
+
+def test_labels_on_the_wrong_side_are_given_to_the_other():
+    grid = axial_grid()
+    labels = axial_mask(grid).array.copy()
+    whole = labels.copy()
+    labels[2][whole[2] == 4] = 1  # the left erector is called right on one of four slices
+    cleaned, warnings = clean(labels, grid)
+    assert (cleaned == whole).all()
+    assert "wrong side" in warnings[0]
+
+
+def test_implausible_muscles_are_said():
+    grid = axial_grid()
+    labels = axial_mask(grid).array.copy()
+    labels[labels == 4] = 0
+    labels[2][labels[2] == 1] = 0
+    warnings = " ".join(clean(labels, grid)[1])
+    assert "no left erector spinae" in warnings
+    assert "right erector spinae jumps" in warnings
+    assert "sides of the erector spinae differ" in warnings
+
+
+def test_slices_between_the_levels():
+    grid = axial_grid()  # z from -50 to -30 in steps of 4
+    top, bottom = LevelFinding(Level.L1_L2, (0.0, 0.0, -38.0)), LevelFinding(Level.L5_S1, (0.0, 0.0, -46.0))
+    assert lumbar_slices(grid, (top, bottom)).tolist() == [False, True, True, True, False, False]
+    assert lumbar_slices(grid, (bottom,)).tolist() == [False, True, True, True, True, True]
+    assert lumbar_slices(grid, ()).all()
+    flipped = axial_mask(grid).rearranged((0, 1, 2), (True, False, False)).grid
+    assert lumbar_slices(flipped, (top, bottom)).tolist() == [False, False, True, True, True, False]
+
+
+def study(*roles, stacks=1):
+    series = []
+    for role in roles:
+        made = []
+        for n in range(stacks):
+            mask = boxes(axial_grid(slices=5, rows=100, columns=200))
+            grid = Grid(mask.grid.origins_mm + np.array([0, 0, 30.0 * n]), mask.grid.row_step_mm, mask.grid.column_step_mm, 100, 200)
+            made.append(Stack(Volume(painted(mask).array, grid), tuple(range(5))))
+        series.append(Series(f"1.{role.value}", tuple(made), Plane.AXIAL, Weighting.T2, role, ""))
+    return Study("1", tuple(series))
+
+
+class StandIn(Predictor):
+    def __init__(self):
+        self.network = reader
+
+
+def test_stacks_are_measured_together():
+    levels = (LevelFinding(Level.L4_L5, (0.0, 0.0, -42.0)), LevelFinding(Level.L3_L4, (0.0, 0.0, -12.0)))
+    one, two = (StandIn().predict(study(Role.AXIAL_T2, stacks=n), levels) for n in (1, 2))
+    assert [(f.muscle, f.side) for f in two.findings] == [
+        (Muscle.ERECTOR_SPINAE, Side.RIGHT),
+        (Muscle.MULTIFIDUS, Side.RIGHT),
+        (Muscle.MULTIFIDUS, Side.LEFT),
+        (Muscle.ERECTOR_SPINAE, Side.LEFT),
+    ]
+    assert two.findings[0].volume_ml == pytest.approx(2 * one.findings[0].volume_ml, rel=1e-6)
+    assert [at.level for at in two.findings[0].per_level] == [Level.L3_L4, Level.L4_L5]
+    assert [at.level for at in one.findings[0].per_level] == [Level.L4_L5]
+    assert len(two.masks) == 2
+
+
+def test_a_study_without_axial_pictures_is_refused():
+    with pytest.raises(NoUsableSeries):
+        StandIn().predict(Study("1", ()), ())
+
+
+def test_sheet_is_a_picture():
+    mask = boxes(axial_grid(slices=5, rows=100, columns=200))
+    assert sheet_png(painted(mask), mask)[:4] == b"\x89PNG"
+
+
+def test_the_page_of_records_is_json(tmp_path):
+    from lumbar.muscle.measure import measure  # noqa: PLC0415
+    from lumbar.muscle.records import muscle_records  # noqa: PLC0415
+
+    mask = boxes(axial_grid(slices=5, rows=100, columns=200))
+    text = json.dumps(muscle_records(measure(painted(mask), mask).findings), allow_nan=False)
+    assert '"muscle": "erector_spinae", "side": "right"' in text

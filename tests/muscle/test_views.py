@@ -1,0 +1,49 @@
+"""Random training views: sides, labels and physics survive the bending."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="training needs lumbar[train]")
+
+from lumbar.muscle.synthesis import SynthesisOptions, infiltrate, random_picture
+from lumbar.muscle.views import AxialSlice, ViewOptions, random_view
+
+
+def example():
+    """Water 0.7 in muscle, pure fat elsewhere; each muscle carries its label."""
+    labels = np.zeros((200, 260), np.uint8)
+    for label, low in ((1, 60), (2, 100), (3, 135), (4, 165)):
+        labels[90:140, low : low + 30] = label
+    muscle = labels > 0
+    return AxialSlice("a", np.where(muscle, 0.7, 0.05).astype(np.float32), np.where(muscle, 0.05, 1.2).astype(np.float32), labels, 1.0)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_right_stays_right_in_every_view(seed):
+    rng = np.random.default_rng(seed)
+    water, fat, labels = random_view(example(), (160, 224), 1.0, ViewOptions(), rng)
+    assert water.shape == fat.shape == labels.shape == (160, 224)
+    columns = [np.nonzero(labels == label)[1].mean() for label in (1, 2, 3, 4) if (labels == label).sum() > 100]
+    assert columns == sorted(columns)  # also in mirrored views, whose labels were swapped
+    inside = labels > 0
+    assert np.median(water[inside]) > 0.6
+    assert np.median(fat[inside]) < 0.2
+
+
+def test_infiltration_moves_water_to_fat_and_makes_none():
+    from scipy import ndimage  # noqa: PLC0415
+
+    one = example()
+    water, fat = infiltrate(one.water, one.fat, one.labels, np.random.default_rng(3))
+    assert water + fat == pytest.approx(one.water + one.fat, abs=1e-5)
+    deep = ndimage.binary_erosion(one.labels > 0, iterations=4)
+    assert (fat - one.fat)[deep].mean() > 0.01
+    assert np.abs(fat - one.fat)[~ndimage.binary_dilation(one.labels > 0, iterations=6)].max() < 1e-5
+
+
+def test_pictures_are_standardised_and_repeatable():
+    one = example()
+    pictures = [random_picture(one.water, one.fat, one.labels, SynthesisOptions(), np.random.default_rng(7)) for _ in range(2)]
+    assert (pictures[0] == pictures[1]).all()
+    assert pictures[0].mean() == pytest.approx(0, abs=1e-4)
+    assert pictures[0].std() == pytest.approx(1, abs=1e-3)
