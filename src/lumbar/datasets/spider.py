@@ -7,7 +7,9 @@ elements, 150 spinal canal. Two classes are derived here that the masks do not t
 * *sacrum*: the strip of S1 under the lowest disc, which in this data set is always L5/S1. It anchors the level names.
 """
 
+import csv
 from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from lumbar.domain.anatomy import SpineClass
 from lumbar.training.examples import LabelledSlice
 
 PIXEL_MM = 0.625
+_PACKED_LIMIT = 512
 _GREY = {29: SpineClass.DISC, 76: SpineClass.BODY, 150: SpineClass.CANAL}
 _SACRUM_DEPTH_MM = 16.0
 _MIN_DISC_MM2 = 60.0
@@ -37,6 +40,29 @@ def read_space(folder: Path) -> list[LabelledSlice]:
         fronts = _canal_fronts([grey == 150 for grey in greys])
         examples += [LabelledSlice(patient, image, _classes(grey, front), PIXEL_MM) for image, grey, front in zip(images, greys, fronts, strict=True)]
     return examples
+
+
+@dataclass(frozen=True, eq=False)
+class MidsagittalPicture:
+    """One near-mid-sagittal picture of a series; its contrast was changed by the packers and it may lie off the midline or upside down."""
+
+    patient: str
+    series: str  # "10_t1"
+    image: NDArray[np.float32]  # (rows, columns)
+    pixel_mm: float
+
+
+def read_midsagittal(folder: Path, overview: Path) -> list[MidsagittalPicture]:
+    """The pictures of the folder `midsagittal` whose pixel size is known: square pixels, not shrunk to the packers' limit of 512."""
+    with overview.open(newline="", encoding="utf-8") as file:
+        spacing = {row["new_file_name"]: [float(v) for v in row["PixelSpacing"].strip("[]").split(",")] for row in csv.DictReader(file)}
+    pictures = []
+    for path in sorted(folder.glob("*.webp")):
+        row_mm, column_mm = spacing.get(path.stem, [0.0, 1.0])
+        image = np.asarray(Image.open(path).convert("L"), dtype=np.float32)
+        if row_mm == column_mm and max(image.shape) < _PACKED_LIMIT:
+            pictures.append(MidsagittalPicture(path.stem.split("_")[0], path.stem, image, row_mm))
+    return pictures
 
 
 def _slice_number(path: Path) -> int:

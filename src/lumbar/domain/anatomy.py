@@ -6,6 +6,8 @@ from enum import Enum, IntEnum
 class Vertebra(Enum):
     """A vertebra by its shown name, from head to foot."""
 
+    T8 = "T8"
+    T9 = "T9"
     T10 = "T10"
     T11 = "T11"
     T12 = "T12"

@@ -16,7 +16,8 @@ from lumbar.spine.segment import PIXEL_MM
 
 FIRST_BODY = 101
 _DISC_REACH_MM = 13.0  # along the column from a disc's peak to its farthest pixels: a wedge-shaped disc is tilted against the centre line
-_STEP_REACH_MM = 5.0  # how far outlines may move from one slice to the next
+_STEP_REACH_MM = 3.0  # how far outlines may grow from one slice to the next: bodies and discs do not widen towards the side
+_HALF_WIDTH_MM = 28.0  # no lumbar body or disc reaches further to the side
 _FEWEST_PIXELS = 12
 
 Labels = NDArray[np.uint8]
@@ -56,6 +57,8 @@ def _by_majority(instances: Labels, body: NDArray[np.bool_]) -> Labels:
 def volume_instances(midplane: Midplane, flat: Labels) -> Labels:
     """(slices, rows, columns) instance numbers on the segmentation's grid."""
     labels = midplane.segmentation.labels
+    aside_mm = np.abs(np.arange(len(labels))[:, None] - midplane.slice_of_row) * midplane.segmentation.grid.spacing_mm[0]
+    labels = np.where(aside_mm[:, :, None] <= _HALF_WIDTH_MM, labels, SpineClass.BACKGROUND)
     rows, columns = _frame(flat, midplane.labels.shape)
     out = np.zeros(labels.shape, dtype=np.uint8)
     for kind, low, high in ((SpineClass.DISC, 1, FIRST_BODY - 1), (SpineClass.BODY, FIRST_BODY, 255)):

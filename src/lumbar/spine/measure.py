@@ -18,6 +18,7 @@ from lumbar.spine.naming import Names
 from lumbar.spine.segment import PIXEL_MM
 from lumbar.spine.shape import Outline, Vector, outline
 
+_MIDDLE_MM = 14.0  # to either side: the part of a body that its centre is taken from, as far as the network's training reaches
 # Contrasts in which CSF is bright, so that a disc's signal can be held against it.
 _BRIGHT_FLUID = (Weighting.T2, Weighting.STIR)
 
@@ -67,6 +68,9 @@ def _vertebrae(flat: Flat, instances: NDArray[np.uint8], bodies: Sequence[Outlin
         voxels = np.argwhere(instances == FIRST_BODY + i)
         if vertebra is None or vertebra is Vertebra.S1 or not len(voxels):
             continue
+        aside = np.abs(voxels[:, 0] - flat.midplane.slice_of_row[voxels[:, 1]]) * flat.midplane.segmentation.grid.spacing_mm[0]
+        middle = voxels[aside <= _MIDDLE_MM]
+        voxels = middle if len(middle) else voxels
         center = _point(flat.midplane.segmentation.grid.points_mm(voxels.mean(axis=0)))
         body = bodies[i]
         heights = body_heights(body) if body else (None, None, None)

@@ -13,6 +13,9 @@ from lumbar.spine.segment import PIXEL_MM, Segmentation
 
 _SPREAD_MM = 3.0  # standard deviation of the weights of slices beside the middle
 _WIDEST_MM = 22.0  # a canal is no wider; what is (fat in the wrong contrast) must not outweigh it
+_OFF_CENTRE_MM = 25.0  # how far the spine usually lies from the middle of the stack, as a standard deviation
+_CANAL_HALF_MM = 9.0  # half of the canal's width from side to side, likewise
+_BEND_MM = 18.0  # the path is smoothed over about two vertebrae: a scoliosis bends no quicker
 _FEWEST_ROWS_MM = 60.0  # a shorter piece of spine is none
 
 
@@ -48,36 +51,40 @@ def find_midplane(segmentation: Segmentation) -> Midplane:
 
 
 def _middle_slices(segmentation: Segmentation) -> NDArray[np.float64]:
+    """(rows,) fractional slice index of the middle of the canal.
+
+    Slices beside the spine show other tubes and fat that may pass for a canal, so the search starts in one place and follows from there: at the slice
+    with most canal beside discs, weighted towards the middle of the stack, where the patient lies.
+    """
     slices, rows, _ = segmentation.labels.shape
     if slices == 1:
         return np.zeros(rows)
-    column = np.isin(segmentation.labels, (SpineClass.BODY, SpineClass.DISC))
-    column = _largest(column)
-    # Discs in front of it tell the canal from other bright tubes: a slice without discs nearby is not near the middle.
-    discs = ndimage.gaussian_filter1d((segmentation.labels == SpineClass.DISC).sum(axis=2).astype(float), 30 / PIXEL_MM, axis=1)
-    canal = (segmentation.labels == SpineClass.CANAL).sum(axis=2).astype(float)
-    amount = np.minimum(canal, _WIDEST_MM / PIXEL_MM) * discs
-    amount[:, ~column.any(axis=(0, 2))] = 0
-    if np.count_nonzero(amount.sum(axis=0)) * PIXEL_MM < _FEWEST_ROWS_MM:
-        amount = column.sum(axis=2).astype(float)
+    amount = _canal_amount(segmentation)
     used = np.flatnonzero(amount.sum(axis=0) > 0)
     if used.size * PIXEL_MM < _FEWEST_ROWS_MM:
         raise InputError("no lumbar spine was found in the sagittal slices; is this series of the lumbar spine, and is its orientation header right?")
-    sharp = amount[:, used] ** 2
-    middle = (np.arange(slices)[:, None] * sharp).sum(axis=0) / sharp.sum(axis=0)
-    return np.asarray(np.clip(_smooth_curve(used, middle, sharp.sum(axis=0), rows), 0, slices - 1))
+    between = max(segmentation.grid.spacing_mm[0], 1e-6)
+    place_mm = np.arange(slices) * between
+    total = ndimage.gaussian_filter1d(amount.sum(axis=1), 5.0 / between, mode="constant")
+    start = np.argmax(total * np.exp(-0.5 * ((place_mm - place_mm.mean()) / _OFF_CENTRE_MM) ** 2))
+    path_mm = np.full(rows, place_mm[start])
+    for _ in range(4):
+        near = amount * np.exp(-0.5 * ((place_mm[:, None] - path_mm) / _CANAL_HALF_MM) ** 2)
+        weight, moment = (ndimage.gaussian_filter1d(v, _BEND_MM / PIXEL_MM, mode="nearest") for v in (near.sum(axis=0), place_mm @ near))
+        path_mm = np.interp(np.arange(rows), used, moment[used] / np.maximum(weight[used], 1e-9))
+    return np.asarray(np.clip(path_mm / between, 0, slices - 1))
 
 
-def _smooth_curve(rows: NDArray[np.intp], values: NDArray[np.float64], weights: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    """A cubic through `values`, refitted once without the rows that lie far from it; held constant beyond the rows used."""
-    centre, scale = rows.mean(), max(float(np.ptp(rows)) / 2, 1.0)
-    keep = np.ones(rows.size, dtype=bool)
-    for _ in range(2):
-        fit = np.polynomial.Polynomial.fit((rows[keep] - centre) / scale, values[keep], 3, w=np.sqrt(weights[keep]), domain=[-1, 1])
-        residual = np.abs(fit((rows - centre) / scale) - values)
-        keep = residual <= max(1.0, 2.5 * float(np.median(residual)))
-    every = np.clip(np.arange(count), rows[0], rows[-1])
-    return np.asarray(fit((every - centre) / scale))
+def _canal_amount(segmentation: Segmentation) -> NDArray[np.float64]:
+    """(slices, rows) how much canal lies in a row, counted only near discs; of the column itself where hardly any canal was found."""
+    column = np.isin(segmentation.labels, (SpineClass.BODY, SpineClass.DISC))
+    discs = ndimage.gaussian_filter1d((segmentation.labels == SpineClass.DISC).sum(axis=2).astype(float), 30 / PIXEL_MM, axis=1)
+    canal = (segmentation.labels == SpineClass.CANAL).sum(axis=2).astype(float)
+    amount = np.minimum(canal, _WIDEST_MM / PIXEL_MM) * discs
+    amount[:, ~_largest(column).any(axis=(0, 2))] = 0
+    if np.count_nonzero(amount.sum(axis=0)) * PIXEL_MM < _FEWEST_ROWS_MM:
+        amount = column.sum(axis=2).astype(float)
+    return np.asarray(amount)
 
 
 def _weights(path: NDArray[np.float64], segmentation: Segmentation) -> NDArray[np.float32]:

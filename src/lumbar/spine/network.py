@@ -27,7 +27,7 @@ class SpineUNet(nn.Module):
             skips.append(x)
         for up, block, skip in zip(self.up, self.decoder, skips[-2::-1], strict=True):
             x = block(torch.cat([up(x), skip], dim=1))
-        return self.head(x)  # type: ignore[no-any-return]
+        return self.head(x)
 
 
 def _block(inputs: int, outputs: int) -> nn.Sequential:

@@ -70,6 +70,12 @@ def segment(volume: Volume, network: Network, plane: Plane, progress: Callable[[
     return Segmentation(picture, probabilities, probabilities.argmax(axis=1).astype(np.uint8), volume.grid)
 
 
+def segment_picture(picture: NDArray[np.float32], pixel_mm: float, network: Network) -> Segmentation:
+    """One sagittal picture (rows head to foot, columns front to back) of square pixels, without a place in a patient: its plane is x = 0."""
+    grid = Grid(np.zeros((1, 3)), np.array([0, 0, -pixel_mm]), np.array([0, pixel_mm, 0]), *picture.shape)
+    return segment(Volume(picture[None].astype(np.float32), grid), network, Plane.SAGITTAL)
+
+
 def _sagittal(volume: Volume, plane: Plane) -> Volume:
     if plane is Plane.SAGITTAL:
         return to_sagittal(volume)

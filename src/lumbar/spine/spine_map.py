@@ -82,6 +82,7 @@ def tissue_mask(spine: SpineMap) -> Volume:
     tissue[np.isin(labels, (SpineClass.BODY, SpineClass.POSTERIOR))] = MASK_VERTEBRA
     tissue[labels == SpineClass.DISC] = MASK_DISC
     tissue[labels == SpineClass.CANAL] = MASK_CANAL
+    tissue[_too_lateral(spine, tissue)] = 0
     tissue[~_near_spine(spine, tissue > 0)] = 0
     return labels_on_source(spine.segmentation, tissue, spine.plane)
 
@@ -100,6 +101,16 @@ def level_mask(spine: SpineMap) -> Volume:
 def instance_of(spine: SpineMap, vertebra: Vertebra) -> int | None:
     """The instance number of a vertebral body, or None if it is not in view."""
     return next((FIRST_BODY + i for i, name in enumerate(spine.names.bodies) if name is vertebra), None)
+
+
+def _too_lateral(spine: SpineMap, tissue: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """What lies further to the side than its structure ever reaches: the network learnt from slices within 14 mm of the middle."""
+    count, rows, _ = tissue.shape
+    aside_mm = np.abs(np.arange(count)[:, None] - spine.midplane.slice_of_row[None]) * spine.segmentation.grid.spacing_mm[0]
+    reach = np.zeros(int(tissue.max()) + 1)
+    for value, limit in ((MASK_VERTEBRA, 40.0), (MASK_DISC, 32.0), (MASK_CANAL, 15.0)):
+        reach[value : value + 1] = limit
+    return np.asarray(aside_mm.reshape(count, rows, 1) > reach[tissue])
 
 
 def _near_spine(spine: SpineMap, tissue: NDArray[np.bool_]) -> NDArray[np.bool_]:

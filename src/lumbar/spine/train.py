@@ -1,5 +1,7 @@
 """Training of the spine network on labelled sagittal slices from any source."""
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from lumbar.models.folder import write_card
 from lumbar.spine.network import SpineUNet
 from lumbar.spine.segment import INPUT, OUTPUT, PIXEL_MM
 from lumbar.training.augment import AugmentOptions, random_contrast, random_view
-from lumbar.training.examples import LabelledSlice
+from lumbar.training.examples import IGNORED, LabelledSlice
 from lumbar.training.export import export_onnx
 from lumbar.training.fit import FitOptions, fit
 
@@ -33,20 +35,22 @@ class SpineTraining:
 
 
 class RandomViews(IterableDataset[tuple[torch.Tensor, torch.Tensor]]):
-    """An endless stream of augmented views; every patient is drawn equally often, however many slices it has."""
+    """An endless stream of augmented views; sources are drawn equally often, and within one its patients, however many slices they have."""
 
-    def __init__(self, examples: list[LabelledSlice], config: SpineTraining, start: int = 0) -> None:
-        self.patients: dict[str, list[LabelledSlice]] = {}
-        for example in examples:
-            self.patients.setdefault(example.patient, []).append(example)
+    def __init__(self, sources: Sequence[Sequence[LabelledSlice]], config: SpineTraining, start: int = 0) -> None:
+        self.sources: list[dict[str, list[LabelledSlice]]] = [defaultdict(list) for _ in sources]
+        for patients, examples in zip(self.sources, sources, strict=True):
+            for example in examples:
+                patients[example.patient].append(example)
         self.config = config
         self.start = start
 
     def __iter__(self):  # type: ignore[no-untyped-def]
         rng = np.random.default_rng((self.config.fit.seed, self.start))
-        names = sorted(self.patients)
+        names = [sorted(patients) for patients in self.sources]
         while True:
-            slices = self.patients[names[rng.integers(len(names))]]
+            source = rng.integers(len(names))
+            slices = self.sources[source][names[source][rng.integers(len(names[source]))]]
             example = slices[rng.integers(len(slices))]
             zoom = self.config.pixel_mm / example.pixel_mm
             image, labels = random_view(example.image, example.labels, self.config.view, zoom, self.config.augment, rng)
@@ -65,7 +69,7 @@ class SpineModule(lightning.LightningModule):
     def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], _: int) -> torch.Tensor:
         image, target = batch
         logits = self.network(image).float()
-        entropy = torch.nn.functional.cross_entropy(logits, target)
+        entropy = torch.nn.functional.cross_entropy(logits, target, ignore_index=IGNORED)
         dice = soft_dice_loss(logits, target)
         self.log_dict({"loss": entropy + dice, "entropy": entropy, "dice_loss": dice}, prog_bar=True)
         return entropy + dice
@@ -79,19 +83,30 @@ class SpineModule(lightning.LightningModule):
 def soft_dice_loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """One minus the mean soft Dice over the classes but background, pooled over the batch (Drozdzal et al. 2016, batch Dice)."""
     probabilities = logits.softmax(dim=1)[:, 1:]
-    one_hot = torch.nn.functional.one_hot(target, logits.shape[1]).movedim(-1, 1)[:, 1:].to(probabilities.dtype)
+    known = (target != IGNORED)[:, None]
+    one_hot = torch.nn.functional.one_hot(torch.where(known[:, 0], target, 0), logits.shape[1]).movedim(-1, 1)[:, 1:].to(probabilities.dtype)
+    probabilities = probabilities * known
     overlap = (probabilities * one_hot).sum(dim=(0, 2, 3))
     size = (probabilities + one_hot).sum(dim=(0, 2, 3))
     return 1 - ((2 * overlap + 1) / (size + 1)).mean()
 
 
-def train(examples: list[LabelledSlice], folder: Path, config: SpineTraining) -> SpineModule:
-    """Train on `examples` and return the module with its averaged weights; `folder` takes checkpoints and logs."""
+def train(sources: Sequence[Sequence[LabelledSlice]], folder: Path, config: SpineTraining, start_from: dict[str, torch.Tensor] | None = None) -> SpineModule:
+    """Train on all `sources` and return the module with its averaged weights.
+
+    Args:
+        sources: labelled slices of the patients to train on; each source is drawn equally often.
+        folder: takes checkpoints and logs; a run that was killed goes on from there.
+        config: what is trained and how long.
+        start_from: weights of an earlier stage, as `module.state_dict()` gives them.
+    """
     module = SpineModule(config)
+    if start_from is not None:
+        module.load_state_dict(start_from)
     last = folder / "last.ckpt"
     # A resumed run draws other views than those it has seen: the stream's seed takes in where it starts.
     start = int(torch.load(last, weights_only=False)["global_step"]) if last.exists() else 0
-    fit(module, DataLoader(RandomViews(examples, config, start), batch_size=config.batch), folder, config.fit)
+    fit(module, DataLoader(RandomViews(sources, config, start), batch_size=config.batch), folder, config.fit)
     return module
 
 

@@ -12,6 +12,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from lumbar.training.examples import IGNORED
+
 Picture = NDArray[np.float32]
 Labels = NDArray[np.uint8]
 
@@ -75,6 +77,7 @@ def random_contrast(image: Picture, labels: Labels, options: AugmentOptions, rng
 
 
 def _change_tissues(image: Picture, labels: Labels, rng: Generator) -> Picture:
+    labels = np.where(labels == IGNORED, 0, labels)
     classes = int(labels.max()) + 1
     gain = np.exp(rng.uniform(-0.6, 0.6, classes)).astype(np.float32)
     offset = rng.uniform(-0.35, 0.35, classes).astype(np.float32)

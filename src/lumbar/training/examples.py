@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+IGNORED = 255  # label of pixels that nobody is sure of: they count neither for nor against
+
 
 @dataclass(frozen=True)
 class LabelledSlice:
@@ -15,5 +17,5 @@ class LabelledSlice:
 
     patient: str  # splits are made by this, never by picture
     image: NDArray[np.float32]  # (rows, columns), any intensity scale
-    labels: NDArray[np.uint8]  # (rows, columns), values of `SpineClass`
+    labels: NDArray[np.uint8]  # (rows, columns), classes or IGNORED
     pixel_mm: float  # square pixels

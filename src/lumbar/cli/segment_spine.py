@@ -1,0 +1,53 @@
+"""`lumbar segment spine`: one NIfTI image in, masks and measurements out."""
+
+import json
+from pathlib import Path
+
+import click
+
+from lumbar.domain.anatomy import Level
+from lumbar.io.nifti import write_nifti
+from lumbar.io.read import read_study
+from lumbar.io.staging import staged_folder
+from lumbar.pipeline import Analysis, AnalysisOptions
+from lumbar.pipeline import analyze as run_analysis
+from lumbar.report.document import to_document
+from lumbar.report.drawing import draw_sagittal, save
+from lumbar.report.views import sagittal_view
+from lumbar.spine.spine_map import level_mask, tissue_mask
+
+
+@click.command()
+@click.argument("image", type=click.Path(path_type=Path))
+@click.option("-o", "--output", "out", required=True, type=click.Path(path_type=Path), help="Folder for masks, spine.json and a preview.")
+@click.option("--models", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="DIR", help="Model folders to use before the packaged ones.")
+@click.option("--lowest-level", type=click.Choice([level.value for level in Level]), help="Name of the lowest disc in view, if you know better.")
+@click.option("--threads", type=click.IntRange(0), default=0, help="Processor threads of the network; 0 takes all cores.")
+@click.option("--overwrite", is_flag=True, help="Write into OUT even if it is not empty.")
+@click.option("--json", "as_json", is_flag=True, help="Print spine.json on standard output.")
+def segment_spine(image: Path, out: Path, overwrite: bool, as_json: bool, lowest_level: str | None, **wanted: object) -> None:
+    """Segment vertebrae, discs and canal in IMAGE and name the levels.
+
+    \b
+    lumbar segment spine t2.nii.gz -o out/
+
+    IMAGE is a NIfTI file (a DICOM folder works too). Writes spine.nii.gz (1 vertebra, 2 disc, 3 spinal canal), levels.nii.gz (1…5 discs L1/L2…L5/S1,
+    11…15 vertebral bodies L1…L5), both on the grid of IMAGE, spine.json and preview.png.
+    """
+    options = AnalysisOptions(tasks=("spine",), lowest_level=Level(lowest_level) if lowest_level else None, **wanted)  # type: ignore[arg-type]
+    with staged_folder(out, overwrite) as stage:
+        analysis = run_analysis(read_study(image), options)
+        text = json.dumps(_document(analysis), indent=2, ensure_ascii=False) + "\n"
+        (stage / "spine.json").write_text(text, encoding="utf-8")
+        write_nifti(stage / "spine.nii.gz", tissue_mask(analysis.spine))
+        write_nifti(stage / "levels.nii.gz", level_mask(analysis.spine))
+        save(draw_sagittal(sagittal_view(analysis.spine, analysis.spine_stack.volume), analysis.spine), stage / "preview.png")
+    if as_json:
+        click.echo(text, nl=False)
+    for warning in analysis.findings.warnings:
+        click.echo(f"warning: {warning}", err=True)
+
+
+def _document(analysis: Analysis) -> dict[str, object]:
+    whole = to_document(analysis.findings)
+    return {key: whole[key] for key in ("schema_version", "software", "statement", "models", "warnings", "input", "spine")}

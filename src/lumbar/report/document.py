@@ -1,0 +1,56 @@
+"""Findings as the document `findings.json`: the names of `domain/findings.py`, rounded here and nowhere else."""
+
+import dataclasses
+import json
+import math
+from enum import Enum
+from importlib import resources
+from typing import Any
+
+from lumbar import __version__
+from lumbar.domain.findings import Findings
+
+SCHEMA_VERSION = "1.0"
+_DIGITS = 4
+RESEARCH_USE = "Research use only. Not a medical device. Not for diagnosis or treatment decisions."
+
+
+def to_document(findings: Findings) -> dict[str, Any]:
+    """The document as plain lists, numbers and words, in the order of the published schema."""
+    plain = _plain(findings)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "software": {"name": "lumbar", "version": __version__},
+        "statement": RESEARCH_USE,
+        "models": plain["models"],
+        "warnings": plain["warnings"],
+        "unmet_tasks": plain["unmet_tasks"],
+        "input": {"study_uid": findings.study_uid, "series": plain["series"]},
+        **{key: plain[key] for key in ("spine", "severity", "disc_grades", "muscles", "age")},
+    }
+
+
+def to_json(document: dict[str, Any]) -> str:
+    """The text of `findings.json`."""
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of `findings.json`, as published with the package."""
+    text = resources.files("lumbar.report").joinpath("findings.schema.json").read_text(encoding="utf-8")
+    loaded: dict[str, Any] = json.loads(text)
+    return loaded
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, float):
+        return round(value, _DIGITS) if math.isfinite(value) else None
+    return value

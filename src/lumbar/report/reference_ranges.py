@@ -1,0 +1,44 @@
+"""What the literature calls usual, for the table of measurements. Ranges describe groups; they are no verdict on one person."""
+
+from dataclasses import dataclass
+
+from lumbar.domain.findings import LevelFinding
+
+
+@dataclass(frozen=True)
+class ReferenceRange:
+    """One row of the table of measurements."""
+
+    field: str  # of LevelFinding
+    title: str
+    unit: str
+    digits: int
+    low: float | None  # below is marked; None: no lower bound
+    high: float | None  # above is marked
+    usual: str  # as shown
+    source: str
+
+    def marked(self, finding: LevelFinding) -> bool:
+        """Whether the value lies outside the usual range."""
+        value = getattr(finding, self.field)
+        return value is not None and ((self.low is not None and value < self.low) or (self.high is not None and value > self.high))
+
+
+RANGES = (
+    ReferenceRange("canal_ap_mm", "Canal, front to back (soft tissue)", "mm", 1, 10.0, None, "≥ 12; 10–12 relative, < 10 absolute narrowing",
+                   "Verbiest, J Bone Joint Surg Br 1954;36:230 (bony canal; the masks here follow the dural sac, which is 1–3 mm narrower)"),
+    ReferenceRange("canal_area_mm2", "Canal, mid-sagittal area at the disc", "mm²", 0, None, None, "no accepted range", ""),
+    ReferenceRange("disc_height_mm", "Disc height, mean", "mm", 1, 5.0, None, "6–13, growing downwards to L4/L5",
+                   "Frobin et al., Clin Biomech 1997;12 Suppl 1:S1; Tunset et al., BMC Med Imaging 2013;13:10"),
+    ReferenceRange("disc_height_anterior_mm", "Disc height, front", "mm", 1, None, None, "", ""),
+    ReferenceRange("disc_height_middle_mm", "Disc height, middle", "mm", 1, None, None, "", ""),
+    ReferenceRange("disc_height_posterior_mm", "Disc height, back", "mm", 1, None, None, "", ""),
+    ReferenceRange("disc_height_index", "Disc height index", "", 2, None, None, "disc / adjacent bodies; falls with degeneration",
+                   "Masuda et al., Spine 2005;30:5"),
+    ReferenceRange("disc_signal_ratio", "Disc signal / CSF", "", 2, None, None, "falls with age and degeneration; depends on the sequence",
+                   "Luoma et al., Spine 2001;26:1873"),
+    ReferenceRange("slip_mm", "Slip (+ forwards)", "mm", 1, -3.0, 3.0, "−3 to 3", "White and Panjabi 1990 (more than 3 mm counts as displacement)"),
+    ReferenceRange("meyerding_grade", "Meyerding grade", "", 0, None, 0, "0", "Meyerding, Surg Gynecol Obstet 1932;54:371"),
+    ReferenceRange("segmental_lordosis_degrees", "Segmental lordosis (Cobb)", "°", 0, None, None, "grows downwards",
+                   "Vialle et al., J Bone Joint Surg Am 2005;87:260 (standing; total 43 ± 11°)"),
+)  # fmt: skip

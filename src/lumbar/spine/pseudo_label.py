@@ -1,0 +1,44 @@
+"""Labels for pictures that nobody has marked: what a trained network is sure of, where the whole makes anatomical sense.
+
+Adding such pictures to the training shows the network more scanners and diseases than its marked cases hold (self-training; Yarowsky 1995, Xie et al. 2020).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lumbar.domain.anatomy import SpineClass
+from lumbar.errors import InputError
+from lumbar.spine.chain import find_chain
+from lumbar.spine.column import straighten
+from lumbar.spine.midplane import find_midplane
+from lumbar.spine.segment import PIXEL_MM, Network, segment_picture
+from lumbar.training.examples import IGNORED, LabelledSlice
+
+_SURE = 0.75  # probability from which a pixel's class is believed
+_FEWEST_DISCS = 5
+_BESIDE_MM = 25.0  # bone and fluid further than this from the column and the canal are not believed
+
+
+def pseudo_label(patient: str, picture: NDArray[np.float32], pixel_mm: float, network: Network) -> LabelledSlice | None:
+    """The picture with the network's own labels, or None where it shows no plausible spine down to the sacrum."""
+    try:
+        midplane = find_midplane(segment_picture(picture, pixel_mm, network))
+        column = straighten(midplane)
+        chain = find_chain(column)
+    except InputError:
+        return None
+    if len(chain.discs) < _FEWEST_DISCS or chain.sacrum_mm is None or chain.doubts or any(d.inferred or d.strength < 0.6 for d in chain.discs):
+        return None
+    labels = np.where(midplane.probabilities.max(axis=0) >= _SURE, midplane.labels, IGNORED).astype(np.uint8)
+    in_column = np.isin(midplane.labels, (SpineClass.BODY, SpineClass.DISC, SpineClass.SACRUM))
+    labels[in_column & ~column.mask] = IGNORED
+    away = _distance(column.line, labels.shape) > 2 * _BESIDE_MM
+    labels[away & (midplane.labels != SpineClass.BACKGROUND)] = IGNORED
+    return LabelledSlice(patient, midplane.segmentation.picture.array[0].astype(np.float32), labels, PIXEL_MM)
+
+
+def _distance(line: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """(rows, columns) horizontal distance in mm from the centre line."""
+    rows, columns = np.indices(shape)
+    middle = np.interp(rows, line[:, 0], line[:, 1])
+    return np.asarray(np.abs(columns - middle) * PIXEL_MM)
