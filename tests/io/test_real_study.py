@@ -1,14 +1,18 @@
 """The RSNA study: roles, stacks and the slices that its label coordinates name."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
 
-from lumbar.domain.study import Role, Study, Weighting
+from lumbar.domain.study import Plane, Role, Study, Weighting
+from lumbar.domain.volume import Volume
 from lumbar.io.read import read_study
+from lumbar.io.roles import UNTOLD
+from lumbar.io.undecided import settle
 
 STUDY = "100206310"
 
@@ -71,6 +75,52 @@ def test_pixels_are_those_of_the_files(study, shared_data):
     folder = shared_data / "rsna2024" / "train_images" / STUDY / series.series_uid.split(".")[1]
     for array, number in zip(series.stacks[0].volume.array, series.stacks[0].instance_numbers, strict=True):
         np.testing.assert_array_equal(array, pydicom.dcmread(folder / f"{number}.dcm").pixel_array)
+
+
+def without_descriptions(folder: Path, target: Path) -> Path:
+    for path in folder.rglob("*.dcm"):
+        dataset = pydicom.dcmread(path)
+        del dataset.SeriesDescription
+        (target / path.parent.name).mkdir(exist_ok=True, parents=True)
+        dataset.save_as(target / path.parent.name / path.name)
+    return target
+
+
+@pytest.mark.real
+def test_without_descriptions_the_picture_decides_and_says_so(study, shared_data, tmp_path):
+    stripped = read_study(without_descriptions(shared_data / "rsna2024" / "train_images" / STUDY, tmp_path / "stripped"))
+    assert {s.series_uid: s.role for s in stripped.series} == {s.series_uid: s.role for s in study.series}
+    assert all("decided from the picture" in s.reason for s in stripped.series)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("weighting", [Weighting.T1, Weighting.T2])
+def test_an_axial_series_is_told_by_what_it_makes_of_fluid(study, weighting):
+    sagittal = [s for s in study.series if s.plane is Plane.SAGITTAL]
+    axial = study.with_role(Role.AXIAL_T2)[0]
+    source = next(s for s in sagittal if s.weighting is weighting).stacks[0].volume
+    stacks = []
+    for stack in axial.stacks:  # the axial slices as that sagittal series would show them
+        grid = stack.volume.grid
+        index = np.stack(np.meshgrid(*(np.arange(n) for n in grid.shape), indexing="ij"), axis=-1)
+        there = np.round(source.grid.indices(grid.points_mm(index))).astype(int)
+        inside = ((there >= 0) & (there < source.array.shape)).all(axis=-1)
+        array = np.where(inside, source.array[tuple(np.clip(there, 0, np.array(source.array.shape) - 1).transpose(3, 0, 1, 2))], 0)
+        noisy = array + np.random.default_rng(0).normal(0, array.std() / 2, array.shape) * inside
+        stacks.append(replace(stack, volume=Volume(noisy.astype(np.float32), grid)))
+    unknown = replace(axial, stacks=tuple(stacks), weighting=Weighting.UNKNOWN, role=Role.OTHER, reason=UNTOLD)
+    assert settle([*sagittal, unknown])[-1].weighting is weighting
+
+
+@pytest.mark.real
+def test_pictures_that_leave_doubt_stay_undecided_rather_than_wrong(shared_data):
+    # Fractures, scoliosis, whole-spine fields of view and re-windowed grey values: nothing like what the numbers were fitted on.
+    truth = {"VB1_02": "T1", "VB1_03": "STIR", "VB1_06": "T1", "VB1_07": "STIR", "VB1_08": "T1", "VB1_10": "T1", "VB1_11": "T2", "VB1_12": "T2"}
+    truth |= {f"IVD_{n}": "T2" for n in (11, 20, 25)}
+    truth |= {f"VB2_{n:02}": "T2" for n in (2, 4, 5, 6, 7, 8, 9, 10, 12, 13, 14, 16)}
+    decided = {name: read_study(shared_data / "sagittal" / f"{name}_image.nii.gz").series[0].role for name in truth}
+    right = {"T1": Role.SAGITTAL_T1, "T2": Role.SAGITTAL_T2, "STIR": Role.SAGITTAL_T2}
+    assert {name for name, role in decided.items() if role not in (Role.OTHER, right[truth[name]])} == set()
 
 
 @pytest.mark.real

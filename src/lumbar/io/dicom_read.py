@@ -11,7 +11,7 @@ from lumbar.domain.study import Patient, Plane, Role, Series, Stack, Study, Weig
 from lumbar.errors import NoUsableSeries, UnreadableInput
 from lumbar.io.dicom_files import Census, Headers, Progress, read_headers
 from lumbar.io.pixels import decode
-from lumbar.io.roles import Verdict, dixon_kind, judge, role_of
+from lumbar.io.roles import dixon_kind, judge, reason, role_of
 from lumbar.io.slices import Acquisition, SliceHeader
 from lumbar.io.stacks import acquisitions, blocks, gaps_warning, parallel_groups, runs, stack, without_copies
 
@@ -134,7 +134,7 @@ def _one_series(slices: list[SliceHeader], census: Census, scouting: str) -> Ser
         plane=plane,
         weighting=weighting,
         role=role,
-        reason=_reason(plane, slices, verdict),
+        reason=reason(_place(plane, slices), verdict),
         description=slices[0].series_description,
         warnings=tuple(warnings),
     )
@@ -165,13 +165,9 @@ def _typical(slices: Sequence[SliceHeader]) -> Acquisition:
     return Counter(one.acquisition for one in slices).most_common(1)[0][0]
 
 
-def _reason(plane: Plane, slices: Sequence[SliceHeader], verdict: Verdict) -> str:
+def _place(plane: Plane, slices: Sequence[SliceHeader]) -> str:
     tilt = max(float(np.degrees(np.arccos(min(1.0, np.abs(one.normal).max())))) for one in slices)
-    parts = [f"{plane.value} by its orientation" + (f" (up to {tilt:.0f}° oblique)" if tilt >= 5 else "")]
-    parts += list(verdict.evidence) or ["neither times nor words tell its weighting"]
-    if verdict.excluded:
-        parts.append(f"not used: {verdict.excluded}")
-    return "; ".join(parts)
+    return f"{plane.value} by its orientation" + (f" (up to {tilt:.0f}° oblique)" if tilt >= 5 else "")
 
 
 def _chosen(studies: dict[str, list[Series]], headers: Headers, root: Path, warnings: list[str]) -> Study:
@@ -185,8 +181,16 @@ def _chosen(studies: dict[str, list[Series]], headers: Headers, root: Path, warn
         warnings.append("no StudyInstanceUID; the folder's name stands in for it")
     if sum(bool(series) for _, series in ranked) > 1:
         warnings.append(f"{len(ranked)} studies lie in one place; the one with most usable series was taken ({uid})")
-    series = (*(ranked[0][1] if ranked else []), *nameless)
+    series = _settled((*(ranked[0][1] if ranked else []), *nameless))
     return Study(uid, series, _patient(headers.slices, {one.series_uid for one in series}), (*warnings, *headers.census.sentences()))
+
+
+def _settled(series: tuple[Series, ...]) -> tuple[Series, ...]:
+    if all(one.weighting is not Weighting.UNKNOWN for one in series):
+        return series
+    from lumbar.io.undecided import settle  # noqa: PLC0415  (scipy costs a fifth of a second that most studies need not pay here)
+
+    return settle(series)
 
 
 def _patient(slices: Sequence[SliceHeader], series_uids: set[str]) -> Patient:

@@ -8,8 +8,9 @@ from lumbar.domain.study import Plane, Role, Series, Stack, Study
 from lumbar.domain.volume import Volume
 from lumbar.errors import InputError, UnreadableInput
 from lumbar.io.nifti import open_nifti
-from lumbar.io.roles import judge, role_of
+from lumbar.io.roles import judge, reason, role_of
 from lumbar.io.slices import Acquisition
+from lumbar.io.undecided import settle
 
 _PLANES = (Plane.SAGITTAL, Plane.CORONAL, Plane.AXIAL)  # by the patient axis that the normal follows
 _MASK_WORDS = ("mask", "seg", "label", "_gt")
@@ -36,7 +37,7 @@ def read_nifti_study(paths: list[Path], root: Path) -> Study:
             warnings.append(f"{name} was left out: {error}")
     if not series:
         raise UnreadableInput(f"{root}: none of its {len(paths)} NIfTI files can be read: " + "; ".join(warnings))
-    return Study(_stem(root), tuple(series), warnings=tuple(warnings))
+    return Study(_stem(root), settle(series), warnings=tuple(warnings))
 
 
 def _series(path: Path, name: str) -> Series:
@@ -46,18 +47,13 @@ def _series(path: Path, name: str) -> Series:
     plane = _PLANES[int(np.argmax(np.abs(volume.grid.normal)))]
     count = len(volume.grid.origins_mm)
     role = Role.OTHER if verdict.excluded else role_of(plane, verdict.weighting)
-    parts = [f"{plane.value} by {why_plane}", *(text.replace("description", "file name") for text in verdict.evidence)]
-    if not verdict.evidence:
-        parts.append("its file name does not tell its weighting")
-    if verdict.excluded:
-        parts.append(f"not used: {verdict.excluded}")
     return Series(
         series_uid=_stem(Path(name)),
         stacks=(Stack(volume, tuple(range(1, count + 1))),),
         plane=plane,
         weighting=verdict.weighting,
         role=role,
-        reason="; ".join(parts),
+        reason=reason(f"{plane.value} by {why_plane}", verdict).replace("description", "file name"),
         description=_stem(path),
         warnings=image.warnings,
     )

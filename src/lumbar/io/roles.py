@@ -41,6 +41,9 @@ _NEGATED = re.compile(r"\b(w ?o|without|ohne|no|non|pre)\b ?(iv )?(c|gd|gad|km|c
 _PATTERNS = {name: re.compile(pattern) for name, pattern in _WORDS.items()}
 
 
+UNTOLD = "nothing in words or times tells its weighting"  # then the picture may
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What a header says about contrast."""
@@ -83,6 +86,14 @@ def role_of(plane: Plane, weighting: Weighting) -> Role:
         (Plane.AXIAL, Weighting.T2): Role.AXIAL_T2,
     }
     return table.get((plane, weighting), Role.OTHER)
+
+
+def reason(place: str, verdict: Verdict) -> str:
+    """Why a series has its role, in words: its plane with what told it, then the evidence on its contrast."""
+    evidence = list(verdict.evidence)
+    if verdict.excluded:
+        evidence.append(f"not used: {verdict.excluded}")
+    return "; ".join([place, *(evidence or [UNTOLD])])
 
 
 def dixon_kind(acquisition: Acquisition) -> str:
