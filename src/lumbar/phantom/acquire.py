@@ -9,7 +9,7 @@ from scipy import fft
 from lumbar.domain.geometry import Grid
 from lumbar.domain.volume import Volume
 from lumbar.phantom.anatomy import Anatomy
-from lumbar.phantom.canvas import Canvas, Plane
+from lumbar.phantom.canvas import Plane
 from lumbar.phantom.render import render_labels, render_slice
 from lumbar.phantom.signal import Palette
 from lumbar.phantom.sites import SeriesProtocol, Site
@@ -102,7 +102,7 @@ def acquire(anatomy: Anatomy, site: Site, protocol: SeriesProtocol, seed: int) -
 
 def _coil(anatomy: Anatomy, plane: Plane, site: Site, protocol: SeriesProtocol) -> Floats:
     """Sensitivity of the coil under the back: 1 at the canal, falling towards the belly and, on sagittal slices, towards head and feet."""
-    field = Field(anatomy, Canvas(plane, None), plane.whole)
+    field = Field(anatomy.profiles, plane, plane.whole)
     depth = -field.behind
     sensitivity = 2.0 ** (-np.clip(depth, -90, 160) / np.float32(site.coil_depth_mm))
     if protocol.role.startswith("sagittal"):

@@ -45,11 +45,19 @@ class Vertebra:
     lip_mm: tuple[float, float]  # osteophytes at the upper and lower rim
     canal_depth_mm: float  # front to back, bony
     pedicle_mm: tuple[float, float]  # lateral position of its axis, half its width
-    facet_mm: tuple[float, float]  # radius of the left and right articular processes
     spinous_mm: tuple[float, float, float]  # length, height, droop of the spinous process
     marrow_fat: float  # mean fat share of the marrow
     modic: tuple[int, int]  # Modic type of the upper and lower endplate, 0 for none
     schmorl_mm: tuple[float, float]  # depth of a node in the upper and lower endplate
+
+
+@dataclass(frozen=True, eq=False)
+class FacetJoint:
+    """A facet joint: an ellipsoid cut by the joint's surface. u of its frame points to the superior process, v along the surface, w up."""
+
+    frame: Frame
+    half_mm: tuple[float, float, float]
+    gap_mm: float  # between the two bones
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +76,7 @@ class Disc:
     paracentral_mm: tuple[float, float]  # left, right: into the lateral recess
     foraminal_mm: tuple[float, float]  # left, right: into the foramen
     extrusion_mm: float  # how far a herniation reaches below the disc
+    joints: tuple[FacetJoint, ...]  # left, right
 
     @property
     def middle_height_mm(self) -> float:
@@ -116,10 +125,14 @@ class Anatomy:
     vertebrae: tuple[Vertebra, ...]
     discs: tuple[Disc, ...]
     profiles: Profiles  # of canal, muscles, vessels and skin, along z
-    muscle_fat: dict[str, float]  # mean fat share by muscle, before level and side
+    muscle_boxes_mm: dict[tuple[str, str], Floats]  # by muscle and side: points around it, so that planes which pass it by are skipped
+    vessel_box_mm: Floats  # likewise around the great vessels
+    midline_box_mm: Floats  # around the spinous processes
+    canal_box_mm: Floats  # along the canal's axis
     blobs: tuple[Blob, ...]
     conus_tip_mm: float  # z of the end of the cord
     sac_end_mm: float  # z of the end of the dural sac
+    roots: NDArray[np.float32]  # (roots, 2, rows of the profiles): place of each root of the cauda equina across the sac; 99 where it has left
     narrowing: NDArray[np.float64]  # (5 conditions, 5 levels), latent, 0 … 1
 
     def vertebra(self, name: str) -> Vertebra:

@@ -15,6 +15,7 @@ from lumbar.phantom.signal import Palette
 
 Floats = NDArray[np.floating[Any]]
 Window = tuple[slice, slice]
+Paint = Floats | np.floating[Any] | float
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +81,7 @@ class Canvas:
         self.water = np.zeros(shape, dtype=np.float32)
         self.fat = np.zeros(shape, dtype=np.float32)
 
-    def cover(self, window: Window, distance: Floats, signal: tuple[Floats | float, Floats | float], label: int | None = None) -> None:
+    def cover(self, window: Window, distance: Floats, signal: tuple[Paint, Paint], label: int | None = None) -> None:
         """Paint what lies inside `distance` (negative inside) with (water, fat) signal; edges are one pixel soft.
 
         A label of None leaves the labels as they are, 0 clears them.
@@ -94,7 +95,7 @@ class Canvas:
         np.clip(share, 0, 1, out=share)
         self.blend(window, share, signal)
 
-    def blend(self, window: Window, share: Floats, signal: tuple[Floats | float, Floats | float]) -> None:
+    def blend(self, window: Window, share: Floats, signal: tuple[Paint, Paint]) -> None:
         """Mix in (water, fat) signal by `share` of each pixel; labels stay."""
         for channel, value in ((self.water, signal[0]), (self.fat, signal[1])):
             part = channel[window]

@@ -1,4 +1,4 @@
-"""The canal and what leaves it: epidural fat, flavum, dural sac, cord and roots, foramina."""
+"""Painting the canal and what leaves it: epidural fat, flavum, dural sac, cord and roots, foramina."""
 
 from typing import Any
 
@@ -6,140 +6,128 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lumbar.phantom.anatomy import SIDES, Anatomy
-from lumbar.phantom.canvas import Canvas, Window
+from lumbar.phantom.canvas import Canvas, Plane, Window
 from lumbar.phantom.labels import CANAL
 from lumbar.phantom.solids import capsule, ellipse, ellipsoid
-from lumbar.phantom.texture import grain
+from lumbar.phantom.texture import BUNDLE, SMOOTH, grain
 
 Floats = NDArray[np.floating[Any]]
-_REACH_MM = 17.0
+_ZERO = np.zeros(3)
 
 
 class CanalField:
-    """Coordinates of pixels near the canal, square to its axis."""
+    """Coordinates of pixels near the canal, square to its axis: u to the left, v to the back of its middle."""
 
-    def __init__(self, anatomy: Anatomy, canvas: Canvas, window: Window) -> None:
-        plane, profiles = canvas.plane, anatomy.profiles
-        zero = np.zeros(3)
+    def __init__(self, anatomy: Anatomy, plane: Plane, window: Window) -> None:
+        profiles = anatomy.profiles
         self.window = window
-        self.z = plane.along(window, zero, (0.0, 0.0, 1.0))
-        x, y = plane.along(window, zero, (1.0, 0.0, 0.0)), plane.along(window, zero, (0.0, 1.0, 0.0))
-        rough = profiles.index(self.z)
+        self.x = plane.along(window, _ZERO, (1.0, 0.0, 0.0))
+        self.y = plane.along(window, _ZERO, (0.0, 1.0, 0.0))
+        straight = plane.along(window, _ZERO, (0.0, 0.0, 1.0))
+        rough = profiles.index(straight)
         # The foot of the perpendicular on the canal's axis, to first order.
-        self.z = self.z + np.clip(y - profiles["canal_y"][rough], -15, 15) * profiles["sin"][rough] * profiles["cos"][rough]
+        lean, upright = profiles["sin"][rough], profiles["cos"][rough]
+        self.z = straight + np.clip(self.y - profiles["canal_y"][rough], -15, 15) * lean * upright
         self.index = profiles.index(self.z)
         self._profiles = profiles
-        self.u = x - self["canal_x"]
-        foot = y - self["canal_y"]
-        self.v = foot / np.maximum(self["cos"], 0.5)
-        self.x, self.y = x, y
+        self.u = self.x - self["canal_x"]
+        self.v = (self.y - self["canal_y"]) / self["cos"]
 
     def __getitem__(self, name: str) -> Floats:
         return self._profiles[name][self.index]
 
 
-def canal_window(anatomy: Anatomy, canvas: Canvas) -> Window | None:
-    """The pixels that can belong to the canal."""
-    points = [v.frame.to_world(np.array([0.0, v.half_depth_mm + v.canal_depth_mm / 2, 0.0])) for v in anatomy.vertebrae]
-    return canvas.plane.window(np.array(points), _REACH_MM + 6)
-
-
 def paint_foramina(anatomy: Anatomy, canvas: Canvas) -> None:
-    """Fat of the foramina and the ganglion under each pedicle; painted before bone and disc narrow them."""
+    """Fat of the foramina; painted before bone, disc and root narrow them."""
     if canvas.palette is None:
         return
     plane = canvas.plane
     for k, disc in enumerate(anatomy.discs[:8]):
         upper = anatomy.vertebrae[k]
-        out = upper.pedicle_mm[0]
         for number, side in enumerate(SIDES):
             tight = float(anatomy.narrowing[1 + number, k - 3]) if 3 <= k < 8 else 0.1
-            middle = np.array([side * (out + 1.0), upper.half_depth_mm + 5.0, -upper.height_mm / 2 - disc.height_mm[1] / 2 + 4.0])
+            middle = np.array([side * (upper.pedicle_mm[0] + 1.0), upper.half_depth_mm + 5.0, -upper.height_mm / 2 - disc.height_mm[1] / 2 + 4.0])
             center = upper.frame.to_world(middle)
-            half = (11.0, 8.5 * (1 - 0.35 * tight), 14.0 * (1 - 0.2 * tight))
             window = plane.window(center[None], 16.0)
-            if window is not None:
-                u, v, w = (plane.along(window, center, axis) for axis in upper.frame.axes)
-                noise = grain(u, v, w, (1.2, 1.2, 1.2), anatomy.seed + 53, 1.2)
-                fat = (canvas.palette["epidural_fat"][0], canvas.palette["epidural_fat"][1] * (1 - 0.35 * tight + 0.1 * noise))
-                canvas.cover(window, ellipsoid(u, v, w, half) + 0.8 * noise, fat)
+            if window is None:
+                continue
+            u, v, w = (plane.along(window, center, axis) for axis in upper.frame.axes)
+            noise = grain(u, v, w, 0.7, anatomy.seed + 53, SMOOTH)
+            fat = np.float32(canvas.palette["epidural_fat"][1]) * (np.float32(1 - 0.45 * tight) + np.float32(0.1) * noise)
+            half = (12.0, 8.5 * (1 - 0.30 * tight), 14.0 * (1 - 0.20 * tight))
+            canvas.cover(window, ellipsoid(u, v, w, half) + np.float32(0.8) * noise, (canvas.palette["epidural_fat"][0], fat))
 
 
 def paint_canal(anatomy: Anatomy, canvas: Canvas) -> None:
     """Epidural fat, flavum, dura, CSF, cord and cauda equina, in this order."""
-    window = canal_window(anatomy, canvas)
+    window = canvas.plane.window(anatomy.canal_box_mm, 16.0)
     if window is None:
         return
-    field = CanalField(anatomy, canvas, window)
+    field = CanalField(anatomy, canvas.plane, window)
     front, back = field["sac_front"], field["sac_back"]
-    inside = field.z - np.float32(anatomy.sac_end_mm)
-    sac = ellipse(field.u, field.v - (front + back) / 2, np.maximum(field["sac_half_width"], 0.8), np.maximum((back - front) / 2, 0.6))
+    middle, half_depth, half_width = (front + back) * np.float32(0.5), (back - front) * np.float32(0.5), field["sac_half_width"]
+    sac = ellipse(field.u, field.v - middle, half_width, half_depth)
     flavum = _flavum_distances(field)
-    sac = np.maximum(sac, np.maximum(flavum[0], flavum[1]))
-    sac = np.maximum(sac, -inside)
+    sac = np.maximum(np.maximum(sac, np.maximum(flavum[0], flavum[1])), np.float32(anatomy.sac_end_mm) - field.z)
     if canvas.palette is None:
         canvas.cover(window, sac, (0.0, 0.0), CANAL)
         return
-    palette = canvas.palette
-    noise = grain(field.x, field.y, field.z, (1.1, 1.1, 1.6), anatomy.seed + 61, 1.2)
-    half = field["canal_half"]
-    bony = ellipse(field.u, field.v, half * 1.32, half)
-    fat = (palette["epidural_fat"][0], palette["epidural_fat"][1] * (0.92 + 0.12 * noise))
-    canvas.cover(window, bony, fat)
-    here = np.clip(field["disc_here"] * 1.6 - 0.25, 0, 1)
+    _paint_around(anatomy, canvas, field, flavum, back)
+    canvas.cover(window, sac - np.float32(0.35), canvas.palette["fascia"])
+    _paint_sac(anatomy, canvas, field, sac, (half_width, half_depth, middle))
+
+
+def _paint_around(anatomy: Anatomy, canvas: Canvas, field: CanalField, flavum: tuple[Floats, Floats], back: Floats) -> None:
+    """Epidural fat, most of it behind the sac between the laminae, and the flavum."""
+    assert canvas.palette is not None
+    palette, half = canvas.palette, field["canal_half"]
+    noise = grain(field.x, field.y, field.z, 0.7, anatomy.seed + 61, SMOOTH)
+    fat = (palette["epidural_fat"][0], np.float32(palette["epidural_fat"][1]) * (np.float32(0.92) + np.float32(0.12) * noise))
+    here = np.clip(field["disc_here"] * np.float32(1.6) - np.float32(0.25), 0, 1)
+    bony = ellipse(field.u, field.v, half * np.float32(1.34), half)
+    canvas.cover(field.window, bony, fat)
     for number, side in enumerate(SIDES):
-        thick = 3.6 + 0.6 * np.float32(anatomy.narrowing[0].mean())
-        ligament = np.maximum(-flavum[number], flavum[number] - thick)
+        thick = np.float32(3.2 + 1.0 * float(anatomy.narrowing[0].mean()))
         beside = np.float32(side) * field.u
-        tangent = beside * 0.60 - field.v * 0.80
-        ligament = np.maximum(np.maximum(ligament, np.abs(tangent + 1.5) - 10.0), 1.0 - beside)
-        canvas.cover(window, ligament + (1 - here) * 6, palette["flavum"])
-    canvas.cover(window, sac - 0.55, palette["fascia"])
-    _paint_sac(anatomy, canvas, field, sac, (front, back))
+        tangent = beside * np.float32(0.60) - field.v * np.float32(0.80)
+        ligament = np.maximum(
+            np.maximum(-flavum[number], flavum[number] - thick), np.maximum(np.abs(tangent + np.float32(1.0)) - np.float32(8.5), 0.6 - beside)
+        )
+        canvas.cover(field.window, ligament + (1 - here) * 6, palette["flavum"])
+    pad = ellipse(field.u, field.v - back - np.float32(1.6), 4.6, 4.4)
+    canvas.cover(field.window, pad + (1 - here) * 5, fat)
 
 
 def _flavum_distances(field: CanalField) -> tuple[Floats, Floats]:
     """How far each pixel lies beyond the inner face of the left and right flavum, which run together behind the sac like a roof."""
-    left = field.u * 0.80 + field.v * 0.60 - field["flavum_left"]
-    right = -field.u * 0.80 + field.v * 0.60 - field["flavum_right"]
-    return left, right
+    behind, beside = field.v * np.float32(0.60), field.u * np.float32(0.80)
+    return behind + beside - field["flavum_left"], behind - beside - field["flavum_right"]
 
 
-def _paint_sac(anatomy: Anatomy, canvas: Canvas, field: CanalField, sac: Floats, borders: tuple[Floats, Floats]) -> None:
+def _paint_sac(anatomy: Anatomy, canvas: Canvas, field: CanalField, sac: Floats, shape: tuple[Floats, Floats, Floats]) -> None:
     assert canvas.palette is not None
-    palette, (front, back) = canvas.palette, borders
-    flow = grain(field.x, field.y, field.z, (2.2, 2.2, 9.0), anatomy.seed + 71, 2.0)
-    csf = palette["csf"][0] * (0.94 + 0.06 * flow)
-    canvas.cover(field.window, sac, (csf, 0.0))
-    half_width, half_depth, middle = np.maximum(field["sac_half_width"], 1.0), np.maximum((back - front) / 2, 0.8), (front + back) / 2
+    palette, middle = canvas.palette, shape[2]
+    flow = grain(field.x, field.y, field.z, 1.0, anatomy.seed + 71, BUNDLE)
+    canvas.cover(field.window, sac, (np.float32(palette["csf"][0]) * (np.float32(0.95) + np.float32(0.05) * flow), 0.0))
     above = field.z - np.float32(anatomy.conus_tip_mm)
-    thick = np.clip(np.minimum(above / 24.0, 1.0), 0.02, 1) ** 0.7
-    cord = ellipse(field.u, field.v - middle - 0.4, 4.6 * thick, 3.6 * thick)
-    canvas.cover(field.window, np.maximum(cord, 0.2 - above), palette["cord"])
-    _paint_cauda(anatomy, canvas, field, (half_width, half_depth, middle), sac)
+    if float(above.max()) > 0:
+        thick = np.sqrt(np.clip(above * np.float32(1 / 26), 0.02, 1))
+        cord = ellipse(field.u, field.v - middle - np.float32(0.4), np.float32(4.7) * thick, np.float32(3.5) * thick)
+        canvas.cover(field.window, np.maximum(cord, np.float32(0.2) - above), palette["cord"])
+    _paint_cauda(anatomy, canvas, field, shape, sac)
 
 
 def _paint_cauda(anatomy: Anatomy, canvas: Canvas, field: CanalField, shape: tuple[Floats, Floats, Floats], sac: Floats) -> None:
-    """Threads of the cauda equina: each runs from the conus, first behind, then to the side on which it leaves; they crowd where the sac is tight."""
+    """Threads of the cauda equina; they crowd where the sac is tight."""
     assert canvas.palette is not None
-    half_width, half_depth, middle = shape
-    random = np.random.default_rng([anatomy.seed, 5])
-    levels = [anatomy.disc(name).frame.center_mm[2] for name in ("L1/L2", "L2/L3", "L3/L4", "L4/L5", "L5/S1")]
-    levels = [*levels, levels[-1] - 28, levels[-1] - 45]
-    nearest = np.full(field.u.shape, 9.0, dtype=np.float32)
-    for number, leaves in enumerate(levels):
-        for side in SIDES:
-            for _ in range(2 if number < 5 else 3):
-                jitter = random.normal(size=4)
-                to_go = np.clip((field.z - np.float32(leaves)) / 60.0, 0, 1)
-                aside = side * (0.30 + 0.10 * jitter[0] + 0.42 * (1 - to_go) ** 2)
-                behind = 0.42 + 0.20 * jitter[1] - 0.55 * (1 - to_go) ** 3 + 0.06 * np.sin(field.z / 17.0 + 3 * jitter[2])
-                du = field.u - half_width * np.clip(aside, -0.86, 0.86)
-                dv = field.v - middle - half_depth * np.clip(behind, -0.8, 0.8)
-                gone = np.maximum(np.float32(leaves) - field.z, 0)
-                nearest = np.minimum(nearest, np.sqrt(du * du + dv * dv) + gone)
-    fade = np.maximum(field.z - np.float32(anatomy.conus_tip_mm + 25), 0) * 0.2
-    canvas.cover(field.window, np.maximum(nearest - 0.62 + fade, sac + 0.3), canvas.palette["nerve"])
+    nearest = np.full(field.u.shape, 99.0, dtype=np.float32)
+    across, through = field.u / np.maximum(shape[0], 1), (field.v - shape[2]) / np.maximum(shape[1], np.float32(0.8))
+    for root in anatomy.roots:
+        du = (across - root[0][field.index]) * shape[0]
+        dv = (through - root[1][field.index]) * shape[1]
+        np.minimum(nearest, du * du + dv * dv, out=nearest)
+    threads = np.maximum(np.sqrt(nearest) - np.float32(0.56), sac + np.float32(0.3))
+    canvas.cover(field.window, threads, canvas.palette["nerve"])
 
 
 def paint_roots(anatomy: Anatomy, canvas: Canvas) -> None:
@@ -149,24 +137,26 @@ def paint_roots(anatomy: Anatomy, canvas: Canvas) -> None:
     plane = canvas.plane
     for k in range(2, 8):
         upper = anatomy.vertebrae[k]
-        out = upper.pedicle_mm[0]
         for number, side in enumerate(SIDES):
             tight = float(anatomy.narrowing[1 + number, k - 3]) if 3 <= k < 8 else 0.1
-            low = -upper.height_mm * 0.30
-            path = np.array(
-                [
-                    (side * 7.0, upper.half_depth_mm + 4.0, upper.height_mm * 0.62),
-                    (side * 9.5, upper.half_depth_mm + 3.5, upper.height_mm * 0.15),
-                    (side * (out - 1.0), upper.half_depth_mm + 5.0, low),
-                    (side * (out + 6.0), upper.half_depth_mm + 4.0, low - 4.5),
-                    (side * (out + 20.0), upper.half_depth_mm - 6.0, low - 21.0),
-                ]
-            )
-            for first, second, radius in zip(path, path[1:], (1.3, 1.5, 2.6 * (1 - 0.25 * tight), 1.9), strict=False):
-                ends = upper.frame.to_world(np.array([first, second]))
-                window = plane.window(ends, radius + 1.5)
-                if window is None:
-                    continue
-                u, v, w = (plane.along(window, upper.frame.center_mm, axis) for axis in upper.frame.axes)
-                distance = capsule(u, v, w, np.array([first, second]), radius)
-                canvas.cover(window, distance, canvas.palette["ganglion" if radius > 1.8 else "nerve"])
+            path = _root_path(upper.pedicle_mm[0], upper.half_depth_mm, upper.height_mm) * np.array([side, 1.0, 1.0])
+            for first, second, radius in zip(path, path[1:], (1.2, 1.4, 2.7 * (1 - 0.25 * tight), 1.9), strict=False):
+                ends = np.array([first, second])
+                window = plane.window(upper.frame.to_world(ends), radius + 1.5)
+                if window is not None:
+                    u, v, w = (plane.along(window, upper.frame.center_mm, axis) for axis in upper.frame.axes)
+                    canvas.cover(window, capsule(u, v, w, ends, radius), canvas.palette["ganglion" if radius > 1.8 else "nerve"])
+
+
+def _root_path(out: float, back: float, height: float) -> NDArray[np.float64]:
+    """Corners of a left root's way in the frame of the vertebra under whose pedicle it leaves."""
+    low = -0.30 * height
+    return np.array(
+        [
+            (7.0, back + 4.0, 0.62 * height),
+            (9.5, back + 3.5, 0.15 * height),
+            (out - 1.0, back + 5.0, low),
+            (out + 6.0, back + 4.0, low - 4.5),
+            (out + 20.0, back - 6.0, low - 21.0),
+        ]
+    )

@@ -14,17 +14,17 @@ MARGIN_MM = 130.0
 
 # Cross-sections at the five disc levels L1/L2 … L5/S1, for a man of 1.78 m, in mm beside and behind the middle of the canal:
 # lateral, back, half width, half depth, tilt (degrees, outer edge forward positive).
-_MUSCLES: dict[str, Floats] = {
-    "multifidus": np.array(
-        [(10.5, 25, 8.0, 12.0, 4), (11.5, 25, 9.0, 13.0, 4), (13.5, 26, 11.0, 14.0, 4), (17.0, 27, 14.0, 14.5, 2), (19.5, 25, 17.0, 13.5, 0)]
-    ),
-    "erector_spinae": np.array(
-        [(37, 19, 27.0, 18.5, 16), (39, 19, 28.5, 19.0, 15), (41, 21, 27.5, 18.5, 12), (42, 23, 25.0, 15.0, 10), (40, 25, 17.0, 9.5, 4)]
-    ),
+MUSCLES: dict[str, Floats] = {  # in the order in which they are painted
     "psoas": np.array(
         [(31, -22, 8.0, 10.0, -20), (35, -22, 12.0, 14.5, -20), (40, -22, 16.0, 18.0, -18), (46, -26, 18.0, 21.0, -12), (52, -38, 16.5, 20.0, 0)]
     ),
     "quadratus_lumborum": np.array([(53, -8, 13.0, 5.5, 32), (60, -6, 16.0, 7.0, 30), (66, -5, 17.0, 8.5, 28), (72, -4, 15.0, 8.0, 26), (76, 0, 1.0, 1.0, 26)]),
+    "erector_spinae": np.array(
+        [(37, 19, 27.0, 18.5, 16), (39, 19, 28.5, 19.0, 15), (41, 21, 27.5, 18.5, 12), (42, 23, 25.0, 15.0, 10), (40, 25, 17.0, 9.5, 4)]
+    ),
+    "multifidus": np.array(
+        [(10.5, 25, 8.0, 12.0, 4), (11.5, 25, 9.0, 13.0, 4), (13.5, 26, 11.0, 14.0, 4), (17.0, 27, 14.0, 14.5, 2), (19.5, 25, 17.0, 13.5, 0)]
+    ),
 }
 _FAT_BY_LEVEL = {  # relative to L3/L4
     "multifidus": (0.72, 0.82, 1.0, 1.32, 1.62),
@@ -115,7 +115,7 @@ def _muscles(z: Floats, person: Person, heights: Floats) -> dict[str, Floats]:
     fat = muscle_fat(person)
     age = max(person.age_years - 40.0, 0.0)
     tables: dict[str, Floats] = {}
-    for number, (muscle, rows) in enumerate(_MUSCLES.items()):
+    for number, (muscle, rows) in enumerate(MUSCLES.items()):
         bulk = person.size * (1 - 0.0022 * age) * (1 + 0.06 * person.traits[55 + number % 4]) * (0.955 if person.sex == "F" else 1.0)
         ordered = np.concatenate([rows[-1:], rows[::-1], rows[:1]]).copy()
         ordered[0, 2:4] *= 0.3 if muscle == "erector_spinae" else 0.55
@@ -125,7 +125,10 @@ def _muscles(z: Floats, person: Person, heights: Floats) -> dict[str, Floats]:
             for column, title in enumerate(_COLUMNS):
                 scale = 1.0 if title == "tilt" else person.size if title in ("x", "y") else bulk * own
                 table = interpolate.PchipInterpolator(knots, ordered[:, column] * scale)(np.clip(z, lower, upper))
-                tables[f"{muscle}_{name}_{title}"] = table * side if title == "x" else table
+                if title == "tilt":
+                    tables[f"{muscle}_{name}_cos"], tables[f"{muscle}_{name}_sin"] = np.cos(np.radians(table)), np.sin(np.radians(table))
+                else:
+                    tables[f"{muscle}_{name}_{title}"] = table * side if title == "x" else table
             levels_fat = np.clip(fat[muscle] * (1 + 0.05 * side * person.traits[60]) * np.array(_FAT_BY_LEVEL[muscle])[::-1], 0.01, 0.85)
             tables[f"{muscle}_{name}_fat"] = np.interp(z, levels, levels_fat)
     return tables
@@ -151,10 +154,10 @@ def _vessels(z: Floats, person: Person, vertebrae: tuple[Vertebra, ...]) -> dict
     size = person.size
     narrow = np.clip(1 - below / 60.0, 0.62, 1.0)
     return {
-        "aorta_x": 7.0 - 7.0 * np.clip(below / 30.0, 0, 1),
+        "aorta_x": 9.0 - 9.0 * np.clip(below / 30.0, 0, 1),
         "aorta_y": front,
         "aorta_radius": size * (8.6 + 0.04 * (person.age_years - 40)) * narrow,
-        "cava_x": -14.0 + 12.0 * np.clip((below - 8) / 40.0, 0, 1),
+        "cava_x": -16.0 + 14.0 * np.clip((below - 8) / 40.0, 0, 1),
         "cava_y": front + 2.5,
         "cava_radius": size * 9.5 * narrow,
         "vessels_apart": np.minimum(0.62 * below, 42.0),
@@ -162,7 +165,7 @@ def _vessels(z: Floats, person: Person, vertebrae: tuple[Vertebra, ...]) -> dict
 
 
 def side_tables(muscle: str, side: float) -> tuple[str, ...]:
-    """Names of the tables of one muscle: x, y, half width, half depth, tilt, fat."""
+    """Names of the tables of one muscle: x, y, half width, half depth, cosine and sine of the tilt, fat."""
     if side not in SIDES:
         raise ValueError(f"side must be 1 (left) or -1 (right), not {side}")
-    return tuple(f"{muscle}_{SIDE_NAMES[side]}_{title}" for title in (*_COLUMNS, "fat"))
+    return tuple(f"{muscle}_{SIDE_NAMES[side]}_{title}" for title in ("x", "y", "a", "b", "cos", "sin", "fat"))

@@ -6,31 +6,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lumbar.phantom.anatomy import Anatomy
+from lumbar.phantom.bone import paint_pelvis, paint_vertebra
 from lumbar.phantom.canvas import Canvas, Plane
-from lumbar.phantom.hard import paint_arch, paint_body, paint_disc
+from lumbar.phantom.disc import paint_disc
+from lumbar.phantom.muscles import paint_muscles
 from lumbar.phantom.neural import paint_canal, paint_foramina, paint_roots
 from lumbar.phantom.signal import Palette
-from lumbar.phantom.soft import Field, paint_belly, paint_muscles, paint_trunk, paint_vessels
+from lumbar.phantom.soft import Field, paint_belly, paint_midline, paint_trunk, paint_vessels
 
 Floats = NDArray[np.floating[Any]]
 
 
 def paint(anatomy: Anatomy, canvas: Canvas) -> None:
     """Paint one plane, from the skin inwards."""
-    field = Field(anatomy, canvas, canvas.plane.whole)
-    paint_trunk(anatomy, canvas, field)
+    if canvas.palette is not None:
+        paint_trunk(anatomy, canvas, Field(anatomy.profiles, canvas.plane, canvas.plane.whole))
     paint_belly(anatomy, canvas)
-    paint_vessels(canvas, field)
-    paint_muscles(anatomy, canvas, field)
+    paint_vessels(anatomy, canvas)
+    paint_pelvis(anatomy, canvas)
+    paint_muscles(anatomy, canvas)
+    paint_midline(anatomy, canvas)
     paint_foramina(anatomy, canvas)
-    for vertebra in anatomy.vertebrae:
-        paint_arch(anatomy, canvas, vertebra)
     paint_canal(anatomy, canvas)
     paint_roots(anatomy, canvas)
     for disc in anatomy.discs:
         paint_disc(anatomy, canvas, disc)
-    for vertebra in anatomy.vertebrae:
-        paint_body(anatomy, canvas, vertebra)
+    for number in range(len(anatomy.vertebrae)):
+        paint_vertebra(anatomy, canvas, number)
 
 
 def render_slice(anatomy: Anatomy, plane: Plane, thickness_mm: float, palette: Palette, samples: int) -> tuple[Floats, Floats]:

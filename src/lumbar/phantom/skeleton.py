@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lumbar.phantom.anatomy import DISCS, VERTEBRAE, Disc, Frame, Vertebra
+from lumbar.phantom.anatomy import DISCS, SIDES, VERTEBRAE, Disc, FacetJoint, Frame, Vertebra
 from lumbar.phantom.degeneration import Degeneration
 from lumbar.phantom.population import Person, disc_degeneration
 
@@ -21,12 +21,12 @@ _SIZES = np.array(
     [
         (17.0, 14.5, 22.5, -1.5, 16.0, 12.5, 3.4, 27, 15, 22),
         (18.5, 15.0, 23.5, -1.5, 16.5, 13.0, 3.8, 26, 16, 18),
-        (20.0, 15.6, 25.0, -1.5, 17.5, 13.5, 4.0, 25, 18, 13),
-        (21.5, 16.4, 26.5, -1.5, 18.0, 14.5, 4.0, 27, 20, 9),
-        (22.5, 17.0, 27.3, -0.8, 17.6, 15.0, 4.2, 28, 21, 8),
-        (23.5, 17.5, 27.8, 0.6, 17.4, 15.8, 4.8, 28, 21, 7),
-        (24.8, 17.9, 27.8, 2.0, 17.8, 17.2, 6.0, 26, 19, 7),
-        (26.2, 17.9, 27.0, 5.2, 18.4, 19.5, 8.2, 21, 16, 6),
+        (20.0, 15.6, 25.0, -1.5, 17.5, 13.5, 4.0, 27, 20, 11),
+        (21.5, 16.4, 26.5, -1.5, 18.0, 14.5, 4.0, 29, 23, 7),
+        (22.5, 17.0, 27.3, -0.8, 17.6, 15.0, 4.2, 30, 24, 6),
+        (23.5, 17.5, 27.8, 0.6, 17.4, 15.8, 4.8, 30, 24, 5),
+        (24.8, 17.9, 27.8, 2.0, 17.8, 17.2, 6.0, 28, 22, 5),
+        (26.2, 17.9, 27.0, 5.2, 18.4, 19.5, 8.2, 22, 18, 4),
         (25.5, 16.4, 29.5, 4.5, 16.5, 19.5, 8.5, 14, 15, 4),
         (19.0, 11.5, 25.0, 3.0, 11.0, 15.0, 6.0, 9, 12, 2),
         (15.0, 8.8, 21.0, 2.0, 8.0, 12.0, 5.0, 7, 10, 2),
@@ -36,7 +36,7 @@ _SIZES = np.array(
 )
 # Height of healthy discs between the rims, front and back, T10/T11 to S4/S5.
 _DISC_HEIGHTS = np.array(
-    [(5.2, 4.6), (5.8, 5.0), (7.4, 5.8), (9.0, 6.8), (10.8, 7.6), (12.4, 8.2), (14.2, 8.6), (14.4, 6.6), (3.0, 2.4), (2.0, 2.0), (1.4, 1.4), (1.2, 1.2)]
+    [(5.2, 4.6), (5.8, 5.0), (7.4, 5.8), (9.0, 6.8), (10.8, 7.6), (12.4, 8.2), (14.2, 8.6), (14.4, 6.6), (2.2, 1.8), (1.2, 1.2), (0.8, 0.8), (0.8, 0.8)]
 )
 _MEAN_DEGREES = np.array([-3.0, 4.0, 10.0, 13.5, 11.0, 4.5, -6.0, -21.0, -40.0, -50.0, -44.0, -26.0, -4.0])  # backward lean of each body, lying
 _PFIRRMANN_BORDERS = (0.14, 0.36, 0.58, 0.80)  # of disc degeneration
@@ -58,8 +58,8 @@ def build_skeleton(person: Person, degeneration: Degeneration) -> tuple[tuple[Ve
     sizes = _SIZES * person.size
     sizes[:, 2] *= 1 + 0.02 * person.traits[14]
     chain = _chain(person, sizes, heights, _slips(person, worn))
-    vertebrae = tuple(_vertebra(k, person, degeneration, worn, sizes[k], chain.bodies[k]) for k in range(len(VERTEBRAE)))
-    discs = tuple(_disc(k, degeneration, worn[k], heights[k], (vertebrae[k], vertebrae[k + 1]), chain.discs[k]) for k in range(len(DISCS)))
+    vertebrae = tuple(_vertebra(k, person, worn, sizes[k], chain.bodies[k]) for k in range(len(VERTEBRAE)))
+    discs = tuple(_disc(k, degeneration, float(worn[k]), heights[k], (vertebrae[k], vertebrae[k + 1]), chain.discs[k], person.size) for k in range(len(DISCS)))
     return vertebrae, discs
 
 
@@ -108,7 +108,7 @@ def _slips(person: Person, worn: Floats) -> Floats:
     return slips
 
 
-def _vertebra(k: int, person: Person, degeneration: Degeneration, worn: Floats, size: Floats, frame: Frame) -> Vertebra:
+def _vertebra(k: int, person: Person, worn: Floats, size: Floats, frame: Frame) -> Vertebra:
     upper, lower = (worn[k - 1] if k else 0.3), (worn[k] if k < len(worn) else 0.0)
     lips = [4.0 * max(value - 0.5, 0.0) * float(k < 9) for value in (upper, lower)]
     years = person.age_years
@@ -125,7 +125,6 @@ def _vertebra(k: int, person: Person, degeneration: Degeneration, worn: Floats, 
         lip_mm=(lips[0], lips[1]),
         canal_depth_mm=float(size[4]) * (1 + 0.04 * person.traits[37]),
         pedicle_mm=(float(size[5]), float(size[6])),
-        facet_mm=_facets(k, degeneration, person),
         spinous_mm=(float(size[7]), float(size[8]), float(size[9])),
         marrow_fat=float(fat),
         modic=(_modic(upper, person.traits[38 + k % 12]), _modic(lower, person.traits[39 + k % 12])),
@@ -140,15 +139,24 @@ def _concavity(k: int, person: Person) -> tuple[float, float]:
     return 1.5 + 0.25 * person.traits[51], 2.3 + 0.3 * person.traits[52]
 
 
-def _facets(k: int, degeneration: Degeneration, person: Person) -> tuple[float, float]:
-    """Radius of the left and right articular processes: overgrown where recess and foramen of the level above are narrow."""
-    level = k - 4  # the upper processes of vertebra k belong to the disc above it
-    base = (4.3 if k >= 3 else 3.4) * person.size * (1.08 if k >= 7 else 1.0)
-    if not 0 <= level < 5:
-        return base, base
-    narrowing = degeneration.narrowing[:, level]
-    left, right = (base + 1.5 * (0.4 * narrowing[1 + s] + 0.6 * narrowing[3 + s]) + 0.6 * narrowing[0] for s in (0, 1))
-    return float(left), float(right)
+def _joints(k: int, disc: Frame, around: tuple[Vertebra, Vertebra], half_depth: float, narrowing: Floats, size: float) -> tuple[FacetJoint, ...]:
+    """The facet joints behind a disc, overgrown where recess, foramen and canal are narrow; more frontal from level to level downwards."""
+    if k > 7:
+        return ()
+    upper, lower = around
+    out = (upper.pedicle_mm[0] + lower.pedicle_mm[0]) / 2 - (1.0 if k < 7 else 0.0)
+    canal = (upper.canal_depth_mm + lower.canal_depth_mm) / 2
+    turn = np.radians(np.interp(k, (2, 3, 7), (60.0, 26.0, 50.0)))
+    scale = size * (0.62 if k < 3 else 1.0)
+    joints = []
+    for number, side in enumerate(SIDES):
+        grown = 1 + 0.32 * float(0.4 * narrowing[1 + number] + 0.6 * narrowing[3 + number]) + 0.10 * float(narrowing[0])
+        normal = np.array([side * np.cos(turn), -np.sin(turn), 0.0])
+        surface = np.array([side * np.sin(turn), np.cos(turn), 0.0])
+        axes = np.array([normal, surface, [0.0, 0.0, 1.0]]) @ disc.axes
+        center = disc.to_world(np.array([side * out, half_depth + 0.86 * canal, -1.5]))
+        joints.append(FacetJoint(Frame(center, axes), (7.2 * scale * grown, 9.0 * scale * grown, 11.5 * scale), 1.3))
+    return tuple(joints)
 
 
 def _modic(worn: float, draw: float) -> int:
@@ -162,16 +170,17 @@ def _schmorl(k: int, draw: float) -> float:
     return float(2.0 + 2.5 * (draw - 1.6)) if draw > 1.6 and k < 8 else 0.0
 
 
-def _disc(k: int, degeneration: Degeneration, worn: float, height: Floats, around: tuple[Vertebra, Vertebra], frame: Frame) -> Disc:
+def _disc(k: int, degeneration: Degeneration, worn: float, height: Floats, around: tuple[Vertebra, Vertebra], frame: Frame, size: float) -> Disc:
     upper, lower = around
     level = k - 3
     narrowing = degeneration.narrowing[:, level] if 0 <= level < 5 else np.full(5, 0.05)
     canal, foramen, recess = narrowing[0], narrowing[1:3], narrowing[3:5]
+    half_depth = (upper.half_depth_mm + lower.half_depth_mm) / 2 + 0.2
     return Disc(
         name=DISCS[k],
         frame=frame,
-        half_width_mm=(upper.half_width_mm + lower.half_width_mm) / 2 + 0.6,
-        half_depth_mm=(upper.half_depth_mm + lower.half_depth_mm) / 2 + 0.6,
+        half_width_mm=(upper.half_width_mm + lower.half_width_mm) / 2 + 0.3,
+        half_depth_mm=half_depth,
         height_mm=(float(height[0]), float(height[1])),
         degeneration=float(worn),
         pfirrmann_grade=1 + int(np.searchsorted(_PFIRRMANN_BORDERS, worn)),
@@ -180,4 +189,5 @@ def _disc(k: int, degeneration: Degeneration, worn: float, height: Floats, aroun
         paracentral_mm=(float(5.2 * recess[0]), float(5.2 * recess[1])),
         foraminal_mm=(float(5.0 * foramen[0]), float(5.0 * foramen[1])),
         extrusion_mm=float(5.0 * max(canal - 0.7, 0.0) / 0.3) if worn > 0.6 else 0.0,
+        joints=_joints(k, frame, around, half_depth, narrowing, size),
     )

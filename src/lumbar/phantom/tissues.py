@@ -47,6 +47,7 @@ TISSUES: dict[str, Tissue] = {
     "skin": Tissue(0.5, 900, 1000, 28.0, 0.25),
     "fascia": Tissue(0.3, 850, 950, 16.0, 0.12),
     "blood": Tissue(0.06, 1440, 1930, 200.0),  # a flow void: spins leave the slice between excitation and echo
+    "vein": Tissue(0.12, 1440, 1930, 160.0),
     "slow_blood": Tissue(0.5, 1440, 1930, 160.0),
     "kidney": Tissue(0.82, 960, 1190, 78.0),
     "liver": Tissue(0.7, 586, 809, 44.0),

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from lumbar.domain.anatomy import Condition, Level
 from lumbar.phantom.acquire import AcquiredSeries
 from lumbar.phantom.anatomy import Anatomy, Disc
-from lumbar.phantom.canvas import Canvas, Plane
+from lumbar.phantom.canvas import Plane
 from lumbar.phantom.degeneration import CONDITIONS, LEVELS, Degeneration
 from lumbar.phantom.labels import CANAL, DISC, MUSCLE, codebook
+from lumbar.phantom.muscles import muscle_fat_map
 from lumbar.phantom.population import Person
-from lumbar.phantom.profiles import side_tables
 from lumbar.phantom.render import render_labels
-from lumbar.phantom.soft import Field, fat_share, muscle_texture
+from lumbar.phantom.soft import Field
 
 SCHEMA_VERSION = 1
 _PROBE_MM = 0.1
@@ -146,14 +146,12 @@ def muscle_sections(anatomy: Anatomy, z_mm: float) -> dict[int, tuple[float, flo
     size = (int(150 / _PLANE_MM), int(230 / _PLANE_MM))
     steps = np.array([0.0, _PLANE_MM, 0.0]), np.array([_PLANE_MM, 0.0, 0.0])
     plane = Plane(np.array([x - 115.0, y - 75.0, z_mm]), *steps, *size)
-    canvas = Canvas(plane, None)
-    field = Field(anatomy, canvas, plane.whole)
+    field = Field(anatomy.profiles, plane, plane.whole)
     labels = render_labels(anatomy, plane)
-    noise = muscle_texture(anatomy, field)
     result = {}
     for (muscle, side), number in MUSCLE.items():
         inside = labels == number
-        share = fat_share(field[side_tables(muscle, 1.0 if side == "left" else -1.0)[5]], noise)
+        share = muscle_fat_map(anatomy, muscle, 1.0 if side == "left" else -1.0, field)
         area = float(inside.sum()) * _PLANE_MM**2
         result[number] = (area, float(share[inside].mean()) if inside.any() else 0.0)
     return result

@@ -1,0 +1,83 @@
+"""Painting the muscles beside the spine, with the fat in them."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lumbar.phantom.anatomy import SIDES, Anatomy
+from lumbar.phantom.canvas import Canvas
+from lumbar.phantom.labels import MUSCLE
+from lumbar.phantom.profiles import MUSCLES, SIDE_NAMES, side_tables
+from lumbar.phantom.soft import Field
+from lumbar.phantom.texture import BUNDLE, FIBRE, SMOOTH, grain
+
+Floats = NDArray[np.floating[Any]]
+
+
+def paint_muscles(anatomy: Anatomy, canvas: Canvas) -> None:
+    """Psoas, quadratus lumborum, erector spinae and multifidus, each a little apart from the next, with fat between them."""
+    for muscle in MUSCLES:
+        for side in SIDES:
+            name = SIDE_NAMES[side]
+            window = canvas.plane.window(anatomy.muscle_boxes_mm[muscle, name], 5.0)
+            if window is None:
+                continue
+            field = Field(anatomy.profiles, canvas.plane, window)
+            distance = muscle_distance(anatomy, muscle, side, field)
+            if canvas.palette is None:
+                canvas.cover(window, distance, (0.0, 0.0), MUSCLE[muscle, name])
+                continue
+            if float(distance.min()) > 1:
+                continue
+            fat = muscle_fat_map(anatomy, muscle, side, field)
+            grey = 1 + np.float32(0.07) * grain(field.x, field.y, field.z, 0.9, anatomy.seed + 19, BUNDLE)
+            canvas.cover(window, distance - np.float32(0.7), canvas.palette["fascia"])
+            lean, pure = np.float32(canvas.palette["muscle"][0]), np.float32(canvas.palette.pure_fat)
+            canvas.cover(window, distance, ((1 - fat) * lean * grey, fat * pure))
+
+
+def muscle_distance(anatomy: Anatomy, muscle: str, side: float, field: Field) -> Floats:
+    """Distance to one muscle: a tilted, bent superellipse with an uneven border in each cross-section, never through the fascia."""
+    x, y, half_width, half_depth, cosine, sine = (field[name] for name in side_tables(muscle, side)[:6])
+    beside = np.float32(side) * (field.beside - x)
+    behind = field.behind - y
+    across = beside * cosine - behind * sine
+    through = beside * sine + behind * cosine
+    nx = across / half_width
+    square = nx * nx
+    ny = through / half_depth - np.float32(0.10) * square
+    square_y = ny * ny
+    radius = np.sqrt(np.sqrt(square * square + square_y * square_y + np.float32(1.1) * square * square_y))
+    distance = (radius - 1) * np.minimum(half_width, half_depth)
+    if muscle != "psoas":
+        dent = np.float32(3.0) * np.exp(-np.square(field.beside * np.float32(1 / 12)))
+        distance = np.maximum(distance, field.y - field["fascia"] + np.float32(2.5) + dent)
+    border = grain(field.x, field.y, field.z, 0.9, anatomy.seed + 3, SMOOTH)
+    return np.asarray(distance + np.float32(0.8) * border)
+
+
+def muscle_fat_map(anatomy: Anatomy, muscle: str, side: float, field: Field) -> Floats:
+    """Fat share of each point: streaks along the fibres, which run down and outward, and more fat deep beside the midline in multifidus."""
+    tables = side_tables(muscle, side)
+    mean = field[tables[6]]
+    if muscle == "multifidus":
+        deep = np.clip((field[tables[1]] - field.behind) / field[tables[3]], -1, 1)
+        mean = mean * (1 + np.float32(0.55) * deep)
+    slant = np.float32(0.20) * field.z
+    beside, behind = np.abs(field.beside) + slant, field.behind - np.float32(0.3) * slant
+    spots = grain(beside, behind, field.z, 0.75, anatomy.seed + 3, FIBRE)
+    sheets = 1 - 2 * np.abs(grain(beside, behind, field.z, 0.95, anatomy.seed + 57, BUNDLE))
+    return np.float32(0.35) * _fat_share(mean, spots) + np.float32(0.65) * _fat_share(mean, sheets)
+
+
+def _fat_share(mean: Floats, noise: Floats) -> Floats:
+    """A lean ground and streaks of fat with `mean` on average over even noise.
+
+    Where noise u in [0, 1] is above 1 − p the share rises linearly from the ground g to the top h, so that the mean is g + (h − g)·p/2.
+    """
+    ground = np.float32(0.25) * mean
+    top = np.minimum(np.float32(0.75) + mean, np.float32(0.98))
+    share = np.clip(2 * (mean - ground) / (top - ground), 0.02, 1.0)
+    level = (noise + 1) * np.float32(0.5)
+    return np.asarray(ground + (top - ground) * np.clip((level - (1 - share)) / share, 0, 1))
