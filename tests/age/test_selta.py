@@ -7,6 +7,7 @@ from scipy import stats
 
 from lumbar.age.bias import Bias, BiasModel
 from lumbar.age.selta import BASELINE, SegmentReference, fit_selta
+from lumbar.age.spread import Spread
 from lumbar.errors import UsageError
 
 SEGMENTS = {BASELINE: (0.85, 3.0), "L3/L4": (0.75, 4.5), "L4/L5": (0.7, 5.0), "L5/S1": (0.6, 6.0)}  # slope on age, own noise in years
@@ -26,7 +27,7 @@ def _people(n: int, seed: int, ahead_years: float = 0.0) -> tuple[NDArray[np.flo
 
 def test_value_by_hand() -> None:
     bias, base = Bias(BiasModel.COLE, (20.0, 0.5, 0.0)), Bias(BiasModel.COLE, (0.0, 1.0, 0.0))
-    reference = SegmentReference("L4/L5", bias, base, (40.0, 60.0), (4.0, 6.0), 1.7, 500)
+    reference = SegmentReference("L4/L5", bias, base, Spread((40.0, 60.0), (4.0, 6.0)), 1.7, 500)
     # (50 − 20) / 0.5 = 60 years against 50 years: ten ahead, where healthy people of 50 scatter by 5
     assert reference.value([50.0], [50.0], [50.0])[0] == pytest.approx(2.0)
     assert reference.flagged([1.69, 1.71]).tolist() == [False, True]

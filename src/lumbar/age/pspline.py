@@ -16,7 +16,7 @@ from scipy.linalg import cho_factor, cho_solve
 Array = NDArray[np.float64]
 
 _DEGREE = 3
-_LOG_PENALTIES = np.linspace(-3, 9, 73)  # decades; the data are scaled, so that this range holds from no smoothing to a straight line
+_LOG_PENALTIES = np.linspace(-3, 9, 73)  # decades; from almost no smoothing to a straight line, whatever the number of rows
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def basis_for(ages_years: Array, years_per_segment: float = 2.5) -> Basis:
     return Basis(low, high, max(4, round((high - low) / years_per_segment)))
 
 
-def fit(ages_years: Array, values: Array, covariates: Array, multipliers: Array, basis: Basis, penalty_factor: float = 1.0) -> Fit:
+def fit(ages_years: Array, values: Array, covariates: Array, multipliers: Array, basis: Basis, penalty: float | None = None) -> Fit:
     """Fit a penalised spline and draw its errors.
 
     Args:
@@ -81,14 +81,15 @@ def fit(ages_years: Array, values: Array, covariates: Array, multipliers: Array,
         covariates: (n, c) further columns, c may be 0; they are centred here.
         multipliers: (n, draws) numbers of mean 0 and variance 1, equal for the rows of one subject.
         basis: of the curve.
-        penalty_factor: times the penalty that restricted likelihood chooses; to see what hangs on the choice.
+        penalty: weight of the second differences, without a unit; None lets restricted likelihood choose.
     """
     design = np.hstack([basis.values(ages_years), covariates - covariates.mean(axis=0)])
     root = np.hstack([basis.penalty_root(), np.zeros((basis.size - 2, covariates.shape[1]))])
     scale = len(values) / basis.size  # makes the penalty's weight independent of the number of rows
     gram, moment, penalty_matrix = design.T @ design, design.T @ values, scale * root.T @ root
     ridge = 1e-9 * np.trace(gram) / len(gram) * np.eye(len(gram))  # covariates that say the same thing twice
-    penalty = penalty_factor * _restricted_likelihood(gram + ridge, moment, float(values @ values), len(values), penalty_matrix, len(root))
+    if penalty is None:
+        penalty = _restricted_likelihood(gram + ridge, moment, float(values @ values), len(values), penalty_matrix, len(root))
     factor = cho_factor(gram + ridge + penalty * penalty_matrix)
     coefficients = cho_solve(factor, moment)
     residuals = values - design @ coefficients

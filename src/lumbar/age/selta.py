@@ -14,13 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from lumbar.age.bias import Bias, BiasModel, fit_bias
 from lumbar.age.conformal import conformal_quantile
+from lumbar.age.spread import Spread, fit_spread
 from lumbar.errors import UsageError
 
 Array = NDArray[np.float64]
 
 BASELINE = "L1-L3"
 
-_BANDWIDTH_YEARS = 8.0  # of the Gaussian window in which the standard deviation at an age is taken
 _FOLDS = 5
 
 
@@ -31,15 +31,14 @@ class SegmentReference:
     segment: str
     bias: Bias  # of the segment's age
     baseline_bias: Bias  # of the L1–L3 age
-    ages_years: tuple[float, ...]  # where the standard deviation is known; in between it is interpolated, beyond it is kept
-    sd_years: tuple[float, ...]
+    spread: Spread  # of the difference in healthy people, years
     cut: float  # values above it are flagged
     subjects: int
 
     def value(self, segment_years: ArrayLike, baseline_years: ArrayLike, age_years: ArrayLike) -> Array:
         """(n,) Selta of predicted ages (n,) of the segment and of L1–L3 in people of `age_years` (n,)."""
         difference = self.bias.corrected_age(segment_years, age_years) - self.baseline_bias.corrected_age(baseline_years, age_years)
-        return np.asarray(difference / np.interp(np.asarray(age_years, dtype=np.float64), self.ages_years, self.sd_years))
+        return np.asarray(difference / self.spread.at(age_years))
 
     def flagged(self, value: ArrayLike) -> NDArray[np.bool_]:
         """Whether values lie above the calibrated range."""
@@ -82,9 +81,4 @@ def fit_selta(segment_years: Mapping[str, ArrayLike], age_years: ArrayLike, cove
 def _fit(name: str, segment: Array, baseline: Array, age: Array, cut: float) -> SegmentReference:
     own, base = fit_bias(BiasModel.COLE, segment, age), fit_bias(BiasModel.COLE, baseline, age)
     difference = own.corrected_age(segment, age) - base.corrected_age(baseline, age)
-    ages = np.linspace(np.quantile(age, 0.02), np.quantile(age, 0.98), 13)
-    weight = np.exp(-0.5 * ((age - ages[:, None]) / _BANDWIDTH_YEARS) ** 2)
-    weight /= weight.sum(axis=1, keepdims=True)
-    mean = weight @ difference
-    spread = np.sqrt(np.maximum(weight @ difference**2 - mean**2, 1e-12))
-    return SegmentReference(name, own, base, tuple(map(float, ages)), tuple(map(float, spread)), float(cut), len(age))
+    return SegmentReference(name, own, base, fit_spread(age, difference), float(cut), len(age))

@@ -1,0 +1,109 @@
+"""What a stage of acceleration is, whichever method looks for it.
+
+At an age c and a window of ±w years, the *excess* is the slope of the index around c minus the mean of the slopes in the windows of the same width before
+and after it. A straight line has no excess anywhere, nor has a parabola: ageing that only becomes faster and faster has no stages. A stage is a peak of
+the excess that is too high for chance at any age, any width and any curve of the file together (the highest value of each null draw is what peaks are
+held against), and that rises above the slope before it and the slope after it each. How many there are is not assumed.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+WIDTHS_YEARS = (4.0, 5.0, 6.0, 7.5, 9.0)  # half-widths of the windows
+STEP_YEARS = 0.5  # between the ages that are looked at
+REACH = 1.75  # a window and three quarters of its neighbour must lie inside the ages of the data, in half-widths from c
+SIDE_Z = 2.33  # each side on its own: one in a hundred
+_SAME_STAGE_YEARS = 3.0
+
+
+@dataclass(frozen=True, eq=False)
+class Contrast:
+    """The excess at one window width."""
+
+    width_years: float  # half-width
+    ages_years: Array  # (m,) c
+    slope: Array  # (m,) around c, per year
+    excess: Array  # (m,) per year
+    z: Array  # (m,) excess in standard errors
+    z_before: Array  # (m,) slope around c minus that before, in standard errors
+    z_after: Array  # (m,)
+    errors: Array | None = None  # (m, draws) bootstrap errors of z, where the method draws them
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """The contrasts of one curve, and what chance makes of it."""
+
+    contrasts: tuple[Contrast, ...]
+    null_maxima: Array  # (draws,) highest z over all ages and widths in each null draw; −∞ without contrasts
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of acceleration as one method found it."""
+
+    age_years: float
+    low_years: float  # 95 % bootstrap range of the peak's place; NaN where the method draws no errors
+    high_years: float
+    width_years: float  # half-width of the window in which it stands out most
+    slope: float  # index per year around it
+    excess: float  # slope minus the mean of the slopes before and after
+    z: float
+    p_adjusted: float  # chance of so high a peak at any age, width and curve of the file if ageing were a straight line
+    widths_years: tuple[float, ...]  # all half-widths at which it is significant
+    stability: float  # their share among the widths that could be looked at
+
+
+def centres(ages_years: Array, width_years: float) -> Array:
+    """Ages to look at, for a half-width."""
+    low, high = np.quantile(ages_years, [0.005, 0.995])
+    first, last = low + REACH * width_years, high - REACH * width_years
+    return np.arange(np.ceil(first / STEP_YEARS), np.floor(last / STEP_YEARS) + 1) * STEP_YEARS
+
+
+def joint_maxima(searches: list[Search]) -> Array:
+    """(draws,) highest z over all curves, draw by draw."""
+    return np.asarray(np.max([search.null_maxima for search in searches], axis=0))
+
+
+def adjusted_p(z: float, maxima: Array) -> float:
+    """Share of null draws whose highest z is at least `z`, counting the data as one of them (Davison & Hinkley 1997)."""
+    return float((1 + (maxima >= z).sum()) / (1 + len(maxima)))
+
+
+def find_stages(search: Search, maxima: Array, alpha: float) -> tuple[Stage, ...]:
+    """Stages of one curve in order of age; `maxima` from `joint_maxima`, `alpha` the chance of any false one in the whole file."""
+    candidates = sorted((peak for contrast in search.contrasts for peak in _peaks(contrast, maxima, alpha)), key=lambda peak: -peak[0].z[peak[1]])
+    kept: list[tuple[Contrast, int]] = []
+    for contrast, k in candidates:
+        if all(abs(contrast.ages_years[k] - other.ages_years[j]) > contrast.width_years + other.width_years for other, j in kept):
+            kept.append((contrast, k))
+    stages = []
+    for contrast, k in kept:
+        age = float(contrast.ages_years[k])
+        able = [c for c in search.contrasts if len(c.ages_years) and c.ages_years[0] <= age <= c.ages_years[-1]]
+        support = {c.width_years for c, j in candidates if abs(c.ages_years[j] - age) <= _SAME_STAGE_YEARS}
+        p = adjusted_p(float(contrast.z[k]), maxima)
+        numbers = (float(contrast.slope[k]), float(contrast.excess[k]), float(contrast.z[k]), p)
+        stages.append(Stage(age, *_place(contrast, k), contrast.width_years, *numbers, tuple(sorted(support)), len(support) / max(len(able), len(support))))
+    return tuple(sorted(stages, key=lambda stage: stage.age_years))
+
+
+def _peaks(contrast: Contrast, maxima: Array, alpha: float) -> list[tuple[Contrast, int]]:
+    z = contrast.z
+    inner = np.flatnonzero((z[1:-1] >= z[:-2]) & (z[1:-1] >= z[2:])) + 1 if len(z) > 2 else np.array([], dtype=int)
+    return [(contrast, int(k)) for k in inner if contrast.z_before[k] > SIDE_Z and contrast.z_after[k] > SIDE_Z and adjusted_p(float(z[k]), maxima) <= alpha]
+
+
+def _place(contrast: Contrast, k: int) -> tuple[float, float]:
+    """Where the peak lies in 95 % of the draws, looked for within one window."""
+    if contrast.errors is None:
+        return float("nan"), float("nan")
+    near = np.flatnonzero(np.abs(contrast.ages_years - contrast.ages_years[k]) <= contrast.width_years)
+    peak = contrast.ages_years[near][(contrast.z[near, None] + contrast.errors[near]).argmax(axis=0)]
+    low, high = np.quantile(peak, [0.025, 0.975])
+    return float(low), float(high)
