@@ -37,6 +37,16 @@ def test_onnx_equals_pytorch_for_other_batch_sizes(tmp_path: Path, half: bool) -
     np.testing.assert_allclose(p.sum(axis=1), 1, atol=1e-5)
 
 
+class Chunked(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([x, x, x]).chunk(3)[0]
+
+
+def test_an_axis_that_the_exporter_froze_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="axis 0 of x became fixed at 7"):
+        export_onnx(Chunked(), {"x": torch.randn(7, 4)}, tmp_path / "m.onnx", ("y",), dynamic={"x": {0: "n"}})
+
+
 def test_a_difference_above_the_tolerance_is_an_error(tmp_path: Path) -> None:
     torch.manual_seed(0)
     with pytest.raises(ModelError, match="differs from the trained network"):

@@ -16,11 +16,14 @@ from lumbar.domain.geometry import Grid
 from lumbar.domain.study import Role, Series, Stack, Study
 from lumbar.imaging.resample import sample
 from lumbar.severity.crops import Picture
+from lumbar.severity.midline import HALF_WIDTH_MM, REACH_MM, midline_shift_mm
 
 WIDTH_MM = 48.0
 HEIGHT_MM = 33.0
 RECESS_OFFSET_MM = 0.145 * WIDTH_MM  # from the middle of the canal to a recess
 _MOST_OBLIQUE = 0.7  # cosine of the angle to the horizontal beyond which a stack is not axial
+_STRIP_PIXEL_MM = 0.5
+_LARGEST_STRAY_MM = 1.5
 _FARTHEST_MM = 6.0  # of the nearest slice from the disc's middle
 
 
@@ -42,13 +45,10 @@ class LevelCrop:
 
 def cut_crops(study: Study, levels: Sequence[LevelFinding]) -> dict[LevelFinding, LevelCrop]:
     """The crop of each of `levels` that an axial T2 slice shows."""
-    result: dict[LevelFinding, LevelCrop] = {}
-    for level in levels:
-        found = _nearest_slice(study, level.center_mm, level.canal_center_mm or level.center_mm)
-        if found is not None:
-            series, stack, number = found
-            result[level] = _cut(level, series, stack, number)
-    return result
+    found = [(level, _nearest_slice(study, level.center_mm, level.canal_center_mm or level.center_mm)) for level in levels]
+    cuts = [(level, *place) for level, place in found if place is not None]
+    middles = _smooth([_middle(level, stack, number) for level, _, stack, number in cuts])
+    return {level: _cut(level, series, stack, number, middle) for (level, series, stack, number), middle in zip(cuts, middles, strict=True)}
 
 
 def point_in_slice(series: Series, stack: Stack, number: int, point_mm: Point | NDArray[np.float64]) -> Evidence:
@@ -83,10 +83,36 @@ def _inside_picture(grid: Grid, point: NDArray[np.float64]) -> bool:
     return bool(0 <= row <= grid.rows - 1 and 0 <= column <= grid.columns - 1)
 
 
-def _cut(level: LevelFinding, series: Series, stack: Stack, number: int) -> LevelCrop:
+def _middle(level: LevelFinding, stack: Stack, number: int) -> NDArray[np.float64]:
+    """(3,) the middle of the canal in the plane of the slice, sideways where left and right look most alike."""
     grid = stack.volume.grid
     middle = np.array(level.canal_center_mm or level.center_mm)
     middle = middle + ((grid.origins_mm[number] - middle) @ grid.normal) * grid.normal  # onto the slice
+    return np.asarray(middle + _beside(stack, number, middle) * _toward(grid, 0))
+
+
+def _smooth(middles: list[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
+    """Middles that stray sideways from a straight line through all of them are drawn back to within `_LARGEST_STRAY_MM` of it.
+
+    One-sided disease makes a slice unlike its mirror image; the levels above and below know better. The line is Theil and Sen's, which a single
+    stray does not move.
+    """
+    if len(middles) < 3:
+        return middles
+    x, z = np.array([m[0] for m in middles]), np.array([m[2] for m in middles])
+    first, second = np.triu_indices(len(x), 1)
+    apart = np.abs(z[second] - z[first]) > 1.0
+    if not apart.any():
+        return middles
+    slope = float(np.median((x[second] - x[first])[apart] / (z[second] - z[first])[apart]))
+    line = slope * z + np.median(x - slope * z)
+    stray = x - line
+    kept = line + np.clip(stray, -_LARGEST_STRAY_MM, _LARGEST_STRAY_MM)
+    return [np.add(m, (shift, 0.0, 0.0)) for m, shift in zip(middles, kept - x, strict=True)]
+
+
+def _cut(level: LevelFinding, series: Series, stack: Stack, number: int, middle: NDArray[np.float64]) -> LevelCrop:
+    grid = stack.volume.grid
     left, back = _toward(grid, 0), _toward(grid, 1)
     pixel_mm = grid.spacing_mm[1]
     rows, columns = round(HEIGHT_MM / pixel_mm), round(WIDTH_MM / pixel_mm)
@@ -99,6 +125,15 @@ def _cut(level: LevelFinding, series: Series, stack: Stack, number: int) -> Leve
         values = sample(stack.volume, shifted)
         layers.append(np.clip(values / max(float(stack.volume.array[neighbour].max()), 1e-6), 0, 1) * 255)
     return LevelCrop(level, np.stack(layers, axis=-1).round().astype(np.uint8), series, stack, number, middle)
+
+
+def _beside(stack: Stack, number: int, middle: NDArray[np.float64]) -> float:
+    """How many millimetres to the patient's left of `middle` the slice's own middle lies."""
+    grid = stack.volume.grid
+    reach = REACH_MM + HALF_WIDTH_MM
+    across, down = np.arange(-reach, reach + 0.25, _STRIP_PIXEL_MM), np.arange(-12.0, 12.25, _STRIP_PIXEL_MM)
+    points = middle + down[:, None, None] * _toward(grid, 1) + across[None, :, None] * _toward(grid, 0)
+    return midline_shift_mm(sample(stack.volume, points), _STRIP_PIXEL_MM)
 
 
 def _neighbours(stack: Stack, number: int) -> tuple[int, int, int]:

@@ -28,7 +28,7 @@ class NetworkOptions:
     """Which network, and how large."""
 
     kind: str = "hybrid"  # or "vit"
-    features: tuple[int, ...] = (24, 48, 96, 192)  # channels of the stages; the first works at half resolution
+    features: tuple[int, ...] = (24, 48, 96, 160)  # channels of the stages; the first works at half resolution
     blocks: tuple[int, ...] = (1, 2, 2, 2)  # residual blocks of each stage
     width: int = 128  # of the tokens
     layers: int = 2  # of attention (the vit: three times as many)
@@ -77,7 +77,7 @@ class Hybrid(nn.Module):
         apart = owners[:, None] != owners[None, :]
         for layer in self.attention:
             tokens = layer(tokens, relation * _LEVEL_STEPS + step, apart)
-        left, right, canal = tokens.chunk(3)
+        left, right, canal = tokens.reshape(3, crops.shape[0], -1)  # chunk(3) and len() would freeze the number of crops on export
         heads = [self.canal_head(canal), self.foramen_head(left), self.foramen_head(right), self.recess_head(left), self.recess_head(right)]
         return torch.stack(heads, dim=1)
 
@@ -172,7 +172,7 @@ class VisionTransformer(nn.Module):
     def forward(self, crops: torch.Tensor, levels: torch.Tensor, studies: torch.Tensor) -> torch.Tensor:
         """As `Hybrid.forward`; `levels` and `studies` are taken and not looked at."""
         patches = self.patches(nn.functional.pad(crops, (0, -CROP_COLUMNS % self.patch))).flatten(2).transpose(1, 2)
-        tokens = torch.cat([self.token.expand(len(crops), -1, -1), patches], dim=1) + self.place
+        tokens = torch.cat([self.token.expand(crops.shape[0], -1, -1), patches], dim=1) + self.place
         logits: torch.Tensor = self.head(self.layers(tokens)[:, 0])
         return logits.reshape(-1, 5, GRADES)
 

@@ -18,6 +18,7 @@ from lumbar.severity.prior import TASK as PRIOR_TASK
 from lumbar.severity.prior import Prior
 
 # Millimetres from the middle of the canal to the patient's left at which a condition is looked for.
+_FORAMEN_MM = (0.0, -3.0, 4.0)  # a foramen lies a little in front of and above the middle of the canal at the height of the disc
 _OFFSETS_MM = {
     Condition.SPINAL_CANAL_STENOSIS: 0.0,
     Condition.LEFT_NEURAL_FORAMINAL_NARROWING: 16.0,
@@ -100,7 +101,7 @@ def _evidence(study: Study, condition: Condition, place: LevelFinding | None, cr
     offset = _OFFSETS_MM[condition]
     if condition not in _VIEWS:
         return crop.evidence(offset) if crop else None
-    middle = np.add(crop.center_mm if crop else place.canal_center_mm or place.center_mm, (offset, 0.0, 0.0))
+    middle = np.add(crop.center_mm if crop else place.canal_center_mm or place.center_mm, (offset, 0.0, 0.0)) + (0.0 if offset == 0 else np.array(_FORAMEN_MM))
     for role in _VIEWS[condition]:
         for series in study.with_role(role):
             for stack in series.stacks:

@@ -32,7 +32,7 @@ def export_onnx(
         half: store weights as 16-bit floats, which are widened again on loading: half the size, arithmetic still in 32 bits.
 
     Raises:
-        ModelError: the two differ by more than `tolerance`.
+        ModelError: an axis that should vary came out fixed, or the two differ by more than `tolerance`.
     """
     module = module.eval().float()
     names = {word for axes in (dynamic or {}).values() for word in axes.values()}
@@ -50,13 +50,27 @@ def export_onnx(
     )
     if program is None:  # only the old exporter answers so
         raise ModelError("PyTorch gave back no ONNX program; use PyTorch 2.6 or newer")
-    program.save(str(path), external_data=False)
+    unchecked = path.with_suffix(".unchecked")  # only a file that passed the checks gets the name
+    program.save(str(unchecked), external_data=False)
+    _check_axes(unchecked, dynamic or {})
     if half:
-        halve_weights(path)
-    difference = _difference(module, example, path)
+        halve_weights(unchecked)
+    difference = _difference(module, example, unchecked)
     if not difference <= tolerance:
         raise ModelError(f"{path} differs from the trained network by {difference:.2g}, allowed is {tolerance:.2g}; the export cannot be trusted")
+    unchecked.replace(path)
     return difference
+
+
+def _check_axes(path: Path, dynamic: Mapping[str, Mapping[int, str]]) -> None:
+    """The exporter may quietly freeze an axis that the module's code does not let vary."""
+    import onnx  # noqa: PLC0415
+
+    for given in onnx.load(str(path), load_external_data=False).graph.input:
+        for axis in dynamic.get(given.name, {}):
+            size = given.type.tensor_type.shape.dim[axis]
+            if not size.dim_param:
+                raise ModelError(f"axis {axis} of {given.name} became fixed at {size.dim_value} on export; something in the module depends on its length")
 
 
 def halve_weights(path: Path) -> None:
