@@ -10,6 +10,9 @@ from lumbar.spine.column import Column, DiscPeak, disc_peaks, sacrum_start_mm
 _SHORTEST_MM = 17.0  # between neighbouring discs: an adult's lowest thoracic levels are about 25 mm apart, collapsed bodies less
 _GAP_RATIO = 1.6  # a gap this much longer than its neighbours hides a disc that was not seen
 _SACRUM_REACH_MM = 14.0  # the lowest disc lies this close above where the sacrum is seen to begin
+_FEWEST_DISCS = 4
+_USUAL_GAP_MM = (20.0, 52.0)  # disc to disc: a small T12 with a thin disc, a tall L4 with a high one
+_FAINT = 0.4
 _TRUNCATED_MM = 12.0  # a body with less than this in view is not counted
 
 
@@ -51,7 +54,21 @@ def find_chain(column: Column) -> Chain:
             doubts.append("the disc above the sacrum was not seen and was placed by the sacrum's edge")
         else:
             doubts.append("the lowest disc and the sacrum do not meet")
+    doubts += _implausible(discs)
     return Chain(tuple(discs), sacrum, _body_above(discs, column), tuple(doubts))
+
+
+def _implausible(discs: list[ChainDisc]) -> list[str]:
+    """What a lumbar spine of an adult never looks like, and a failed segmentation often does."""
+    gaps = np.diff([d.along_mm for d in discs])
+    doubts = []
+    if len(discs) < _FEWEST_DISCS:
+        doubts.append(f"only {len(discs)} discs were found")
+    if gaps.size and (gaps.min() < _USUAL_GAP_MM[0] or gaps.max() > _USUAL_GAP_MM[1]):
+        doubts.append(f"neighbouring discs lie {gaps.min():.0f} to {gaps.max():.0f} mm apart, where {_USUAL_GAP_MM[0]:.0f} to {_USUAL_GAP_MM[1]:.0f} mm are usual")
+    if any(d.strength < _FAINT and not d.inferred for d in discs[-5:]):
+        doubts.append("a lumbar disc is only faintly seen")
+    return doubts
 
 
 def _without_crowding(peaks: list[DiscPeak]) -> list[DiscPeak]:

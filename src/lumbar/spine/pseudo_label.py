@@ -10,17 +10,20 @@ from lumbar.domain.anatomy import SpineClass
 from lumbar.errors import InputError
 from lumbar.spine.chain import find_chain
 from lumbar.spine.column import straighten
+from lumbar.spine.instances import midplane_instances
 from lumbar.spine.midplane import find_midplane
 from lumbar.spine.segment import PIXEL_MM, Network, segment_picture
+from lumbar.spine.shape import outline
 from lumbar.training.examples import IGNORED, LabelledSlice
 
 _SURE = 0.75  # probability from which a pixel's class is believed
 _FEWEST_DISCS = 5
+_LEAST_TILT_DEGREES = 12.0  # of L5/S1
 _BESIDE_MM = 25.0  # bone and fluid further than this from the column and the canal are not believed
 
 
 def pseudo_label(patient: str, picture: NDArray[np.float32], pixel_mm: float, network: Network) -> LabelledSlice | None:
-    """The picture with the network's own labels, or None where it shows no plausible spine down to the sacrum."""
+    """The picture with the network's own labels, or None where it shows no plausible spine down to the sacrum, as one that is upside down does not."""
     try:
         midplane = find_midplane(segment_picture(picture, pixel_mm, network))
         column = straighten(midplane)
@@ -28,6 +31,11 @@ def pseudo_label(patient: str, picture: NDArray[np.float32], pixel_mm: float, ne
     except InputError:
         return None
     if len(chain.discs) < _FEWEST_DISCS or chain.sacrum_mm is None or chain.doubts or any(d.inferred or d.strength < 0.6 for d in chain.discs):
+        return None
+    instances = midplane_instances(midplane, column, chain)
+    first, last = (outline(instances == number, midplane.probabilities[SpineClass.DISC]) for number in (1, len(chain.discs)))
+    # An upside-down picture begins with the steep L5/S1 and ends in a thoracic disc, which lies flat.
+    if first is None or last is None or first.tilt_degrees < -20 or last.tilt_degrees < _LEAST_TILT_DEGREES:
         return None
     labels = np.where(midplane.probabilities.max(axis=0) >= _SURE, midplane.labels, IGNORED).astype(np.uint8)
     in_column = np.isin(midplane.labels, (SpineClass.BODY, SpineClass.DISC, SpineClass.SACRUM))

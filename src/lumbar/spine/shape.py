@@ -38,9 +38,8 @@ class Outline:
 
     def height_at_mm(self, share: float) -> float:
         """Height around the given share (0 front, 1 back) of the depth, averaged over a seventh of it."""
-        position = self.offsets_mm[0] + share * self.depth_mm
-        near = np.abs(self.offsets_mm - position) <= self.depth_mm / 14
-        return float(np.mean(self.bottom_mm[near] - self.top_mm[near]))
+        places = self.offsets_mm[0] + (share + np.linspace(-1 / 14, 1 / 14, 9)) * self.depth_mm
+        return float(np.interp(places, self.offsets_mm, self.bottom_mm - self.top_mm).mean())
 
     def border(self, upper: bool) -> tuple[Vector, Vector]:
         """The upper or lower endplate as a straight line: its front and back end (2,) in mm.
