@@ -15,7 +15,9 @@ from lumbar.report.document import to_document, to_json
 from lumbar.report.write import write_analysis
 
 
-def _tasks(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]:
+def _tasks(_: click.Context, __: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    if value is None:
+        return None
     tasks = tuple(word.strip() for word in value.split(",") if word.strip())
     unknown = [word for word in tasks if word not in TASKS]
     if unknown or not tasks:
@@ -28,7 +30,9 @@ def _tasks(_: click.Context, __: click.Parameter, value: str) -> tuple[str, ...]
 @click.option("-o", "--output", "out", required=True, type=click.Path(path_type=Path), help="Folder for report.html, findings.json, masks and pictures.")
 @click.option("--age", "age_years", type=click.FloatRange(0, 120), metavar="YEARS", help="The patient's age, if the header has none or a wrong one.")
 @click.option("--sex", type=click.Choice(["F", "M"]), help="The patient's sex, if the header has none or a wrong one.")
-@click.option("--tasks", default=",".join(TASKS), show_default=True, callback=_tasks, help="What to do; naming and measuring the spine is always done.")
+@click.option(
+    "--tasks", metavar=",".join(TASKS), callback=_tasks, help="What to do (default: all that a model is installed for); the spine is always found and measured."
+)
 @click.option("--models", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="DIR", help="Model folders to use before the packaged ones.")
 @click.option("--lowest-level", type=click.Choice([level.value for level in Level]), help="Name of the lowest disc in view, if you know better.")
 @click.option("--threads", type=click.IntRange(0), default=0, help="Processor threads of the networks; 0 takes all cores.")

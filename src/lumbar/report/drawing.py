@@ -13,6 +13,7 @@ from lumbar.spine.instances import FIRST_BODY
 from lumbar.spine.spine_map import SpineMap
 
 _ZOOM = 2
+MUSCLE_COLORS = ("#c0c0c0", "#f28cb1", "#b39df2", "#b39df2", "#f28cb1")  # by label: both erector spinae alike, both multifidi alike
 BODY_COLOR, DISC_COLOR, CANAL_COLOR, TEXT_COLOR = "#7fd1ae", "#f2b45c", "#6db3f2", "#ffffff"
 
 
@@ -40,6 +41,9 @@ def draw_axial(view: AxialView) -> Image.Image:
     """One axial view with its level, the patient's sides and a scale of 5 cm."""
     picture = _enlarged(view.grey)
     draw = ImageDraw.Draw(picture)
+    if view.muscles is not None:
+        for label in np.unique(view.muscles[view.muscles > 0]):
+            _outline(draw, view.muscles == label, MUSCLE_COLORS[int(label) % len(MUSCLE_COLORS)])
     width, height = picture.size
     _text(draw, (12, height // 2), "R", 24, "lm")
     _text(draw, (width - 12, height // 2), "L", 24, "rm")

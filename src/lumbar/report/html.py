@@ -14,6 +14,7 @@ from lumbar.domain.findings import Findings, LevelFinding
 from lumbar.pipeline import Analysis
 from lumbar.report.document import RESEARCH_USE
 from lumbar.report.reference_ranges import RANGES
+from lumbar.severity.prior import TASK as PRIOR_TASK
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +41,7 @@ def render(analysis: Analysis, pictures: Sequence[tuple[Picture, str]]) -> str:
         measurements=_measurements(findings),
         sources=[f"{r.title}: {r.source}" for r in RANGES if r.source],
         grades=_grades(findings),
+        priors={use.name for use in findings.models if use.task == PRIOR_TASK},
     )  # fmt: skip
 
 

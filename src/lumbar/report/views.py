@@ -1,7 +1,7 @@
 """Grey pictures cut from the study for people to look at, with the way back from millimetres to their pixels."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from lumbar.domain.study import Role, Series, Stack, Study
 from lumbar.domain.volume import Volume
 from lumbar.imaging.intensity import windowed
 from lumbar.imaging.resample import sample
+from lumbar.muscle.predict import StackMask
 from lumbar.spine.segment import PIXEL_MM
 from lumbar.spine.spine_map import SpineMap
 
@@ -47,6 +48,7 @@ class AxialView:
     instance_number: int
     points_mm: Points  # (rows, columns, 3) LPS of every pixel
     gap_mm: float  # from the disc's centre to the slice
+    muscles: NDArray[np.uint8] | None = None  # (rows, columns) muscle labels, where this series was segmented
     pixel_mm: float = _AXIAL_MM
 
 
@@ -66,11 +68,21 @@ def sagittal_view(spine: SpineMap, source: Volume) -> SagittalView:
     return SagittalView(grey, flat, canal.astype(np.uint8), (float(low[0]), float(low[1])))
 
 
-def axial_views(study: Study, levels: Sequence[LevelFinding]) -> list[AxialView]:
+def axial_views(study: Study, levels: Sequence[LevelFinding], masks: Sequence[StackMask] = ()) -> list[AxialView]:
     """One view per level where an axial series passes within half a disc of it."""
     stacks = [(series, stack) for series in study.with_role(*_AXIAL_ROLES) for stack in series.stacks]
     views = [_axial_view(stacks, level) for level in levels]
-    return [view for view in views if view is not None]
+    return [_with_muscles(view, masks) for view in views if view is not None]
+
+
+def _with_muscles(view: AxialView, masks: Sequence[StackMask]) -> AxialView:
+    """The view with the labels of the stack that covers it, if one does."""
+    for mask in masks:
+        if mask.series_uid == view.series.series_uid and mask.mask.grid.contains(view.points_mm[view.points_mm.shape[0] // 2, view.points_mm.shape[1] // 2]):
+            labels = np.rint(sample(mask.mask, view.points_mm, order=0)).astype(np.uint8)
+            if labels.any():
+                return replace(view, muscles=labels)
+    return view
 
 
 def _axial_view(stacks: list[tuple[Series, Stack]], level: LevelFinding) -> AxialView | None:

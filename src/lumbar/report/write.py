@@ -9,6 +9,7 @@ from PIL import Image
 
 from lumbar.domain.findings import Findings
 from lumbar.io.nifti import write_nifti
+from lumbar.muscle.records import muscle_rows
 from lumbar.pipeline import Analysis
 from lumbar.report.document import to_document, to_json
 from lumbar.report.drawing import draw_axial, draw_sagittal, save
@@ -23,8 +24,12 @@ def write_analysis(analysis: Analysis, folder: Path) -> None:
     (folder / "findings.json").write_text(to_json(document), encoding="utf-8")
     if analysis.findings.severity:
         (folder / "grades.csv").write_text(grades_csv(analysis.findings), encoding="utf-8")
+    if analysis.findings.muscles:
+        (folder / "muscles.csv").write_text(muscles_csv(analysis.findings), encoding="utf-8")
     masks = folder / "masks"
     masks.mkdir()
+    for number, found in enumerate(sorted(analysis.muscle_masks, key=lambda m: -m.mask.grid.shape[0]), start=1):
+        write_nifti(masks / ("muscle.nii.gz" if number == 1 else f"muscle_{number}.nii.gz"), found.mask)  # one file a stack: grids differ
     write_nifti(masks / "spine.nii.gz", tissue_mask(analysis.spine))
     write_nifti(masks / "levels.nii.gz", level_mask(analysis.spine))
     pictures = draw_pictures(analysis)
@@ -43,7 +48,7 @@ def draw_pictures(analysis: Analysis) -> list[Picture]:
         Picture("sagittal_plain", draw_sagittal(view, analysis.spine, outlines=False), "The same without outlines"),
     ]
     assert analysis.findings.spine is not None
-    for axial in axial_views(analysis.study, analysis.findings.spine.levels):
+    for axial in axial_views(analysis.study, analysis.findings.spine.levels, analysis.muscle_masks):
         caption = f"{axial.level.level.value}: {axial.series.weighting.value}, instance {axial.instance_number}, {axial.gap_mm:.1f} mm from the disc's centre"
         pictures.append(Picture(f"axial_{axial.level.level.slug}", draw_axial(axial), caption))
     return pictures
@@ -58,6 +63,16 @@ def grades_csv(findings: Findings) -> str:
         p = grade.probabilities
         row = f"{findings.study_uid}_{grade.condition.value}_{grade.level.slug}"
         table.writerow([row, f"{p.normal_mild:.6f}", f"{p.moderate:.6f}", f"{p.severe:.6f}"])
+    return out.getvalue()
+
+
+def muscles_csv(findings: Findings) -> str:
+    """One row per muscle, side and place, as `lumbar segment muscle` writes it."""
+    rows = muscle_rows(findings.muscles)
+    out = io.StringIO()
+    table = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
     return out.getvalue()
 
 

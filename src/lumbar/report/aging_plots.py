@@ -1,0 +1,89 @@
+"""Pictures of a population's ageing, as SVG."""
+
+import io
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lumbar.age.curves import Curve
+from lumbar.age.population import Population
+
+_COLOURS = {"all": "#333333", "F": "#c44e52", "M": "#4c72b0"}
+_WORDS = {"all": "all", "F": "women", "M": "men"}
+
+
+def level_figures(p: Population) -> dict[str, str]:
+    """Level → SVG: the data with its curves, the derivative with its stages, and the profile of sliding windows."""
+    levels = dict.fromkeys(curve.level for curve in p.curves)
+    return {level: _level_figure(p, level) for level in levels}
+
+
+def delta_figure(p: Population) -> str | None:
+    """Raw and corrected deltas against age; None for a table of indices."""
+    if not p.deltas:
+        return None
+    models = list(p.deltas[0].by_model)
+    figure = Figure(figsize=(3.4 * len(models), 3.2), layout="constrained")
+    for column, model in enumerate(models):
+        axes = figure.add_subplot(1, len(models), column + 1)
+        axes.axhline(0, color="0.6", linewidth=1)
+        for part in p.deltas:
+            if model in part.by_model:
+                _dots(axes, p.table.age_years[part.rows], part.by_model[model], "#4c72b0")
+        axes.set(title=model, xlabel="age, years", ylabel="delta, years" if column == 0 else "")
+    return _svg(figure)
+
+
+def _level_figure(p: Population, level: str) -> str:
+    curves = [curve for curve in p.curves if curve.level == level]
+    figure = Figure(figsize=(12, 3.8), layout="constrained")
+    data, slopes, windows = figure.subplots(1, 3)
+    rows = np.ones(len(p.table), dtype=bool) if p.table.level is None else p.table.level == level
+    values = p.table.index if p.table.index is not None else p.table.predicted_years
+    assert values is not None  # describe() has refused it otherwise
+    _dots(data, p.table.age_years[rows], values[rows], "#888888")
+    for curve in curves:
+        _band(data, curve, "value", fill=curve.sex == "all")
+        _band(slopes, curve, "slope", fill=curve.sex == "all")
+    whole = curves[0]
+    slopes.axhline(whole.mean_slope, color="0.6", linewidth=1, linestyle="--")
+    for stage in p.stages:
+        if stage.level == level and stage.sex == "all":
+            slopes.axvline(stage.age_years, color="#dd8452", linewidth=2 if stage.confirmed else 1, linestyle="-" if stage.confirmed else ":")
+    data.set(xlabel="age, years", ylabel=p.measure)
+    slopes.set(xlabel="age, years", ylabel=f"{p.measure} per year", title="derivative; stages orange (dotted: one method)")
+    low, high = float(whole.slope_low[2:-2].min()), float(whole.slope_high[2:-2].max())
+    slopes.set_ylim(low - 0.2 * (high - low), high + 0.2 * (high - low))
+    _windows(windows, p, level)
+    data.legend(fontsize=8)
+    return _svg(figure)
+
+
+def _windows(axes: Axes, p: Population, level: str) -> None:
+    for search in p.searches:
+        if search.level == level and search.sex == "all":
+            for profile in search.profiles:
+                axes.plot(profile.ages_years, profile.difference / profile.width_years, linewidth=1, label=f"±{profile.width_years:g} y")
+            if search.profiles:
+                axes.legend(fontsize=8, title="windows", title_fontsize=8)
+    axes.set(xlabel="age, years", ylabel="difference per year", title="DE-SWAN: after minus before, over the half-width")
+
+
+def _band(axes: Axes, curve: Curve, name: str, fill: bool) -> None:
+    low, high = (curve.low, curve.high) if name == "value" else (curve.slope_low, curve.slope_high)
+    colour = _COLOURS[curve.sex]
+    axes.plot(curve.ages_years, getattr(curve, name), color=colour, linewidth=1.5 if fill else 1, label=f"{_WORDS[curve.sex]} ({curve.subjects})")
+    if fill:
+        axes.fill_between(curve.ages_years, low, high, color=colour, alpha=0.2, linewidth=0)
+
+
+def _dots(axes: Axes, x: np.ndarray, y: np.ndarray, colour: str) -> None:  # type: ignore[type-arg]
+    axes.scatter(x, y, s=4, alpha=0.25, linewidths=0, color=colour, rasterized=len(x) > 2000)
+
+
+def _svg(figure: Figure) -> str:
+    stream = io.StringIO()
+    figure.savefig(stream, format="svg", dpi=110)
+    text = stream.getvalue()
+    return text[text.index("<svg") :]
