@@ -62,7 +62,8 @@ def test_writing_agrees_with_simpleitk_and_comes_back_unchanged(tmp_path_factory
     again = read_nifti(folder / f"b{suffix}")
     np.testing.assert_array_equal(again.array, volume.array)
     np.testing.assert_allclose(nib.load(folder / f"b{suffix}").affine, affine, atol=1e-4)
-    np.testing.assert_allclose(nib.load(folder / f"b{suffix}").get_qform(), affine, atol=1e-3)
+    # Near half a turn a quaternion of single precision is only good to some 0.001 rad; the sform, which comes first, is exact.
+    np.testing.assert_allclose(nib.load(folder / f"b{suffix}").get_qform(), affine, atol=0.01)
     image = sitk.ReadImage(str(folder / f"b{suffix}"))
     for k, j, i in [(0, 0, 0), (3, 4, 5), (2, 0, 4)]:
         np.testing.assert_allclose(image.TransformIndexToPhysicalPoint((i, j, k)), volume.grid.points_mm([k, j, i]), atol=1e-3)

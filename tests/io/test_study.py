@@ -88,6 +88,16 @@ def test_missing_slices_keep_the_stack_together_and_are_counted(tmp_path):
     np.testing.assert_allclose(np.diff(grid.origins_mm @ grid.normal), [4, 4, 8, 4, 12, 4, 4, 4])  # the normal points to the right, numbers run to the left
 
 
+def test_a_slice_whose_position_is_far_off_is_left_out_by_name(tmp_path):
+    for dataset in stack_datasets(noise(8), sagittal_matrix()):
+        if dataset.InstanceNumber == 3:
+            dataset.ImagePositionPatient[0] = 480
+        save(dataset, tmp_path / f"{dataset.InstanceNumber}.dcm")
+    series = read_study(tmp_path).series[0]
+    assert [len(stack.instance_numbers) for stack in series.stacks] == [7]
+    assert any("far from all others" in text and "3.dcm" in text for text in series.warnings)
+
+
 def test_uneven_spacing_is_said(tmp_path):
     for dataset, x in zip(stack_datasets(noise(5), sagittal_matrix()), (0, 4, 9, 12, 17), strict=True):
         dataset.ImagePositionPatient[0] = x
@@ -178,6 +188,7 @@ def test_two_studies_in_one_folder(tmp_path):
     assert any("2 studies" in text for text in study.warnings)
 
 
+@pytest.mark.filterwarnings("ignore:Invalid value for VR AS")  # the test writes one on purpose
 @pytest.mark.parametrize(
     ("age", "years"), [("045Y", 45), ("018M", 1.5), ("052W", 52 * 7 / 365.25), ("010D", 10 / 365.25), ("", None), ("abc", None), ("999Y", None)]
 )

@@ -13,7 +13,7 @@ from lumbar.io.dicom_files import Census, Headers, Progress, read_headers
 from lumbar.io.pixels import decode
 from lumbar.io.roles import dixon_kind, judge, reason, role_of
 from lumbar.io.slices import Acquisition, SliceHeader
-from lumbar.io.stacks import acquisitions, blocks, gaps_warning, parallel_groups, runs, stack, without_copies
+from lumbar.io.stacks import Picture, acquisitions, blocks, gaps_warning, parallel_groups, runs, stack, without_copies
 
 _PLANES = (Plane.SAGITTAL, Plane.CORONAL, Plane.AXIAL)  # by the patient axis that the normal follows
 
@@ -147,14 +147,18 @@ def _stacks(parallel: list[SliceHeader], refuse: Callable[[str, str], None], war
     if not pictures:
         return []
     made: list[Stack] = []
+    strays: list[Picture] = []
     all_runs = runs(pictures)
     for number, run in enumerate(all_runs):
         if number and len(run) <= 2 < len(all_runs[0]):
-            warnings.append(f"{len(run)} slices lie where others do but differ from them (first: {run[0][0].name}); left out")
+            strays += run
             continue
-        made += [stack(block) for block in blocks(run)]
-    if len(all_runs) > 1:
-        warnings.append(f"up to {len(all_runs)} different pictures lie at one place")
+        parts, far = blocks(run)
+        made += [stack(part) for part in parts]
+        strays += far
+    if strays:
+        what = "1 slice lies" if len(strays) == 1 else f"{len(strays)} slices lie"
+        warnings.append(f"{what} far from all others, or where others do without being the same (first: {strays[0][0].name}); left out")
     made.sort(key=lambda one: min(one.instance_numbers))
     warnings += [sentence for one in made if (sentence := gaps_warning(one))]
     return made

@@ -28,7 +28,9 @@ def decode(slices: Sequence[SliceHeader], refuse: Callable[[str, str], None]) ->
                 decoded.append((one, _frame(frames, one)))
             except Refused as refusal:
                 refuse(one.name, str(refusal))
-            except Exception as error:  # decoders raise nearly anything on damaged data
+            except BaseException as error:  # decoders raise nearly anything on damaged data; the RLE one, written in Rust, panics outside of Exception
+                if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+                    raise
                 refuse(one.name, f"its pixels cannot be decoded ({_cause(error)})")
     return decoded
 
@@ -85,7 +87,9 @@ def _inverted(dataset: pydicom.Dataset) -> bool:
     return text(dataset.get("PhotometricInterpretation")) == "MONOCHROME1"
 
 
-def _cause(error: Exception) -> str:
+def _cause(error: BaseException) -> str:
     # Messages of decoders speak of lengths and codecs, never of header values; the first line says enough.
+    if not isinstance(error, Exception):
+        return "the compressed data are damaged"
     words = str(error).splitlines()
     return f"{type(error).__name__}: {words[0][:160]}" if words and words[0] else type(error).__name__

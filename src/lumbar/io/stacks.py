@@ -20,6 +20,7 @@ Picture = tuple[SliceHeader, NDArray[Any]]  # a slice and its stored pixels
 _PARALLEL_DEGREES = 0.2
 _SAME_PLACE_MM = 0.05
 _FEWEST_SLICES_OF_BLOCK = 3
+_FAR_MM = 40.0  # no protocol leaves so wide a gap in a block: what lies beyond it is a block of its own, or a slip of a single header
 
 
 def parallel_groups(slices: Iterable[SliceHeader]) -> list[list[SliceHeader]]:
@@ -83,11 +84,26 @@ def runs(pictures: Sequence[Picture]) -> list[list[Picture]]:
     return [sorted(run, key=lambda p: float(p[0].position_mm @ normal)) for run in found]
 
 
-def blocks(run: list[Picture]) -> list[list[Picture]]:
-    """A run cut where a gap is no whole number of slices, or leaves the line of the slices before: parallel blocks at different discs.
+def blocks(run: list[Picture]) -> tuple[list[list[Picture]], list[Picture]]:
+    """A run cut into parallel blocks as they are put through discs, and the one or two slices that lie far from all others.
 
-    Holes that missing slices leave keep the run together, and so does a cut that would leave fewer than three slices.
+    A block ends where a gap is no whole number of slices, or leaves the line of the slices before; holes that missing slices leave do not end it, and
+    blocks of fewer than three slices are not cut off unless they lie far away.
     """
+    if len(run) < _FEWEST_SLICES_OF_BLOCK:
+        return [run], []
+    steps = np.diff([one.position_mm for one, _ in run], axis=0)
+    gaps = steps @ run[0][0].normal
+    far = gaps > max(_FAR_MM, 5 * float(np.median(gaps)))
+    parts = _cut(run, far)
+    near = [part for part in parts if len(part) >= _FEWEST_SLICES_OF_BLOCK]
+    if not near:
+        return [run], []
+    strays = [picture for part in parts if len(part) < _FEWEST_SLICES_OF_BLOCK for picture in part]
+    return [block for part in near for block in _parallel_blocks(part)], strays
+
+
+def _parallel_blocks(run: list[Picture]) -> list[list[Picture]]:
     if len(run) < 2 * _FEWEST_SLICES_OF_BLOCK:
         return [run]
     steps = np.diff([one.position_mm for one, _ in run], axis=0)
@@ -96,10 +112,13 @@ def blocks(run: list[Picture]) -> list[list[Picture]]:
     typical = steps[np.abs(gaps - base) < 0.1 * base].mean(axis=0)
     shares = gaps / base
     off_line = np.linalg.norm(steps - shares[:, None] * typical, axis=1) > max(2.0, 0.5 * base)
-    broken = (shares > 1.3) & ((np.abs(shares - np.round(shares)) > 0.1) | off_line)
-    cuts = [0, *(np.flatnonzero(broken) + 1).tolist(), len(run)]
-    if min(np.diff(cuts)) < _FEWEST_SLICES_OF_BLOCK:
-        return [run]
+    parts = _cut(run, (shares > 1.3) & ((np.abs(shares - np.round(shares)) > 0.1) | off_line))
+    return parts if min(map(len, parts)) >= _FEWEST_SLICES_OF_BLOCK else [run]
+
+
+def _cut(run: list[Picture], after: NDArray[np.bool_]) -> list[list[Picture]]:
+    """The run cut after each slice that `after` names."""
+    cuts = [0, *(np.flatnonzero(after) + 1).tolist(), len(run)]
     return [run[start:stop] for start, stop in pairwise(cuts)]
 
 
