@@ -1,8 +1,12 @@
 """What all tests share."""
 
+import sys
 from pathlib import Path
 
 import pytest
+
+# Helpers that tests of several folders use lie beside them: tests/dicom_factory.py, tests/spine/cartoon.py.
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "spine")]
 
 
 @pytest.fixture(scope="session")

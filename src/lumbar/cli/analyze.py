@@ -7,11 +7,12 @@ import click
 from tqdm import tqdm
 
 from lumbar.domain.anatomy import Level
+from lumbar.cli.stdout import print_json
 from lumbar.io.read import read_study
 from lumbar.io.staging import staged_folder
 from lumbar.pipeline import TASKS, AnalysisOptions, Progress
 from lumbar.pipeline import analyze as run_analysis
-from lumbar.report.document import to_document, to_json
+from lumbar.report.document import to_document
 from lumbar.report.write import write_analysis
 
 
@@ -57,7 +58,7 @@ def analyze(study: Path, out: Path, overwrite: bool, as_json: bool, quiet: bool,
         write_analysis(analysis, stage)
     findings = analysis.findings
     if as_json:
-        click.echo(to_json(to_document(findings)), nl=False)
+        print_json(to_document(findings))
     elif not quiet:
         click.echo(f"{out / 'report.html'}")
     if not quiet:

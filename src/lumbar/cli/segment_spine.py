@@ -1,17 +1,17 @@
 """`lumbar segment spine`: one NIfTI image in, masks and measurements out."""
 
-import json
 from pathlib import Path
 
 import click
 
+from lumbar.cli.stdout import print_json
 from lumbar.domain.anatomy import Level
 from lumbar.io.nifti import write_nifti
 from lumbar.io.read import read_study
 from lumbar.io.staging import staged_folder
 from lumbar.pipeline import Analysis, AnalysisOptions
 from lumbar.pipeline import analyze as run_analysis
-from lumbar.report.document import to_document
+from lumbar.report.document import to_document, to_json
 from lumbar.report.drawing import draw_sagittal, save
 from lumbar.report.views import sagittal_view
 from lumbar.spine.spine_map import level_mask, tissue_mask
@@ -37,13 +37,13 @@ def segment_spine(image: Path, out: Path, overwrite: bool, as_json: bool, lowest
     options = AnalysisOptions(tasks=("spine",), lowest_level=Level(lowest_level) if lowest_level else None, **wanted)  # type: ignore[arg-type]
     with staged_folder(out, overwrite) as stage:
         analysis = run_analysis(read_study(image), options)
-        text = json.dumps(_document(analysis), indent=2, ensure_ascii=False) + "\n"
-        (stage / "spine.json").write_text(text, encoding="utf-8")
+        document = _document(analysis)
+        (stage / "spine.json").write_text(to_json(document), encoding="utf-8")
         write_nifti(stage / "spine.nii.gz", tissue_mask(analysis.spine))
         write_nifti(stage / "levels.nii.gz", level_mask(analysis.spine))
         save(draw_sagittal(sagittal_view(analysis.spine, analysis.spine_stack.volume), analysis.spine), stage / "preview.png")
     if as_json:
-        click.echo(text, nl=False)
+        print_json(document)
     for warning in analysis.findings.warnings:
         click.echo(f"warning: {warning}", err=True)
 

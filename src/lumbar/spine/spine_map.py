@@ -18,9 +18,10 @@ from lumbar.spine.instances import FIRST_BODY, midplane_instances, volume_instan
 from lumbar.spine.measure import Flat, measure
 from lumbar.spine.midplane import Midplane, find_midplane
 from lumbar.spine.naming import Names, name_chain
-from lumbar.spine.segment import Network, Segmentation, labels_on_source, segment
+from lumbar.spine.segment import PIXEL_MM, Network, Segmentation, labels_on_source, segment
 from lumbar.spine.shape import outline
 
+_LIGAMENT_MM = 4.0
 MASK_VERTEBRA, MASK_DISC, MASK_CANAL = 1, 2, 3  # values of masks/spine.nii.gz
 
 
@@ -114,9 +115,10 @@ def _too_lateral(spine: SpineMap, tissue: NDArray[np.uint8]) -> NDArray[np.bool_
 
 
 def _near_spine(spine: SpineMap, tissue: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The connected parts of the tissue that hold a voxel of a numbered instance."""
-    parts, count = ndimage.label(tissue, structure=np.ones((3, 3, 3)))
+    """The connected parts of the tissue that hold a voxel of a numbered instance; a ligament's width apart counts as connected."""
+    joined = ndimage.binary_dilation(tissue, structure=np.ones((1, 3, 3)), iterations=round(_LIGAMENT_MM / 2 / PIXEL_MM))
+    parts, count = ndimage.label(joined, structure=np.ones((3, 3, 3)))
     kept = np.zeros(count + 1, dtype=bool)
     kept[np.unique(parts[spine.instances > 0])] = True
     kept[0] = False
-    return np.asarray(kept[parts])
+    return np.asarray(kept[parts] & tissue)

@@ -29,7 +29,8 @@ class SpineTraining:
     view: tuple[int, int] = (320, 256)  # rows, columns of one training picture
     batch: int = 6
     features: tuple[int, ...] = (24, 48, 96, 128, 160, 192)
-    learning_rate: float = 2e-3
+    learning_rate: float = 2e-3  # highest of the one-cycle schedule
+    schedule_steps: int = 0  # length of the schedule; 0: as many as `fit.steps`, more: stop before it has run down, for a stage that another follows
     augment: AugmentOptions = field(default_factory=AugmentOptions)
     fit: FitOptions = field(default_factory=FitOptions)
 
@@ -76,7 +77,7 @@ class SpineModule(lightning.LightningModule):
 
     def configure_optimizers(self):  # type: ignore[no-untyped-def]
         optimizer = torch.optim.AdamW(self.parameters(), lr=self.config.learning_rate, weight_decay=1e-3)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.config.learning_rate, total_steps=self.config.fit.steps, pct_start=0.08)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.config.learning_rate, total_steps=self.config.schedule_steps or self.config.fit.steps, pct_start=0.08)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 

@@ -1,0 +1,143 @@
+"""A spine drawn from rectangles, whose every measure is known, and a network that reads it back.
+
+Grey values stand for classes, so that the 'network' needs no training: a block of known grey in the first corner gives it the scale.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lumbar.domain.anatomy import SpineClass
+from lumbar.domain.geometry import Grid
+from lumbar.domain.volume import Volume
+
+ROWS, COLUMNS, PIXEL, GAP, SLICES = 300, 200, 0.8, 4.0, 15
+CORNER = np.array([-28.0, -70.0, 110.0])  # LPS of the first pixel
+STEP = 100.0  # grey between classes
+# Classes that touch are neighbours in grey, so that a border that is blurred by resampling stays where it was drawn.
+GREY = {SpineClass.CANAL: 2, SpineClass.BACKGROUND: 3, SpineClass.BODY: 4, SpineClass.DISC: 5, SpineClass.SACRUM: 6, SpineClass.POSTERIOR: 7}
+MARK, MARK_GREY = 6, 6  # pixels of the corner block, and what it holds
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """The measures of one cartoon; lists run from L5/S1 upwards."""
+
+    tilts: tuple[float, ...] = (32.0, 18.0, 6.0, -2.0, -8.0, -12.0)  # of the discs, degrees, positive: front lower
+    disc_mm: float = 9.0
+    body_mm: float = 26.0
+    depth_mm: float = 34.0
+    canal_mm: float = 14.0
+    narrow: dict[int, float] = field(default_factory=dict)  # disc number → canal width there
+    slips: dict[int, float] = field(default_factory=dict)  # disc number → forward slip of all above it, mm
+    fused: frozenset[int] = frozenset()  # disc numbers that are bone instead
+    sacrum: bool = True
+    sideways_mm: float = 0.0  # how far the top of the spine leans to the patient's left
+    lowest_mm: tuple[float, float] = (10.0, -60.0)  # y, z of the middle of the lowest disc
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What a perfect measurement gives, from the lowest disc upwards."""
+
+    discs: list[NDArray[np.float64]]  # LPS
+    bodies: list[NDArray[np.float64]]
+
+
+def draw(drawing: Drawing) -> tuple[Volume, Truth]:
+    """The sagittal volume and the truth."""
+    grid = Grid(CORNER + np.arange(SLICES)[:, None] * [GAP, 0, 0], np.array([0, 0, -PIXEL]), np.array([0, PIXEL, 0]), ROWS, COLUMNS)
+    points = grid.points_mm(np.stack(np.meshgrid(*(np.arange(n) for n in grid.shape), indexing="ij"), axis=-1))
+    code = np.zeros(grid.shape)
+    truth = Truth([], [])
+    middle = np.array([0.0, *drawing.lowest_mm])
+    for number, tilt in enumerate(drawing.tilts):
+        truth.discs.append(_leaning(middle, drawing))
+        if number == 0 and drawing.sacrum:
+            _box(code, points, middle - _frame(tilt)[1] * (drawing.disc_mm / 2 + 8), tilt, (25, drawing.depth_mm, 16), SpineClass.SACRUM, drawing)
+        kind = SpineClass.BODY if number in drawing.fused else SpineClass.DISC
+        _box(code, points, middle, tilt, (22, drawing.depth_mm, drawing.disc_mm), kind, drawing)
+        above = drawing.tilts[number + 1] if number + 1 < len(drawing.tilts) else tilt
+        shift = -_frame(tilt)[0] * drawing.slips.get(number, 0.0)  # forwards is against the frame's first vector, which runs backwards
+        body, top = _next_places(middle + shift, tilt, above, drawing)
+        truth.bodies.append(_leaning(body, drawing))
+        _body(code, points, (middle, body, top), (tilt, above), drawing)
+        _canal(code, points, body, (tilt + above) / 2, drawing, drawing.body_mm / 2 + 6)
+        _canal(code, points, middle, tilt, drawing, drawing.disc_mm / 2)
+        middle = top
+    for number, width in drawing.narrow.items():
+        _narrow(code, points, truth.discs[number], drawing.tilts[number], drawing, width)
+    array = np.array([GREY[SpineClass(k)] for k in range(len(GREY))], dtype=np.float32)[code.astype(int)] * STEP
+    array[:, :MARK, :MARK] = MARK_GREY * STEP
+    return Volume(array, grid), truth
+
+
+def read(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The network: logits of the class whose grey a pixel has."""
+    out = np.empty((len(pictures), len(SpineClass), *pictures.shape[2:]), dtype=np.float32)
+    for k, (picture,) in enumerate(pictures):
+        ground = GREY[SpineClass.BACKGROUND]
+        zero = np.median(picture[:200, 180:200])  # behind the back, where nothing is drawn
+        grey = (picture - zero) / (picture[1:4, 1:4].mean() - zero) * (MARK_GREY - ground) + ground
+        grey[: MARK + 4, : MARK + 4] = ground
+        for kind in SpineClass:
+            out[k, kind] = -20 * (grey - GREY[kind]) ** 2
+    return out
+
+
+def _frame(tilt: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Unit vectors backwards along a disc and up across it; a positive tilt has the front lower."""
+    angle = np.deg2rad(tilt)
+    return np.array([0, np.cos(angle), np.sin(angle)]), np.array([0, -np.sin(angle), np.cos(angle)])
+
+
+def _leaning(point: NDArray[np.float64], drawing: Drawing) -> NDArray[np.float64]:
+    return point + np.array([_lean(point[2], drawing), 0, 0])
+
+
+def _lean(z: NDArray[np.float64] | float, drawing: Drawing) -> NDArray[np.float64]:
+    return np.asarray(drawing.sideways_mm * (np.asarray(z) + 60.0) / 150.0)
+
+
+def _local(points: NDArray[np.float64], middle: NDArray[np.float64], tilt: float, drawing: Drawing) -> tuple[NDArray[np.float64], ...]:
+    across, up = _frame(tilt)
+    offset = points - middle
+    return points[..., 0] - _lean(points[..., 2], drawing), offset @ across, offset @ up
+
+
+def _box(code: NDArray[np.float64], points: NDArray[np.float64], middle: NDArray[np.float64], tilt: float, size: tuple[float, float, float],
+         kind: SpineClass, drawing: Drawing) -> None:  # fmt: skip
+    x, back, high = _local(points, middle, tilt, drawing)
+    code[(np.abs(x) <= size[0]) & (np.abs(back) <= size[1] / 2) & (np.abs(high) <= size[2] / 2)] = kind
+
+
+def _next_places(disc: NDArray[np.float64], tilt: float, above: float, drawing: Drawing) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Middle of the body above a disc, and of the disc above that body."""
+    along = _frame((tilt + above) / 2)[1] * drawing.body_mm / 2
+    body = disc + _frame(tilt)[1] * (drawing.disc_mm / 2) + along
+    return body, body + along + _frame(above)[1] * (drawing.disc_mm / 2)
+
+
+def _body(
+    code: NDArray[np.float64], points: NDArray[np.float64], places: tuple[NDArray[np.float64], ...], tilts: tuple[float, float], drawing: Drawing
+) -> None:
+    """A body fills what lies between its two discs, so that its endplates are theirs."""
+    x, back, _ = _local(points, places[1], sum(tilts) / 2, drawing)
+    over = _local(points, places[0], tilts[0], drawing)[2] >= drawing.disc_mm / 2
+    under = _local(points, places[2], tilts[1], drawing)[2] <= -drawing.disc_mm / 2
+    code[(np.abs(x) <= 22) & (np.abs(back) <= drawing.depth_mm / 2) & over & under] = SpineClass.BODY
+
+
+def _canal(code: NDArray[np.float64], points: NDArray[np.float64], middle: NDArray[np.float64], tilt: float, drawing: Drawing, half: float) -> None:
+    x, back, high = _local(points, middle, tilt, drawing)
+    start = drawing.depth_mm / 2 + 2
+    inside = (np.abs(x) <= 9) & (back >= start) & (back <= start + drawing.canal_mm) & (np.abs(high) <= half)
+    code[inside & (code == 0)] = SpineClass.CANAL
+
+
+def _narrow(code: NDArray[np.float64], points: NDArray[np.float64], middle: NDArray[np.float64], tilt: float, drawing: Drawing, width: float) -> None:
+    """Take canal away in front and behind at the height of a disc, so that `width` is left."""
+    _, back, high = _local(points, middle, tilt, drawing)
+    off = np.abs(back - (drawing.depth_mm / 2 + 2 + drawing.canal_mm / 2)) > width / 2
+    code[(code == SpineClass.CANAL) & off & (np.abs(high) <= drawing.disc_mm / 2)] = SpineClass.BACKGROUND
