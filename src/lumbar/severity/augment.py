@@ -29,8 +29,13 @@ class CropAugmentOptions:
     erase_probability: float = 0.2
 
 
-def augment(crops: torch.Tensor, targets: torch.Tensor, options: CropAugmentOptions, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Changed pictures (n, 3, 96, 136), zero mean and unit variance, and their targets, from `crops` (n, 3, rows, columns) of 0 … 1.
+FULL_SIZE = (CROP_ROWS, CROP_COLUMNS)
+
+
+def augment(
+    crops: torch.Tensor, targets: torch.Tensor, options: CropAugmentOptions, generator: torch.Generator, size: tuple[int, int] = FULL_SIZE
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Changed pictures (n, 3, *size), zero mean and unit variance, and their targets, from `crops` (n, 3, rows, columns) of 0 … 1.
 
     `targets` (n, 5) swap their sides where a crop is mirrored.
     """
@@ -41,7 +46,7 @@ def augment(crops: torch.Tensor, targets: torch.Tensor, options: CropAugmentOpti
 
     crops = _change_slices(crops, options, draw)
     mirrored = draw(0, 1) < options.mirror_probability
-    x = _place(crops, mirrored, options, draw)
+    x = _place(crops, mirrored, options, draw, size)
     targets = torch.where(mirrored[:, None], targets[:, list(SWAPPED_SIDES)], targets)
     x = x.clamp(0, 1) ** torch.exp(draw(-options.gamma, options.gamma, 1, 1, 1))
     x = (x - x.mean((1, 2, 3), True)) / x.std((1, 2, 3), keepdim=True).clamp_min(1e-3)
@@ -66,12 +71,12 @@ def _change_slices(crops: torch.Tensor, options: CropAugmentOptions, draw) -> to
     return torch.gather(crops, 1, order[:, :, None, None].expand(-1, -1, *crops.shape[2:]))
 
 
-def _place(crops: torch.Tensor, mirrored: torch.Tensor, options: CropAugmentOptions, draw) -> torch.Tensor:  # type: ignore[no-untyped-def]
-    """Turned, scaled, shifted and mirrored views at the network's size; black beyond the crop's edge."""
+def _place(crops: torch.Tensor, mirrored: torch.Tensor, options: CropAugmentOptions, draw, size: tuple[int, int]) -> torch.Tensor:  # type: ignore[no-untyped-def]
+    """Turned, scaled, shifted and mirrored views of `size`; black beyond the crop's edge."""
     angle = torch.deg2rad(draw(-options.rotation_degrees, options.rotation_degrees))
     zoom = torch.exp(draw(*torch.log(torch.tensor(options.zoom)).tolist()))
     stretch = torch.exp(draw(-options.stretch, options.stretch))
-    wide, high = crops.shape[3] / crops.shape[2], CROP_COLUMNS / CROP_ROWS
+    wide, high = crops.shape[3] / crops.shape[2], size[1] / size[0]
     sign = torch.where(mirrored, -1.0, 1.0)
     # Output units, x and y in −1 … 1, to millimetre-like units, turned there, and back to the input's units.
     cos, sin = torch.cos(angle) / zoom, torch.sin(angle) / zoom
@@ -79,7 +84,7 @@ def _place(crops: torch.Tensor, mirrored: torch.Tensor, options: CropAugmentOpti
     theta[:, 0, 0], theta[:, 0, 1] = sign * cos * stretch * high / wide, -sin / wide
     theta[:, 1, 0], theta[:, 1, 1] = sign * sin * stretch * high, cos
     theta[:, :, 2] = draw(-2 * options.shift, 2 * options.shift, 2)
-    grid = torch.nn.functional.affine_grid(theta, [len(crops), 3, CROP_ROWS, CROP_COLUMNS], align_corners=False)
+    grid = torch.nn.functional.affine_grid(theta, [len(crops), 3, *size], align_corners=False)
     return torch.nn.functional.grid_sample(crops, grid, align_corners=False)
 
 
@@ -88,6 +93,6 @@ def _erase(x: torch.Tensor, options: CropAugmentOptions, draw) -> None:  # type:
     chosen = draw(0, 1) < options.erase_probability
     places, sizes = draw(0, 1, 2), draw(0.05, 0.25, 2)
     for index in torch.nonzero(chosen).flatten().tolist():
-        top, left = (places[index] * torch.tensor([CROP_ROWS, CROP_COLUMNS])).long().tolist()
-        rows, columns = (sizes[index] * torch.tensor([CROP_ROWS, CROP_COLUMNS])).long().tolist()
+        top, left = (places[index] * torch.tensor(x.shape[2:])).long().tolist()
+        rows, columns = (sizes[index] * torch.tensor(x.shape[2:])).long().tolist()
         x[index, :, top : top + rows, left : left + columns] = 0.0

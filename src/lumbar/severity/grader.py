@@ -12,6 +12,7 @@ from lumbar.domain.anatomy import Condition, Level
 from lumbar.errors import ModelError
 from lumbar.metrics.calibration import reweighted, tempered
 from lumbar.models.folder import Model
+from lumbar.models.runtime import Network
 from lumbar.severity.crops import VIEWS, Picture, network_input
 from lumbar.severity.score import GRADE_WEIGHTS
 
@@ -71,11 +72,11 @@ class CropGrader:
 
     def grade(self, pictures: Sequence[Picture], levels: Sequence[Level], studies: Sequence[str], progress: Progress | None = None) -> CropGrades:
         """Grades of `pictures` at `levels`; crops of the same study are looked at together."""
-        return self.calibration.apply(raw_probabilities(self.model, pictures, levels, studies, progress))
+        return self.calibration.apply(raw_probabilities(self.model.networks, pictures, levels, studies, progress))
 
 
 def raw_probabilities(
-    model: Model, pictures: Sequence[Picture], levels: Sequence[Level], studies: Sequence[str], progress: Progress | None = None
+    networks: Sequence[Network], pictures: Sequence[Picture], levels: Sequence[Level], studies: Sequence[str], progress: Progress | None = None
 ) -> NDArray[np.float64]:
     """(n, 5, 3) mean probabilities over networks and views, before any calibration."""
     result = np.empty((len(pictures), len(Condition), 3))
@@ -87,9 +88,10 @@ def raw_probabilities(
         total = np.zeros((len(rows), len(Condition), 3))
         for view in range(VIEWS):
             crops = np.stack([network_input(pictures[row], view) for row in rows])
-            for outputs in model.run_each({CROPS: crops, LEVELS: numbers[rows], STUDIES: owners[rows]}):
+            for network in networks:
+                outputs = network.run({CROPS: crops, LEVELS: numbers[rows], STUDIES: owners[rows]})
                 total += _softmax(outputs[LOGITS].astype(np.float64))
-        result[rows] = total / (VIEWS * len(model.networks))
+        result[rows] = total / (VIEWS * len(networks))
         done += len(rows)
         if progress is not None:
             progress(done, len(pictures))

@@ -14,7 +14,6 @@ from torch import nn
 
 from lumbar.severity.crops import CROP_COLUMNS, CROP_ROWS
 
-VIEW_COLUMNS = 96  # one side's view: its own half and all of the canal, which on real crops spans 0.33 to 0.67 of the width
 GRADES = 3
 
 _LEFT, _RIGHT, _CANAL = 0, 1, 2
@@ -64,8 +63,10 @@ class Hybrid(nn.Module):
 
     def forward(self, crops: torch.Tensor, levels: torch.Tensor, studies: torch.Tensor) -> torch.Tensor:
         """Logits (n, 5, 3) of `crops` (n, 3, 96, 136), each of zero mean and unit variance, at `levels` (n,) 0 … 4, of `studies` (n,) any numbers."""
-        left = self.encoder(crops[..., CROP_COLUMNS - VIEW_COLUMNS :])
-        right = self.encoder(crops.flip(-1)[..., CROP_COLUMNS - VIEW_COLUMNS :])
+        # One side's view: its own half and all of the canal, which on real crops spans 0.33 to 0.67 of the width.
+        start = crops.shape[-1] * 5 // 17
+        left = self.encoder(crops[..., start:])
+        right = self.encoder(crops.flip(-1)[..., start:])
         place = self.level(levels)
         tokens = torch.cat(
             [self.side(torch.cat([left, right], 1)) + place, self.side(torch.cat([right, left], 1)) + place, self.canal((left + right) / 2) + place]
