@@ -1,0 +1,93 @@
+"""`lumbar predict rsna2024`."""
+
+import csv
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+import numpy as np
+
+from lumbar.cli.progress import track
+from lumbar.datasets.rsna2024_labels import row_id
+from lumbar.datasets.submission import write_submission
+from lumbar.domain.anatomy import Condition, Level
+from lumbar.domain.findings import SeverityFinding
+from lumbar.errors import InputError, UnreadableInput, UsageError
+from lumbar.io.read import read_study
+from lumbar.io.staging import staged_file
+from lumbar.pipeline import AnalysisOptions, analyze
+from lumbar.severity.predict import Predictor, load
+
+SAMPLE = "sample_submission.csv"
+
+
+@click.command("rsna2024")
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="CSV file to write.")
+@click.option(
+    "--split", type=click.Choice(["test", "train"]), default="test", show_default=True, help="Which image folder; test takes its rows from the sample."
+)
+@click.option("--models", type=click.Path(path_type=Path), help="Your own model folder, or a folder of them.")
+@click.option("--threads", type=click.IntRange(0), default=0, help="Processor threads; 0: all cores.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+@click.option("--overwrite", is_flag=True, help="Replace a file that is in the way.")
+def predict_rsna2024(data: Path, out: Path, split: str, models: Path | None, threads: int, as_json: bool, quiet: bool, overwrite: bool) -> int:
+    """Grade the studies of the RSNA 2024 data set in the folder DATA and write a submission.
+
+    With --split test the rows are those of sample_submission.csv, in its order; with --split train 25 for each study in train_images. A study that
+    cannot be analysed gets the known frequencies of the grades, is named on standard error, and makes the exit code 4.
+
+    Example: lumbar predict rsna2024 rsna-2024-lumbar-spine -o submission.csv
+    """
+    images = data / f"{split}_images"
+    names = _sample_rows(data / SAMPLE) if split == "test" else _all_rows(images)
+    if out.exists() and not overwrite:
+        raise UsageError(f"{out} exists; choose another name or add --overwrite")
+    predictor, options = load(models, threads), AnalysisOptions(tasks=("spine",), models=models, threads=threads)
+    answers: dict[str, np.ndarray] = {}
+    failures: dict[str, str] = {}
+    for study in track(list(dict.fromkeys(name.split("_", 1)[0] for name in names)), "grading studies", quiet=quiet):
+        findings, failure = _grade(images / study, predictor, options)
+        answers.update((row_id(study, f.condition, f.level), np.array([*vars(f.probabilities).values()])) for f in findings)
+        if failure:
+            failures[study] = failure
+            click.echo(f"warning: {failure}", err=True)
+    with staged_file(out, overwrite) as path:
+        write_submission(path, ((name, answers[name]) for name in names))
+    facts = {"rows": len(names), "studies": len({name.split("_", 1)[0] for name in names}), "failures": failures, "out": str(out)}
+    click.echo(json.dumps(facts) if as_json else f"{out}: {facts['rows']} rows of {facts['studies']} studies, {len(failures)} of them not analysed")
+    return 4 if failures else 0
+
+
+def _grade(folder: Path, predictor: Predictor, options: AnalysisOptions) -> tuple[Iterable[SeverityFinding], str]:
+    """The findings of a study, and why they are only frequencies, or an empty text."""
+    try:
+        if not folder.is_dir():
+            raise UnreadableInput(f"{folder} is not there")
+        study = read_study(folder)
+        findings = predictor.predict(study, analyze(study, options).spine.finding.levels)
+        return findings, "; ".join(f"{folder.name}: {text}" for text in predictor.warnings(findings))
+    except InputError as error:
+        return [predictor.prior.finding(condition, level) for condition in Condition for level in Level], f"{folder.name}: {error}"
+
+
+def _sample_rows(sample: Path) -> list[str]:
+    try:
+        with sample.open(newline="", encoding="utf-8-sig") as file:
+            names = [row["row_id"] for row in csv.DictReader(file)]
+    except (OSError, UnicodeDecodeError, csv.Error, KeyError) as error:
+        raise UnreadableInput(f"{sample} cannot be read as a submission ({error}); it names the rows that are wanted, or use --split train") from error
+    known = {row_id("", c, v) for c in Condition for v in Level}
+    wrong = [name for name in names if name[name.find("_") :] not in known]
+    if wrong or not names:
+        raise UnreadableInput(f"{sample} holds {len(names)} rows, of which {len(wrong)} are no <study>_<condition>_<level>: {', '.join(wrong[:3])}")
+    return names
+
+
+def _all_rows(images: Path) -> list[str]:
+    studies = sorted(path.name for path in images.iterdir() if path.is_dir()) if images.is_dir() else []
+    if not studies:
+        raise InputError(f"{images} holds no studies; give the folder of the data set, with {images.name} in it")
+    return [row_id(study, condition, level) for study in studies for condition in Condition for level in Level]

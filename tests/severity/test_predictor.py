@@ -1,0 +1,123 @@
+"""Grades of a whole study: 25 of them, each saying where it comes from."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lumbar.domain.anatomy import Condition, Level
+from lumbar.domain.findings import LevelFinding
+from lumbar.domain.geometry import Grid
+from lumbar.domain.study import Plane, Role, Series, Stack, Study, Weighting
+from lumbar.domain.volume import Volume
+from lumbar.errors import ModelError
+from lumbar.models.card import Card
+from lumbar.models.folder import Model
+from lumbar.models.registry import find_model
+from lumbar.severity.calibrate import as_parameters
+from lumbar.severity.grader import Calibration, CropGrader
+from lumbar.severity.predict import Predictor, load
+from lumbar.severity.prior import TASK, Prior
+
+CENTER = np.array([4.0, 30.0, -50.0])
+
+
+def series(role: Role, plane: Plane) -> Series:
+    """21 slices of 200 × 200 pixels of 0.5 mm around CENTER, with noise in them."""
+    half = 0.5 * 199 / 2
+    if plane is Plane.AXIAL:
+        steps, normal, gap = ((0, 0.5, 0), (0.5, 0, 0)), np.array([0, 0, 1.0]), 4.0
+    else:
+        steps, normal, gap = ((0, 0, -0.5), (0, 0.5, 0)), np.array([1.0, 0, 0]), 4.0
+    corner = CENTER - half * 2 * (np.array(steps[0]) + np.array(steps[1]))
+    origins = corner + gap * (np.arange(21) - 10)[:, None] * normal
+    array = np.random.default_rng(0).uniform(0, 100, (21, 200, 200)).astype(np.float32)
+    stack = Stack(Volume(array, Grid(origins, np.array(steps[0]), np.array(steps[1]), 200, 200)), tuple(range(1, 22)))
+    return Series(role.value, (stack,), plane, Weighting.T2, role, "made here")
+
+
+STUDY = Study("1", (series(Role.AXIAL_T2, Plane.AXIAL), series(Role.SAGITTAL_T1, Plane.SAGITTAL), series(Role.SAGITTAL_T2, Plane.SAGITTAL)))
+LEVELS = [LevelFinding(Level.L4_L5, tuple(CENTER + np.array([0, -20, 0])), tuple(CENTER))]
+
+
+class SevereOnTheLeft:
+    def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        logits = np.zeros((len(inputs["crops"]), 5, 3), np.float32)
+        logits[:, [1, 3], 2] = 9.0
+        return {"logits": logits}
+
+
+def a_grader() -> CropGrader:
+    calibration = as_parameters(Calibration((1.0,) * 5, (1.0,) * 5, (0.4,) * 5))
+    card = Card("made-here", "1", "severity_axial_crops", "", "", (), (), (), (), (), parameters={"calibration": calibration})
+    return CropGrader(Model(Path("made-here"), card, (SevereOnTheLeft(),), "0" * 64))  # type: ignore[arg-type]
+
+
+def a_prior() -> Prior:
+    return Prior(find_model(TASK))
+
+
+def test_25_findings_and_the_name_of_the_model_of_each() -> None:
+    predictor = Predictor(a_prior(), a_grader())
+    findings = predictor.predict(STUDY, LEVELS)
+    assert [(f.condition, f.level) for f in findings] == [(c, v) for c in Condition for v in Level]
+    assert {f.level for f in findings if f.model == "made-here"} == {Level.L4_L5}
+    assert {f.level for f in findings if f.model == "severity-prior"} == set(Level) - {Level.L4_L5}
+    for f in findings:
+        assert sum(vars(f.probabilities).values()) == pytest.approx(1)
+        assert sum(vars(f.clinical_probabilities).values()) == pytest.approx(1)
+    graded = {f.condition: f for f in findings if f.level is Level.L4_L5}
+    assert graded[Condition.LEFT_SUBARTICULAR_STENOSIS].severity.value == "severe"
+    assert not graded[Condition.LEFT_SUBARTICULAR_STENOSIS].uncertain
+    assert graded[Condition.RIGHT_SUBARTICULAR_STENOSIS].probabilities.severe == pytest.approx(1 / 3)
+    (warning,) = predictor.warnings(findings)
+    assert "20 of 25 severity grades are only how common the grades are" in warning
+    assert "L4/L5" not in warning
+
+
+def test_evidence_lies_where_the_condition_is_looked_for() -> None:
+    findings = {f.condition: f for f in Predictor(a_prior(), a_grader()).predict(STUDY, LEVELS) if f.level is Level.L4_L5}
+    by_uid = {s.series_uid: s for s in STUDY.series}
+
+    def place(condition: Condition) -> tuple[Role, np.ndarray]:
+        e = findings[condition].evidence
+        assert e is not None
+        stack = by_uid[e.series_uid].stacks[0]
+        return by_uid[e.series_uid].role, stack.volume.grid.points_mm([stack.instance_numbers.index(e.instance_number), e.y, e.x])
+
+    role, point = place(Condition.SPINAL_CANAL_STENOSIS)
+    assert role is Role.SAGITTAL_T2
+    assert np.linalg.norm(point[1:] - CENTER[1:]) < 3
+    left, right = place(Condition.LEFT_SUBARTICULAR_STENOSIS), place(Condition.RIGHT_SUBARTICULAR_STENOSIS)
+    assert (left[0], right[0]) == (Role.AXIAL_T2, Role.AXIAL_T2)
+    assert left[1][0] - right[1][0] == pytest.approx(14, abs=1)  # the patient's left has the larger x
+    left, right = place(Condition.LEFT_NEURAL_FORAMINAL_NARROWING), place(Condition.RIGHT_NEURAL_FORAMINAL_NARROWING)
+    assert (left[0], right[0]) == (Role.SAGITTAL_T1, Role.SAGITTAL_T1)
+    assert left[1][0] - right[1][0] == pytest.approx(32, abs=4)  # to the nearest slice of either side
+    others = [f for f in Predictor(a_prior(), a_grader()).predict(STUDY, LEVELS) if f.level is not Level.L4_L5]
+    assert all(f.evidence is None for f in others)  # levels that were not found
+
+
+def test_without_the_research_model_all_are_frequencies_and_it_is_said() -> None:
+    predictor = Predictor(a_prior(), None)
+    findings = predictor.predict(STUDY, LEVELS)
+    assert {f.model for f in findings} == {"severity-prior"}
+    assert "no model for axial slices is installed" in predictor.warnings(findings)[0]
+    assert [use.name for use in predictor.uses] == ["severity-prior"]
+
+
+def test_the_prior_gives_the_published_frequencies_and_their_weighted_form() -> None:
+    finding = a_prior().finding(Condition.LEFT_NEURAL_FORAMINAL_NARROWING, Level.L1_L2)
+    shares = np.array([*vars(finding.clinical_probabilities).values()])
+    assert shares[0] > 0.95
+    weighted = shares * [1, 2, 4]
+    np.testing.assert_allclose([*vars(finding.probabilities).values()], weighted / weighted.sum())
+    model = find_model(TASK)
+    broken = Model(model.folder, replace(model.card, parameters={"shares": {}}), (), model.sha256)
+    with pytest.raises(ModelError, match="has no shares for"):
+        Prior(broken)
+
+
+def test_load_finds_the_packaged_models() -> None:
+    assert load(threads=1).prior.name == "severity-prior"
