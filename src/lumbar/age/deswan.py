@@ -154,11 +154,17 @@ def _profiles(residual: Array, values: Array, age: Array, windows: list[_Windows
     for w in windows:
         ends = [*w.left, *w.right]
         sums = {name: _Sums(v[None], np.unique(np.concatenate([[0, len(age)], *ends]))) for name, v in (("y", whole), ("yy", whole**2))}
-        n = [last - first for first, last in (w.left, w.right)]
-        mean = [sums["y"](window)[0] / k for window, k in zip((w.left, w.right), n, strict=True)]
-        variance = [np.maximum(sums["yy"](window)[0] / k - m**2, 1e-300) / (k - 1) for window, k, m in zip((w.left, w.right), n, mean, strict=True)]
-        t = (mean[1] - mean[0]) / np.sqrt(variance[0] + variance[1])
-        found.append((w, direction * (mean[1] - mean[0]), 2 * stats.t.sf(np.abs(t), n[0] + n[1] - 2)))
+        (n1, mean1, square1), (n2, mean2, square2) = (_moments(sums, window) for window in (w.left, w.right))
+        pooled = (square1 + square2) / (n1 + n2 - 2)  # the linear model's residual variance
+        t = (mean2 - mean1) / np.sqrt(np.maximum(pooled, 1e-300) * (1 / n1 + 1 / n2))
+        found.append((w, direction * (mean2 - mean1), 2 * stats.t.sf(np.abs(t), n1 + n2 - 2)))
     q = stats.false_discovery_control(np.concatenate([p for _, _, p in found]))
     ends_of = np.cumsum([len(p) for _, _, p in found])[:-1]
     return tuple(Profile(w.width, w.ages, d, p, own) for (w, d, p), own in zip(found, np.split(q, ends_of), strict=True))
+
+
+def _moments(sums: dict[str, _Sums], window: tuple[Cuts, Cuts]) -> tuple[Cuts, Array, Array]:
+    """People, mean, and sum of squares around the mean in each window."""
+    n = window[1] - window[0]
+    mean = sums["y"](window)[0] / n
+    return n, mean, sums["yy"](window)[0] - n * mean**2

@@ -23,6 +23,8 @@ class Group:
     age_years: Array  # (n,)
     values: Array  # (n,) degeneration index, or predicted age
     subjects: NDArray[np.str_]  # (n,)
+    sexes: NDArray[np.str_]  # (n,)
+    sites: NDArray[np.str_]  # (n,)
     covariates: Array  # (n, c) sex where the group holds both, and site
     direction: float  # +1 where the index rises with age, −1 where it falls: degeneration runs that way
 
@@ -67,7 +69,8 @@ def _group(table: AgeTable, values: Array, rows: NDArray[np.bool_], name: tuple[
     if adjust_sites:
         columns.append(indicators(table.site[index], _LEAST_AT_SITE))
     covariates = np.hstack([np.zeros((len(index), 0)), *columns])
-    return Group(*name, table.age_years[index], values[index], table.subject[index], covariates, direction)
+    words = (table.subject[index], table.sex[index], table.site[index])
+    return Group(*name, table.age_years[index], values[index], *words, covariates, direction)
 
 
 def indicators(words: NDArray[np.str_], least: int) -> Array:

@@ -5,9 +5,12 @@ import io
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from lumbar.age.curves import Curve
 from lumbar.age.population import Population
+
+Array = NDArray[np.float64]
 
 _COLOURS = {"all": "#333333", "F": "#c44e52", "M": "#4c72b0"}
 _WORDS = {"all": "all", "F": "women", "M": "men"}
@@ -78,7 +81,7 @@ def _band(axes: Axes, curve: Curve, name: str, fill: bool) -> None:
         axes.fill_between(curve.ages_years, low, high, color=colour, alpha=0.2, linewidth=0)
 
 
-def _dots(axes: Axes, x: np.ndarray, y: np.ndarray, colour: str) -> None:  # type: ignore[type-arg]
+def _dots(axes: Axes, x: Array, y: Array, colour: str) -> None:
     axes.scatter(x, y, s=4, alpha=0.25, linewidths=0, color=colour, rasterized=len(x) > 2000)
 
 

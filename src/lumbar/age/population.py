@@ -1,0 +1,95 @@
+"""A population's ageing from a table: curves, stages of acceleration, deltas, sites, and people followed over time."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from lumbar.age.curves import LEAST_RANGE_YEARS, LEAST_SUBJECTS, Curve, draw_curve
+from lumbar.age.deltas import BiasFit, Deltas, deltas_of
+from lumbar.age.groups import WHOLE, groups_of
+from lumbar.age.longitudinal import Longitudinal, follow
+from lumbar.age.sites import SiteCheck, check_sites
+from lumbar.age.stages import FoundStage, GroupStages, StageOptions, merged, search_stages
+from lumbar.datasets.age_table import AgeTable
+from lumbar.errors import UnreadableInput
+
+
+@dataclass(frozen=True)
+class PopulationOptions:
+    """How a population is described."""
+
+    confidence: float = 0.95  # of the bands
+    draws: int = 1000  # of the bootstrap behind the bands
+    seed: int = 0
+    adjust_sites: bool = True  # hold sites fixed in curves and stages
+    mixed: bool = True  # fit mixed models where people come more than once
+    stages: StageOptions = field(default_factory=StageOptions)
+
+
+@dataclass(frozen=True, eq=False)
+class Population:
+    """Everything that one table tells of ageing."""
+
+    table: AgeTable
+    measure: str  # "index" or "predicted age"
+    curves: tuple[Curve, ...]
+    searches: tuple[GroupStages, ...]
+    stages: tuple[FoundStage, ...]
+    deltas: tuple[Deltas, ...]  # empty for a table of indices
+    bias_fits: tuple[BiasFit, ...]
+    sites: tuple[SiteCheck, ...]
+    longitudinal: Longitudinal | None
+    warnings: tuple[str, ...]
+
+
+def describe(table: AgeTable, options: PopulationOptions | None = None) -> Population:
+    """Everything at once.
+
+    Raises:
+        UnreadableInput: the table has neither index nor predicted ages, or too few people for any curve.
+        UsageError: a mixed model is wanted and possible, but statsmodels is missing.
+    """
+    options = options or PopulationOptions()
+    groups = groups_of(table, options.adjust_sites)
+    curves = tuple(curve for group in groups if (curve := draw_curve(group, options.confidence, options.draws, options.seed)))
+    if not curves:
+        raise UnreadableInput(
+            f"{table.name} holds no level with {LEAST_SUBJECTS} subjects over {LEAST_RANGE_YEARS:g} years of age; that is the least for a curve"
+        )
+    searches = search_stages(groups, options.stages)
+    warnings = [f"{g.level}, {g.sex}: too few people or ages to search for stages" for g in searches if not g.searched]
+    wholes = [group for group in groups if group.sex == "all"]
+    sites = tuple(check for group in wholes if (check := check_sites(group, len(wholes))))
+    warnings += [w for check in sites for w in _site_warnings(check, options.adjust_sites)]
+    deltas: list[Deltas] = []
+    bias_fits: list[BiasFit] = []
+    if table.index is None:
+        level = table.level if table.level is not None else np.full(len(table), WHOLE)
+        for name in dict.fromkeys(level.tolist()):
+            own, fits, why = deltas_of(table, name, level == name)
+            deltas += [own] if own else []
+            bias_fits += fits
+            warnings += why
+    longitudinal = follow(table, options.mixed)
+    return Population(
+        table=table,
+        measure="predicted age" if table.index is None else "index",
+        curves=curves,
+        searches=searches,
+        stages=tuple(stage for group in searches for stage in merged(group)),
+        deltas=tuple(deltas),
+        bias_fits=tuple(bias_fits),
+        sites=sites,
+        longitudinal=longitudinal,
+        warnings=(*warnings, *(longitudinal.warnings if longitudinal else ())),
+    )
+
+
+def _site_warnings(check: SiteCheck, adjusted: bool) -> list[str]:
+    warnings = []
+    if check.differs:
+        done = "sites were held fixed" if adjusted else "curves mix them; hold sites fixed or harmonise the images"
+        warnings.append(f"{check.level}: sites differ beyond age and sex (p = {check.p_offset:.2g}); {done}")
+    if check.age_share > 0.3:
+        warnings.append(f"{check.level}: ages differ so much between sites that a difference of sites and ageing cannot be told apart")
+    return warnings

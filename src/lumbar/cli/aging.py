@@ -1,0 +1,44 @@
+"""`lumbar aging`."""
+
+from pathlib import Path
+
+import click
+
+from lumbar.age.population import PopulationOptions, describe
+from lumbar.age.stages import StageOptions
+from lumbar.cli.stdout import print_json
+from lumbar.datasets.age_table import read_age_table
+from lumbar.io.staging import staged_folder
+
+
+@click.command("aging")
+@click.argument("table", type=click.Path(path_type=Path))
+@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Folder for the tables, plots and aging.html.")
+@click.option("--alpha", type=click.FloatRange(0.001, 0.2), default=StageOptions.alpha, show_default=True, help="Chance of any false stage in the file.")
+@click.option("--draws", type=click.IntRange(min=200), default=1000, show_default=True, help="Bootstrap draws, and permutations.")
+@click.option("--adjust-sites/--no-adjust-sites", default=True, show_default=True, help="Hold sites fixed in curves and stages.")
+@click.option("--mixed/--no-mixed", default=True, show_default=True, help="Fit mixed models where people come more than once (needs lumbar[stats]).")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the random draws.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--overwrite", is_flag=True, help="Replace files that are in the way.")
+def aging(table: Path, out: Path, alpha: float, draws: int, adjust_sites: bool, mixed: bool, seed: int, as_json: bool, overwrite: bool) -> None:
+    """Describe how a population ages: curves with bands, stages of acceleration, deltas, sites, and people over time.
+
+    TABLE is a CSV with subject, site, sex, age and either level and index (a measure of degeneration, one row a subject and level) or predicted (an age
+    predicted from images; level if there are several). A person's second row needs a column visit, date or repeat.
+
+    \b
+    Example: lumbar aging predictions.csv -o ageing
+             lumbar aging disc_signal.csv -o ageing --no-adjust-sites
+    """
+    from lumbar.report.aging import population_text, write_population  # noqa: PLC0415  (matplotlib is slow to import)
+    from lumbar.report.aging_tables import population_document  # noqa: PLC0415
+
+    stages = StageOptions(alpha=alpha, draws=draws, seed=seed)
+    with staged_folder(out, overwrite) as folder:
+        result = describe(read_age_table(table), PopulationOptions(draws=draws, seed=seed, adjust_sites=adjust_sites, mixed=mixed, stages=stages))
+        write_population(folder, result, adjust_sites)
+    if as_json:
+        print_json(population_document(result))
+    else:
+        click.echo(population_text(result))
