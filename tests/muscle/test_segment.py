@@ -1,6 +1,7 @@
 """The way from a picture to a mask, with a stand-in for the network that reads labels off grey values."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,10 @@ from lumbar.domain.study import Plane, Role, Series, Stack, Study, Weighting
 from lumbar.domain.volume import Volume
 from lumbar.errors import InputError, NoUsableSeries
 from lumbar.metrics.segmentation import score_labels
+from lumbar.models.card import Card, TensorSpec
+from lumbar.models.folder import Model
 from lumbar.muscle.axial import restore, to_axial
+from lumbar.muscle.engine import INPUT, OUTPUT
 from lumbar.muscle.postprocess import clean
 from lumbar.muscle.predict import Predictor, lumbar_slices
 from lumbar.muscle.preview import sheet_png
@@ -144,14 +148,18 @@ def study(*roles, stacks=1):
     return Study("1", tuple(series))
 
 
-class StandIn(Predictor):
-    def __init__(self):
-        self.network = reader
+def stand_in():
+    """A predictor whose network is the reader of grey values."""
+    spec = (TensorSpec("x", (1,), ""),)
+    card = Card("stand-in", "0", "muscle", "", "", spec, spec, (), (), ())
+    model = Model(Path(), card, (), "")
+    object.__setattr__(model, "run", lambda inputs: {OUTPUT: reader(inputs[INPUT])})
+    return Predictor(model)
 
 
 def test_stacks_are_measured_together():
     levels = (LevelFinding(Level.L4_L5, (0.0, 0.0, -42.0)), LevelFinding(Level.L3_L4, (0.0, 0.0, -12.0)))
-    one, two = (StandIn().predict(study(Role.AXIAL_T2, stacks=n), levels) for n in (1, 2))
+    one, two = (stand_in().predict(study(Role.AXIAL_T2, stacks=n), levels) for n in (1, 2))
     assert [(f.muscle, f.side) for f in two.findings] == [
         (Muscle.ERECTOR_SPINAE, Side.RIGHT),
         (Muscle.MULTIFIDUS, Side.RIGHT),
@@ -166,7 +174,7 @@ def test_stacks_are_measured_together():
 
 def test_a_study_without_axial_pictures_is_refused():
     with pytest.raises(NoUsableSeries):
-        StandIn().predict(Study("1", ()), ())
+        stand_in().predict(Study("1", ()), ())
 
 
 def test_sheet_is_a_picture():

@@ -16,12 +16,12 @@ from lumbar.io.nifti import read_nifti, read_nifti_mask, write_nifti
 from lumbar.io.staging import staged_folder
 from lumbar.models.registry import find_model
 from lumbar.muscle.axial import to_axial
+from lumbar.muscle.engine import run_model
 from lumbar.muscle.levels import levels_of
 from lumbar.muscle.measure import METHODS, Measurement, MeasureOptions, measure
 from lumbar.muscle.mixture import Method
-from lumbar.muscle.predict import TASK, lumbar_slices, network_of
+from lumbar.muscle.predict import TASK, lumbar_slices
 from lumbar.muscle.preview import sheet_png
-from lumbar.muscle.segment import segment
 
 _FILE = click.Path(path_type=Path)
 
@@ -51,7 +51,7 @@ def segment_muscle(**options: Any) -> None:
     discs = read_nifti_mask(options["levels"]) if options["levels"] else None
     levels = levels_of(discs) if discs else ()
     model = find_model(TASK, options["models"])
-    found = segment(image, network_of(model), fat, _wanted(image, levels, options))
+    found = run_model(model, image, fat, _wanted(image, levels, options))
     measured = Measurement((), ())
     if found.mask.array.any():
         measured = measure(image, found.mask, fat, MeasureOptions(levels, discs, cast(Method, options["method"])))

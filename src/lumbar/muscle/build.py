@@ -11,8 +11,9 @@ from lumbar.datasets.myosegmentum import read_dixon
 from lumbar.models.card import Card, Result, TensorSpec, TrainingData
 from lumbar.models.folder import write_card
 from lumbar.muscle.data import training_slices
+from lumbar.muscle.engine import INPUT, OUTPUT
 from lumbar.muscle.labels import LABELS
-from lumbar.muscle.predict import INPUT, OUTPUT, TASK
+from lumbar.muscle.predict import TASK
 from lumbar.muscle.segment import PIXEL_MM
 from lumbar.muscle.train import MuscleTraining, train
 from lumbar.muscle.views import AxialSlice

@@ -6,7 +6,10 @@ from scipy import ndimage
 
 from lumbar.muscle.mixture import Method, fit_mixture, responsibilities, three_means
 
-_HALF_WAY = 0.5  # share of the way from lean muscle to pure fat from which a group of grey values is called fat
+# Shares of the way from lean muscle to pure fat: the brightest group of grey values must have come this far to be called fat at all, and another group
+# is fat beside it if it has come nearly all the way.
+_LEAST = 0.15
+_NEARLY_PURE = 0.7
 
 
 def reference_fat(picture: NDArray[np.float32], muscles: NDArray[np.bool_], spacing_mm: tuple[float, float, float]) -> float | None:
@@ -21,8 +24,8 @@ def reference_fat(picture: NDArray[np.float32], muscles: NDArray[np.bool_], spac
 def fat_share(values: NDArray[np.float64], method: Method, fat_level: float | None) -> tuple[float, NDArray[np.float64]]:
     """(share of fat, chance of being fat of each value); `fat_level` is the grey value of pure fat, if known.
 
-    The values are sorted into groups. Groups whose mean is more than half the way from the darkest group to `fat_level` are fat: so a lean muscle
-    that is split by its noise has no fat, and a fatty one may have two groups of it. Without `fat_level` the brightest group is fat.
+    The values are sorted into groups, and the brightest group is fat. Against `fat_level` two exceptions are made: a lean muscle that is only split by
+    its noise has no fat, and where two groups are nearly as bright as pure fat, both are fat.
     """
     if values.size < 30 or np.ptp(values) == 0:
         return 0.0, np.zeros(values.shape)
@@ -32,9 +35,9 @@ def fat_share(values: NDArray[np.float64], method: Method, fat_level: float | No
     else:
         mixture = fit_mixture(values, 3 if method == "gmm3" else 2)
         centres, chances = np.array(mixture.means), responsibilities(mixture, values)
-    if fat_level is None or fat_level <= centres[0]:
-        fat = np.arange(len(centres)) == len(centres) - 1
-    else:
-        fat = (centres - centres[0]) / (fat_level - centres[0]) > _HALF_WAY
+    fat = np.arange(len(centres)) == len(centres) - 1
+    if fat_level is not None and fat_level > centres[0]:
+        way = (centres - centres[0]) / (fat_level - centres[0])
+        fat = (fat & (way > _LEAST)) | (way > _NEARLY_PURE)
     chance = chances[fat].sum(axis=0)
     return float(chance.mean()), chance

@@ -15,11 +15,10 @@ from lumbar.domain.volume import Volume
 from lumbar.errors import GeometryError, InputError, NoUsableSeries
 from lumbar.models.folder import Model, load_folder
 from lumbar.muscle.axial import to_axial
+from lumbar.muscle.engine import run_model
 from lumbar.muscle.measure import Measurement, MeasureOptions, measure, slice_at
-from lumbar.muscle.segment import Network, segment
 
 TASK = "muscle"  # what the card of a fitting model says
-INPUT, OUTPUT = "image", "logits"
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,15 +40,6 @@ class MuscleResult:
     warnings: tuple[str, ...]
 
 
-def network_of(model: Model) -> Network:
-    """The network in a model folder of the task `TASK`."""
-
-    def run(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(model.run({INPUT: pictures})[OUTPUT], dtype=np.float32)
-
-    return run
-
-
 def load(folder: Path, threads: int = 0) -> "Predictor":
     """The predictor of a model folder.
 
@@ -64,7 +54,6 @@ class Predictor:
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        self.network = network_of(model)
 
     def predict(self, study: Study, levels: Sequence[LevelFinding]) -> MuscleResult:
         """Masks and measurements on the study's Dixon pair, or else its axial T2 or T1, between L1/L2 and L5/S1 where `levels` has them.
@@ -93,7 +82,7 @@ class Predictor:
         return MuscleResult(_merged([m.findings for _, m in found]), tuple(mask for mask, _ in found), tuple(dict.fromkeys(warnings)))
 
     def _stack(self, image: Volume, fat: Volume | None, levels: Sequence[LevelFinding], measured_here: Sequence[LevelFinding]) -> tuple[Volume, Measurement]:
-        segmentation = segment(image, self.network, fat, keep=lumbar_slices(to_axial(image).grid, levels))
+        segmentation = run_model(self.model, image, fat, lumbar_slices(to_axial(image).grid, levels))
         if not segmentation.mask.array.any():
             return segmentation.mask, Measurement((), ())
         measured = measure(image, segmentation.mask, fat, MeasureOptions(tuple(measured_here)))

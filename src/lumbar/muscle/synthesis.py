@@ -100,3 +100,17 @@ def _draw_septa(water: Picture, fat: Picture, labels: Labels, rng: Generator) ->
     if rng.random() < 0.6:
         return water * (1 - line), fat + water * line
     return water * (1 - line), fat * (1 - line)
+
+
+def contrasts(water: Picture, fat: Picture) -> dict[str, Picture]:
+    """The four fixed contrasts of one Dixon pair on a common scale: both pictures themselves, and mixtures that look like T1 and T2.
+
+    T1: fat bright, muscle a third as bright. T2: fat bright, muscle dark, brighter water (discs, fluid) bright.
+    """
+    bright = np.interp(water, (0, 0.5, 0.8, 1.2, 2.0), (0, 0.12, 0.18, 0.6, 0.9))
+    return {
+        "water": water,
+        "fat": fat,
+        "t1": np.asarray(fat + 0.45 * water, dtype=np.float32),
+        "t2": np.asarray(0.7 * fat + bright, dtype=np.float32),
+    }

@@ -23,28 +23,31 @@ class MuscleTraining:
     pixel_mm: float = 1.0  # the grid that the network works on
     view: tuple[int, int] = (160, 224)  # rows, columns of one training picture; divisible by 32
     batch: int = 6
-    features: tuple[int, ...] = (24, 48, 96, 128, 160, 192)
+    features: tuple[int, ...] = (16, 32, 64, 128, 160, 160)
     learning_rate: float = 2e-3
+    phantom_share: float = 0.35  # of the views, where there are both people and phantoms
     views: ViewOptions = field(default_factory=ViewOptions)
     synthesis: SynthesisOptions = field(default_factory=SynthesisOptions)
     fit: FitOptions = field(default_factory=lambda: FitOptions(steps=2500))
 
 
 class RandomAxialViews(IterableDataset[tuple[torch.Tensor, torch.Tensor]]):
-    """An endless stream of augmented views; every patient is drawn equally often, however many slices it has."""
+    """An endless stream of augmented views; people are drawn equally often, however many slices they have, and phantoms as `phantom_share` says."""
 
     def __init__(self, examples: list[AxialSlice], config: MuscleTraining, start: int = 0) -> None:
-        self.patients: dict[str, list[AxialSlice]] = {}
+        groups: dict[bool, dict[str, list[AxialSlice]]] = {}
         for example in examples:
-            self.patients.setdefault(example.patient, []).append(example)
+            groups.setdefault(example.synthetic, {}).setdefault(example.patient, []).append(example)
+        self.groups = {synthetic: [people[name] for name in sorted(people)] for synthetic, people in groups.items()}
         self.config = config
         self.start = start
 
     def __iter__(self):  # type: ignore[no-untyped-def]
         rng = np.random.default_rng((self.config.fit.seed, self.start))
-        names = sorted(self.patients)
         while True:
-            slices = self.patients[names[rng.integers(len(names))]]
+            synthetic = rng.random() < self.config.phantom_share if len(self.groups) == 2 else next(iter(self.groups))
+            people = self.groups[bool(synthetic)]
+            slices = people[rng.integers(len(people))]
             image, labels = training_pair(slices[rng.integers(len(slices))], self.config, rng)
             yield torch.from_numpy(image)[None], torch.from_numpy(labels.astype(np.int64))
 

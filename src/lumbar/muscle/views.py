@@ -27,6 +27,7 @@ class AxialSlice:
     fat: Picture  # same scale as the water: a voxel of pure fat and one of pure water are about equally bright
     labels: Labels  # numbers of `muscle/labels.py`
     pixel_mm: float  # square pixels
+    synthetic: bool = False  # cut from a phantom
 
 
 @dataclass(frozen=True)

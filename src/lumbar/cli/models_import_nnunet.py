@@ -1,0 +1,53 @@
+"""`lumbar models import-nnunet`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from lumbar.errors import ModelError, UsageError
+from lumbar.io.nifti import read_nifti
+from lumbar.io.staging import staged_folder
+from lumbar.muscle.axial import to_axial
+
+LEAST_EQUAL = 0.999  # share of voxels that nnU-Net and the imported model must label alike
+
+
+@click.command("import-nnunet")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("-o", "out", type=click.Path(path_type=Path), required=True, help="Model folder to write.")
+@click.option("--check", "pictures", type=click.Path(path_type=Path), multiple=True, help="NIfTI picture to compare both on; repeat for more.")
+@click.option("--name", help="Name on the model's card; by default the name of FOLDER.")
+@click.option("--version", default="0.1.0", show_default=True, help="Version on the model's card.")
+@click.option("--licence", default="not stated", show_default=True, help="Licence of its training data, for the card.")
+@click.option("--fold", help="Which fold_*; by default the only one.")
+@click.option("--checkpoint", default="checkpoint_final.pth", show_default=True)
+@click.option("--axial", is_flag=True, help="It was trained on slices foot to head, rows front to back, columns right to left: turn pictures that way first.")
+@click.option("--overwrite", is_flag=True, help="Replace files that are already in OUT.")
+def import_nnunet(folder: Path, out: Path, pictures: tuple[Path, ...], **options: Any) -> None:
+    """Turn FOLDER, which nnU-Net v2 trained into (plans.json, dataset.json, fold_0 …), into a model folder that needs neither nnU-Net nor PyTorch.
+
+    With --check, nnU-Net and the imported model label the same pictures, and the import fails unless 99.9 % of the voxels agree. nnU-Net's checkpoints are
+    pickles, which can run any program when they are opened: import only what you trust.
+
+    Example: lumbar models import-nnunet nnUNetTrainer__nnUNetPlans__2d -o models/mine --check case_0000.nii.gz
+    """
+    try:
+        from lumbar.muscle.nnunet_import import ImportOptions, check_import, import_nnunet  # noqa: PLC0415  (needs PyTorch and nnU-Net)
+    except ImportError as error:
+        raise UsageError(f"importing needs PyTorch and nnU-Net, which are not installed ({error}); pip install lumbar[train] nnunetv2") from error
+    axial = options.pop("axial")
+    overwrite = options.pop("overwrite")
+    settings = ImportOptions(**{**options, "name": options["name"] or folder.name, "orientation": "axial" if axial else "file"})
+    equal = []
+    with staged_folder(out, overwrite) as stage:
+        card = import_nnunet(folder, stage, settings)
+        for path in pictures:
+            volume = to_axial(read_nifti(path)) if axial else read_nifti(path)
+            equal.append(check_import(folder, stage, [np.asarray(volume.array, np.float32)[None]], volume.grid.spacing_mm, settings))
+            if equal[-1] < LEAST_EQUAL:
+                raise ModelError(f"{path}: only {100 * equal[-1]:.3f} % of the voxels are labelled alike; the import cannot be trusted")
+    click.echo(f"{out}: {card.name} {card.version}, ONNX differs from PyTorch by at most {card.export_difference:.1e}")
+    for path, share in zip(pictures, equal, strict=True):
+        click.echo(f"{path.name}: {100 * share:.4f} % of the voxels labelled alike")

@@ -1,0 +1,51 @@
+"""A muscle model as one function from a picture to a mask, whichever network it is."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lumbar.domain.volume import Volume
+from lumbar.errors import ModelError
+from lumbar.models.folder import Model
+from lumbar.muscle.axial import restore, to_axial
+from lumbar.muscle.labels import LABELS
+from lumbar.muscle.nnunet_runtime import Network, plan_from_card, predict_labels
+from lumbar.muscle.postprocess import clean
+from lumbar.muscle.segment import Segmentation, segment
+
+INPUT, OUTPUT = "image", "logits"
+Progress = Callable[[int, int], None]
+
+
+def run_model(model: Model, image: Volume, fat: Volume | None = None, keep: NDArray[np.bool_] | None = None, progress: Progress | None = None) -> Segmentation:
+    """Labels of an axial `image`; `keep` (slices of `to_axial(image)`,) says which slices are wanted.
+
+    Raises:
+        InputError: the volume was not acquired in axial slices.
+        GeometryError: water and fat do not belong together.
+        ModelError: the model's labels are no muscles, or its card is incomplete.
+    """
+
+    def network(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(model.run({INPUT: pictures})[OUTPUT], dtype=np.float32)
+
+    if model.card.parameters.get("engine") != "nnunet":
+        return segment(image, network, fat, keep, progress)
+    return _nnunet(model, network, image, keep)
+
+
+def _nnunet(model: Model, network: Network, image: Volume, keep: NDArray[np.bool_] | None) -> Segmentation:
+    """An imported nnU-Net reads one contrast, so a fat picture beside it is not looked at."""
+    plan = plan_from_card(model.card.parameters)
+    if not set(plan.labels) <= {0, *LABELS} or len(plan.normalization) != 1:
+        raise ModelError(f"{model.folder} has the classes {', '.join(model.card.classes)}; needed are 1 to 4 for the four muscles, on one contrast")
+    axial = to_axial(image)
+    source = axial if model.card.parameters.get("orientation") == "axial" else image
+    spacing = source.grid.spacing_mm
+    found = Volume(predict_labels(np.asarray(source.array, np.float32)[None], (spacing[0] or 1.0, *spacing[1:]), network, plan), source.grid)
+    labels = np.array(to_axial(found).array if source is image else found.array, np.uint8)
+    if keep is not None:
+        labels[~keep] = 0
+    labels, warnings = clean(labels, axial.grid)
+    return Segmentation(restore(labels, image), warnings)

@@ -1,0 +1,134 @@
+"""nnU-Net v2 from folders of Dixon pairs to a trained folder: raw data set, fingerprint, plan, preprocessing, training without mirroring.
+
+nnU-Net is steered by environment variables; they are set for its own processes only.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lumbar.datasets.myosegmentum import read_dixon
+from lumbar.datasets.nnunet_raw import RawCase, write_raw
+from lumbar.domain.volume import Volume
+from lumbar.errors import LumbarError
+from lumbar.metrics.segmentation import brought_onto
+from lumbar.muscle.axial import to_axial
+from lumbar.muscle.data import on_one_scale
+from lumbar.muscle.labels import LABELS
+from lumbar.muscle.synthesis import contrasts
+
+_NUMBER, _NAME, _TRAINER, _OWN = 515, "LumbarMuscle", "nnUNetTrainerLumbar", "lumbar"
+_TRAINER_SOURCE = '''"""Written by lumbar: nnU-Net's trainer without mirroring, of the wanted length."""
+
+import torch
+from nnunetv2.training.nnUNetTrainer.variants.data_augmentation.nnUNetTrainerNoMirroring import nnUNetTrainerNoMirroring
+
+
+class {name}(nnUNetTrainerNoMirroring):
+    def __init__(self, plans: dict, configuration: str, fold: int, dataset_json: dict, device: torch.device = torch.device("cuda")):
+        super().__init__(plans=plans, configuration=configuration, fold=fold, dataset_json=dataset_json, device=device)
+        self.num_epochs = {epochs}
+        self.num_iterations_per_epoch = {iterations}
+        self.num_val_iterations_per_epoch = {validation}
+'''
+
+
+@dataclass(frozen=True)
+class NnunetTraining:
+    """How nnU-Net trains."""
+
+    configuration: str = "2d"  # or 3d_fullres
+    epochs: int = 1000  # nnU-Net's own number
+    iterations: int = 250  # optimiser steps an epoch
+    patch: tuple[int, ...] | None = None  # instead of what the plan says
+    batch: int | None = None
+    features: tuple[int, ...] | None = None  # features of each stage; fewer stages make a smaller network
+    device: str = "cpu"  # or cuda
+    threads: int = 2
+
+
+def train_nnunet(folders: Sequence[Path], work: Path, options: NnunetTraining) -> Path:
+    """Train on all subjects of `folders` in the folder `work` and return the trained folder (plans.json, dataset.json, fold_all).
+
+    Raises:
+        UsageError: `work` holds such a data set already.
+        LumbarError: one of nnU-Net's programs failed; its output has said why.
+    """
+    names = {f"{side.value}_{muscle.value}": label for label, (muscle, side) in LABELS.items()}
+    raw = write_raw(work / "raw", _NUMBER, _NAME, names, _cases(folders))
+    trainers = work / "trainers"
+    trainers.mkdir(parents=True, exist_ok=True)
+    validation = max(1, options.iterations // 5)
+    source = _TRAINER_SOURCE.format(name=_TRAINER, epochs=options.epochs, iterations=options.iterations, validation=validation)
+    (trainers / f"{_TRAINER}.py").write_text(source, encoding="utf-8")
+    threads = str(options.threads)
+    planning = ["-d", str(_NUMBER), "--verify_dataset_integrity", "-c", options.configuration, "-npfp", threads, "-np", threads]
+    _run("nnunetv2.experiment_planning.plan_and_preprocess_entrypoints", planning, work, options)
+    configuration = _own_configuration(work / "preprocessed" / raw.name / "nnUNetPlans.json", options)
+    _run("nnunetv2.run.run_training", [str(_NUMBER), configuration, "all", "-tr", _TRAINER, "-device", options.device], work, options)
+    return work / "results" / raw.name / f"{_TRAINER}__nnUNetPlans__{configuration}"
+
+
+def _cases(folders: Sequence[Path]) -> Iterator[RawCase]:
+    """Each subject in four contrasts, slices foot to head, rows front to back, columns right to left."""
+    for folder in folders:
+        for case in read_dixon(folder):
+            axial = to_axial(case.water)
+            labels = Volume(np.asarray(brought_onto(axial.grid, case.mask).array, np.uint8), axial.grid)
+            water, fat = on_one_scale(case.water, case.fat, labels)
+            for contrast, picture in contrasts(water, fat).items():
+                yield RawCase(f"{folder.name}-{case.subject}-{contrast}".replace("_", "-"), Volume(picture, axial.grid), labels)
+
+
+def _own_configuration(plans: Path, options: NnunetTraining) -> str:
+    """Name of the configuration to train: nnU-Net's, or one that inherits it with another size, added to the plan."""
+    if not (options.patch or options.batch or options.features):
+        return options.configuration
+    document = json.loads(plans.read_text(encoding="utf-8"))
+    base = document["configurations"][options.configuration]
+    own: dict[str, object] = {"inherits_from": options.configuration}
+    if options.patch:
+        own["patch_size"] = list(options.patch)
+    if options.batch:
+        own["batch_size"] = options.batch
+    if options.features:
+        stages = len(options.features)
+        kwargs = dict(base["architecture"]["arch_kwargs"])
+        for key in ("kernel_sizes", "strides", "n_conv_per_stage", "n_blocks_per_stage"):
+            if key in kwargs:
+                kwargs[key] = kwargs[key][:stages]
+        kwargs |= {
+            "n_stages": stages,
+            "features_per_stage": list(options.features),
+            "n_conv_per_stage_decoder": kwargs["n_conv_per_stage_decoder"][: stages - 1],
+        }
+        own["architecture"] = {**base["architecture"], "arch_kwargs": kwargs}
+    document["configurations"][_OWN] = own
+    plans.write_text(json.dumps(document, indent=2), encoding="utf-8")
+    return _OWN
+
+
+def _run(module: str, words: list[str], work: Path, options: NnunetTraining) -> None:
+    threads = str(options.threads)
+    own = {
+        "nnUNet_raw": str(work / "raw"),
+        "nnUNet_preprocessed": str(work / "preprocessed"),
+        "nnUNet_results": str(work / "results"),
+        "nnUNet_extTrainer": str(work / "trainers"),
+        "nnUNet_compile": "f",
+        "nnUNet_def_n_proc": threads,
+        "nnUNet_n_proc_DA": str(max(1, options.threads - 1)),
+        "OMP_NUM_THREADS": threads,
+    }
+    for name in ("raw", "preprocessed", "results"):
+        (work / name).mkdir(parents=True, exist_ok=True)
+    # The module and every word are chosen here; folder names are the user's own and no shell sees them.
+    done = subprocess.run([sys.executable, "-m", module, *words], env={**os.environ, **own}, check=False, stdout=sys.stderr)  # noqa: S603
+    if done.returncode:
+        raise LumbarError(f"nnU-Net's {module.rsplit('.', 1)[-1]} failed with exit code {done.returncode}; what it printed above says why")
