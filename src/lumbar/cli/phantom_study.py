@@ -1,13 +1,14 @@
 """`lumbar phantom study`: one synthetic study with its truth."""
 
-import json
 from pathlib import Path
 
 import click
 
+from lumbar.cli.stdout import print_json
 from lumbar.io.staging import staged_folder
+from lumbar.phantom.population import VARIANTS
 from lumbar.phantom.sites import SITES
-from lumbar.phantom.study import StudyOptions, make_study, write_study
+from lumbar.phantom.study import MUSCLE_ROLES, ROLES, StudyOptions, make_study, write_study
 
 
 @click.command()
@@ -16,10 +17,12 @@ from lumbar.phantom.study import StudyOptions, make_study, write_study
 @click.option("--age", "age_years", type=click.FloatRange(18, 95), metavar="YEARS", help="Age of the patient; drawn if not given.")
 @click.option("--sex", type=click.Choice(["F", "M"]), help="Sex of the patient; drawn if not given.")
 @click.option("--site", type=click.Choice([site.name for site in SITES]), help="Scanner and protocol; drawn if not given.")
+@click.option("--dixon", is_flag=True, help="Also scan the back muscles: axial T1, T2, Dixon water and fat.")
+@click.option("--variant", type=click.Choice(VARIANTS), default="none", show_default=True, help="Something out of the ordinary.")
 @click.option("--no-masks", is_flag=True, help="Leave the label volumes out.")
 @click.option("--overwrite", is_flag=True, help="Write into OUT even if it is not empty.")
 @click.option("--json", "as_json", is_flag=True, help="Print truth.json on standard output.")
-def study(out: Path, seed: int, age_years: float | None, sex: str | None, site: str | None, no_masks: bool, overwrite: bool, as_json: bool) -> None:
+def study(out: Path, dixon: bool, no_masks: bool, overwrite: bool, as_json: bool, **wanted: object) -> None:
     """Make one synthetic study: sagittal T1, sagittal T2 or STIR, axial T2.
 
     \b
@@ -29,10 +32,10 @@ def study(out: Path, seed: int, age_years: float | None, sex: str | None, site: 
     OUT/dicom holds the series, OUT/truth what is known about them: truth.json with severities, places, measurements, muscles and age, and label
     volumes in the grid of each series. Everything in it is synthetic.
     """
-    made = make_study(StudyOptions(seed, age_years, sex, site))
+    options = StudyOptions(roles=(*ROLES, *MUSCLE_ROLES) if dixon else ROLES, **wanted)  # type: ignore[arg-type]
     with staged_folder(out, overwrite) as stage:
-        write_study(made, stage, masks=not no_masks)
+        answers = write_study(make_study(options), stage, masks=not no_masks)
     if as_json:
-        click.echo(json.dumps(made.truth))
+        print_json(answers)
     else:
         click.echo(f"{out}")

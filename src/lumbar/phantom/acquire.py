@@ -17,6 +17,8 @@ from lumbar.phantom.skeleton import frame_axes
 from lumbar.phantom.soft import Field
 
 Floats = NDArray[np.float32]
+_ROLES = ("sagittal_t1", "sagittal_t2", "axial_t2", "axial_t1", "muscle_t2", "dixon")
+_PLACES = {"sagittal_t1": 0, "sagittal_t2": 0, "axial_t2": 1, "axial_t1": 2, "muscle_t2": 2, "dixon": 2}  # series of one number lie alike
 DISC_NAMES = ("L1/L2", "L2/L3", "L3/L4", "L4/L5", "L5/S1")
 
 
@@ -24,6 +26,7 @@ DISC_NAMES = ("L1/L2", "L2/L3", "L3/L4", "L4/L5", "L5/S1")
 class AcquiredSeries:
     """One series as it left the scanner: pictures as uint16, slice by slice, each with its plane."""
 
+    role: str
     protocol: SeriesProtocol
     planes: tuple[Plane, ...]  # one a slice, of the finished picture
     block: tuple[int, ...]  # one a slice: which block of parallel slices it belongs to
@@ -85,19 +88,24 @@ def measured_plane(plane: Plane, acquired: int) -> Plane:
     return Plane(plane.origin_mm, plane.row_step_mm * ratio, plane.column_step_mm * ratio, acquired, acquired)
 
 
-def acquire(anatomy: Anatomy, site: Site, protocol: SeriesProtocol, seed: int) -> AcquiredSeries:
-    """Scan one series; `seed` decides the slices' place and the noise."""
-    random = np.random.default_rng([anatomy.seed, seed, 11])
-    planes, block = lay_planes(anatomy, protocol, random)
+def acquire(anatomy: Anatomy, site: Site, protocol: SeriesProtocol, scan: int = 0) -> dict[str, AcquiredSeries]:
+    """Scan one series, or the water and fat series of a Dixon scan, by role; another `scan` has other slices' places and other noise."""
+    place = _PLACES[protocol.role]
+    planes, block = lay_planes(anatomy, protocol, np.random.default_rng([anatomy.seed, scan, place, 11]))
+    random = np.random.default_rng([anatomy.seed, scan, _ROLES.index(protocol.role), 12])
     palette = Palette(protocol.sequence)
-    pictures = np.empty((len(planes), protocol.matrix, protocol.matrix), dtype=np.uint16)
+    dixon = protocol.role == "dixon"
+    roles = ("dixon_water", "dixon_fat") if dixon else (protocol.role,)
+    pictures = {role: np.empty((len(planes), protocol.matrix, protocol.matrix), dtype=np.uint16) for role in roles}
     gain = site.scale * float(random.uniform(0.85, 1.15))
     for number, plane in enumerate(planes):
         coarse = measured_plane(plane, protocol.acquired)
         water, fat = render_slice(anatomy, coarse, protocol.thickness_mm, palette, protocol.samples)
-        picture = _scan(water, fat, _coil(anatomy, coarse, site, protocol), site, protocol, random)
-        pictures[number] = np.clip(picture * gain, 0, 4095)
-    return AcquiredSeries(protocol, planes, block, pictures)
+        coil = _coil(anatomy, coarse, site, protocol)
+        pools = ((water, 0 * fat), (fat, 0 * water)) if dixon else ((water, fat),)
+        for role, (first, second) in zip(roles, pools, strict=True):
+            pictures[role][number] = np.clip(_scan(first, second, coil, site, protocol, random) * gain, 0, 4095)
+    return {role: AcquiredSeries(role, protocol, planes, block, array) for role, array in pictures.items()}
 
 
 def _coil(anatomy: Anatomy, plane: Plane, site: Site, protocol: SeriesProtocol) -> Floats:
@@ -119,6 +127,9 @@ def _scan(water: Floats, fat: Floats, coil: Floats, site: Site, protocol: Series
     ramp = np.exp(-2j * np.pi * frequencies * protocol.fat_shift_pixels).astype(np.complex64)
     ramp = ramp[:, None] if protocol.frequency_axis == 0 else ramp[None, :]
     space = fft.fft2(water * coil) + fft.fft2(fat * coil) * ramp
+    if site.ghost > 0:  # breathing and pulsation modulate the echoes from one phase step to the next
+        beat = 1 + np.float32(site.ghost) * np.cos(2 * np.pi * (np.arange(size) * float(random.uniform(0.17, 0.42)) + float(random.uniform())))
+        space *= beat.astype(np.float32)[None, :] if protocol.frequency_axis == 0 else beat.astype(np.float32)[:, None]
     soft = (0.5 + 0.5 * np.cos(np.pi * np.clip((np.abs(frequencies) - 0.36) / 0.14, 0, 1))).astype(np.float32)
     noise = random.standard_normal((2, size, size), dtype=np.float32) * np.float32(site.noise * size)
     space = (space + noise[0] + 1j * noise[1]) * (soft[:, None] * soft[None, :])

@@ -75,6 +75,7 @@ class Disc:
     central_mm: float  # to the back, in the midline
     paracentral_mm: tuple[float, float]  # left, right: into the lateral recess
     foraminal_mm: tuple[float, float]  # left, right: into the foramen
+    node_mm: tuple[float, float]  # depth of Schmorl's nodes that it fills, in the vertebra above and below
     extrusion_mm: float  # how far a herniation reaches below the disc
     joints: tuple[FacetJoint, ...]  # left, right
 

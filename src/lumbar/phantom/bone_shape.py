@@ -91,9 +91,10 @@ def arch_rods(vertebra: Vertebra, above: tuple[FacetJoint, ...], below: tuple[Fa
             reach = 24.0 if lumbar else 11.0
             rods.append((np.array([(side * (out + 3), back + 0.5 * canal, lift), (side * (out + reach), back + 0.9 * canal, lift + 1)]), 3.2, (1.0, 1.0, 0.65)))
         rods.append((np.array([(side * (out - 3.0), rear + 1.5, -0.2 * height), (side * 1.0, rear + 5.5, -0.3 * height)]), 3.1, (1.0, 1.0, 0.40)))
-    if vertebra.name in ("S1", "S2"):
-        wide = 30.0 if vertebra.name == "S1" else 22.0
-        rods += [(np.array([(s * 12.0, 1.0, -2.0), (s * (wide + 8), 6.0, -6.0)]), 13.0 if wide > 25 else 10.0, (1.0, 1.0, 0.85)) for s in SIDES]
+    if vertebra.name == "S1":  # the ala
+        for side in SIDES:
+            rods.append((np.array([(side * 12.0, 0.0, 0.0), (side * 36.0, 5.0, -4.0)]), 11.5, (1.0, 0.85, 0.95)))
+            rods.append((np.array([(side * 33.0, 5.0, -6.0), (side * 21.0, 2.0, -44.0)]), 9.5, (1.0, 0.9, 1.0)))
     return [*rods, _spinous(vertebra)]
 
 

@@ -79,13 +79,13 @@ def _cauda(profiles: Profiles, vertebrae: tuple[Vertebra, ...], seed: int, conus
     z = profiles.start_mm + STEP_MM * np.arange(len(profiles["canal_x"]))
     middles = [vertebra.frame.center_mm[2] for vertebra in vertebrae]
     roots = []
-    for number, leaves in enumerate(middles[4:11]):
+    for leaves in middles[4:11]:
         for side in SIDES:
-            for _ in range(2 if number < 5 else 3):
+            for _ in range(3):
                 jitter = random.normal(size=5)
                 gone = 1 - np.clip((z - leaves) / 55.0, 0, 1)
-                aside = side * (0.34 + 0.22 * jitter[0] + (0.50 - 0.2 * jitter[0]) * gone**2)
-                behind = 0.34 + 0.26 * jitter[1] - 0.45 * gone**3 + 0.05 * np.sin(z / 15.0 + 3 * jitter[2])
+                aside = side * (0.40 + 0.24 * jitter[0] + (0.45 - 0.2 * jitter[0]) * gone**2)
+                behind = 0.30 + 0.30 * jitter[1] - 0.45 * gone**3 + 0.05 * np.sin(z / 15.0 + 3 * jitter[2])
                 radius = np.sqrt(aside**2 + behind**2)
                 inside = np.minimum(1.0, 0.90 / np.maximum(radius, 1e-6))
                 path = np.stack([aside * inside, behind * inside])

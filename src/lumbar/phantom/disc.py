@@ -35,6 +35,10 @@ def disc_distance(disc: Disc, u: Floats, v: Floats, w: Floats) -> tuple[Floats, 
     rounding = np.minimum(np.square(w / np.maximum(half + np.float32(2.5), np.float32(1))), 2)
     bulged = rounded(side - swell, back - swell, 4.0) + np.float32(2.2) * rounding * np.clip(swell * np.float32(1 / 3), 0.25, 1)
     dish = np.clip(plain * np.float32(-2.4 / (0.55 * disc.half_depth_mm)), 0, 2.4) + np.float32(0.9)
+    for depth, sign, place in ((disc.node_mm[0], 1.0, 0.15), (disc.node_mm[1], -1.0, -0.10)):
+        if depth > 0:
+            spot = np.exp(-np.square(u / np.float32(6.0)) - np.square((v / np.float32(disc.half_depth_mm) - place) / np.float32(0.32)))
+            dish = dish + np.float32(depth) * spot * (w * np.float32(sign) > 0)
     distance = rounded(bulged, flat - dish, 1.2)
     if disc.extrusion_mm > 0:
         half_mm = (7.0, disc.central_mm, 3.5 + disc.extrusion_mm)
@@ -46,7 +50,7 @@ def disc_distance(disc: Disc, u: Floats, v: Floats, w: Floats) -> tuple[Floats, 
 def paint_disc(anatomy: Anatomy, canvas: Canvas, disc: Disc) -> None:
     """One disc; the vertebrae are painted over its rims."""
     plane = canvas.plane
-    half = np.array([disc.half_width_mm + 3, disc.half_depth_mm + 7, disc.middle_height_mm / 2 + 4 + disc.extrusion_mm])
+    half = np.array([disc.half_width_mm + 3, disc.half_depth_mm + 7, disc.middle_height_mm / 2 + 4 + disc.extrusion_mm + max(disc.node_mm)])
     corners = disc.frame.to_world(np.array([[i, j, k] for i in (-1, 1) for j in (-1, 1) for k in (-1, 1)]) * half)
     window = plane.window(corners, 2.0)
     if window is None:
@@ -64,12 +68,12 @@ def _signal(anatomy: Anatomy, palette: Palette, disc: Disc, at: tuple[Floats, Fl
     """Bright nucleus to dark annulus; ageing takes water and T2 from the nucleus, and a dark cleft crosses it in the middle years."""
     u, v, w = at
     worn = disc.degeneration
-    core = Tissue(0.90 - 0.22 * worn, 1350 - 350 * worn, 1500 - 350 * worn, float(138 * np.exp(-1.75 * worn)) + 8)
+    core = Tissue(0.84 - 0.20 * worn, 1350 - 350 * worn, 1500 - 350 * worn, float(138 * np.exp(-1.75 * worn)) + 8)
     nucleus, annulus = np.float32(palette.of(core)[0]), np.float32(palette["annulus"][0])
     depth = plain * np.float32(-1 / disc.half_depth_mm)
     shift = anatomy.seed + 41 + int(disc.half_width_mm * 50)
     noise, fine = grain(u, v, w, 0.7, shift, SMOOTH), grain(u, v, w, 0.7, shift, FINE)
-    share = np.clip((depth - np.float32(0.20) + np.float32(0.05) * noise) * np.float32(1 / 0.22), 0, 1)
+    share = np.clip((depth - np.float32(0.12) + np.float32(0.05) * noise) * np.float32(1 / 0.30), 0, 1)
     share = share * share * (3 - 2 * share)
     cleft = np.exp(-np.square(w * np.float32(1 / (0.9 + 0.10 * disc.middle_height_mm)))) * np.clip((depth - np.float32(0.3)) * 5, 0, 1)
     share = share * (1 - np.float32(0.55 * np.clip(1.6 * worn, 0.25, 0.8)) * cleft)

@@ -10,7 +10,8 @@ from lumbar.phantom.canvas import Canvas
 from lumbar.phantom.labels import MUSCLE
 from lumbar.phantom.profiles import MUSCLES, SIDE_NAMES, side_tables
 from lumbar.phantom.soft import Field
-from lumbar.phantom.texture import BUNDLE, FIBRE, SMOOTH, grain
+from lumbar.phantom.texture import BUNDLE, FIBRE, SHEET, SMOOTH, grain
+from lumbar.phantom.tissues import FAT_DENSITY, TISSUES
 
 Floats = NDArray[np.floating[Any]]
 
@@ -32,8 +33,9 @@ def paint_muscles(anatomy: Anatomy, canvas: Canvas) -> None:
                 continue
             fat = muscle_fat_map(anatomy, muscle, side, field)
             grey = 1 + np.float32(0.07) * grain(field.x, field.y, field.z, 0.9, anatomy.seed + 19, BUNDLE)
-            canvas.cover(window, distance - np.float32(0.7), canvas.palette["fascia"])
-            lean, pure = np.float32(canvas.palette["muscle"][0]), np.float32(canvas.palette.pure_fat)
+            canvas.cover(window, distance - np.float32(0.45), canvas.palette["fascia"])
+            # The share is one of protons, so fat in muscle has muscle's density of them.
+            lean, pure = np.float32(canvas.palette["muscle"][0]), np.float32(canvas.palette.pure_fat * TISSUES["muscle"].density / FAT_DENSITY)
             canvas.cover(window, distance, ((1 - fat) * lean * grey, fat * pure))
 
 
@@ -65,10 +67,13 @@ def muscle_fat_map(anatomy: Anatomy, muscle: str, side: float, field: Field) -> 
         deep = np.clip((field[tables[1]] - field.behind) / field[tables[3]], -1, 1)
         mean = mean * (1 + np.float32(0.55) * deep)
     slant = np.float32(0.20) * field.z
-    beside, behind = np.abs(field.beside) + slant, field.behind - np.float32(0.3) * slant
-    spots = grain(beside, behind, field.z, 0.75, anatomy.seed + 3, FIBRE)
-    sheets = 1 - 2 * np.abs(grain(beside, behind, field.z, 0.95, anatomy.seed + 57, BUNDLE))
-    return np.float32(0.35) * _fat_share(mean, spots) + np.float32(0.65) * _fat_share(mean, sheets)
+    beside, behind = np.float32(side) * field.beside + slant, field.behind - np.float32(0.3) * slant
+    shift = anatomy.seed + 3 + (0 if side > 0 else 41) + 7 * len(muscle)
+    spots = grain(beside, behind, field.z, 0.75, shift, FIBRE)
+    turn = np.radians({"multifidus": -28.0, "erector_spinae": 24.0}.get(muscle, 60.0))
+    across, along = beside * np.float32(np.cos(turn)) - behind * np.float32(np.sin(turn)), beside * np.float32(np.sin(turn)) + behind * np.float32(np.cos(turn))
+    sheets = 1 - 2 * np.abs(grain(across, along, field.z, 0.95, shift + 57, SHEET))
+    return np.float32(0.4) * _fat_share(mean, spots) + np.float32(0.6) * _fat_share(mean, sheets)
 
 
 def _fat_share(mean: Floats, noise: Floats) -> Floats:

@@ -126,7 +126,7 @@ def _paint_cauda(anatomy: Anatomy, canvas: Canvas, field: CanalField, shape: tup
         du = (across - root[0][field.index]) * shape[0]
         dv = (through - root[1][field.index]) * shape[1]
         np.minimum(nearest, du * du + dv * dv, out=nearest)
-    threads = np.maximum(np.sqrt(nearest) - np.float32(0.56), sac + np.float32(0.3))
+    threads = np.maximum(np.sqrt(nearest) - np.float32(0.50), sac + np.float32(0.3))
     canvas.cover(field.window, threads, canvas.palette["nerve"])
 
 

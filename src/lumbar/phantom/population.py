@@ -5,13 +5,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from lumbar.phantom.degeneration import AGE_MEAN_YEARS, AGE_SD_YEARS
-
 Floats = NDArray[np.float64]
 
 # Ages at which degeneration runs ahead, each by this much of the index over about five years, if stages are planted.
 STAGE_STEP = 0.12
 STAGE_WIDTH_YEARS = 2.0
+VARIANTS = ("none", "slip", "fracture", "lumbarised", "sacralised")
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +27,8 @@ class Person:
     own: Floats  # (25,) standard normal numbers of the graded places
     traits: Floats  # (64,) standard normal numbers of everything else
     stages_years: tuple[float, ...] = ()  # planted ages of accelerated degeneration
+    variant: str = "none"  # one of VARIANTS
+    atrophy: tuple[float, float] = (0.0, 0.0)  # share of multifidus and erector spinae that is lost and half replaced by fat, left and right
 
     def at_age(self, age_years: float) -> "Person":
         """The same person at another age."""
@@ -37,7 +38,7 @@ class Person:
 def sample_person(seed: int, age_years: float | None = None, sex: str | None = None, stages_years: tuple[float, ...] = ()) -> Person:
     """The person that `seed` stands for; age and sex are drawn unless given (age as in a hospital's lumbar MRI: mean 57, SD 15, 18 to 92)."""
     random = np.random.default_rng([seed, 1])
-    drawn = float(np.clip(random.normal(AGE_MEAN_YEARS, AGE_SD_YEARS), 18.0, 92.0))
+    drawn = float(np.clip(random.normal(57.0, 15.0), 18.0, 92.0))
     chosen = "F" if random.random() < 0.54 else "M"
     own, traits = random.standard_normal(25), random.standard_normal(64)
     acceleration = float(random.standard_normal())

@@ -121,7 +121,8 @@ def _muscles(z: Floats, person: Person, heights: Floats) -> dict[str, Floats]:
         ordered[0, 2:4] *= 0.3 if muscle == "erector_spinae" else 0.55
         ordered[-1, 2:4] *= 0.8
         for side, name in SIDE_NAMES.items():
-            own = 1 + 0.025 * side * person.traits[59 + number % 4]
+            lost = person.atrophy[0 if side > 0 else 1] if muscle in ("multifidus", "erector_spinae") else 0.0
+            own = (1 + 0.025 * side * person.traits[59 + number % 4]) * np.sqrt(1 - lost)
             for column, title in enumerate(_COLUMNS):
                 scale = 1.0 if title == "tilt" else person.size if title in ("x", "y") else bulk * own
                 table = interpolate.PchipInterpolator(knots, ordered[:, column] * scale)(np.clip(z, lower, upper))
@@ -129,7 +130,7 @@ def _muscles(z: Floats, person: Person, heights: Floats) -> dict[str, Floats]:
                     tables[f"{muscle}_{name}_cos"], tables[f"{muscle}_{name}_sin"] = np.cos(np.radians(table)), np.sin(np.radians(table))
                 else:
                     tables[f"{muscle}_{name}_{title}"] = table * side if title == "x" else table
-            levels_fat = np.clip(fat[muscle] * (1 + 0.05 * side * person.traits[60]) * np.array(_FAT_BY_LEVEL[muscle])[::-1], 0.01, 0.85)
+            levels_fat = np.clip(fat[muscle] * (1 + 0.05 * side * person.traits[60]) * np.array(_FAT_BY_LEVEL[muscle])[::-1] + 0.5 * lost, 0.01, 0.85)
             tables[f"{muscle}_{name}_fat"] = np.interp(z, levels, levels_fat)
     return tables
 

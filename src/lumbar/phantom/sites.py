@@ -9,7 +9,7 @@ from lumbar.phantom.signal import Sequence
 class SeriesProtocol:
     """One series as a site acquires it."""
 
-    role: str  # sagittal_t1, sagittal_t2, axial_t2, dixon_water, dixon_fat
+    role: str  # sagittal_t1, sagittal_t2, axial_t2, axial_t1, muscle_t2 (axial, the whole back), dixon
     sequence: Sequence
     matrix: int  # pixels of the picture along one edge
     acquired: int  # pixels that were measured; the rest is zero-filling
@@ -45,7 +45,7 @@ def _t1(tesla: float, matrix: int, acquired: int, fov_mm: float, slices: int, tr
 
 def _t2(tesla: float, matrix: int, acquired: int, fov_mm: float, slices: int, kind: str, spacing: tuple[float, float]) -> SeriesProtocol:
     if kind == "stir":
-        sequence = Sequence("stir", 4200.0, 48.0, ti_ms=165.0 if tesla < 2 else 210.0, echo_train=9, tesla=tesla)
+        sequence = Sequence("stir", 4200.0, 64.0, ti_ms=165.0 if tesla < 2 else 210.0, echo_train=9, tesla=tesla)
     elif kind == "space":
         sequence = Sequence("space", 1500.0, 200.0, echo_train=60, tesla=tesla)
     else:
@@ -63,19 +63,19 @@ SITES: tuple[Site, ...] = (
         "A",
         1.5,
         (_t1(1.5, 512, 320, 300, 18, 580, (4.0, 4.4)), _t2(1.5, 448, 320, 300, 18, "tse", (4.0, 4.4)), _axial(1.5, 320, 256, 190, 40, True, (4.0, 4.4))),
-        0.016,
-        75,
-        0.45,
-        0.85,
+        0.009,
+        70,
+        0.35,
+        0.9,
         900,
     ),
     Site(
         "B",
         1.5,
         (_t1(1.5, 512, 320, 350, 18, 520, (4.0, 4.48)), _t2(1.5, 448, 300, 260, 18, "stir", (4.0, 4.48)), _axial(1.5, 320, 256, 160, 40, True, (3.5, 3.6))),
-        0.014,
-        65,
-        0.35,
+        0.01,
+        60,
+        0.2,
         0.9,
         1300,
     ),
@@ -83,73 +83,88 @@ SITES: tuple[Site, ...] = (
         "C",
         3.0,
         (_t1(3.0, 512, 352, 280, 17, 650, (3.5, 3.9)), _t2(3.0, 512, 352, 280, 17, "tse", (3.5, 3.9)), _axial(3.0, 384, 288, 200, 36, False, (4.0, 4.4))),
-        0.010,
+        0.007,
         70,
-        0.6,
-        0.8,
+        0.45,
+        0.85,
         1100,
     ),
     Site(
         "D",
         3.0,
         (_t1(3.0, 448, 320, 320, 15, 700, (4.0, 4.8)), _t2(3.0, 448, 320, 320, 15, "tse", (4.0, 4.8)), _axial(3.0, 320, 240, 180, 30, True, (4.0, 4.4))),
-        0.012,
-        85,
-        0.8,
-        0.5,
+        0.007,
+        80,
+        0.6,
+        0.75,
         620,
     ),
     Site(
         "E",
         1.5,
         (_t1(1.5, 384, 288, 280, 15, 480, (4.0, 4.4)), _t2(1.5, 384, 288, 280, 15, "tse", (4.0, 4.4)), _axial(1.5, 256, 224, 180, 25, True, (4.0, 4.4))),
-        0.022,
-        80,
-        0.75,
-        0.3,
+        0.013,
+        75,
+        0.5,
+        0.7,
         500,
     ),
     Site(
         "F",
         1.5,
         (_t1(1.5, 512, 288, 320, 17, 600, (4.0, 4.4)), _t2(1.5, 512, 288, 320, 17, "tse", (4.0, 4.4)), _axial(1.5, 512, 256, 220, 32, False, (4.0, 4.6))),
-        0.018,
-        95,
-        0.9,
+        0.01,
+        85,
         0.6,
+        0.75,
         780,
     ),
     Site(
         "G",
         3.0,
         (_t1(3.0, 640, 384, 300, 19, 720, (3.0, 3.3)), _t2(3.0, 640, 384, 300, 19, "tse", (3.0, 3.3)), _axial(3.0, 448, 320, 190, 40, True, (3.0, 3.5))),
-        0.011,
-        65,
-        0.5,
-        0.9,
+        0.008,
+        60,
+        0.3,
+        0.92,
         2200,
     ),
     Site(
         "H",
         1.5,
         (_t1(1.5, 320, 256, 280, 13, 450, (5.0, 5.5)), _t2(1.5, 320, 256, 280, 13, "tse", (5.0, 5.5)), _axial(1.5, 256, 192, 200, 24, False, (5.0, 5.5))),
-        0.026,
-        110,
-        0.95,
-        0.2,
+        0.015,
+        95,
+        0.75,
+        0.55,
         340,
     ),
     Site(
         "I",
         3.0,
         (_t1(3.0, 512, 320, 300, 18, 640, (3.5, 4.0)), _t2(3.0, 512, 352, 300, 18, "stir", (3.5, 4.0)), _axial(3.0, 384, 288, 180, 40, True, (3.5, 3.9))),
-        0.012,
-        70,
-        0.55,
-        0.8,
+        0.008,
+        65,
+        0.4,
+        0.9,
         1500,
     ),
 )
+
+
+def muscle_protocols(place: Site) -> tuple[SeriesProtocol, ...]:
+    """Axial T1, T2 and Dixon of one site over the muscles from L1 to S1, all with the same slices."""
+    number = SITES.index(place)
+    matrix, acquired = ((256, 224), (320, 256), (400, 272))[number % 3]
+    fov_mm = (320.0, 360.0, 400.0)[number // 3]
+    common = {"matrix": matrix, "acquired": acquired, "fov_mm": fov_mm, "slices": 40 + number % 3, "thickness_mm": 4.0, "spacing_mm": 4.0 + 0.2 * (number % 2)}
+    t1, t2 = Sequence("tse", 600.0, 11.0, echo_train=3, tesla=place.tesla), Sequence("tse", 4000.0, 95.0, echo_train=15, tesla=place.tesla)
+    dixon = Sequence("dixon", 9.0, 2.4, flip_degrees=1.5, tesla=place.tesla)  # so flat that T1 hardly biases the fat fraction
+    return (
+        SeriesProtocol("axial_t1", t1, **common),  # type: ignore[arg-type]
+        SeriesProtocol("muscle_t2", t2, **common),  # type: ignore[arg-type]
+        SeriesProtocol("dixon", dixon, **common, fat_shift_pixels=0.0, samples=2),  # type: ignore[arg-type]
+    )
 
 
 def site(name: str) -> Site:

@@ -57,10 +57,24 @@ def build_skeleton(person: Person, degeneration: Degeneration) -> tuple[tuple[Ve
     heights[8:] = person.size * _DISC_HEIGHTS[8:]
     sizes = _SIZES * person.size
     sizes[:, 2] *= 1 + 0.02 * person.traits[14]
+    _apply_variant(person, sizes, heights)
     chain = _chain(person, sizes, heights, _slips(person, worn))
     vertebrae = tuple(_vertebra(k, person, worn, sizes[k], chain.bodies[k]) for k in range(len(VERTEBRAE)))
     discs = tuple(_disc(k, degeneration, float(worn[k]), heights[k], (vertebrae[k], vertebrae[k + 1]), chain.discs[k], person.size) for k in range(len(DISCS)))
     return vertebrae, discs
+
+
+def _apply_variant(person: Person, sizes: Floats, heights: Floats) -> None:
+    """Change sizes of bodies and discs to those of a fracture or a transitional vertebra."""
+    if person.variant == "fracture":  # a wedge at the thoracolumbar junction
+        broken = 3 + int(abs(person.traits[35]) > 0.7)
+        sizes[broken, 3] -= 0.38 * sizes[broken, 2]
+        sizes[broken, 2] *= 0.80
+    elif person.variant == "lumbarised":  # S1 is free: a sixth lumbar vertebra with a disc of its own
+        heights[8] = person.size * np.array([9.5, 6.5])
+        sizes[8, :6] = 0.97 * sizes[7, :6]
+    elif person.variant == "sacralised":  # L5 belongs to the sacrum
+        heights[7] = person.size * np.array([3.2, 2.6])
 
 
 def frame_axes(lean: float, roll: float, turn: float) -> Floats:
@@ -75,6 +89,10 @@ def _chain(person: Person, sizes: Floats, heights: Floats, slips: Floats) -> _Ch
     count = len(VERTEBRAE)
     traits = person.traits
     steps = np.diff(_MEAN_DEGREES) * (1 + 0.16 * traits[15]) + 1.3 * np.concatenate([traits[16:24], np.zeros(4)])
+    if person.variant == "lumbarised":
+        steps[7], steps[8] = -11.0, -17.0
+    elif person.variant == "sacralised":
+        steps[6], steps[7] = -18.0, -9.0
     lean = np.concatenate([[0.0], np.cumsum(steps)])
     lean += 4.5 - lean[5] + 3.5 * traits[24]
     places = np.arange(count) - 5
@@ -105,6 +123,8 @@ def _slips(person: Person, worn: Floats) -> Floats:
     woman = 1.0 if person.sex == "F" else 0.0
     if person.traits[34] > 1.75 - 0.5 * woman - 0.8 * (worn[6] - 0.5):
         slips[6] += 3.0 + 1.5 * abs(person.traits[35])
+    if person.variant == "slip":
+        slips[6] = max(slips[6], 8.0 + abs(person.traits[35]))
     return slips
 
 
@@ -155,7 +175,7 @@ def _joints(k: int, disc: Frame, around: tuple[Vertebra, Vertebra], half_depth: 
         surface = np.array([side * np.sin(turn), np.cos(turn), 0.0])
         axes = np.array([normal, surface, [0.0, 0.0, 1.0]]) @ disc.axes
         center = disc.to_world(np.array([side * out, half_depth + 0.86 * canal, -1.5]))
-        joints.append(FacetJoint(Frame(center, axes), (7.2 * scale * grown, 9.0 * scale * grown, 11.5 * scale), 1.3))
+        joints.append(FacetJoint(Frame(center, axes), (6.2 * scale * grown, 8.2 * scale * grown, 11.0 * scale), 1.2))
     return tuple(joints)
 
 
@@ -188,6 +208,7 @@ def _disc(k: int, degeneration: Degeneration, worn: float, height: Floats, aroun
         central_mm=float(6.0 * canal**1.15),
         paracentral_mm=(float(5.2 * recess[0]), float(5.2 * recess[1])),
         foraminal_mm=(float(5.0 * foramen[0]), float(5.0 * foramen[1])),
+        node_mm=(upper.schmorl_mm[1], lower.schmorl_mm[0]),
         extrusion_mm=float(5.0 * max(canal - 0.7, 0.0) / 0.3) if worn > 0.6 else 0.0,
         joints=_joints(k, frame, around, half_depth, narrowing, size),
     )

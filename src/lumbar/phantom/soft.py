@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from lumbar.phantom.anatomy import SIDES, Anatomy, Profiles
 from lumbar.phantom.canvas import Canvas, Plane, Window
 from lumbar.phantom.solids import ellipse, ellipsoid
-from lumbar.phantom.texture import BUNDLE, FIBRE, FINE, SMOOTH, WIDE, grain
+from lumbar.phantom.texture import BUNDLE, FIBRE, FINE, HUGE, SMOOTH, WIDE, grain
 
 Floats = NDArray[np.floating[Any]]
 _ZERO = np.zeros(3)
@@ -56,9 +56,9 @@ def paint_trunk(anatomy: Anatomy, canvas: Canvas, field: Field) -> None:
 def _paint_gut(canvas: Canvas, field: Field, inner: Floats, seed: int) -> None:
     """Bowel and mesentery in front of the great vessels: nothing with a name, but neither fat nor even."""
     assert canvas.palette is not None
-    place = grain(field.x, field.y, field.z, 2.2, seed + 77, WIDE)
-    stuff = grain(field.x, field.y, field.z, 1.1, seed + 78, SMOOTH)
-    front = np.maximum(field.behind + np.float32(76) - np.square(field.beside * np.float32(1 / 9)) + 14 * stuff, inner + 16)
+    place = grain(field.x, field.y, field.z, 0.9, seed + 77, HUGE)
+    stuff = grain(field.x, field.y, field.z, 0.9, seed + 78, WIDE)
+    front = np.maximum(field.behind + np.float32(70) - np.square(field.beside * np.float32(1 / 9)) + 14 * stuff, inner + 16)
     loops = np.maximum(front, (np.float32(-0.12) - place) * 14)
     water = np.float32(canvas.palette["bowel"][0]) * (np.float32(0.75) + np.float32(0.45) * stuff)
     canvas.cover(field.window, loops, (water, np.float32(0.08 * canvas.palette.pure_fat)))
@@ -120,7 +120,5 @@ def paint_midline(anatomy: Anatomy, canvas: Canvas) -> None:
     share = np.clip(np.float32(0.42) + np.float32(0.16) * streak + np.float32(0.36) * cloud, 0.05, 0.95)
     first, second = canvas.palette["ligament"][0] * 1.4, canvas.palette.pure_fat
     canvas.cover(window, plate, ((1 - share) * np.float32(first), share * np.float32(second)))
-    strap = np.maximum(np.abs(field.behind - back + np.float32(1.0)) - np.float32(0.9), np.abs(field.beside) - 4)
-    canvas.cover(window, strap, canvas.palette["flavum"])
     speck = grain(field.x, field.y, field.z, 0.8, anatomy.seed + 24, FINE)
     canvas.blend(window, np.clip(speck - np.float32(0.75), 0, 1) * (plate < 0), (0.0, canvas.palette.pure_fat))

@@ -1,7 +1,7 @@
 """One synthetic study from a seed, in memory and on disk."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,11 @@ from lumbar.phantom.anatomy import Anatomy
 from lumbar.phantom.build import build_anatomy, person_degeneration
 from lumbar.phantom.degeneration import Degeneration
 from lumbar.phantom.population import Person, sample_person
-from lumbar.phantom.sites import SITES, SeriesProtocol, Site, site
+from lumbar.phantom.sites import SITES, SeriesProtocol, Site, muscle_protocols, site
 from lumbar.phantom.truth import coordinates, truth_document
+
+ROLES = ("sagittal_t1", "sagittal_t2", "axial_t2")
+MUSCLE_ROLES = ("axial_t1", "muscle_t2", "dixon")
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,10 @@ class StudyOptions:
     age_years: float | None = None  # drawn if None
     sex: str | None = None  # "F" or "M"; drawn if None
     site: str | None = None  # "A" … "I"; drawn if None
-    roles: tuple[str, ...] = ("sagittal_t1", "sagittal_t2", "axial_t2")
+    roles: tuple[str, ...] = ROLES  # of ROLES and MUSCLE_ROLES
+    variant: str = "none"  # one of `population.VARIANTS`
+    stages_years: tuple[float, ...] = ()  # planted ages of accelerated degeneration
+    scan: int = 0  # another number is another scan of the same person
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,39 +47,50 @@ class PhantomStudy:
     anatomy: Anatomy
     site: Site
     series: dict[str, AcquiredSeries]  # by role
-    truth: dict[str, Any] = field(default_factory=dict)
 
 
 def make_study(options: StudyOptions) -> PhantomStudy:
     """Grow the patient and scan them."""
-    person = sample_person(options.seed, options.age_years, options.sex)
+    person = replace(sample_person(options.seed, options.age_years, options.sex, options.stages_years), variant=options.variant)
     degeneration = person_degeneration(person)
     anatomy = build_anatomy(person, degeneration)
-    place = site(options.site) if options.site else SITES[int(np.random.default_rng([options.seed, 4]).integers(len(SITES)))]
-    series = {}
-    for number, protocol in enumerate(place.series):
+    place = site_of(options)
+    series: dict[str, AcquiredSeries] = {}
+    for protocol in (*place.series, *muscle_protocols(place)):
         if protocol.role in options.roles:
-            series[protocol.role] = acquire(anatomy, place, protocol, number)
-    truth = truth_document(person, degeneration, anatomy, place.name)
-    truth["coordinates"] = coordinates(anatomy, series)
-    return PhantomStudy(options, person, degeneration, anatomy, place, series, truth)
+            series |= acquire(anatomy, place, protocol, options.scan)
+    return PhantomStudy(options, person, degeneration, anatomy, place, series)
 
 
-def write_study(study: PhantomStudy, folder: Path, masks: bool = True) -> None:
-    """Write DICOM into `folder/dicom/<role>/`, the truth into `folder/truth/`."""
+def site_of(options: StudyOptions) -> Site:
+    """The site that was asked for, or the one that the seed draws."""
+    return site(options.site) if options.site else SITES[int(np.random.default_rng([options.seed, 4]).integers(len(SITES)))]
+
+
+def study_truth(study: PhantomStudy) -> dict[str, Any]:
+    """The answers, with the places of the 25 grades in the pictures."""
+    truth = truth_document(study.person, study.degeneration, study.anatomy, study.site.name)
+    truth["coordinates"] = coordinates(study.anatomy, study.series)
+    return truth
+
+
+def write_study(study: PhantomStudy, folder: Path, masks: bool = True) -> dict[str, Any]:
+    """Write DICOM into `folder/dicom/<role>/`, the truth into `folder/truth/`; returns the answers."""
     header = study_header(study)
     for number, (role, series) in enumerate(study.series.items(), start=1):
         target = folder / "dicom" / role
         target.mkdir(parents=True)
-        written = series_header(header.study_uid, series.protocol, number)
+        written = series_header(header.study_uid, role, series.protocol, number)
         for instance, image in enumerate(slice_images(series), start=1):
             write_slice(target / f"{instance:03d}.dcm", image, header, written)
     truth = folder / "truth"
     truth.mkdir(parents=True)
-    (truth / "truth.json").write_text(json.dumps(study.truth, indent=1) + "\n")
+    answers = study_truth(study)
+    (truth / "truth.json").write_text(json.dumps(answers, indent=1) + "\n")
     if masks:
         for role, series in study.series.items():
             write_labels(truth, role, series, label_pictures(study.anatomy, series))
+    return answers
 
 
 def write_labels(folder: Path, role: str, series: AcquiredSeries, labels: NDArray[np.uint8]) -> None:
@@ -95,7 +112,7 @@ def slice_images(series: AcquiredSeries) -> list[SliceImage]:
 
 def study_header(study: PhantomStudy) -> StudyHeader:
     """DICOM attributes of the study; its UIDs follow from the options."""
-    key = f"{study.options.seed}/{study.person.age_years}/{study.person.sex}/{study.site.name}"
+    key = f"{study.options.seed}/{study.person.age_years}/{study.person.sex}/{study.site.name}/{study.options.variant}/{study.options.scan}"
     return StudyHeader(
         study_uid=derived_uid("lumbar phantom study", key),
         frame_uid=derived_uid("lumbar phantom frame", key),
@@ -104,18 +121,28 @@ def study_header(study: PhantomStudy) -> StudyHeader:
         age_years=study.person.age_years,
         date="20240101",
         manufacturer="lumbar",
-        model=f"Phantom site {study.site.name}",
+        model=f"Phantom site {study.site.name}/{study.options.variant}/{study.options.scan}",
         tesla=study.site.tesla,
     )
 
 
-def series_header(study_uid: str, protocol: SeriesProtocol, number: int) -> SeriesHeader:
-    """DICOM attributes of one series."""
+_DESCRIPTIONS = {
+    "sagittal_t1": "Sag T1 TSE",
+    "sagittal_t2": "Sag T2 TSE",
+    "axial_t2": "Ax T2 TSE",
+    "axial_t1": "Ax T1 TSE",
+    "muscle_t2": "Ax T2 TSE back",
+    "dixon_water": "Ax Dixon water",
+    "dixon_fat": "Ax Dixon fat",
+}
+
+
+def series_header(study_uid: str, role: str, protocol: SeriesProtocol, number: int, description: str = "") -> SeriesHeader:
+    """DICOM attributes of one series; its description says what it is unless one is given."""
     sequence = protocol.sequence
-    words = {"sagittal_t1": "Sag T1 TSE", "sagittal_t2": "Sag T2 TSE", "axial_t2": "Ax T2 TSE", "dixon_water": "Ax Dixon water", "dixon_fat": "Ax Dixon fat"}
-    text = "Sag STIR" if sequence.kind == "stir" else "Sag T2 SPACE" if sequence.kind == "space" else words[protocol.role]
+    text = description or {"stir": "Sag STIR", "space": "Sag T2 SPACE"}.get(sequence.kind, _DESCRIPTIONS[role])
     return SeriesHeader(
-        series_uid=derived_uid("lumbar phantom series", study_uid, protocol.role),
+        series_uid=derived_uid("lumbar phantom series", study_uid, role),
         number=number,
         description=text,
         scanning_sequence="IR" if sequence.kind == "stir" else "GR" if sequence.kind == "dixon" else "SE",

@@ -13,15 +13,17 @@ _SIZE = 128  # a power of two, so that indices wrap by a bit mask
 FINE = (1.1, 1.1, 1.1)  # smoothness in cells along x, y, z
 SMOOTH = (3.2, 3.2, 3.2)
 WIDE = (8.0, 8.0, 8.0)
+HUGE = (15.0, 15.0, 15.0)
 FIBRE = (1.15, 1.15, 7.0)  # drawn out along z
 BUNDLE = (2.2, 2.2, 11.0)
+SHEET = (1.5, 5.0, 10.0)  # flat layers
 
 
 @lru_cache(maxsize=8)
 def _noise(smoothness: tuple[float, float, float]) -> NDArray[np.int8]:
     """A cube of noise, smooth over so many cells, even distribution over -127 … 127, the same in every run."""
     random = np.random.default_rng(20240607)
-    cube = ndimage.gaussian_filter(random.standard_normal((_SIZE, _SIZE, _SIZE), dtype=np.float32), smoothness, mode="wrap", truncate=3.0)
+    cube = ndimage.gaussian_filter(random.standard_normal((_SIZE, _SIZE, _SIZE), dtype=np.float32), smoothness, mode="wrap", truncate=2.5)
     even = special.erf(cube * np.float32(1 / (cube.std() * np.sqrt(2))))
     return np.asarray(np.round(even * 127).astype(np.int8)).ravel()
 

@@ -40,7 +40,7 @@ TISSUES: dict[str, Tissue] = {
     "csf": Tissue(1.0, 4200, 4300, 1200.0),
     "cord": Tissue(0.78, 745, 990, 80.0),
     "nerve": Tissue(0.75, 800, 1080, 74.0, 0.03),
-    "ganglion": Tissue(0.8, 950, 1150, 92.0, 0.06),
+    "ganglion": Tissue(0.75, 950, 1150, 78.0, 0.06),
     "muscle": Tissue(0.76, 1010, 1410, 36.0),
     "fat": Tissue(FAT_DENSITY, 500, 600, 60.0, 0.94),
     "epidural_fat": Tissue(0.85, 500, 600, 60.0, 0.88),

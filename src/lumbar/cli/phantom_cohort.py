@@ -1,0 +1,55 @@
+"""`lumbar phantom cohort`: many synthetic studies in a trainer's layout."""
+
+from pathlib import Path
+
+import click
+
+from lumbar.cli.progress import track
+from lumbar.phantom.cohort import LAYOUTS, CohortOptions, make_cohort
+
+
+def _years(_: click.Context, __: click.Parameter, value: str | None) -> tuple[float, ...]:
+    try:
+        years = tuple(float(word) for word in (value or "").replace("-", ",").split(",") if word.strip())
+    except ValueError:
+        raise click.BadParameter(f"{value} is not a list of years such as 38,55,70") from None
+    if any(not 18 <= year <= 95 for year in years):
+        raise click.BadParameter("years lie between 18 and 95")
+    return years
+
+
+@click.command()
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option(
+    "--layout", type=click.Choice(LAYOUTS), required=True, help="rsna2024: CSVs and DICOM of that data set; dixon: nnU-Net raw; age: table and NIfTI."
+)
+@click.option("--studies", type=click.IntRange(1), required=True, help="How many people.")
+@click.option(
+    "--seed", type=click.IntRange(0, 9999), default=1, show_default=True, help="The same seed gives the same bytes; cohorts of other seeds share nobody."
+)
+@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
+@click.option("--sites", default="ABCDEFGHI", show_default=True, help="Letters of the sites to draw from.")
+@click.option("--ages", "ages_years", callback=_years, metavar="LOW-HIGH", help="Draw ages evenly between these; as in a hospital if not given.")
+@click.option("--stages", "stages_years", callback=_years, metavar="YEARS", help="Ages of accelerated degeneration to plant, such as 38,55,70.")
+@click.option("--repeats", type=click.IntRange(1), default=1, show_default=True, help="Scans of each visit (age).")
+@click.option("--follow-up", "follow_up_years", type=click.FloatRange(0, 30), default=0.0, metavar="YEARS", help="A second visit so much later (age).")
+@click.option("--quiet", is_flag=True, help="No progress bar and no summary.")
+def cohort(out: Path, jobs: int, quiet: bool, ages_years: tuple[float, ...], **wanted: object) -> None:
+    """Make many synthetic studies in the layout of a data set.
+
+    \b
+    lumbar phantom cohort train/ --layout rsna2024 --studies 500 --jobs 4
+    lumbar phantom cohort raw/Dataset501_Phantom --layout dixon --studies 40
+    lumbar phantom cohort people/ --layout age --studies 300 --ages 20-88 --stages 38,55,70
+
+    Call it again with the same options to go on where it stopped, or with more studies to add some. truth/ holds the answers of each study. Everything
+    in it is synthetic.
+    """
+    if len(ages_years) not in (0, 2) or (ages_years and ages_years[0] >= ages_years[1]):
+        raise click.BadParameter("--ages takes two years, the lower first, such as 20-88")
+    pair = (ages_years[0], ages_years[1]) if ages_years else None
+    options = CohortOptions(ages_years=pair, **wanted)  # type: ignore[arg-type]
+    for _ in track(make_cohort(options, out, jobs), "studies", total=options.studies, quiet=quiet):
+        pass
+    if not quiet:
+        click.echo(f"{out}")

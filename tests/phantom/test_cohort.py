@@ -1,0 +1,105 @@
+"""Cohorts: the layouts, going on after a stop, and refusing to mix."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lumbar.errors import UsageError
+from lumbar.io.nifti import read_nifti, read_nifti_mask
+from lumbar.phantom import cohort as cohorts
+from lumbar.phantom.cohort import CohortOptions, make_cohort, study_options
+from lumbar.phantom.signal import Sequence
+from lumbar.phantom.sites import SeriesProtocol, Site
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch, small_site: Site) -> None:
+    stack = {"matrix": 128, "acquired": 112, "fov_mm": 320.0, "slices": 6, "thickness_mm": 4.0, "spacing_mm": 20.0, "samples": 1}
+    dixon = Sequence("dixon", 9.0, 2.4, flip_degrees=1.5)
+    protocols = (SeriesProtocol("axial_t1", Sequence("tse", 600.0, 11.0), **stack), SeriesProtocol("dixon", dixon, fat_shift_pixels=0.0, **stack))
+    monkeypatch.setattr("lumbar.phantom.study.site_of", lambda options: small_site)
+    monkeypatch.setattr("lumbar.phantom.study.muscle_protocols", lambda place: protocols)
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.usefixtures("small")
+def test_the_rsna_layout_is_that_of_the_data_set(tmp_path: Path) -> None:
+    out = tmp_path / "rsna"
+    assert list(make_cohort(CohortOptions("rsna2024", 1), out)) == [0]
+    (grades,) = _rows(out / "train.csv")
+    assert len(grades) == 26
+    assert list(grades)[1] == "spinal_canal_stenosis_l1_l2"
+    assert list(grades)[-1] == "right_subarticular_stenosis_l5_s1"
+    assert set(list(grades.values())[1:]) <= {"Normal/Mild", "Moderate", "Severe"}
+    series = _rows(out / "train_series_descriptions.csv")
+    assert [row["series_description"] for row in series] == ["Sagittal T1", "Sagittal T2/STIR", "Axial T2"]
+    points = _rows(out / "train_label_coordinates.csv")
+    assert len(points) == 25
+    for row in points:
+        assert (out / "train_images" / row["study_id"] / row["series_id"] / f"{row['instance_number']}.dcm").is_file()
+    assert {row["condition"] for row in points if row["series_id"] == series[2]["series_id"]} == {"Left Subarticular Stenosis", "Right Subarticular Stenosis"}
+
+
+@pytest.mark.usefixtures("small")
+def test_a_stopped_cohort_goes_on_and_ends_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = CohortOptions("age", 2, seed=3, ages_years=(30.0, 80.0))
+    whole = tmp_path / "whole"
+    list(make_cohort(options, whole))
+    stopped = tmp_path / "stopped"
+    run = make_cohort(options, stopped)
+    next(run)
+    run.close()
+    made: list[int] = []
+    plain = cohorts._make
+    monkeypatch.setattr(cohorts, "_make", lambda work: (made.append(work.number), plain(work))[1])
+    list(make_cohort(options, stopped))
+    assert made == [1]
+    files = sorted(p.relative_to(whole) for p in whole.rglob("*") if p.is_file())
+    assert files == sorted(p.relative_to(stopped) for p in stopped.rglob("*") if p.is_file())
+    for name in files:
+        assert (whole / name).read_bytes() == (stopped / name).read_bytes()
+    ages = [float(row["age"]) for row in _rows(whole / "ages.csv")]
+    assert all(30 <= age <= 80 for age in ages)
+    assert all((whole / row["image"]).is_file() for row in _rows(whole / "ages.csv"))
+
+
+@pytest.mark.usefixtures("small")
+def test_the_dixon_layout_pairs_images_and_labels(tmp_path: Path) -> None:
+    out = tmp_path / "dixon"
+    list(make_cohort(CohortOptions("dixon", 1), out))
+    document = json.loads((out / "dataset.json").read_text())
+    images = sorted((out / "imagesTr").glob("*_0000.nii.gz"))
+    assert document["numTraining"] == len(images) == 3
+    water, fat = (read_nifti(p) for p in images if "water" in p.name or "fat" in p.name)
+    for path in images:
+        mask = read_nifti_mask(out / "labelsTr" / path.name.replace("_0000", ""))
+        assert mask.array.shape == read_nifti(path).array.shape
+        assert set(np.unique(mask.array)) == {0, 1, 2, 3, 4}
+        x = [mask.grid.points_mm(np.argwhere(mask.array == label))[:, 0].mean() for label in (1, 2, 3, 4)]
+        assert x == sorted(x)  # right erector spinae, right multifidus, left multifidus, left erector spinae
+    assert water.array.mean() > 0 and fat.array.mean() > 0
+
+
+@pytest.mark.usefixtures("small")
+def test_two_cohorts_do_not_mix(tmp_path: Path) -> None:
+    out = tmp_path / "one"
+    list(make_cohort(CohortOptions("age", 1, seed=1), out))
+    with pytest.raises(UsageError, match="another cohort"):
+        list(make_cohort(CohortOptions("age", 1, seed=2), out))
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match="not empty"):
+        list(make_cohort(CohortOptions("age", 1), tmp_path / "full"))
+
+
+def test_people_of_two_seeds_are_different_and_sites_are_those_asked_for() -> None:
+    first, second = ([study_options(CohortOptions("age", 9, seed=s, sites="CG"), n) for n in range(50)] for s in (1, 2))
+    assert not {o.seed for o in first} & {o.seed for o in second}
+    assert {o.site for o in first} == {"C", "G"}
