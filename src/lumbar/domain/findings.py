@@ -43,7 +43,7 @@ class Numbering:
 
 @dataclass(frozen=True)
 class VertebraFinding:
-    """One vertebral body in view."""
+    """One vertebral body in view; of S1 the upper strip alone, which has no heights."""
 
     vertebra: Vertebra
     center_mm: Point

@@ -6,6 +6,7 @@ import numpy as np
 
 from lumbar.domain.anatomy import SpineClass
 from lumbar.spine.column import Column, DiscPeak, disc_peaks, sacrum_start_mm
+from lumbar.spine.midplane import Midplane
 
 _SHORTEST_MM = 17.0  # between neighbouring discs: an adult's lowest thoracic levels are about 25 mm apart, collapsed bodies less
 _GAP_RATIO = 1.6  # a gap this much longer than its neighbours hides a disc that was not seen
@@ -35,9 +36,9 @@ class Chain:
     doubts: tuple[str, ...]
 
 
-def find_chain(column: Column) -> Chain:
+def find_chain(column: Column, midplane: Midplane) -> Chain:
     """The chain of discs down to the sacrum, or to the end of the view."""
-    sacrum = sacrum_start_mm(column)
+    sacrum = sacrum_start_mm(column, midplane)
     doubts: list[str] = []
     peaks = disc_peaks(column)
     if sacrum is not None:
@@ -65,7 +66,9 @@ def _implausible(discs: list[ChainDisc]) -> list[str]:
     if len(discs) < _FEWEST_DISCS:
         doubts.append(f"only {len(discs)} discs were found")
     if gaps.size and (gaps.min() < _USUAL_GAP_MM[0] or gaps.max() > _USUAL_GAP_MM[1]):
-        doubts.append(f"neighbouring discs lie {gaps.min():.0f} to {gaps.max():.0f} mm apart, where {_USUAL_GAP_MM[0]:.0f} to {_USUAL_GAP_MM[1]:.0f} mm are usual")
+        doubts.append(
+            f"neighbouring discs lie {gaps.min():.0f} to {gaps.max():.0f} mm apart, where {_USUAL_GAP_MM[0]:.0f} to {_USUAL_GAP_MM[1]:.0f} mm are usual"
+        )
     if any(d.strength < _FAINT and not d.inferred for d in discs[-5:]):
         doubts.append("a lumbar disc is only faintly seen")
     return doubts

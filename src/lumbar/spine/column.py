@@ -18,6 +18,7 @@ from lumbar.spine.segment import PIXEL_MM
 
 _STEP_MM = 0.5  # of the profiles along the column
 _HALF_WIDTH_MM = 11.0  # of the strip around the centre line that the profiles average over
+_LEAST_SACRUM_MM2 = 60.0
 _COLUMN_CLASSES = (SpineClass.BODY, SpineClass.DISC, SpineClass.SACRUM)
 
 
@@ -105,13 +106,13 @@ def disc_peaks(column: Column) -> list[DiscPeak]:
     return [DiscPeak(float(p) * _STEP_MM, float(profile[p])) for p in peaks]
 
 
-def sacrum_start_mm(column: Column) -> float | None:
-    """Where the sacrum begins along the column, or None if it is not in view."""
-    profile = column.profiles[SpineClass.SACRUM]
-    inside = profile > 0.4
-    parts, count = ndimage.label(inside)
-    lengths = [np.count_nonzero(parts == i + 1) * _STEP_MM for i in range(count)]
-    long = [i + 1 for i, length in enumerate(lengths) if length >= 6.0]
-    if not long:
+def sacrum_start_mm(column: Column, midplane: Midplane) -> float | None:
+    """Where the sacrum begins along the column, or None if it is not in view; a corner of it at the picture's border is enough."""
+    seen = column.mask & (midplane.labels == SpineClass.SACRUM)
+    parts, count = ndimage.label(seen)
+    if not count:
         return None
-    return float(np.argmax(parts == long[0])) * _STEP_MM
+    areas = np.bincount(parts.ravel())[1:] * PIXEL_MM**2
+    if areas.max() < _LEAST_SACRUM_MM2:
+        return None
+    return float(np.percentile(column.along_mm[parts == 1 + np.argmax(areas)], 5))

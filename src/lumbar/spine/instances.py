@@ -1,7 +1,7 @@
 """Which vertebra and which disc each voxel belongs to: decided in the midplane, carried outwards slice by slice.
 
-Instances are numbered from head to foot as the chain has them: disc `i` is `1 + i`; the body above it is `101 + i`, and the body below the last disc, if
-one is in view, `101 + n`.
+Instances are numbered from head to foot as the chain has them: disc `i` is `1 + i`; the body above it is `101 + i`, and the body below the last disc, or
+the upper strip of the sacrum, `101 + n`.
 """
 
 import numpy as np
@@ -36,9 +36,11 @@ def midplane_instances(midplane: Midplane, column: Column, chain: Chain) -> Labe
     out[disc] = np.where(reached, 1 + nearest, 0)
     body = column.mask & (midplane.labels == SpineClass.BODY)
     out[body] = FIRST_BODY + np.searchsorted(peaks, along[body])
-    if chain.sacrum_mm is not None:  # what is called a body below the lowest disc is the sacrum
+    out = _by_majority(out, body)
+    if chain.sacrum_mm is not None:  # what is called a body below the lowest disc is the sacrum too, but not its upper strip
         out[out == FIRST_BODY + len(peaks)] = 0
-    return _by_majority(out, body)
+        out[column.mask & (midplane.labels == SpineClass.SACRUM) & (along > peaks[-1])] = FIRST_BODY + len(peaks)
+    return out
 
 
 def _by_majority(instances: Labels, body: NDArray[np.bool_]) -> Labels:
@@ -61,8 +63,8 @@ def volume_instances(midplane: Midplane, flat: Labels) -> Labels:
     labels = np.where(aside_mm[:, :, None] <= _HALF_WIDTH_MM, labels, SpineClass.BACKGROUND)
     rows, columns = _frame(flat, midplane.labels.shape)
     out = np.zeros(labels.shape, dtype=np.uint8)
-    for kind, low, high in ((SpineClass.DISC, 1, FIRST_BODY - 1), (SpineClass.BODY, FIRST_BODY, 255)):
-        seeds = np.where((flat >= low) & (flat <= high), flat, 0)
+    for kind in (SpineClass.DISC, SpineClass.BODY, SpineClass.SACRUM):
+        seeds = np.where(midplane.labels == kind, flat, 0)
         out[:, rows, columns] += _carried(labels[:, rows, columns] == kind, seeds[rows, columns], midplane.slice_of_row[rows])
     return out
 

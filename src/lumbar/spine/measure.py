@@ -55,7 +55,7 @@ def _body_outlines(flat: Flat) -> list[Outline | None]:
     out: list[Outline | None] = []
     for i in range(len(flat.discs) + 1):
         mask = flat.flat == FIRST_BODY + i
-        cut = mask[0].any() or mask[-1].any()
+        cut = mask[0].any() or mask[-1].any() or flat.names.bodies[i] is Vertebra.S1  # of the sacrum only a strip is labelled
         beside = [disc.across for disc in flat.discs[max(i - 1, 0) : i + 1] if disc is not None]
         across = np.sum(beside, axis=0) / np.linalg.norm(np.sum(beside, axis=0)) if beside else None
         out.append(None if cut else outline(mask, probability, across))
@@ -66,7 +66,7 @@ def _vertebrae(flat: Flat, instances: NDArray[np.uint8], bodies: Sequence[Outlin
     out: list[VertebraFinding] = []
     for i, vertebra in enumerate(flat.names.bodies):
         voxels = np.argwhere(instances == FIRST_BODY + i)
-        if vertebra is None or vertebra is Vertebra.S1 or not len(voxels):
+        if vertebra is None or not len(voxels):
             continue
         aside = np.abs(voxels[:, 0] - flat.midplane.slice_of_row[voxels[:, 1]]) * flat.midplane.segmentation.grid.spacing_mm[0]
         middle = voxels[aside <= _MIDDLE_MM]

@@ -16,6 +16,9 @@ _UPWARDS = (Vertebra.S1, Vertebra.L5, Vertebra.L4, Vertebra.L3, Vertebra.L2, Ver
 USUAL_TILT_DEGREES = (33.0, 13.0, 1.0, -7.0, -11.0)
 
 
+_LEAST_TILT_DEGREES = 10.0  # of L5/S1
+
+
 @dataclass(frozen=True)
 class Names:
     """Names of the chain's discs and of the bodies above each of them, from head to foot; None beyond the vertebrae that have names here."""
@@ -31,8 +34,9 @@ def name_chain(chain: Chain, tilts_degrees: Sequence[float | None], lowest_level
     if lowest_level is not None:
         lowest, note, sure = _steps_up(lowest_level), f"the lowest disc in view was named {lowest_level.value} by the user", True
     elif chain.sacrum_mm is not None:
-        lowest, sure = 0, not chain.doubts
-        note = "; ".join(chain.doubts) or "counted upwards from the sacrum, taking five lumbar vertebrae for granted"
+        doubts = [*chain.doubts, *_flat_bottom(tilts_degrees)]
+        lowest, sure = 0, not doubts
+        note = "; ".join(doubts) or "counted upwards from the sacrum, taking five lumbar vertebrae for granted"
     else:
         lowest, sure = _guess(tilts_degrees), False
         guessed = f"{_UPWARDS[lowest + 1].value}/{_UPWARDS[lowest].value}"
@@ -43,6 +47,13 @@ def name_chain(chain: Chain, tilts_degrees: Sequence[float | None], lowest_level
     bodies = [_vertebra(lowest + count - i) for i in range(count + 1)]
     discs = [_level(bodies[i], bodies[i + 1]) for i in range(count)]
     return Names(tuple(discs), tuple(bodies), Numbering(sure, note))
+
+
+def _flat_bottom(tilts: Sequence[float | None]) -> list[str]:
+    """L5/S1 is the steepest disc; where it is not, the picture may be cut off, upside down, or show transitional anatomy."""
+    if not tilts or tilts[-1] is None or tilts[-1] >= _LEAST_TILT_DEGREES:
+        return []
+    return [f"the lowest disc is tilted by {tilts[-1]:.0f}°, where L5/S1 usually has {USUAL_TILT_DEGREES[0]:.0f}°"]
 
 
 def _steps_up(level: Level) -> int:

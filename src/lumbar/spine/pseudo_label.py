@@ -27,7 +27,7 @@ def pseudo_label(patient: str, picture: NDArray[np.float32], pixel_mm: float, ne
     try:
         midplane = find_midplane(segment_picture(picture, pixel_mm, network))
         column = straighten(midplane)
-        chain = find_chain(column)
+        chain = find_chain(column, midplane)
     except InputError:
         return None
     if len(chain.discs) < _FEWEST_DISCS or chain.sacrum_mm is None or chain.doubts or any(d.inferred or d.strength < 0.6 for d in chain.discs):

@@ -62,7 +62,7 @@ def map_spine(
     segmentation = segment(volume, network, plane, progress)
     midplane = find_midplane(segmentation)
     column = straighten(midplane)
-    chain = find_chain(column)
+    chain = find_chain(column, midplane)
     if not chain.discs:
         raise InputError("no intervertebral disc was found in the sagittal slices; is this series of the lumbar spine, and is its orientation header right?")
     flat = midplane_instances(midplane, column, chain)

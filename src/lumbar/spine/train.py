@@ -77,7 +77,9 @@ class SpineModule(lightning.LightningModule):
 
     def configure_optimizers(self):  # type: ignore[no-untyped-def]
         optimizer = torch.optim.AdamW(self.parameters(), lr=self.config.learning_rate, weight_decay=1e-3)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.config.learning_rate, total_steps=self.config.schedule_steps or self.config.fit.steps, pct_start=0.08)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, self.config.learning_rate, total_steps=self.config.schedule_steps or self.config.fit.steps, pct_start=0.08
+        )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
