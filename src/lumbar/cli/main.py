@@ -22,6 +22,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "predict crops": ("lumbar.cli.predict_crops:predict_crops", "Grade axial crops and write a submission."),
     "train severity": ("lumbar.cli.train_severity:train_severity", "Train the grader of axial crops."),
     "predict rsna2024": ("lumbar.cli.predict_rsna2024:predict_rsna2024", "Grade RSNA 2024 studies and write a submission."),
+    "predict discs": ("lumbar.cli.predict_discs:predict_discs", "Grade discs on mid-sagittal pictures."),
     "models list": ("lumbar.cli.models_list:list_models", "List the models that are there."),
     "models show": ("lumbar.cli.models_show:show_model", "Show a model's card."),
     "models verify": ("lumbar.cli.models_verify:verify_models", "Check hashes and load every model."),

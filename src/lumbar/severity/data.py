@@ -42,3 +42,12 @@ def targets(crops: Sequence[AxialCrop], grades: Grades | None = None) -> NDArray
 def level_numbers(crops: Sequence[AxialCrop]) -> NDArray[np.int64]:
     """(n,) 0 for L1/L2 to 4 for L5/S1."""
     return np.array([LEVELS.index(crop.level) for crop in crops], np.int64)
+
+
+def read_grey_picture(path: Path) -> NDArray[np.float32]:
+    """The picture in `path` as grey values (rows, columns).
+
+    Raises:
+        UnreadableInput: there is no such picture, or it cannot be decoded.
+    """
+    return np.asarray(Image.fromarray(read_picture(path)).convert("L"), dtype=np.float32)

@@ -1,0 +1,85 @@
+"""`lumbar predict discs`."""
+
+import csv
+import json
+from pathlib import Path
+
+import click
+
+from lumbar.cli.progress import track
+from lumbar.datasets.pfirrmann import GradedPicture, read_picture_table
+from lumbar.domain.findings import DiscGrades
+from lumbar.errors import InputError
+from lumbar.io.staging import staged_file
+from lumbar.models.registry import find_model
+from lumbar.severity.data import read_grey_picture
+from lumbar.severity.disc_features import measure_discs
+from lumbar.severity.disc_model import GRADES, TASK, DiscGrader
+from lumbar.severity.discs import map_picture
+from lumbar.spine.segment import TASK as SPINE_TASK
+from lumbar.spine.segment import network_of
+
+COLUMNS = ("image", "level", "pfirrmann_grade", *(f"p{grade + 1}" for grade in range(GRADES)))
+
+
+@click.command("discs")
+@click.argument("table", type=click.Path(path_type=Path))
+@click.argument("images", type=click.Path(path_type=Path))
+@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="CSV file to write.")
+@click.option("--pixel-mm", type=click.FloatRange(0.1, 3.0), help="Size of a pixel, if it is known; otherwise the size at which most discs are seen.")
+@click.option("--models", type=click.Path(path_type=Path), help="Your own model folder, or a folder of them.")
+@click.option("--threads", type=click.IntRange(0), default=0, help="Processor threads; 0: all cores.")
+@click.option("--allow-missing", is_flag=True, help="Leave pictures out that are not there, instead of stopping.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+@click.option("--overwrite", is_flag=True, help="Replace a file that is in the way.")
+def predict_discs(
+    table: Path,
+    images: Path,
+    out: Path,
+    pixel_mm: float | None,
+    models: Path | None,
+    threads: int,
+    allow_missing: bool,
+    as_json: bool,
+    quiet: bool,
+    overwrite: bool,
+) -> int:
+    """Grade the lumbar discs (Pfirrmann 1 to 5) on the mid-sagittal T2 pictures that TABLE names in the folder IMAGES.
+
+    TABLE needs the column image. Pictures are head up with the front to the left. Every disc from L1/L2 to L5/S1 that is found gets a row; pictures
+    in which no spine is found are named on standard error and make the exit code 4.
+
+    Example: lumbar predict discs grades.csv images -o discs.csv
+    """
+    rows = _present(read_picture_table(table), images, table, allow_missing)
+    failures: dict[str, str] = {}
+    with staged_file(out, overwrite) as path:
+        network, grader = network_of(find_model(SPINE_TASK, models, threads)), DiscGrader(find_model(TASK, models, threads))
+        lines = []
+        for row in track(rows, "grading discs", quiet=quiet):
+            picture = read_grey_picture(images / row.file)
+            try:
+                lines += [_line(row.file, disc) for disc in grader.grade(measure_discs(map_picture(picture, network, pixel_mm)))]
+            except InputError as error:
+                failures[row.file] = str(error)
+                click.echo(f"warning: {row.file}: {error}", err=True)
+        with path.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file, lineterminator="\n").writerows([COLUMNS, *lines])
+    facts = {"pictures": len(rows), "discs": len(lines), "failures": failures, "model": grader.model.card.name, "out": str(out)}
+    click.echo(json.dumps(facts) if as_json else f"{out}: {len(lines)} discs on {len(rows)} pictures, {len(failures)} without a spine")
+    return 4 if failures else 0
+
+
+def _line(name: str, disc: DiscGrades) -> tuple[str, ...]:
+    grade = str(disc.pfirrmann_grade)
+    return (name, disc.level.value, grade, *(f"{disc.probabilities[str(k + 1)]:.6f}" for k in range(GRADES)))
+
+
+def _present(rows: list[GradedPicture], images: Path, table: Path, allow_missing: bool) -> list[GradedPicture]:
+    missing = [row.file for row in rows if not (images / row.file).is_file()]
+    if missing and not allow_missing:
+        raise InputError(f"{len(missing)} of {len(rows)} pictures of {table} are not in {images}, the first is {missing[0]}; --allow-missing leaves them out")
+    if len(missing) == len(rows):
+        raise InputError(f"none of the {len(rows)} pictures of {table} is in {images}; is it the right folder?")
+    return [row for row in rows if (images / row.file).is_file()]

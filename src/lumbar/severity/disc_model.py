@@ -1,0 +1,102 @@
+"""Grades of discs from their features: a logistic model whose numbers stand in the card, so that no network is needed to read or run it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from lumbar.domain.anatomy import Level
+from lumbar.domain.findings import DiscGrades
+from lumbar.errors import ModelError
+from lumbar.models.folder import Model
+from lumbar.severity.disc_features import NAMES, MeasuredDisc
+
+TASK = "disc_grades"
+PFIRRMANN = "pfirrmann_grade"
+GRADES = 5
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Scaler:
+    """Features to numbers of mean 0 and variance 1, with their squares; missing ones become the mean."""
+
+    mean: Floats
+    deviation: Floats
+
+    @classmethod
+    def fit(cls, features: Floats) -> "Scaler":
+        """The scaler of `features` (n, k)."""
+        return cls(np.nanmean(features, axis=0), np.maximum(np.nanstd(features, axis=0), 1e-6))
+
+    def __call__(self, features: Floats) -> Floats:
+        """(n, 2k + 1): a constant, the scaled features, and their squares, both held within 4 deviations."""
+        scaled = np.clip(np.nan_to_num((features - self.mean) / self.deviation), -4, 4)
+        return np.concatenate([np.ones((len(features), 1)), scaled, scaled**2 - 1], axis=1)
+
+
+def fit_logistic(x: Floats, classes: NDArray[np.int64], count: int, penalty: float, weights: Floats | None = None) -> Floats:
+    """(columns, count) coefficients of a multinomial logistic model with a ridge `penalty` on all but the constant."""
+    one_hot = np.eye(count)[classes]
+    row_weights = np.ones(len(x)) if weights is None else weights
+
+    def loss(flat: Floats) -> tuple[float, Floats]:
+        coefficients = flat.reshape(x.shape[1], count)
+        p = softmax(x @ coefficients)
+        value = -(row_weights * np.log(np.clip((p * one_hot).sum(axis=1), 1e-12, 1))).sum() + penalty * (coefficients[1:] ** 2).sum()
+        gradient = x.T @ (row_weights[:, None] * (p - one_hot))
+        gradient[1:] += 2 * penalty * coefficients[1:]
+        return float(value), gradient.ravel()
+
+    fitted = minimize(loss, np.zeros(x.shape[1] * count), jac=True, method="L-BFGS-B", options={"maxiter": 500})
+    return np.asarray(fitted.x.reshape(x.shape[1], count))
+
+
+def softmax(logits: Floats) -> Floats:
+    """Probabilities along the last axis."""
+    raised = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(raised / raised.sum(axis=-1, keepdims=True))
+
+
+class DiscGrader:
+    """Pfirrmann grades, and the yes-or-no findings that the card has coefficients for."""
+
+    def __init__(self, model: Model) -> None:
+        """Take the coefficients from the card of `model`.
+
+        Raises:
+            ModelError: they are missing, or for other features.
+        """
+        parameters: Mapping[str, Any] = model.card.parameters
+        try:
+            if tuple(parameters["features"]) != NAMES:
+                raise ValueError("the features are others than this version measures")
+            self._scaler = Scaler(np.array(parameters["mean"], float), np.array(parameters["deviation"], float))
+            self._coefficients = {name: np.array(values, float) for name, values in parameters["coefficients"].items()}
+            if self._coefficients[PFIRRMANN].shape != (2 * len(NAMES) + 1, GRADES):
+                raise ValueError(f"the coefficients have the shape {self._coefficients[PFIRRMANN].shape}")
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(f"the card in {model.folder} does not hold a disc grader ({error}); fit it again") from error
+        self.model = model
+
+    def grade(self, discs: Sequence[MeasuredDisc]) -> tuple[DiscGrades, ...]:
+        """The grades of `discs`; the Pfirrmann grade is the median of its probabilities, the best guess where distance counts."""
+        if not discs:
+            return ()
+        x = self._scaler(np.stack([disc.features for disc in discs]))
+        p = {name: softmax(x @ coefficients) for name, coefficients in self._coefficients.items()}
+        return tuple(self._one(disc.level, {name: values[row] for name, values in p.items()}) for row, disc in enumerate(discs))
+
+    def _one(self, level: Level, p: Mapping[str, Floats]) -> DiscGrades:
+        grades = p[PFIRRMANN]
+        findings = {name: float(values[1]) for name, values in p.items() if name != PFIRRMANN}
+        return DiscGrades(level, median_grade(grades), {str(k + 1): float(v) for k, v in enumerate(grades)}, **findings)
+
+
+def median_grade(probabilities: Floats) -> int:
+    """The grade, from 1, at which half of the probability is reached."""
+    return int(np.searchsorted(np.cumsum(probabilities), 0.5)) + 1
