@@ -38,7 +38,7 @@ def main() -> None:
     measured = figures(oof)
     print_table(oof, measured)
     if arguments.action == "pack":
-        pack(arguments, oof, measured)
+        pack(arguments, oof, measured, len({crop.study_id for crop in crops} - set(HELD_BACK)))
 
 
 def parse() -> argparse.Namespace:
@@ -64,14 +64,13 @@ def print_table(oof: OutOfFold, measured: dict[str, PartFigures]) -> None:
     print(f"mean of left and right recess: {(measured['left recess'].loss + measured['right recess'].loss) / 2:.3f}")
 
 
-def pack(arguments: argparse.Namespace, oof: OutOfFold, measured: dict[str, PartFigures]) -> None:
+def pack(arguments: argparse.Namespace, oof: OutOfFold, measured: dict[str, PartFigures], studies: int) -> None:
     from lumbar.severity.ensemble import write_ensemble  # noqa: PLC0415
 
-    studies = len({crop.study_id for crop in oof.crops} - set(HELD_BACK))
     data = TrainingData(
         f"RSNA 2024 lumbar spine degenerative classification: axial crops of {studies} studies, cut by takanami12",
         "trained on RSNA 2024 data, non-commercial research only",
-        f"each network saw four fifths of the studies; study {HELD_BACK[0]} was seen by none",
+        f"each network saw about four fifths of the studies (networks of folds {sorted(set(oof.folds.tolist()))}); study {HELD_BACK[0]} was seen by none",
     )
     with staged_folder(arguments.out, overwrite=False) as folder:
         write_ensemble(folder, arguments.runs, arguments.kind, oof, measured, (data,))
