@@ -65,6 +65,23 @@ def test_evaluate_a_mask_against_itself_and_a_shifted_copy(files, capsys):
     assert first["volume_error_ml"] == 0
 
 
+def test_folders_of_masks_are_matched_by_name(files, capsys):
+    mask = axial_mask(axial_grid())
+    for number in range(3):
+        larger = mask.array.copy()
+        larger[1:5, 40 : 40 + number, 20:50] = 1  # 20 rows become 20 + number
+        for folder, array in (("truth", mask.array), ("found", larger)):
+            (files / folder).mkdir(exist_ok=True)
+            write_nifti(files / folder / f"{number}.nii.gz", Volume(array, mask.grid))
+    code, out, _ = run(capsys, "evaluate", "muscle", "--reference", files / "truth", "--prediction", files / "found", "--json")
+    assert code == 0
+    first = json.loads(out)["labels"][0]
+    assert first["dsc"] == pytest.approx((1 + 40 / 41 + 40 / 42) / 3)
+    assert first["bias"] == pytest.approx(1 * 30 * 4 * 2 / 1000)  # one row of 30 voxels of 2 mm³ on four slices, on average
+    (files / "found" / "2.nii.gz").unlink()
+    assert run(capsys, "evaluate", "muscle", "--reference", files / "truth", "--prediction", files / "found")[0] == 2
+
+
 def test_evaluate_needs_one_kind_of_input(files, capsys):
     assert run(capsys, "evaluate", "muscle")[0] == 2
     assert run(capsys, "evaluate", "muscle", "--reference", files / "mask.nii.gz")[0] == 2

@@ -1,16 +1,19 @@
 """`lumbar evaluate muscle`."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 
+from lumbar.cli.progress import track
+from lumbar.cli.stdout import print_json
 from lumbar.datasets.lpm_tables import has_quantity, read_volume_table
-from lumbar.errors import UsageError
+from lumbar.errors import InputError, UsageError
 from lumbar.io.nifti import read_nifti_mask
 from lumbar.io.staging import staged_folder
+from lumbar.metrics.agreement import Agreement, agreement
 from lumbar.muscle.agreement_page import write_agreement
 from lumbar.muscle.evaluate import MaskEvaluation, VolumeAgreement, evaluate_masks, evaluate_pairs
 from lumbar.muscle.labels import LABELS
@@ -19,8 +22,8 @@ _FILE = click.Path(path_type=Path)
 
 
 @click.command("muscle")
-@click.option("--reference", type=_FILE, help="Mask that counts as true.")
-@click.option("--prediction", type=_FILE, help="Mask to score.")
+@click.option("--reference", type=_FILE, help="Mask that counts as true, or a folder of them.")
+@click.option("--prediction", type=_FILE, help="Mask to score, or a folder with masks of the same names.")
 @click.option("--volumes", type=_FILE, help="Table with columns volume1_gd, volume1_ai, … in cm³ (by hand, by program); fat1_gd, … if it has them.")
 @click.option("-o", "out", type=_FILE, help="With --volumes: also write plots, a table and a page into this folder.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are already in OUT.")
@@ -41,9 +44,42 @@ def evaluate_muscle(**options: Any) -> None:
     if masks:
         if options["out"]:
             raise UsageError("-o goes with --volumes; two masks give numbers only")
-        _show_masks(evaluate_masks(read_nifti_mask(options["reference"]), read_nifti_mask(options["prediction"])), options["as_json"])
+        if options["reference"].is_dir():
+            _folders(options["reference"], options["prediction"], options["as_json"])
+        else:
+            _show_masks(_scored(options["reference"], options["prediction"]), options["as_json"])
     else:
         _volumes(options["volumes"], options["out"], options["overwrite"], options["as_json"])
+
+
+def _scored(reference: Path, prediction: Path) -> MaskEvaluation:
+    try:
+        return evaluate_masks(read_nifti_mask(reference), read_nifti_mask(prediction))
+    except InputError as error:
+        raise type(error)(f"{reference} and {prediction}: {error}") from None
+
+
+def _folders(reference: Path, prediction: Path, as_json: bool) -> None:
+    """Every mask of one folder against that of the same name in the other; with three and more, also how their volumes agree."""
+    names = sorted(path.name for path in reference.glob("*.nii.gz"))
+    missing = [name for name in names if not (prediction / name).is_file()]
+    if not names or missing:
+        raise UsageError(f"{reference} has {len(names)} masks (*.nii.gz), of which {prediction} lacks {len(missing)}: {', '.join(missing[:5])}")
+    found = {name: _scored(reference / name, prediction / name) for name in track(names, "masks")}
+    labels: list[dict[str, Any]] = []
+    for number, label in enumerate(LABELS):
+        scores = [case.scores[number] for case in found.values()]
+        pairs = np.array([[score.reference_volume_ml, score.prediction_volume_ml] for score in scores])
+        dices = [score.dice for score in scores if score.dice is not None]
+        muscle, side = LABELS[label]
+        entry: dict[str, Any] = {"label": label, "muscle": muscle.value, "side": side.value, "dsc": float(np.mean(dices)) if dices else None}
+        labels.append(entry | (_plain(agreement(pairs[:, 0], pairs[:, 1])) if len(names) >= 3 else {}))
+    if as_json:
+        cases = [{"case": name, "labels": _mask_records(case), "mean_dsc": case.mean_dice} for name, case in found.items()]
+        print_json({"cases": cases, "labels": labels})
+        return
+    for entry in labels:
+        click.echo(f"{_name(entry['label']):28} mean Dice {entry['dsc'] or float('nan'):.3f} over {len(names)} masks")
 
 
 def _volumes(path: Path, out: Path | None, overwrite: bool, as_json: bool) -> None:
@@ -57,7 +93,7 @@ def _volumes(path: Path, out: Path | None, overwrite: bool, as_json: bool) -> No
                 write_agreement(stage, "volume" if key == "labels" else "fat", table.pairs, found[key])
     if as_json:
         document = {"cases": len(tables["labels"].cases), **{key: [_record(entry) for entry in entries] for key, entries in found.items()}}
-        click.echo(json.dumps(document, allow_nan=False))
+        print_json(document)
         return
     for entries in found.values():
         click.echo(f"{'label':28}{'MAE':>8}{'bias':>8}{'limits':>18}{'ICC(2,1)':>24}{'r':>8}  equivalent")
@@ -69,7 +105,7 @@ def _volumes(path: Path, out: Path | None, overwrite: bool, as_json: bool) -> No
 
 def _show_masks(found: MaskEvaluation, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps({"labels": _mask_records(found), "mean_dsc": found.mean_dice}, allow_nan=False))
+        print_json({"labels": _mask_records(found), "mean_dsc": found.mean_dice})
         return
     click.echo(f"{'label':28}{'Dice':>8}{'1 mm':>8}{'2 mm':>8}{'HD95':>8}{'ASSD':>8}{'ml':>9}")
     for score in found.scores:
@@ -88,7 +124,12 @@ def _mask_records(found: MaskEvaluation) -> list[dict[str, Any]]:
 
 
 def _record(entry: VolumeAgreement) -> dict[str, Any]:
-    return {"label": entry.label, "muscle": entry.muscle.value, "side": entry.side.value, **asdict(entry.agreement)}
+    return {"label": entry.label, "muscle": entry.muscle.value, "side": entry.side.value, **_plain(entry.agreement)}
+
+
+def _plain(found: Agreement) -> dict[str, Any]:
+    """Numbers as JSON has them: what cannot be told (a correlation of constant values) is null."""
+    return {name: None if isinstance(value, float) and not np.isfinite(value) else value for name, value in asdict(found).items()}
 
 
 def _name(label: int) -> str:

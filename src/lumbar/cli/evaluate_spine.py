@@ -1,15 +1,15 @@
 """`lumbar evaluate spine`."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
+from lumbar.cli.stdout import print_json
 from lumbar.domain.anatomy import LUMBAR, Level
 from lumbar.domain.volume import Volume
-from lumbar.errors import UsageError
+from lumbar.errors import GeometryError, UsageError
 from lumbar.io.nifti import read_nifti_mask
 from lumbar.metrics.segmentation import LabelScore, score_labels
 
@@ -29,9 +29,12 @@ def evaluate_spine(reference: Path, prediction: Path, as_json: bool) -> None:
 
     Example: lumbar evaluate spine --reference truth.nii.gz --prediction spine.nii.gz --json
     """
-    found = compare_spines(read_nifti_mask(reference), read_nifti_mask(prediction))
+    try:
+        found = compare_spines(read_nifti_mask(reference), read_nifti_mask(prediction))
+    except GeometryError as error:
+        raise GeometryError(f"{reference} and {prediction}: {error}") from None
     if as_json:
-        click.echo(json.dumps(found, allow_nan=False))
+        print_json(found)
         return
     for entry in found["labels"]:
         numbers = (entry["dice"], entry["surface_dice_1mm"], entry["hd95_mm"], entry["assd_mm"])

@@ -7,7 +7,9 @@ from typing import Any, cast
 
 import click
 
+from lumbar.cli.stdout import print_json
 from lumbar.domain.findings import MuscleFinding
+from lumbar.errors import GeometryError
 from lumbar.io.nifti import read_nifti, read_nifti_mask
 from lumbar.io.staging import staged_folder
 from lumbar.muscle.levels import levels_of
@@ -37,7 +39,12 @@ def measure_muscle(**options: Any) -> None:
     discs = read_nifti_mask(options["levels"]) if options["levels"] else None
     settings = MeasureOptions(levels_of(discs) if discs else (), discs, cast(Method, options["method"]))
     fat = read_nifti(options["fat"]) if options["fat"] else None
-    found = measure(read_nifti(options["image"]), read_nifti_mask(options["mask"]), fat, settings)
+    image, mask = read_nifti(options["image"]), read_nifti_mask(options["mask"])
+    try:
+        found = measure(image, mask, fat, settings)
+    except GeometryError as error:
+        names = [options[key] for key in ("image", "mask", "fat") if options[key]]
+        raise GeometryError(f"{', '.join(str(name) for name in names)}: {error}") from None
     if options["out"]:
         with staged_folder(options["out"], options["overwrite"]) as stage:
             write_measurement(stage, found)
@@ -47,7 +54,7 @@ def measure_muscle(**options: Any) -> None:
 def show_measurement(found: Measurement, as_json: bool) -> None:
     """Print what was measured, as JSON or as a table for people."""
     if as_json:
-        click.echo(json.dumps({"muscles": muscle_records(found.findings), "warnings": list(found.warnings)}, allow_nan=False))
+        print_json({"muscles": muscle_records(found.findings), "warnings": list(found.warnings)})
         return
     click.echo(f"{'muscle':24}{'volume ml':>10}{'max mm²':>9}{'fat mean':>10}{'fat ratio':>10}{'infiltr.':>10}{'asymm.':>8}")
     for finding in found.findings:

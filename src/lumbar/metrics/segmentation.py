@@ -73,7 +73,7 @@ def brought_onto(grid: Grid, volume: Volume) -> Volume:
             if same_place(grid, moved.grid):
                 return moved
     raise GeometryError(
-        f"the masks lie on different grids, so voxels cannot be compared ({_difference(grid, volume.grid)}); resample one onto the other first"
+        f"the volumes lie on different grids, so voxels cannot be compared ({_difference(grid, volume.grid)}); resample one onto the other first"
     )
 
 
