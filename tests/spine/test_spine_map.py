@@ -10,6 +10,7 @@ from lumbar.domain.anatomy import Level, SpineClass, Vertebra
 from lumbar.domain.study import Plane, Weighting
 from lumbar.domain.volume import Volume
 from lumbar.errors import GeometryError, InputError
+from lumbar.spine.morphometry import USUAL_STEP_MM, meyerding
 from lumbar.spine.spine_map import SpineMap, level_mask, map_spine, tissue_mask
 
 UPWARDS = list(reversed(Level))
@@ -47,7 +48,9 @@ def test_measures_are_those_that_were_drawn(plain):
     for level in list(Level)[:-1]:
         assert levels[level].disc_height_mm == pytest.approx(9.0, abs=0.7)
         assert levels[level].canal_ap_mm == pytest.approx(14.0, abs=0.8)
-        assert levels[level].slip_mm == pytest.approx(0.0, abs=1.2)
+        assert levels[level].slip_mm == pytest.approx(-USUAL_STEP_MM[level], abs=1.2)  # drawn walls stand without any step
+    assert levels[Level.L5_S1].slip_mm is None
+    assert any("L5/S1: slip" in warning for warning in plain[0].warnings)
     assert levels[Level.L5_S1].disc_height_mm == pytest.approx(9.0, abs=0.7)
     assert levels[Level.L3_L4].disc_height_index == pytest.approx(9 / 26, abs=0.03)
     # Cobb angle of a level: the upper endplate of the body above lies on the disc above it, the lower one of the body below on the disc below.
@@ -68,15 +71,21 @@ def test_a_planted_narrowing_is_measured_at_its_level():
 
 
 def test_a_planted_slip_is_measured_at_its_level():
-    levels = by_level(mapped(Drawing(slips={1: 7.0}))[0])
-    assert levels[Level.L4_L5].slip_mm == pytest.approx(7.0, abs=1.5)
-    assert levels[Level.L4_L5].meyerding_grade == 1
-    assert levels[Level.L3_L4].slip_mm == pytest.approx(0.0, abs=1.5)
-    assert levels[Level.L3_L4].meyerding_grade == 0
+    still, levels = by_level(mapped(Drawing())[0]), by_level(mapped(Drawing(slips={1: 7.0}))[0])
+    assert levels[Level.L4_L5].slip_mm - still[Level.L4_L5].slip_mm == pytest.approx(7.0, abs=1.0)
+    assert levels[Level.L3_L4].slip_mm - still[Level.L3_L4].slip_mm == pytest.approx(0.0, abs=1.0)
 
 
 def test_a_backward_slip_has_the_other_sign():
-    assert by_level(mapped(Drawing(slips={2: -5.0}))[0])[Level.L3_L4].slip_mm == pytest.approx(-5.0, abs=1.5)
+    level = Level.L3_L4
+    assert by_level(mapped(Drawing(slips={2: -5.0}))[0])[level].slip_mm == pytest.approx(-5.0 - USUAL_STEP_MM[level], abs=1.0)
+
+
+@pytest.mark.parametrize(
+    ("slip_mm", "percent", "grade"), [(2.9, 8.0, 0), (3.1, 9.0, 1), (-4.0, -12.0, 1), (9.0, 26.0, 2), (18.0, 52.0, 3), (27.0, 80.0, 4), (40, 110, 5)]
+)
+def test_meyerding_grades_by_quarters(slip_mm, percent, grade):
+    assert meyerding(slip_mm, percent) == grade
 
 
 def test_without_a_sacrum_the_names_are_not_certain():

@@ -106,14 +106,15 @@ def _level(flat: Flat, i: int, bodies: Sequence[Outline | None], weighting: Weig
 
 
 def _with_alignment(finding: LevelFinding, flat: Flat, i: int, bodies: Sequence[Outline | None]) -> LevelFinding:
-    upper, lower_top = bodies[i], _upper_endplate(flat, i, bodies)
-    if upper is None or lower_top is None:
+    upper, disc, lower_top = bodies[i], flat.discs[i], _upper_endplate(flat, i, bodies)
+    if upper is None or disc is None or lower_top is None:
         return finding
-    moved, share = slip(upper, lower_top)
-    lower = bodies[i + 1]
-    foot = lower_top if finding.level is Level.L5_S1 else (lower.border(upper=False) if lower else None)
+    below = bodies[i + 1]
+    foot = lower_top if finding.level is Level.L5_S1 else (below.border(upper=False) if below else None)
     angle = cobb_degrees(upper.border(upper=True), foot) if foot else None
-    return replace(finding, slip_mm=moved, slip_percent=share, meyerding_grade=meyerding(share), segmental_lordosis_degrees=angle)
+    finding = replace(finding, segmental_lordosis_degrees=angle)
+    moved = slip(finding.level, upper, disc, below) if below else None
+    return replace(finding, slip_mm=moved[0], slip_percent=moved[1], meyerding_grade=meyerding(*moved)) if moved else finding
 
 
 def _upper_endplate(flat: Flat, i: int, bodies: Sequence[Outline | None]) -> tuple[Vector, Vector] | None:

@@ -6,8 +6,8 @@
 * Disc signal ratio: mean of the disc's core / median of the CSF beside it, on T2-weighted pictures (Luoma et al., Spine 2001;26:1873).
 * Canal antero-posterior diameter: narrowest width of the canal at the height of the disc, perpendicular to the canal (after Verbiest, J Bone Joint Surg
   Br 1954;36:230, who measured bone; here it is the canal as the masks have it, close to the dural sac).
-* Slip: from the back lower corner of the upper body to the back upper corner of the lower one, along the lower one's endplate (Taillard 1954), in mm and
-  as a share of that endplate; grade by quarters (Meyerding, Surg Gynecol Obstet 1932;54:371).
+* Slip: between the back walls of the two bodies at the disc, in mm and as a share of the lower body's depth (Taillard, J Bone Joint Surg Am 1954;36:1227),
+  against the usual step of the level; grade by quarters (Meyerding, Surg Gynecol Obstet 1932;54:371).
 * Lordosis: Cobb angle between the upper endplate of the upper vertebra and the lower endplate of the lower one (S1: its upper endplate); total from L1
   to S1 (Vialle et al., J Bone Joint Surg Am 2005;87:260).
 """
@@ -18,12 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from lumbar.domain.anatomy import SpineClass
+from lumbar.domain.anatomy import Level, SpineClass
 from lumbar.spine.midplane import Midplane
 from lumbar.spine.segment import PIXEL_MM
 from lumbar.spine.shape import Outline, Vector, width_mm
 
 _CANAL_REACH_MM = 16.0
+
+# Bodies overlap like tiles: even without a slip the back wall of each stands a little behind that of the next lower one. Medians of this very measure
+# on the reference masks of the 30 SPIDER T2 SPACE patients (recipes/spine_norms.py).
+USUAL_STEP_MM = {Level.L1_L2: -2.0, Level.L2_L3: -3.2, Level.L3_L4: -2.9, Level.L4_L5: -3.6}
 
 
 @dataclass(frozen=True)
@@ -84,20 +88,31 @@ def signal_ratio(midplane: Midplane, disc: Outline, mask: NDArray[np.bool_], can
     return float(midplane.picture[mask][core].mean()) / bright if bright > 0 else None
 
 
-def slip(upper: Outline, lower_endplate: tuple[Vector, Vector]) -> tuple[float, float]:
-    """Slip of `upper` in mm, positive forwards, and its share of the lower endplate in percent."""
-    front, back = lower_endplate
-    length = float(np.linalg.norm(front - back))
-    forward = (front - back) / length
-    corner = upper.border(upper=False)[1]
-    moved = float((corner - back) @ forward)
-    return moved, 100 * moved / length
+def slip(level: Level, upper: Outline, disc: Outline, lower: Outline) -> tuple[float, float] | None:
+    """Slip of `upper` against `lower` in mm, positive forwards, and as a share of the lower one's depth in percent; None where it cannot be measured.
+
+    Each back wall, as the straight line between its upper and lower part, is carried on to the middle of the disc between them; what is left between
+    the two lines there, along the disc, less the usual step of that level, is the slip. At L5/S1 it is not measured: of S1 no back wall is labelled.
+    """
+    ends = [_wall_at_disc(body, disc) for body in (upper, lower)]
+    if level not in USUAL_STEP_MM or ends[0] is None or ends[1] is None:
+        return None
+    moved = float((ends[1] - ends[0]) @ disc.across) - USUAL_STEP_MM[level]
+    return moved, 100 * moved / lower.depth_mm
 
 
-def meyerding(slip_percent: float) -> int:
-    """0 for less than the error of the method (5 %), then one grade a quarter; 5 (spondyloptosis) beyond the whole endplate. Backward slips count alike."""
-    share = abs(slip_percent)
-    return 0 if share < 5 else min(5, int(share // 25) + 1)
+def _wall_at_disc(body: Outline, disc: Outline) -> Vector | None:
+    """Where the back wall of `body`, carried on, meets the plane through the disc's middle."""
+    top, foot = body.back_wall(upper=True), body.back_wall(upper=False)
+    if top is None or foot is None:
+        return None
+    wall = foot - top
+    return top + float((disc.center - top) @ disc.down / (wall @ disc.down)) * wall
+
+
+def meyerding(slip_mm: float, slip_percent: float) -> int:
+    """0 below 3 mm, which counts as normal play; then one grade a quarter of the endplate; 5 beyond all of it. Backward slips count alike."""
+    return 0 if abs(slip_mm) < 3.0 else min(5, int(abs(slip_percent) // 25) + 1)
 
 
 def cobb_degrees(upper: tuple[Vector, Vector], lower: tuple[Vector, Vector]) -> float:

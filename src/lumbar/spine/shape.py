@@ -42,17 +42,28 @@ class Outline:
         return float(np.interp(places, self.offsets_mm, self.bottom_mm - self.top_mm).mean())
 
     def border(self, upper: bool) -> tuple[Vector, Vector]:
-        """The upper or lower endplate as a straight line: its front and back end (2,) in mm.
+        """The upper or lower endplate as a straight line fitted to the middle 80 % of the depth: its front and back end (2,) in mm."""
+        line = self._line(upper)
+        front, back = (self.center + self.offsets_mm[k] * self.across + line[k] * self.down for k in (0, -1))
+        return np.asarray(front), np.asarray(back)
 
-        The line is fitted to the middle 80 % of the depth; it ends at the corners, where the border leaves it by more than 2 mm.
-        """
+    def back_wall(self, upper: bool) -> Vector | None:
+        """A point (2,) in mm on the back wall, 4 mm from the upper or lower endplate: nearer to it corners are rounded and carry spurs."""
+        back = self.offsets_mm > self.offsets_mm[0] + 0.6 * self.depth_mm
+        edge = float(np.median(self.top_mm[back])) if upper else float(np.median(self.bottom_mm[back]))
+        heights = edge + (1 if upper else -1) * np.arange(2.0, 6.5, 0.5)
+        inside = (self.top_mm[None] <= heights[:, None]) & (heights[:, None] <= self.bottom_mm[None])
+        if not inside.any(axis=1).all():
+            return None
+        ends = self.offsets_mm[inside.shape[1] - 1 - inside[:, ::-1].argmax(axis=1)]
+        return np.asarray(self.center + float(np.median(ends)) * self.across + heights.mean() * self.down)
+
+    def _line(self, upper: bool) -> Vector:
+        """(n,) the straight endplate at each offset."""
         values = self.top_mm if upper else self.bottom_mm
         middle = np.abs(self.offsets_mm - self.offsets_mm.mean()) <= 0.4 * self.depth_mm
         slope, level = np.polyfit(self.offsets_mm[middle], values[middle], 1)
-        on_line = self.offsets_mm[np.abs(values - (slope * self.offsets_mm + level)) <= 2.0]
-        ends = (on_line[0], on_line[-1]) if on_line.size else (self.offsets_mm[0], self.offsets_mm[-1])
-        front, back = (self.center + u * self.across + (slope * u + level) * self.down for u in ends)
-        return np.asarray(front), np.asarray(back)
+        return np.asarray(slope * self.offsets_mm + level)
 
 
 def outline(mask: NDArray[np.bool_], probability: NDArray[np.float32], across: Vector | None = None) -> Outline | None:
