@@ -18,6 +18,7 @@ STEP_YEARS = 0.5  # between the ages that are looked at
 REACH = 1.75  # a window and three quarters of its neighbour must lie inside the ages of the data, in half-widths from c
 SIDE_Z = 2.33  # each side on its own: one in a hundred
 _SAME_STAGE_YEARS = 3.0
+_FURTHER_ALPHA = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +54,7 @@ class Stage:
     slope: float  # index per year around it
     excess: float  # slope minus the mean of the slopes before and after
     z: float
-    p_adjusted: float  # chance of so high a peak at any age, width and curve of the file if ageing were a straight line
+    p_adjusted: float  # chance of so high a peak at any age, width and curve of the file if ageing were even; of this curve for a further stage
     widths_years: tuple[float, ...]  # all half-widths at which it is significant
     stability: float  # their share among the widths that could be looked at
 
@@ -76,27 +77,39 @@ def adjusted_p(z: float, maxima: Array) -> float:
 
 
 def find_stages(search: Search, maxima: Array, alpha: float) -> tuple[Stage, ...]:
-    """Stages of one curve in order of age; `maxima` from `joint_maxima`, `alpha` the chance of any false one in the whole file."""
-    candidates = sorted((peak for contrast in search.contrasts for peak in _peaks(contrast, maxima, alpha)), key=lambda peak: -peak[0].z[peak[1]])
+    """Stages of one curve in order of age.
+
+    A curve has stages if one stands out against `maxima` (from `joint_maxima`, so that `alpha` is the chance of any false claim in the whole file). Then
+    it does not age evenly, and its further peaks are held against the null maxima of this curve alone at 5 % (serial gatekeeping).
+
+    A stage lies where the narrowest window that finds it says: wide ones are drawn towards neighbouring stages and away from the ends of the data.
+    """
+    candidates = [peak for contrast in search.contrasts for peak in _peaks(contrast, search.null_maxima)]
+    if not any(adjusted_p(float(contrast.z[k]), maxima) <= alpha for contrast, k in candidates):
+        return ()
     kept: list[tuple[Contrast, int]] = []
-    for contrast, k in candidates:
-        if all(abs(contrast.ages_years[k] - other.ages_years[j]) > contrast.width_years + other.width_years for other, j in kept):
+    for contrast, k in sorted(candidates, key=lambda peak: (peak[0].width_years, -peak[0].z[peak[1]])):
+        if all(abs(contrast.ages_years[k] - other.ages_years[j]) > contrast.width_years for other, j in kept):
             kept.append((contrast, k))
     stages = []
     for contrast, k in kept:
         age = float(contrast.ages_years[k])
         able = [c for c in search.contrasts if len(c.ages_years) and c.ages_years[0] <= age <= c.ages_years[-1]]
-        support = {c.width_years for c, j in candidates if abs(c.ages_years[j] - age) <= _SAME_STAGE_YEARS}
-        p = adjusted_p(float(contrast.z[k]), maxima)
-        numbers = (float(contrast.slope[k]), float(contrast.excess[k]), float(contrast.z[k]), p)
-        stages.append(Stage(age, *_place(contrast, k), contrast.width_years, *numbers, tuple(sorted(support)), len(support) / max(len(able), len(support))))
+        support = [(c, j) for c, j in candidates if abs(c.ages_years[j] - age) <= _SAME_STAGE_YEARS]
+        best, b = max(support, key=lambda peak: float(peak[0].z[peak[1]]))
+        p = adjusted_p(float(best.z[b]), maxima)
+        p = p if p <= alpha else adjusted_p(float(best.z[b]), search.null_maxima)
+        numbers = (float(best.slope[b]), float(best.excess[b]), float(best.z[b]), p)
+        widths = tuple(sorted({c.width_years for c, _ in support}))
+        stages.append(Stage(age, *_place(contrast, k), best.width_years, *numbers, widths, len(widths) / max(len(able), len(widths))))
     return tuple(sorted(stages, key=lambda stage: stage.age_years))
 
 
-def _peaks(contrast: Contrast, maxima: Array, alpha: float) -> list[tuple[Contrast, int]]:
+def _peaks(contrast: Contrast, maxima: Array) -> list[tuple[Contrast, int]]:
     z = contrast.z
     inner = np.flatnonzero((z[1:-1] >= z[:-2]) & (z[1:-1] >= z[2:])) + 1 if len(z) > 2 else np.array([], dtype=int)
-    return [(contrast, int(k)) for k in inner if contrast.z_before[k] > SIDE_Z and contrast.z_after[k] > SIDE_Z and adjusted_p(float(z[k]), maxima) <= alpha]
+    high = [k for k in inner if contrast.z_before[k] > SIDE_Z and contrast.z_after[k] > SIDE_Z]
+    return [(contrast, int(k)) for k in high if adjusted_p(float(z[k]), maxima) <= _FURTHER_ALPHA]
 
 
 def _place(contrast: Contrast, k: int) -> tuple[float, float]:
