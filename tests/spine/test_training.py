@@ -1,0 +1,91 @@
+"""Training, export and self-labelling of the spine network, on drawings."""
+
+import numpy as np
+import pytest
+from cartoon import GREY, PIXEL, Drawing, draw, read
+
+torch = pytest.importorskip("torch")
+
+from lumbar.domain.anatomy import SpineClass  # noqa: E402
+from lumbar.models.card import Card  # noqa: E402
+from lumbar.models.folder import load_folder  # noqa: E402
+from lumbar.spine.pseudo_label import pseudo_label  # noqa: E402
+from lumbar.spine.segment import INPUT, OUTPUT, TASK, network_of  # noqa: E402
+from lumbar.spine.train import SpineModule, SpineTraining, export, soft_dice_loss, train  # noqa: E402
+from lumbar.training.augment import AugmentOptions, random_contrast, random_view  # noqa: E402
+from lumbar.training.examples import IGNORED, LabelledSlice  # noqa: E402
+from lumbar.training.fit import FitOptions  # noqa: E402
+
+
+def example() -> LabelledSlice:
+    volume, _ = draw(Drawing())
+    grey = np.rint(np.asarray(volume.array[7]) / 100).astype(int)
+    grey[:6, :6] = GREY[SpineClass.BACKGROUND]
+    table = {value: kind for kind, value in GREY.items()}
+    labels = np.vectorize(table.get)(grey).astype(np.uint8)
+    return LabelledSlice("one", np.asarray(volume.array[7], np.float32), labels, PIXEL)
+
+
+def small(steps: int) -> SpineTraining:
+    return SpineTraining(view=(128, 96), batch=2, features=(4, 8, 8, 8, 8, 8), schedule_steps=10, fit=FitOptions(steps=steps, threads=1, checkpoint_every=2, precision="32-true"))
+
+
+def test_views_keep_labels_on_their_structures():
+    one = example()
+    picture = np.where(one.labels == SpineClass.CANAL, 1.0, 0.0).astype(np.float32)
+    image, labels = random_view(picture, one.labels, (200, 150), 1.0, AugmentOptions(), np.random.default_rng(3))
+    canal = labels == SpineClass.CANAL
+    assert canal.sum() > 200
+    assert image[canal].mean() > 0.95  # what is labelled canal is the canal's grey after the same turn
+    assert image[~canal].mean() < 0.05
+
+
+def test_contrast_changes_grey_values_but_never_places():
+    one = example()
+    rng = np.random.default_rng(0)
+    pictures = [random_contrast(one.image, one.labels, AugmentOptions(), rng) for _ in range(5)]
+    assert all(p.shape == one.image.shape and np.isfinite(p).all() for p in pictures)
+    assert all(abs(p.mean()) < 1e-3 and p.std() == pytest.approx(1, abs=1e-3) for p in pictures)
+    assert np.abs(pictures[0] - pictures[1]).max() > 0.1
+
+
+def test_the_dice_loss_is_that_of_two_worked_masks():
+    target = torch.tensor([[[1, 1], [0, 0]]])
+    sure = torch.full((1, 2, 2, 2), -50.0)
+    sure[0, 1, 0, 0] = sure[0, 1, 1, 0] = sure[0, 0, 0, 1] = sure[0, 0, 1, 1] = 50.0  # class 1 in the left column
+    # one pixel of overlap, two pixels each: (2·1 + 1) / (4 + 1)
+    assert float(soft_dice_loss(sure, target)) == pytest.approx(1 - 3 / 5, abs=1e-5)
+    ignored = torch.tensor([[[1, 1], [IGNORED, 0]]])  # without the wrong pixel: (2·1 + 1) / (3 + 1)
+    assert float(soft_dice_loss(sure, ignored)) == pytest.approx(1 - 3 / 4, abs=1e-5)
+
+
+def test_a_killed_run_goes_on_and_the_export_gives_the_same_numbers(tmp_path):
+    torch.manual_seed(0)
+    train([[example()]], tmp_path / "run", small(2))
+    assert (tmp_path / "run" / "last.ckpt").is_file()
+    module = train([[example()]], tmp_path / "run", small(4))
+    state = torch.load(tmp_path / "run" / "last.ckpt", weights_only=False)
+    assert state["global_step"] == 4
+    assert isinstance(module, SpineModule)
+    bare = {"intended_use": "tests", "inputs": (), "outputs": (), "classes": (), "training_data": (), "results": ()}
+    card = export(module, tmp_path / "model", Card("tiny", "0", TASK, "a test", **bare))
+    assert card.export_difference is not None and card.export_difference < 1e-3
+    network = network_of(load_folder(tmp_path / "model", task=TASK))
+    pictures = np.random.default_rng(0).normal(size=(3, 1, 64, 96)).astype(np.float32)
+    with torch.inference_mode():
+        theirs = module.network.eval()(torch.from_numpy(pictures)).numpy()
+    assert np.abs(network(pictures) - theirs).max() < 1e-3
+    assert (INPUT, OUTPUT) == ("pictures", "logits")
+
+
+def test_a_plausible_picture_labels_itself_and_an_upside_down_one_does_not():
+    volume, _ = draw(Drawing())
+    picture = np.asarray(volume.array[7], np.float32)
+    labelled = pseudo_label("one", picture, PIXEL, read)
+    assert labelled is not None
+    assert {SpineClass.BODY, SpineClass.DISC, SpineClass.CANAL, SpineClass.SACRUM} <= set(np.unique(labelled.labels))
+
+    def read_upside_down(pictures):
+        return read(pictures[:, :, ::-1].copy())[:, :, ::-1].copy()
+
+    assert pseudo_label("one", picture[::-1].copy(), PIXEL, read_upside_down) is None
