@@ -1,0 +1,80 @@
+"""findings.json: names, rounding, and values that were not measured."""
+
+import json
+import math
+from dataclasses import replace
+
+import jsonschema
+import pytest
+
+from lumbar.domain.anatomy import Condition, Level, Muscle, Severity, Side, Vertebra
+from lumbar.domain.findings import (
+    AgeFinding,
+    Evidence,
+    Findings,
+    LevelFinding,
+    MuscleFinding,
+    MuscleLevel,
+    Numbering,
+    Probabilities,
+    SeriesFacts,
+    SeverityFinding,
+    SpineFinding,
+    VertebraFinding,
+)
+from lumbar.report.document import schema, to_document, to_json
+from lumbar.report.reference_ranges import RANGES
+
+LEVEL = LevelFinding(Level.L4_L5, (1.23456789, -2.0, 3.0), disc_height_mm=7.123456, slip_mm=-3.5, canal_ap_mm=9.0, meyerding_grade=1)
+GRADE = SeverityFinding(
+    Condition.LEFT_SUBARTICULAR_STENOSIS, Level.L4_L5, Probabilities(0.2, 0.3, 0.5), Probabilities(0.5, 0.3, 0.2), Severity.SEVERE, 0.71,
+    Evidence("1.2.3", 17, 101.5, 88.25),
+)  # fmt: skip
+FINDINGS = Findings(
+    study_uid="1.2",
+    series=(SeriesFacts("1.2.3", "sagittal", "T2", "sagittal_t2_stir", 15, (4.4, 0.6, 0.6)),),
+    spine=SpineFinding(Numbering(True, "sure"), (VertebraFinding(Vertebra.L4, (0.0, 0.0, 0.0)),), (LEVEL,), 44.4444444),
+    severity=(GRADE,),
+    muscles=(MuscleFinding(Muscle.MULTIFIDUS, Side.LEFT, 90.0, 800.0, 0.1, 0.12, None, "dixon", (MuscleLevel(Level.L4_L5, 700.0, None),)),),
+    age=AgeFinding(61.0, (50.0, 72.0), 0.9, 4.0, None),
+    warnings=("something",),
+)
+
+
+def test_the_document_fits_its_schema_and_uses_the_published_names():
+    document = json.loads(to_json(to_document(FINDINGS)))
+    jsonschema.validate(document, schema())
+    assert document["spine"]["levels"][0]["level"] == "L4/L5"
+    assert document["spine"]["vertebrae"][0] == {
+        "vertebra": "L4", "center_mm": [0.0, 0.0, 0.0], "height_anterior_mm": None, "height_middle_mm": None, "height_posterior_mm": None,
+    }  # fmt: skip
+    assert document["severity"][0]["condition"] == "left_subarticular_stenosis"
+    assert document["severity"][0]["evidence"] == {"series_uid": "1.2.3", "instance_number": 17, "x": 101.5, "y": 88.25}
+    assert document["severity"][0]["severity"] == "severe"
+    assert document["muscles"][0]["muscle"] == "multifidus" and document["muscles"][0]["side"] == "left"
+    assert document["age"]["interval_years"] == [50.0, 72.0]
+    assert "Research use only" in document["statement"]
+
+
+def test_numbers_are_rounded_once_and_what_was_not_measured_is_null():
+    document = to_document(FINDINGS)
+    level = document["spine"]["levels"][0]
+    assert level["center_mm"][0] == 1.2346
+    assert level["disc_height_mm"] == 7.1235
+    assert level["disc_signal_ratio"] is None
+    odd = to_document(replace(FINDINGS, spine=replace(FINDINGS.spine, total_lordosis_degrees=math.nan)))
+    assert odd["spine"]["total_lordosis_degrees"] is None
+    json.loads(to_json(odd), parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+
+
+def test_a_document_with_a_wrong_level_does_not_fit_the_schema():
+    document = to_document(FINDINGS)
+    document["spine"]["levels"][0]["level"] = "L6/S1"
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(document, schema())
+
+
+def test_values_outside_the_usual_range_are_marked_and_others_are_not():
+    marked = {r.field for r in RANGES if r.marked(LEVEL)}
+    assert marked == {"canal_ap_mm", "slip_mm", "meyerding_grade"}
+    assert not any(r.marked(LevelFinding(Level.L1_L2, (0.0, 0.0, 0.0))) for r in RANGES)
