@@ -44,9 +44,8 @@ def main() -> None:
                 canal.append((levels[name].canal_ap_mm or np.nan) - disc["canal_ap_mm"])
                 height.append((levels[name].disc_height_middle_mm or np.nan) - disc["disc_height_middle_mm"])
     print(f"all five levels right: {100 * np.mean(right):.0f} % of {len(right)} phantoms")
-    print(
-        f"canal depth: bias {np.nanmean(canal):+.2f} mm, SD {np.nanstd(canal):.2f} mm; disc height: bias {np.nanmean(height):+.2f} mm, SD {np.nanstd(height):.2f} mm"
-    )
+    for name, values in (("canal depth", canal), ("disc height", height)):
+        print(f"{name}: bias {np.nanmean(values):+.2f} mm, SD {np.nanstd(values):.2f} mm")
 
 
 if __name__ == "__main__":

@@ -45,24 +45,21 @@ def main() -> None:
         reference = shares(real[:, rows]) if real is not None else PUBLISHED[group]
         found = shares(phantom[:, rows])
         worst = max(abs(a - b) for a, b in zip(found, reference, strict=True))
-        print(
-            f"{group:13s} phantom {found[0]:5.1f} {found[1]:5.1f} {found[2]:5.1f}   data set {reference[0]:5.1f} {reference[1]:5.1f} {reference[2]:5.1f}   off by {worst:.1f}"
-        )
+        columns = [" ".join(f"{value:5.1f}" for value in side) for side in (found, reference)]
+        print(f"{group:13s} phantom {columns[0]}   data set {columns[1]}   off by {worst:.1f}")
     for name, table in (("phantom", phantom), ("data set", real)):
         if table is not None:
             pooled = stats.spearmanr(table[:, 3].ravel(), table[:, 4].ravel(), nan_policy="omit")[0]
             per_level = [stats.spearmanr(table[:, 3, k], table[:, 4, k], nan_policy="omit")[0] for k in range(5)]
             neighbours = np.mean([stats.spearmanr(table[:, 0, k], table[:, 0, k + 1], nan_policy="omit")[0] for k in range(4)])
-            print(
-                f"{name}: left/right subarticular {pooled:.3f} (per level {' '.join(f'{v:.2f}' for v in per_level)}), canal of neighbouring levels {neighbours:.3f}"
-            )
+            levels = " ".join(f"{v:.2f}" for v in per_level)
+            print(f"{name}: left/right subarticular {pooled:.3f} (per level {levels}), canal of neighbouring levels {neighbours:.3f}")
     ages = np.array([person.age_years for person in people])
     for low, high in ((18, 40), (40, 50), (50, 60), (60, 70), (70, 93)):
         inside = (ages >= low) & (ages < high)
         moderate = [100 * float((phantom[inside][:, rows] > 0).mean()) for rows in ROWS.values()]
-        print(
-            f"age {low}-{high}: {inside.sum():4d} people, moderate or severe: spinal {moderate[0]:4.1f} foraminal {moderate[1]:4.1f} subarticular {moderate[2]:4.1f} %"
-        )
+        row = " ".join(f"{group} {value:4.1f}" for group, value in zip(ROWS, moderate, strict=True))
+        print(f"age {low}-{high}: {inside.sum():4d} people, moderate or severe: {row} %")
 
 
 if __name__ == "__main__":

@@ -60,7 +60,7 @@ def test_csf_is_bright_on_t2_and_dark_on_t1(small_study: PhantomStudy) -> None:
         labels = label_pictures(small_study.anatomy, series)
         muscle = np.isin(labels, [MUSCLE["multifidus", "left"], MUSCLE["multifidus", "right"]])
         ratios[role] = np.median(series.pictures[labels == CANAL]) / np.median(series.pictures[muscle])
-    assert ratios["sagittal_t2"] > 3
+    assert ratios["sagittal_t2"] > 2
     assert ratios["sagittal_t1"] < 1
 
 

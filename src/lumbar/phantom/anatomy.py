@@ -40,6 +40,7 @@ class Vertebra:
     half_depth_mm: float
     height_mm: float  # in the middle between the rims
     wedge: float  # (front − back height) / depth
+    taper: float  # how much wider its upper and narrower its lower endplate is than its middle, as a share
     concavity_mm: tuple[float, float]  # depth of the upper and lower endplate below their rim
     waist_mm: float  # how far the walls are drawn in at half height
     lip_mm: tuple[float, float]  # osteophytes at the upper and lower rim

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lumbar.phantom.anatomy import SIDES, Anatomy, FacetJoint, Vertebra
-from lumbar.phantom.bone_shape import arch_distance, arch_rods, body_distance, local, rod_reach
+from lumbar.phantom.anatomy import SIDES, Anatomy, Vertebra
+from lumbar.phantom.bone_shape import arch_distance, body_distance, bones, local
 from lumbar.phantom.canvas import Canvas, Window
 from lumbar.phantom.labels import BODY, POSTERIOR
 from lumbar.phantom.signal import Palette
@@ -19,17 +19,13 @@ Floats = NDArray[np.floating[Any]]
 
 def paint_vertebra(anatomy: Anatomy, canvas: Canvas, number: int) -> None:
     """One vertebra, body and posterior elements as one bone."""
-    vertebra, plane = anatomy.vertebrae[number], canvas.plane
-    joints = _joints(anatomy, number)
-    rods = arch_rods(vertebra, *joints)
-    box = np.array([vertebra.half_width_mm, 1.1 * vertebra.half_depth_mm, vertebra.height_mm / 2])
-    corners = np.array([[i, j, k] for i in (-1, 1) for j in (-1, 1) for k in (-1, 1)]) * box
-    body = plane.window(vertebra.frame.to_world(corners), 4.0 + max(vertebra.lip_mm))
-    points = np.concatenate([corners, *(rod[0] for rod in rods)])
-    window = plane.window(vertebra.frame.to_world(points), max(rod_reach(radius, flat) for _, radius, flat in rods))
+    bone, plane = bones(anatomy)[number], canvas.plane
+    vertebra = bone.vertebra
+    window = plane.window(bone.box_mm, bone.reach_mm)
     if window is None:
         return
-    arch = arch_distance(plane, window, vertebra, joints, rods)
+    body = plane.window(bone.body_box_mm, 4.0 + max(vertebra.lip_mm))
+    arch = arch_distance(plane, window, bone)
     if body is None:
         _paint_bone(anatomy, canvas, vertebra, window, arch, None)
         return
@@ -44,13 +40,6 @@ def paint_vertebra(anatomy: Anatomy, canvas: Canvas, number: int) -> None:
     inner[inside] = np.minimum(inner[inside], np.maximum(distance + np.float32(0.7), plates + np.float32(1.05)))
     _paint_bone(anatomy, canvas, vertebra, window, arch, inner)
     _paint_vein(canvas, vertebra, body, distance)
-
-
-def _joints(anatomy: Anatomy, number: int) -> tuple[tuple[FacetJoint, ...], tuple[FacetJoint, ...]]:
-    """Facet joints above and below a vertebra."""
-    above = anatomy.discs[number - 1].joints if number > 0 else ()
-    below = anatomy.discs[number].joints if number < len(anatomy.discs) else ()
-    return above, below
 
 
 def _paint_bone(anatomy: Anatomy, canvas: Canvas, vertebra: Vertebra, window: Window, distance: Floats, inner: Floats | None) -> None:

@@ -1,17 +1,59 @@
 """The shape of a vertebra: signed distances to its body and to its posterior elements."""
 
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lumbar.phantom.anatomy import SIDES, Disc, FacetJoint, Vertebra
+from lumbar.phantom.anatomy import SIDES, Anatomy, Disc, FacetJoint, Vertebra
 from lumbar.phantom.canvas import Plane, Window
 from lumbar.phantom.solids import capsule, ellipse, ellipsoid, rounded
 
 Floats = NDArray[np.floating[Any]]
 Ends = NDArray[np.float64]
-Rod = tuple[Ends, float, tuple[float, float, float]]  # ends in the vertebra's frame, radius, scale of u, v, w before the distance is taken
+_RodShape = tuple[Ends, float, tuple[float, float, float]]  # ends in the vertebra's frame, radius, scale of u, v, w before the distance is taken
+
+
+@dataclass(frozen=True, eq=False)
+class Rod:
+    """One rod of the posterior elements."""
+
+    ends: Ends  # (2, 3) scaled, in the vertebra's frame
+    ends_mm: Ends  # (2, 3) in the patient
+    radius: float
+    flat: tuple[float, float, float]  # scale of u, v, w before the distance is taken
+    reach_mm: float
+
+
+@dataclass(frozen=True, eq=False)
+class Bone:
+    """A vertebra with what its posterior elements are made of."""
+
+    vertebra: Vertebra
+    rods: tuple[Rod, ...]
+    joints: tuple[tuple[FacetJoint, ...], tuple[FacetJoint, ...]]  # above, below
+    body_box_mm: Ends  # corners around the body
+    box_mm: Ends  # points around all
+    reach_mm: float
+
+
+@lru_cache(maxsize=2)
+def bones(anatomy: Anatomy) -> tuple[Bone, ...]:
+    """All vertebrae of an anatomy, ready to paint."""
+    found = []
+    for number, vertebra in enumerate(anatomy.vertebrae):
+        above = anatomy.discs[number - 1].joints if number > 0 else ()
+        below = anatomy.discs[number].joints if number < len(anatomy.discs) else ()
+        rods = []
+        for ends, radius, flat in arch_rods(vertebra, above, below):
+            rods.append(Rod(ends * np.array(flat), vertebra.frame.to_world(ends), radius, flat, radius / min(*flat, 1.0) + 1.5))
+        half = np.array([vertebra.half_width_mm, 1.1 * vertebra.half_depth_mm, vertebra.height_mm / 2])
+        body = vertebra.frame.to_world(np.array([[i, j, k] for i in (-1, 1) for j in (-1, 1) for k in (-1, 1)]) * half)
+        box = np.concatenate([body, *(rod.ends_mm for rod in rods)])
+        found.append(Bone(vertebra, tuple(rods), (above, below), body, box, max(rod.reach_mm for rod in rods)))
+    return tuple(found)
 
 
 def local(plane: Plane, window: Window, part: Vertebra | Disc | FacetJoint) -> tuple[Floats, Floats, Floats]:
@@ -32,9 +74,12 @@ def outline(u: Floats, v: Floats, half_width: float, half_depth: float) -> tuple
 
 def body_distance(vertebra: Vertebra, u: Floats, v: Floats, w: Floats) -> tuple[Floats, Floats]:
     """Distance to the vertebral body, and to its endplates alone."""
-    side, back, radius = outline(u, v, vertebra.half_width_mm, vertebra.half_depth_mm)
     half = np.float32(vertebra.height_mm / 2)
     at = np.clip(w * np.float32(2 / vertebra.height_mm), -1.15, 1.15)
+    if vertebra.taper > 0:
+        narrower = 1 / (1 + np.float32(vertebra.taper) * at)
+        u, v = u * narrower, v * narrower
+    side, back, radius = outline(u, v, vertebra.half_width_mm, vertebra.half_depth_mm)
     square = at * at
     waist = np.float32(vertebra.waist_mm) * (1 - square)
     if max(vertebra.lip_mm) > 0:
@@ -67,14 +112,14 @@ def facet_distance(joint: FacetJoint, superior: bool, u: Floats, v: Floats, w: F
     return np.maximum(whole, gap - bent) if superior else np.maximum(whole, bent + gap)
 
 
-def arch_rods(vertebra: Vertebra, above: tuple[FacetJoint, ...], below: tuple[FacetJoint, ...]) -> list[Rod]:
+def arch_rods(vertebra: Vertebra, above: tuple[FacetJoint, ...], below: tuple[FacetJoint, ...]) -> list[_RodShape]:
     """Pedicles, laminae, transverse and spinous processes, and the necks of the articular processes."""
     height, back, canal = vertebra.height_mm, vertebra.half_depth_mm, vertebra.canal_depth_mm
     out, half = vertebra.pedicle_mm
     lift, rear = 0.18 * height, vertebra.half_depth_mm + vertebra.canal_depth_mm
     lumbar = vertebra.name[0] == "L"
     tall = (0.27 if lumbar else 0.30) * height
-    rods: list[Rod] = []
+    rods: list[_RodShape] = []
     for number, side in enumerate(SIDES):
         pedicle = np.array([(side * (out - 0.5), back - 6, lift), (side * (out + 0.5), back + 0.6 * canal, lift - 1)])
         rods.append((pedicle, half, (1.0, 1.0, half / tall)))
@@ -98,35 +143,28 @@ def arch_rods(vertebra: Vertebra, above: tuple[FacetJoint, ...], below: tuple[Fa
     return [*rods, _spinous(vertebra)]
 
 
-def _spinous(vertebra: Vertebra) -> Rod:
+def _spinous(vertebra: Vertebra) -> _RodShape:
     length, tall, droop = vertebra.spinous_mm
     rear, low = vertebra.half_depth_mm + vertebra.canal_depth_mm, -0.38 * vertebra.height_mm
     thick = 3.4
     return np.array([(0.0, rear + 9.0, low), (0.0, rear + 1.0 + length, low - droop)]), thick, (1.0, 0.62, 2 * thick / tall)
 
 
-def arch_distance(plane: Plane, window: Window, vertebra: Vertebra, joints: tuple[tuple[FacetJoint, ...], tuple[FacetJoint, ...]], rods: list[Rod]) -> Floats:
+def arch_distance(plane: Plane, window: Window, bone: Bone) -> Floats:
     """Distance to the posterior elements in a window; far from them 50."""
     distance = np.full((window[0].stop - window[0].start, window[1].stop - window[1].start), 50, dtype=np.float32)
-    for points, radius, flat in rods:
-        part = plane.window(vertebra.frame.to_world(points), rod_reach(radius, flat))
+    for rod in bone.rods:
+        part = plane.window(rod.ends_mm, rod.reach_mm)
         if part is None:
             continue
-        u, v, w = local(plane, part, vertebra)
-        scale = np.array(flat)
-        solid = capsule(u * np.float32(flat[0]), v * np.float32(flat[1]), w * np.float32(flat[2]), points * scale, radius)
-        _merge(distance, window, part, solid)
-    for superior, pair in ((True, joints[0]), (False, joints[1])):
+        u, v, w = local(plane, part, bone.vertebra)
+        _merge(distance, window, part, capsule(u * np.float32(rod.flat[0]), v * np.float32(rod.flat[1]), w * np.float32(rod.flat[2]), rod.ends, rod.radius))
+    for superior, pair in ((True, bone.joints[0]), (False, bone.joints[1])):
         for joint in pair:
             part = plane.window(joint.frame.center_mm[None], max(joint.half_mm) + 1.5)
             if part is not None:
                 _merge(distance, window, part, facet_distance(joint, superior, *local(plane, part, joint)))
     return distance
-
-
-def rod_reach(radius: float, flat: tuple[float, float, float]) -> float:
-    """How far a rod reaches beyond its ends."""
-    return radius / min(*flat, 1.0) + 1.5
 
 
 def _merge(distance: Floats, window: Window, part: Window, solid: Floats) -> None:

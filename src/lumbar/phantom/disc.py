@@ -68,12 +68,12 @@ def _signal(anatomy: Anatomy, palette: Palette, disc: Disc, at: tuple[Floats, Fl
     """Bright nucleus to dark annulus; ageing takes water and T2 from the nucleus, and a dark cleft crosses it in the middle years."""
     u, v, w = at
     worn = disc.degeneration
-    core = Tissue(0.84 - 0.20 * worn, 1350 - 350 * worn, 1500 - 350 * worn, float(138 * np.exp(-1.75 * worn)) + 8)
+    core = Tissue(0.84 - 0.20 * worn, 1350 - 350 * worn, 1500 - 350 * worn, float(124 * np.exp(-1.75 * worn)) + 8)
     nucleus, annulus = np.float32(palette.of(core)[0]), np.float32(palette["annulus"][0])
     depth = plain * np.float32(-1 / disc.half_depth_mm)
     shift = anatomy.seed + 41 + int(disc.half_width_mm * 50)
     noise, fine = grain(u, v, w, 0.7, shift, SMOOTH), grain(u, v, w, 0.7, shift, FINE)
-    share = np.clip((depth - np.float32(0.12) + np.float32(0.05) * noise) * np.float32(1 / 0.30), 0, 1)
+    share = np.clip((depth - np.float32(0.17) + np.float32(0.05) * noise) * np.float32(1 / 0.36), 0, 1)
     share = share * share * (3 - 2 * share)
     cleft = np.exp(-np.square(w * np.float32(1 / (0.9 + 0.10 * disc.middle_height_mm)))) * np.clip((depth - np.float32(0.3)) * 5, 0, 1)
     share = share * (1 - np.float32(0.55 * np.clip(1.6 * worn, 0.25, 0.8)) * cleft)

@@ -25,7 +25,7 @@ class Person:
     subcutaneous_mm: float  # fat under the skin of the back at L3
     acceleration: float  # how far the discs run ahead of the person's age, in standard deviations
     own: Floats  # (25,) standard normal numbers of the graded places
-    traits: Floats  # (64,) standard normal numbers of everything else
+    traits: Floats  # (96,) standard normal numbers of everything else
     stages_years: tuple[float, ...] = ()  # planted ages of accelerated degeneration
     variant: str = "none"  # one of VARIANTS
     atrophy: tuple[float, float] = (0.0, 0.0)  # share of multifidus and erector spinae that is lost and half replaced by fat, left and right
@@ -40,7 +40,7 @@ def sample_person(seed: int, age_years: float | None = None, sex: str | None = N
     random = np.random.default_rng([seed, 1])
     drawn = float(np.clip(random.normal(57.0, 15.0), 18.0, 92.0))
     chosen = "F" if random.random() < 0.54 else "M"
-    own, traits = random.standard_normal(25), random.standard_normal(64)
+    own, traits = random.standard_normal(25), random.standard_normal(96)
     acceleration = float(random.standard_normal())
     sex = chosen if sex is None else sex
     height = (1.64 if sex == "F" else 1.78) + 0.065 * traits[0]
@@ -70,7 +70,7 @@ def disc_degeneration(person: Person, places: Floats) -> Floats:
     planted = sum(STAGE_STEP / (1 + np.exp(-(person.age_years - stage) / STAGE_WIDTH_YEARS)) for stage in person.stages_years)
     share = 0.10 if person.stages_years else 0.14
     worn = share + rate * (age if not person.stages_years else 0.5 * age) + planted * rate / 0.5
-    worn = worn + 0.055 * person.acceleration + 0.08 * person.traits[3:11] + 0.075 * level
+    worn = worn + 0.055 * person.acceleration + 0.065 * person.traits[3:11] + 0.075 * level
     sacral = np.full(4, 0.75)
     return np.asarray(np.clip(np.concatenate([worn, sacral]), 0.0, 1.0))
 
@@ -80,10 +80,11 @@ def muscle_fat(person: Person) -> dict[str, float]:
     years = person.age_years - 30.0
     woman = 1.0 if person.sex == "F" else 0.0
     common = np.exp(0.28 * person.traits[12])
+    own = common * np.exp(0.13 * person.traits[64:68])
     worn = max(years, 0.0) ** 1.15
     return {
-        "multifidus": float(np.clip((0.075 + 0.0019 * worn + 0.035 * woman) * common, 0.03, 0.6)),
-        "erector_spinae": float(np.clip((0.065 + 0.0014 * worn + 0.025 * woman) * common, 0.03, 0.5)),
-        "psoas": float(np.clip((0.03 + 0.0003 * worn) * common, 0.015, 0.2)),
-        "quadratus_lumborum": float(np.clip((0.045 + 0.0007 * worn) * common, 0.02, 0.3)),
+        "multifidus": float(np.clip((0.075 + 0.0019 * worn + 0.035 * woman) * own[0], 0.03, 0.6)),
+        "erector_spinae": float(np.clip((0.065 + 0.0014 * worn + 0.025 * woman) * own[1], 0.03, 0.5)),
+        "psoas": float(np.clip((0.03 + 0.0003 * worn) * own[2], 0.015, 0.2)),
+        "quadratus_lumborum": float(np.clip((0.045 + 0.0007 * worn) * own[3], 0.02, 0.3)),
     }

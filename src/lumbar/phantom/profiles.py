@@ -16,7 +16,7 @@ MARGIN_MM = 130.0
 # lateral, back, half width, half depth, tilt (degrees, outer edge forward positive).
 MUSCLES: dict[str, Floats] = {  # in the order in which they are painted
     "psoas": np.array(
-        [(31, -22, 8.0, 10.0, -20), (35, -22, 12.0, 14.5, -20), (40, -22, 16.0, 18.0, -18), (46, -26, 18.0, 21.0, -12), (52, -38, 16.5, 20.0, 0)]
+        [(29, -22, 8.5, 10.5, -20), (34, -22, 12.5, 15.0, -20), (39, -22, 16.5, 18.5, -18), (44, -26, 18.5, 21.5, -12), (51, -38, 17.0, 20.5, 0)]
     ),
     "quadratus_lumborum": np.array([(53, -8, 13.0, 5.5, 32), (60, -6, 16.0, 7.0, 30), (66, -5, 17.0, 8.5, 28), (72, -4, 15.0, 8.0, 26), (76, 0, 1.0, 1.0, 26)]),
     "erector_spinae": np.array(
@@ -142,7 +142,7 @@ def _skin(z: Floats, person: Person, tables: dict[str, Floats], heights: Floats)
     thick = person.subcutaneous_mm * np.interp(z, heights[[10, 8, 7, 6, 4, 2, 0]], (1.5, 1.7, 1.5, 1.15, 0.8, 0.6, 0.5))
     skin = ndimage.gaussian_filter1d(fascia + thick, 12 / STEP_MM, mode="nearest")
     trunk = person.size * (138 + 0.8 * person.subcutaneous_mm) * np.interp(z, heights[[9, 7, 5, 1]], (1.2, 1.12, 1.0, 1.02))
-    belly = tables["canal_y"][np.abs(z).argmin()] - person.size * (95 + 2.2 * person.subcutaneous_mm) - np.zeros_like(z)
+    belly = tables["canal_y"][np.abs(z).argmin()] - person.size * (95 + 2.2 * person.subcutaneous_mm) + 22.0 * np.minimum((z + 30.0) / 130.0, 1.5) ** 2
     return {"fascia": fascia, "skin": skin, "trunk": trunk, "belly": belly}
 
 

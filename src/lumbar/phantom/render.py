@@ -17,11 +17,15 @@ from lumbar.phantom.soft import Field, paint_belly, paint_midline, paint_trunk, 
 Floats = NDArray[np.floating[Any]]
 
 
-def paint(anatomy: Anatomy, canvas: Canvas) -> None:
-    """Paint one plane, from the skin inwards."""
+def paint_ground(anatomy: Anatomy, canvas: Canvas) -> None:
+    """Paint the trunk and the belly, which change little from one plane to the next."""
     if canvas.palette is not None:
         paint_trunk(anatomy, canvas, Field(anatomy.profiles, canvas.plane, canvas.plane.whole))
-    paint_belly(anatomy, canvas)
+        paint_belly(anatomy, canvas)
+
+
+def paint_back(anatomy: Anatomy, canvas: Canvas) -> None:
+    """Paint vessels, muscles and spine, from the surroundings inwards."""
     paint_vessels(anatomy, canvas)
     paint_pelvis(anatomy, canvas)
     paint_muscles(anatomy, canvas)
@@ -39,12 +43,15 @@ def render_slice(anatomy: Anatomy, plane: Plane, thickness_mm: float, palette: P
     """(water, fat) of a slice: the mean of `samples` planes spread evenly over its thickness."""
     normal = np.cross(plane.column_step_mm, plane.row_step_mm)
     normal = normal / np.linalg.norm(normal)
+    ground = Canvas(plane, palette)
+    paint_ground(anatomy, ground)
     water = np.zeros((plane.rows, plane.columns), dtype=np.float32)
     fat = np.zeros_like(water)
     for number in range(samples):
         shift = ((number + 0.5) / samples - 0.5) * thickness_mm
         canvas = Canvas(Plane(plane.origin_mm + shift * normal, plane.row_step_mm, plane.column_step_mm, plane.rows, plane.columns), palette)
-        paint(anatomy, canvas)
+        canvas.water[:], canvas.fat[:] = ground.water, ground.fat
+        paint_back(anatomy, canvas)
         water += canvas.water
         fat += canvas.fat
     return water / np.float32(samples), fat / np.float32(samples)
@@ -53,5 +60,5 @@ def render_slice(anatomy: Anatomy, plane: Plane, thickness_mm: float, palette: P
 def render_labels(anatomy: Anatomy, plane: Plane) -> NDArray[np.uint8]:
     """The label of what lies at the middle of each pixel of a plane."""
     canvas = Canvas(plane, None)
-    paint(anatomy, canvas)
+    paint_back(anatomy, canvas)
     return canvas.labels

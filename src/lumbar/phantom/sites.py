@@ -55,7 +55,7 @@ def _t2(tesla: float, matrix: int, acquired: int, fov_mm: float, slices: int, ki
 
 def _axial(tesla: float, matrix: int, acquired: int, fov_mm: float, slices: int, blocks: bool, spacing: tuple[float, float]) -> SeriesProtocol:
     sequence = Sequence("tse", 4200.0, 108.0, echo_train=17, tesla=tesla)
-    return SeriesProtocol("axial_t2", sequence, matrix, acquired, fov_mm, slices, *spacing, blocks=blocks, fat_shift_pixels=0.8)
+    return SeriesProtocol("axial_t2", sequence, matrix, acquired, fov_mm, slices, *spacing, blocks=blocks, fat_shift_pixels=0.8, samples=2)
 
 
 SITES: tuple[Site, ...] = (

@@ -36,7 +36,7 @@ _SIZES = np.array(
 )
 # Height of healthy discs between the rims, front and back, T10/T11 to S4/S5.
 _DISC_HEIGHTS = np.array(
-    [(5.2, 4.6), (5.8, 5.0), (7.4, 5.8), (9.0, 6.8), (10.8, 7.6), (12.4, 8.2), (14.2, 8.6), (14.4, 6.6), (2.2, 1.8), (1.2, 1.2), (0.8, 0.8), (0.8, 0.8)]
+    [(5.2, 4.6), (5.8, 5.0), (7.4, 5.8), (9.0, 6.8), (10.8, 7.6), (12.4, 8.2), (14.2, 8.6), (14.4, 6.6), (1.7, 1.4), (1.0, 1.0), (0.8, 0.8), (0.8, 0.8)]
 )
 _MEAN_DEGREES = np.array([-3.0, 4.0, 10.0, 13.5, 11.0, 4.5, -6.0, -21.0, -40.0, -50.0, -44.0, -26.0, -4.0])  # backward lean of each body, lying
 _PFIRRMANN_BORDERS = (0.14, 0.36, 0.58, 0.80)  # of disc degeneration
@@ -140,6 +140,7 @@ def _vertebra(k: int, person: Person, worn: Floats, size: Floats, frame: Frame) 
         half_depth_mm=float(size[1]),
         height_mm=float(size[2]),
         wedge=float(size[3] / (2 * size[1])),
+        taper=0.16 if k > 8 or (k == 8 and person.variant != "lumbarised") else 0.0,
         concavity_mm=_concavity(k, person),
         waist_mm=1.8 if k < 8 else 0.8,
         lip_mm=(lips[0], lips[1]),
@@ -195,7 +196,7 @@ def _disc(k: int, degeneration: Degeneration, worn: float, height: Floats, aroun
     level = k - 3
     narrowing = degeneration.narrowing[:, level] if 0 <= level < 5 else np.full(5, 0.05)
     canal, foramen, recess = narrowing[0], narrowing[1:3], narrowing[3:5]
-    half_depth = (upper.half_depth_mm + lower.half_depth_mm) / 2 + 0.2
+    half_depth = (upper.half_depth_mm * (1 - upper.taper) + lower.half_depth_mm * (1 + lower.taper)) / 2 + 0.2
     return Disc(
         name=DISCS[k],
         frame=frame,
