@@ -13,7 +13,7 @@ from lumbar.domain.geometry import Grid
 from lumbar.domain.volume import Volume
 
 ROWS, COLUMNS, PIXEL, GAP, SLICES = 300, 200, 0.8, 4.0, 15
-CORNER = np.array([-28.0, -70.0, 110.0])  # LPS of the first pixel
+CORNER = (-70.0, 110.0)  # y and z of the first pixel; x runs evenly to both sides of 0
 STEP = 100.0  # grey between classes
 # Classes that touch are neighbours in grey, so that a border that is blurred by resampling stays where it was drawn.
 GREY = {SpineClass.CANAL: 2, SpineClass.BACKGROUND: 3, SpineClass.BODY: 4, SpineClass.DISC: 5, SpineClass.SACRUM: 6, SpineClass.POSTERIOR: 7}
@@ -45,9 +45,10 @@ class Truth:
     bodies: list[NDArray[np.float64]]
 
 
-def draw(drawing: Drawing) -> tuple[Volume, Truth]:
+def draw(drawing: Drawing, slices: int = SLICES, gap_mm: float = GAP) -> tuple[Volume, Truth]:
     """The sagittal volume and the truth."""
-    grid = Grid(CORNER + np.arange(SLICES)[:, None] * [GAP, 0, 0], np.array([0, 0, -PIXEL]), np.array([0, PIXEL, 0]), ROWS, COLUMNS)
+    start = np.array([-gap_mm * (slices - 1) / 2, *CORNER])
+    grid = Grid(start + np.arange(slices)[:, None] * [gap_mm, 0, 0], np.array([0, 0, -PIXEL]), np.array([0, PIXEL, 0]), ROWS, COLUMNS)
     points = grid.points_mm(np.stack(np.meshgrid(*(np.arange(n) for n in grid.shape), indexing="ij"), axis=-1))
     code = np.zeros(grid.shape)
     truth = Truth([], [])

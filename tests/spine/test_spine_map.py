@@ -142,6 +142,24 @@ def test_any_order_of_axes_gives_the_same_places(axes, flips):
     assert np.linalg.norm(inside.mean(axis=0) - truth.discs[3]) < 3.0
 
 
+def test_a_wide_stack_of_thin_slices_is_searched_and_its_masks_fit_every_slice():
+    volume, truth = draw(Drawing(), slices=120, gap_mm=1.2)
+    seen = []
+
+    def counting(pictures):
+        seen.append(len(pictures))
+        return read(pictures)
+
+    spine = map_spine(volume, Plane.SAGITTAL, Weighting.T2, counting)
+    assert sum(seen) < 60  # not all 120
+    for level, centre in zip(UPWARDS, truth.discs, strict=False):
+        assert np.linalg.norm(np.array(by_level(spine)[level].center_mm) - centre) < 2.5
+    mask = tissue_mask(spine)
+    assert mask.array.shape == volume.array.shape
+    assert (mask.array[50:70] == 2).any(axis=(1, 2)).all()  # discs on every slice near the middle
+    assert not mask.array[:20].any()
+
+
 def test_masks_lie_on_the_drawn_structures(plain):
     spine, _, volume = plain
     grey = np.rint(np.asarray(volume.array) / STEP)

@@ -14,8 +14,9 @@ from lumbar.domain.volume import Volume
 from lumbar.errors import GeometryError
 from lumbar.imaging.intensity import standardized
 from lumbar.imaging.orient import to_sagittal
-from lumbar.imaging.resample import regular, resize_picture, resized_grid
+from lumbar.imaging.resample import resize_picture, resized_grid
 from lumbar.models.folder import Model
+from lumbar.spine.slab import around_spine, sagittal_slab
 
 # Pictures (batch, 1, rows, columns) of zero mean and unit variance → logits (batch, classes, rows, columns).
 Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -25,7 +26,6 @@ INPUT, OUTPUT = "pictures", "logits"
 PIXEL_MM = 0.75  # the grid that the network was trained on
 _DIVISOR = 32  # rows and columns must divide by it
 _BATCH = 2  # slices at a time: more is no faster on a processor and takes more memory
-_RESLICED_MM = 3.0  # distance of sagittal slices cut from volumes of another plane
 _SMALLEST_MM = 80.0  # less than this from head to foot shows no two levels
 _NEIGHBOUR_WEIGHT = 0.15  # share of each neighbouring slice in a slice's probabilities, at 4 mm; less when further apart
 
@@ -60,11 +60,11 @@ def segment(volume: Volume, network: Network, plane: Plane, progress: Callable[[
     Raises:
         GeometryError: the volume is too short from head to foot to show two levels.
     """
-    sagittal = _sagittal(volume, plane)
+    sagittal = sagittal_slab(volume, plane)
     rows_mm = sagittal.grid.spacing_mm[1] * sagittal.grid.rows
     if rows_mm < _SMALLEST_MM:
         raise GeometryError(f"the volume covers {rows_mm:.0f} mm from head to foot; naming levels needs at least {_SMALLEST_MM:.0f} mm")
-    picture = _resized(sagittal)
+    picture = around_spine(_resized(sagittal), lambda pictures: _probabilities(pictures, network, None).argmax(axis=1).astype(np.uint8))
     probabilities = _probabilities(np.asarray(picture.array, dtype=np.float32), network, progress)
     probabilities = _with_neighbours(probabilities, picture.grid)
     return Segmentation(picture, probabilities, probabilities.argmax(axis=1).astype(np.uint8), volume.grid)
@@ -74,21 +74,6 @@ def segment_picture(picture: NDArray[np.float32], pixel_mm: float, network: Netw
     """One sagittal picture (rows head to foot, columns front to back) of square pixels, without a place in a patient: its plane is x = 0."""
     grid = Grid(np.zeros((1, 3)), np.array([0, 0, -pixel_mm]), np.array([0, pixel_mm, 0]), *picture.shape)
     return segment(Volume(picture[None].astype(np.float32), grid), network, Plane.SAGITTAL)
-
-
-def _sagittal(volume: Volume, plane: Plane) -> Volume:
-    if plane is Plane.SAGITTAL:
-        return to_sagittal(volume)
-    return regular_across(to_sagittal(regular(volume)))
-
-
-def regular_across(volume: Volume) -> Volume:
-    """A resliced volume has as many slices as the source had columns: average them to a clinical distance, which is quicker and less noisy."""
-    group = max(1, round(_RESLICED_MM / volume.grid.spacing_mm[0]))
-    count = volume.grid.shape[0] // group
-    array = volume.array[: count * group].reshape(count, group, *volume.array.shape[1:]).mean(axis=1, dtype=np.float32)
-    origins = volume.grid.origins_mm[: count * group].reshape(count, group, 3).mean(axis=1)
-    return Volume(array, Grid(origins, volume.grid.row_step_mm, volume.grid.column_step_mm, volume.grid.rows, volume.grid.columns))
 
 
 def _resized(volume: Volume) -> Volume:
@@ -141,15 +126,23 @@ def labels_on_source(segmentation: Segmentation, labels: NDArray[np.uint8], plan
 def _back_in_plane(segmentation: Segmentation, labels: NDArray[np.uint8]) -> Volume:
     """Each label's share is enlarged linearly and the largest wins: smoother outlines than enlarging the labels themselves."""
     turned = to_sagittal(Volume(np.zeros(segmentation.source.shape, dtype=np.uint8), segmentation.source))
-    shape = turned.array.shape[1:]
+    count, *shape = turned.array.shape
+    corners = turned.grid.points_mm(np.stack([np.arange(count), np.zeros(count), np.zeros(count)], axis=1))
+    nearest = np.rint(segmentation.grid.indices(corners)[:, 0]).astype(int)
     array = np.zeros(turned.array.shape, dtype=np.uint8)
-    for k, picture in enumerate(labels):
-        best = np.full(shape, 0.5, dtype=np.float32)
-        for value in np.unique(picture[picture > 0]):
-            share = resize_picture((picture == value).astype(np.float32), shape)
-            array[k][share > best] = value
-            best = np.maximum(best, share)
+    for number in set(nearest) & set(range(len(labels))):
+        array[nearest == number] = _enlarged(labels[number], (shape[0], shape[1]))
     return _unturned(Volume(array, turned.grid), segmentation.source)
+
+
+def _enlarged(labels: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
+    out = np.zeros(shape, dtype=np.uint8)
+    best = np.full(shape, 0.5, dtype=np.float32)
+    for value in np.unique(labels[labels > 0]):
+        share = resize_picture((labels == value).astype(np.float32), shape)
+        out[share > best] = value
+        best = np.maximum(best, share)
+    return out
 
 
 def _unturned(turned: Volume, target: Grid) -> Volume:
