@@ -21,7 +21,7 @@ from lumbar.muscle.engine import INPUT, OUTPUT
 from lumbar.muscle.postprocess import clean
 from lumbar.muscle.predict import Predictor, lumbar_slices
 from lumbar.muscle.preview import sheet_png
-from lumbar.muscle.segment import segment
+from lumbar.muscle.segment import MuscleNetwork, segment
 
 
 def reader(pictures):
@@ -29,6 +29,9 @@ def reader(pictures):
     low, high = pictures.min(axis=(2, 3), keepdims=True), pictures.max(axis=(2, 3), keepdims=True)
     label = (pictures - low) / np.maximum(high - low, 1e-6) * 4
     return -10 * np.abs(label - np.arange(5)[None, :, None, None])
+
+
+READER = MuscleNetwork(reader, 1.0)
 
 
 def painted(mask):
@@ -50,7 +53,7 @@ def boxes(grid):
 def test_the_mask_comes_back_on_the_grid_of_the_file(axes, flips):
     mask = boxes(axial_grid(slices=5, rows=100, columns=200))
     stored = painted(mask).rearranged(axes, flips)
-    found = segment(stored, reader)
+    found = segment(stored, READER)
     assert found.mask.grid is stored.grid
     scores = score_labels(mask, found.mask, (1, 2, 3, 4))
     assert min(score.dice for score in scores) > 0.9  # pixels of 0.5 mm went through a grid of 1 mm
@@ -69,7 +72,7 @@ def test_a_wide_field_of_view_is_cut_around_the_muscles():
         sizes.append(pictures.shape[2] * pictures.shape[3])
         return reader(pictures)
 
-    found = segment(Volume(picture, grid), watching)
+    found = segment(Volume(picture, grid), MuscleNetwork(watching, 1.0))
     assert score_labels(Volume(mask, grid), found.mask, (1, 2, 3, 4))[0].dice > 0.95
     assert max(sizes[3:]) < 0.4 * 400 * 400
 
@@ -77,7 +80,7 @@ def test_a_wide_field_of_view_is_cut_around_the_muscles():
 def test_unwanted_slices_stay_empty():
     mask = boxes(axial_grid(slices=5, rows=100, columns=200))
     keep = np.array([False, True, True, False, False])
-    found = segment(painted(mask), reader, keep=keep).mask
+    found = segment(painted(mask), READER, keep=keep).mask
     assert found.array.any(axis=(1, 2)).tolist() == keep.tolist()
 
 
@@ -91,7 +94,7 @@ def test_restore_undoes_to_axial():
 def test_sagittal_volumes_are_refused():
     grid = Grid(np.arange(12)[:, None] * [4.0, 0, 0], [0, 0, -1.0], [0, 1.0, 0], 100, 100)
     with pytest.raises(InputError, match="axial"):
-        segment(Volume(np.zeros(grid.shape, np.float32), grid), reader)
+        segment(Volume(np.zeros(grid.shape, np.float32), grid), READER)
 
 
 def test_cleaning_keeps_one_piece_and_fills_it():
@@ -151,7 +154,7 @@ def study(*roles, stacks=1):
 def stand_in():
     """A predictor whose network is the reader of grey values."""
     spec = (TensorSpec("x", (1,), ""),)
-    card = Card("stand-in", "0", "muscle", "", "", spec, spec, (), (), ())
+    card = Card("stand-in", "0", "muscle", "", "", spec, spec, (), (), (), parameters={"pixel_mm": 1.0})
     model = Model(Path(), card, (), "")
     object.__setattr__(model, "run", lambda inputs: {OUTPUT: reader(inputs[INPUT])})
     return Predictor(model)

@@ -14,8 +14,7 @@ from lumbar.muscle.data import training_slices
 from lumbar.muscle.engine import INPUT, OUTPUT
 from lumbar.muscle.labels import LABELS
 from lumbar.muscle.predict import TASK
-from lumbar.muscle.segment import PIXEL_MM
-from lumbar.muscle.train import MuscleTraining, train
+from lumbar.muscle.train import train, training
 from lumbar.muscle.views import AxialSlice
 from lumbar.training.export import export_onnx
 from lumbar.training.fit import FitOptions
@@ -30,6 +29,7 @@ class BuildOptions:
     licence: str = "not stated"
     steps: int = 4000
     seed: int = 20240601
+    pixel_mm: float = 1.0  # the grid that the network works on
     threads: int = 0
     results: tuple[Result, ...] = ()
 
@@ -43,7 +43,7 @@ def build(folders: Sequence[Path], out: Path, work: Path, options: BuildOptions)
         examples += own
         count = len({s.patient for s in own})
         data.append(TrainingData(folder.name, options.licence, f"{count} subject{'s' if count > 1 else ''}, {len(own)} axial slices, Dixon water and fat"))
-    config = MuscleTraining(pixel_mm=PIXEL_MM, fit=FitOptions(steps=options.steps, seed=options.seed, threads=options.threads))
+    config = training(options.pixel_mm, FitOptions(steps=options.steps, seed=options.seed, threads=options.threads))
     module = train(examples, work, config)
     return export(module.network, out, options, tuple(data))
 
@@ -53,7 +53,9 @@ def export(network: torch.nn.Module, out: Path, options: BuildOptions, data: tup
     example = torch.from_numpy(np.random.default_rng(0).normal(size=(2, 1, 160, 224)).astype(np.float32))
     axes = {INPUT: {0: "pictures", 2: "rows", 3: "columns"}}
     difference = export_onnx(network, {INPUT: example}, out / "model.onnx", [OUTPUT], dynamic=axes, tolerance=0.05, half=True)
-    meaning = f"axial slices at {PIXEL_MM} mm, rows front to back, columns patient's right to left, each of zero mean and unit variance; sizes divide by 32"
+    meaning = (
+        f"axial slices at {options.pixel_mm:g} mm, rows front to back, columns patient's right to left, each of zero mean and unit variance; sizes divide by 32"
+    )
     names = tuple(f"{side.value} {muscle.value}" for muscle, side in LABELS.values())
     card = Card(
         name=options.name,
@@ -67,6 +69,6 @@ def export(network: torch.nn.Module, out: Path, options: BuildOptions, data: tup
         training_data=data,
         results=options.results,
         export_difference=difference,
-        parameters={"pixel_mm": PIXEL_MM, "side": "patient's"},
+        parameters={"pixel_mm": options.pixel_mm, "side": "patient's"},
     )
     return write_card(out, card)

@@ -12,7 +12,7 @@ from lumbar.muscle.axial import restore, to_axial
 from lumbar.muscle.labels import LABELS
 from lumbar.muscle.nnunet_runtime import Network, plan_from_card, predict_labels
 from lumbar.muscle.postprocess import clean
-from lumbar.muscle.segment import Segmentation, segment
+from lumbar.muscle.segment import MuscleNetwork, Segmentation, segment
 
 INPUT, OUTPUT = "image", "logits"
 Progress = Callable[[int, int], None]
@@ -31,8 +31,15 @@ def run_model(model: Model, image: Volume, fat: Volume | None = None, keep: NDAr
         return np.asarray(model.run({INPUT: pictures})[OUTPUT], dtype=np.float32)
 
     if model.card.parameters.get("engine") != "nnunet":
-        return segment(image, network, fat, keep, progress)
+        return segment(image, MuscleNetwork(network, _pixel_mm(model)), fat, keep, progress)
     return _nnunet(model, network, image, keep)
+
+
+def _pixel_mm(model: Model) -> float:
+    try:
+        return float(model.card.parameters["pixel_mm"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"the card of {model.folder} does not say on which pixel size the network works ({error}); export the model again") from None
 
 
 def _nnunet(model: Model, network: Network, image: Volume, keep: NDArray[np.bool_] | None) -> Segmentation:

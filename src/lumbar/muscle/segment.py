@@ -20,12 +20,19 @@ from lumbar.muscle.postprocess import clean
 Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 Frame = tuple[slice, slice]  # rows and columns that the network looks at
 
-PIXEL_MM = 1.0  # the grid that the network was trained on
 _DIVISOR = 32
-_WHOLE = (224, 256)  # a picture up to this size is shown to the network whole
-_SMALLEST = (160, 224)  # the training view: a crop is never smaller
+_WHOLE_MM = (224, 256)  # a picture up to this size is shown to the network whole
+_SMALLEST_MM = (160, 224)  # the training view: a crop is never smaller
 _MARGIN_MM = 25
 _NEIGHBOUR_WEIGHT = 0.2  # share of each neighbouring slice in a slice's probabilities, at 4 mm; less when further apart
+
+
+@dataclass(frozen=True, eq=False)
+class MuscleNetwork:
+    """A network and the grid that it was trained on."""
+
+    run: Network
+    pixel_mm: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +44,7 @@ class Segmentation:
 
 
 def segment(
-    image: Volume, network: Network, fat: Volume | None = None, keep: NDArray[np.bool_] | None = None, progress: Callable[[int, int], None] | None = None
+    image: Volume, network: MuscleNetwork, fat: Volume | None = None, keep: NDArray[np.bool_] | None = None, progress: Callable[[int, int], None] | None = None
 ) -> Segmentation:
     """Label erector spinae and multifidus on both sides of an axial `image`; of a Dixon pair (`fat` given) both pictures are looked at.
 
@@ -62,16 +69,16 @@ def segment(
     return Segmentation(restore(labels, image), (*warnings, *odd))
 
 
-def _label(grid: Grid, contrasts: Sequence[NDArray[np.float32]], network: Network, progress: Callable[[int, int], None] | None) -> NDArray[np.uint8]:
+def _label(grid: Grid, contrasts: Sequence[NDArray[np.float32]], network: MuscleNetwork, progress: Callable[[int, int], None] | None) -> NDArray[np.uint8]:
     """(slices, rows, columns) labels on the pixels of `grid`."""
-    shape = tuple(max(1, round(n * mm / PIXEL_MM)) for n, mm in zip((grid.rows, grid.columns), grid.spacing_mm[1:], strict=True))
+    shape = tuple(max(1, round(n * mm / network.pixel_mm)) for n, mm in zip((grid.rows, grid.columns), grid.spacing_mm[1:], strict=True))
     resized = [np.stack([resize_picture(picture, (shape[0], shape[1])) for picture in contrast]) for contrast in contrasts]
     frame = find_frame(resized[0], network)
     count = len(contrasts[0])
     total = np.zeros((count, len(LABELS) + 1, *(part.stop - part.start for part in frame)), np.float32)
     for n, contrast in enumerate(resized):
         for k, picture in enumerate(contrast):
-            total[k] += probabilities(picture[frame], network)
+            total[k] += probabilities(picture[frame], network.run)
             if progress:
                 progress(n * count + k + 1, len(resized) * count)
     steady = _with_neighbours(np.asarray(total / len(resized), np.float32), grid.spacing_mm[0])
@@ -92,39 +99,40 @@ def probabilities(picture: NDArray[np.float32], network: Network) -> NDArray[np.
     return np.asarray(chances / chances.sum(axis=0), dtype=np.float32)
 
 
-def find_frame(pictures: NDArray[np.float32], network: Network) -> Frame:
+def find_frame(pictures: NDArray[np.float32], network: MuscleNetwork) -> Frame:
     """Where the back muscles are: everything for a small field of view, else around what the network finds on three slices behind the body's middle."""
     rows, columns = pictures.shape[1:]
-    if rows <= _WHOLE[0] and columns <= _WHOLE[1]:
+    whole, smallest = (tuple(round(mm / network.pixel_mm) for mm in size) for size in (_WHOLE_MM, _SMALLEST_MM))
+    if rows <= whole[0] and columns <= whole[1]:
         return slice(0, rows), slice(0, columns)
     some = pictures[np.unique(np.linspace(0, len(pictures) - 1, 5).round().astype(int)[1:-1])] if len(pictures) > 2 else pictures
-    first = _behind(some.mean(axis=0))
-    seen = np.any([probabilities(picture[first], network)[1:].sum(axis=0) > 0.5 for picture in some], axis=0)
-    seen = ndimage.binary_opening(seen, iterations=3)
-    if seen.sum() < 400:
+    first = _behind(some.mean(axis=0), (whole[0], whole[1]), network.pixel_mm)
+    seen = np.any([probabilities(picture[first], network.run)[1:].sum(axis=0) > 0.5 for picture in some], axis=0)
+    seen = ndimage.binary_opening(seen, iterations=max(1, round(3 / network.pixel_mm)))
+    if seen.sum() * network.pixel_mm**2 < 400:
         return first
     found = np.argwhere(seen)
     corner = np.array([first[0].start, first[1].start])
     low, high = found.min(axis=0) + corner, found.max(axis=0) + corner
     parts = []
     for axis, size in enumerate((rows, columns)):
-        length = min(size, max(_SMALLEST[axis], -(-int(high[axis] - low[axis] + 2 * _MARGIN_MM) // _DIVISOR) * _DIVISOR))
+        length = min(size, max(smallest[axis], int(high[axis] - low[axis] + 2 * _MARGIN_MM / network.pixel_mm)))
         start = int(np.clip((low[axis] + high[axis] - length) // 2, 0, size - length))
         parts.append(slice(start, start + length))
     return parts[0], parts[1]
 
 
-def _behind(picture: NDArray[np.float32]) -> Frame:
+def _behind(picture: NDArray[np.float32], size: tuple[int, int], pixel_mm: float) -> Frame:
     """The back of the body: from a little behind the skin to 200 mm in front of it, and as far to both sides as a first look needs."""
-    smooth = ndimage.gaussian_filter(picture, 2)
+    smooth = ndimage.gaussian_filter(picture, 2 / pixel_mm)
     body, _ = ndimage.label(smooth > 0.15 * np.quantile(smooth, 0.98))
     sizes = np.bincount(body.ravel())
     sizes[0] = 0
     where = np.argwhere(body == sizes.argmax()) if len(sizes) > 1 else np.argwhere(np.ones(picture.shape, bool))
     back, middle = int(np.quantile(where[:, 0], 0.995)), float(where[:, 1].min() + where[:, 1].max()) / 2
     rows, columns = picture.shape
-    length = min(_WHOLE[0], rows), min(_WHOLE[1], columns)
-    top = int(np.clip(back + 16 - length[0], 0, rows - length[0]))
+    length = min(size[0], rows), min(size[1], columns)
+    top = int(np.clip(back + round(16 / pixel_mm) - length[0], 0, rows - length[0]))
     left = int(np.clip(middle - length[1] / 2, 0, columns - length[1]))
     return slice(top, top + length[0]), slice(left, left + length[1])
 

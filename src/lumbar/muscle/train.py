@@ -31,6 +31,16 @@ class MuscleTraining:
     fit: FitOptions = field(default_factory=lambda: FitOptions(steps=2500))
 
 
+def training(pixel_mm: float, fit_options: FitOptions) -> MuscleTraining:
+    """The usual training on another grid: the same field of view and as many halvings as its pixels allow."""
+    usual = MuscleTraining()
+    if pixel_mm < 1.5:
+        view = tuple(round(n * usual.pixel_mm / pixel_mm / 32) * 32 for n in usual.view)
+        return MuscleTraining(pixel_mm=pixel_mm, view=(view[0], view[1]), fit=fit_options)
+    view = tuple(round(n * usual.pixel_mm / pixel_mm / 16) * 16 for n in usual.view)
+    return MuscleTraining(pixel_mm=pixel_mm, view=(view[0], view[1]), batch=8, features=usual.features[:-1], learning_rate=3e-3, fit=fit_options)
+
+
 class RandomAxialViews(IterableDataset[tuple[torch.Tensor, torch.Tensor]]):
     """An endless stream of augmented views; people are drawn equally often, however many slices they have, and phantoms as `phantom_share` says."""
 
