@@ -89,3 +89,23 @@ def test_a_plausible_picture_labels_itself_and_an_upside_down_one_does_not():
         return read(pictures[:, :, ::-1].copy())[:, :, ::-1].copy()
 
     assert pseudo_label("one", picture[::-1].copy(), PIXEL, read_upside_down) is None
+
+
+def test_train_spine_writes_a_model_folder_from_pictures(tmp_path, capsys):
+    from PIL import Image  # noqa: PLC0415
+
+    from lumbar.cli.main import main  # noqa: PLC0415
+
+    mask = np.zeros((480, 384), np.uint8)
+    mask[100:200, 100:160], mask[205:220, 100:160], mask[90:400, 170:185] = 76, 29, 150
+    for kind, picture in (("images", mask // 2), ("masks", mask)):
+        (tmp_path / "data" / kind).mkdir(parents=True)
+        for number in (1, 2):
+            Image.fromarray(picture).save(tmp_path / "data" / kind / f"{number}_t2_SPACE_slice5.webp", lossless=True)
+    words = ["train", "spine", str(tmp_path / "data"), "-o", str(tmp_path / "model"), "--runs", str(tmp_path / "runs"), "--licence", "none",
+             "--leave-out", "2", "--steps", "2", "--threads", "1", "--precision", "32-true"]  # fmt: skip
+    with pytest.raises(SystemExit) as left:
+        main(words)
+    assert not left.value.code
+    model = load_folder(tmp_path / "model", task=TASK)
+    assert "2 patients" not in model.card.trained_on and "1 patients" in model.card.trained_on

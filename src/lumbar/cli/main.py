@@ -20,6 +20,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "evaluate severity": ("lumbar.cli.evaluate_severity:evaluate_severity", "Score a submission with the official metric and more."),
     "explore rsna2024": ("lumbar.cli.explore_rsna2024:explore_rsna2024", "What the RSNA 2024 data set holds."),
     "predict crops": ("lumbar.cli.predict_crops:predict_crops", "Grade axial crops and write a submission."),
+    "train spine": ("lumbar.cli.train_spine:train_spine", "Train a spine model on labelled sagittal slices."),
     "train severity": ("lumbar.cli.train_severity:train_severity", "Train the grader of axial crops."),
     "predict rsna2024": ("lumbar.cli.predict_rsna2024:predict_rsna2024", "Grade RSNA 2024 studies and write a submission."),
     "predict discs": ("lumbar.cli.predict_discs:predict_discs", "Grade discs on mid-sagittal pictures."),

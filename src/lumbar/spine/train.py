@@ -11,10 +11,10 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset
 
 from lumbar.domain.anatomy import SpineClass
-from lumbar.models.card import Card
+from lumbar.models.card import Card, Result, TensorSpec, TrainingData
 from lumbar.models.folder import write_card
 from lumbar.spine.network import SpineUNet
-from lumbar.spine.segment import INPUT, OUTPUT, PIXEL_MM
+from lumbar.spine.segment import INPUT, OUTPUT, PIXEL_MM, TASK
 from lumbar.training.augment import AugmentOptions, random_contrast, random_view
 from lumbar.training.examples import IGNORED, LabelledSlice
 from lumbar.training.export import export_onnx
@@ -124,3 +124,24 @@ def export(module: SpineModule, folder: Path, card: Card) -> Card:
     axes = {INPUT: {0: "batch", 2: "rows", 3: "columns"}}
     difference = export_onnx(module.network, example, folder / "model.onnx", [OUTPUT], dynamic=axes)
     return write_card(folder, replace(card, export_difference=difference))
+
+
+def spine_card(name: str, training_data: tuple[TrainingData, ...], results: tuple[Result, ...] = ()) -> Card:
+    """The card of a spine model, but for the hashes, which `export` fills in."""
+    asked = (
+        f"sagittal slices, {PIXEL_MM} mm pixels, rows head to foot, columns front to back, each clipped at its 0.5 and 99.5 percentiles, "
+        "zero mean, unit variance; rows and columns divide by 32"
+    )
+    return Card(
+        name=name,
+        version="0.1.0",
+        task=TASK,
+        description="2-D U-Net that labels vertebral bodies, posterior elements, discs, canal and the upper strip of S1 in sagittal slices of any contrast.",
+        intended_use="Research. Naming and measuring lumbar levels on adult MRI. Not a medical device.",
+        inputs=(TensorSpec(INPUT, ("batch", 1, "rows", "columns"), asked),),
+        outputs=(TensorSpec(OUTPUT, ("batch", len(SpineClass), "rows", "columns"), "logits of the classes"),),
+        classes=tuple(kind.name.lower() for kind in SpineClass),
+        training_data=training_data,
+        results=results,
+        parameters={"pixel_mm": PIXEL_MM},
+    )

@@ -1,0 +1,45 @@
+"""`lumbar train spine`."""
+
+from pathlib import Path
+
+import click
+
+from lumbar.datasets.spider import read_space
+from lumbar.errors import InputError, UsageError
+from lumbar.io.staging import staged_folder
+from lumbar.models.card import TrainingData
+
+
+@click.command("spine")
+@click.argument("data", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("-o", "--output", "out", required=True, type=click.Path(path_type=Path), help="Model folder to write.")
+@click.option("--runs", required=True, type=click.Path(path_type=Path), help="Folder for checkpoints and logs; a killed training goes on from there.")
+@click.option("--licence", required=True, help="Licence of the training data, in words, for the card.")
+@click.option("--leave-out", default="", metavar="PATIENTS", help="Patients to keep for testing, by the numbers in their file names: 7,57,107.")
+@click.option("--steps", type=click.IntRange(2), default=3000, show_default=True, help="Optimiser steps.")
+@click.option("--threads", type=click.IntRange(0), default=0, help="Processor threads; 0: as PyTorch chooses.")
+@click.option("--precision", default="bf16-mixed", show_default=True, help="As Lightning names it; 32-true for processors without bfloat16.")
+@click.option("--devices", type=click.IntRange(1), default=1, show_default=True, help="Graphics cards (or processes) a node.")
+@click.option("--nodes", type=click.IntRange(1), default=1, show_default=True, help="Nodes.")
+def train_spine(data: Path, out: Path, runs: Path, licence: str, leave_out: str, **fitting: object) -> None:
+    """Train a spine model on DATA, which holds pictures in images/ and masks of equal names in masks/.
+
+    \b
+    lumbar train spine spider/t2_space --runs runs/spine -o my-spine --licence "CC BY 4.0"
+
+    Files are sagittal slices of 0.625 mm pixels, named PATIENT_…_sliceN.webp; grey 29 disc, 76 vertebra, 150 canal, as SPIDER's T2 SPACE pictures come.
+    """
+    try:
+        from lumbar.spine.train import SpineTraining, export, spine_card, train  # noqa: PLC0415  (PyTorch, an extra)
+        from lumbar.training.fit import FitOptions  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise UsageError(f"training needs {error.name}, which is not installed: pip install lumbar[train]") from error
+    kept = {word.strip() for word in leave_out.split(",") if word.strip()}
+    examples = [example for example in read_space(data) if example.patient not in kept]
+    if not examples:
+        raise InputError(f"{data} holds no labelled slices: needed are images/PATIENT_…_sliceN.webp and masks/ with the same names")
+    patients = len({example.patient for example in examples})
+    config = SpineTraining(fit=FitOptions(**fitting))  # type: ignore[arg-type]
+    with staged_folder(out, overwrite=False) as folder:
+        module = train([examples], runs, config)
+        export(module, folder, spine_card(out.name, (TrainingData(f"{data.name}: {len(examples)} slices of {patients} patients", licence),)))
