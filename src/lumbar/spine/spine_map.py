@@ -56,15 +56,17 @@ def map_spine(
     """Segment, name and measure the spine in `volume`.
 
     Raises:
-        InputError: no spine, or no disc of it, was found.
+        InputError: no spine, or fewer than two discs of it, were found.
         GeometryError: the volume is too short.
     """
     segmentation = segment(volume, network, plane, progress)
     midplane = find_midplane(segmentation)
     column = straighten(midplane)
     chain = find_chain(column, midplane)
-    if not chain.discs:
-        raise InputError("no intervertebral disc was found in the sagittal slices; is this series of the lumbar spine, and is its orientation header right?")
+    if len(chain.discs) < 2:
+        raise InputError(
+            "fewer than two intervertebral discs were found in the sagittal slices; is this series of the lumbar spine, and is its orientation header right?"
+        )
     flat = midplane_instances(midplane, column, chain)
     probability = midplane.probabilities[SpineClass.DISC]
     outlines = [outline(flat == 1 + i, probability) for i in range(len(chain.discs))]
