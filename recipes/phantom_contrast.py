@@ -2,7 +2,7 @@
 
     python recipes/phantom_contrast.py ../shared/data montage.png [--seeds 5]
 
-Ratios are medians over tissue to the median of muscle. On the real study the tissues are boxes that a person placed on the data set's study 100206310
+Ratios are medians of tissues to the median of marrow. On the real study the tissues are boxes that a person placed on the data set's study 100206310
 (row, column of the pixels, given below); on phantoms they are the truth's labels. The phantom's range is over the sites' series of that weighting.
 """
 
@@ -20,15 +20,15 @@ from lumbar.phantom.study import PhantomStudy, StudyOptions, make_study
 STUDY = "rsna2024/train_images/100206310"
 # series, instance, and boxes (row from, to, column from, to) of each tissue
 BOXES = {
-    "T2 axial": ("1012284084", 23, {"csf": (163, 169, 153, 168), "muscle": (215, 245, 80, 120), "fat": (282, 290, 60, 110), "marrow": (100, 130, 135, 165)}),
-    "STIR sagittal": ("1792451510", 9, {"csf": (70, 100, 252, 258), "disc": (137, 141, 205, 225), "marrow": (160, 180, 190, 215), "muscle": (0, 0, 0, 0)}),
-    "T1 sagittal": ("2092806862", 9, {"csf": (150, 165, 281, 285), "disc": (205, 209, 245, 260), "marrow": (180, 195, 240, 262), "fat": (230, 300, 343, 350)}),
+    "T2 axial": ("1012284084", 24, {"csf": (158, 172, 152, 170), "muscle": (210, 240, 75, 105), "fat": (278, 284, 60, 100), "marrow": (115, 140, 135, 165)}),
+    "STIR sagittal": ("1792451510", 9, {"csf": (30, 80, 258, 270), "disc": (196, 203, 185, 215), "marrow": (160, 180, 190, 215)}),
+    "T1 sagittal": ("2092806862", 9, {"csf": (200, 225, 258, 262), "disc": (248, 253, 215, 240), "marrow": (210, 230, 212, 240), "fat": (230, 270, 334, 340)}),
 }
 
 
 def boxed(folder: Path, series: str, instance: int, boxes: dict[str, tuple[int, int, int, int]]) -> dict[str, float]:
     picture = pydicom.dcmread(folder / STUDY / series / f"{instance}.dcm").pixel_array
-    return {name: float(np.median(picture[a:b, c:d])) for name, (a, b, c, d) in boxes.items() if b > a}
+    return {name: float(np.median(picture[a:b, c:d])) for name, (a, b, c, d) in boxes.items()}
 
 
 def labelled(study: PhantomStudy, series: AcquiredSeries) -> dict[str, float]:

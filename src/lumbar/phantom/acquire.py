@@ -131,7 +131,7 @@ def _scan(water: Floats, fat: Floats, coil: Floats, site: Site, protocol: Series
         beat = 1 + np.float32(site.ghost) * np.cos(2 * np.pi * (np.arange(size) * float(random.uniform(0.17, 0.42)) + float(random.uniform())))
         space *= beat.astype(np.float32)[None, :] if protocol.frequency_axis == 0 else beat.astype(np.float32)[:, None]
     soft = (0.5 + 0.5 * np.cos(np.pi * np.clip((np.abs(frequencies) - 0.36) / 0.14, 0, 1))).astype(np.float32)
-    noise = random.standard_normal((2, size, size), dtype=np.float32) * np.float32(site.noise * size)
+    noise = random.standard_normal((2, size, size), dtype=np.float32) * np.float32(site.noise * protocol.noise_share * size)
     space = (space + noise[0] + 1j * noise[1]) * (soft[:, None] * soft[None, :])
     picture = np.abs(fft.ifft2(_zero_filled(space, matrix))) * np.float32((matrix / size) ** 2)
     if site.evened > 0:

@@ -68,7 +68,7 @@ def _signal(anatomy: Anatomy, palette: Palette, disc: Disc, at: tuple[Floats, Fl
     """Bright nucleus to dark annulus; ageing takes water and T2 from the nucleus, and a dark cleft crosses it in the middle years."""
     u, v, w = at
     worn = disc.degeneration
-    core = Tissue(0.84 - 0.20 * worn, 1350 - 350 * worn, 1500 - 350 * worn, float(124 * np.exp(-1.75 * worn)) + 8)
+    core = Tissue(0.84 - 0.20 * worn, 1500 - 400 * worn, 1650 - 400 * worn, float(124 * np.exp(-1.75 * worn)) + 8)
     nucleus, annulus = np.float32(palette.of(core)[0]), np.float32(palette["annulus"][0])
     depth = plain * np.float32(-1 / disc.half_depth_mm)
     shift = anatomy.seed + 41 + int(disc.half_width_mm * 50)

@@ -33,8 +33,9 @@ def paint_muscles(anatomy: Anatomy, canvas: Canvas) -> None:
                 continue
             fat = muscle_fat_map(anatomy, muscle, side, field)
             grey = 1 + np.float32(0.07) * grain(field.x, field.y, field.z, 0.9, anatomy.seed + 19, BUNDLE)
-            rim = ("epidural_fat", 0.5) if muscle == "multifidus" else ("fascia", 0.45)
-            canvas.cover(window, distance - np.float32(rim[1]), canvas.palette[rim[0]])
+            if muscle == "multifidus":  # a layer of fat parts it from the erector spinae
+                canvas.cover(window, distance - np.float32(1.5), canvas.palette["epidural_fat"])
+            canvas.cover(window, distance - np.float32(0.9), canvas.palette["fascia"])
             # The share is one of protons, so fat in muscle has muscle's density of them.
             lean, pure = np.float32(canvas.palette["muscle"][0]), np.float32(canvas.palette.pure_fat * TISSUES["muscle"].density / FAT_DENSITY)
             canvas.cover(window, distance, ((1 - fat) * lean * grey, fat * pure))

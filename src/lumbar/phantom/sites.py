@@ -21,6 +21,7 @@ class SeriesProtocol:
     frequency_axis: int = 1  # 0: rows, 1: columns; fat is shifted along it
     fat_shift_pixels: float = 1.0  # chemical shift
     samples: int = 3  # planes averaged over the thickness
+    noise_share: float = 1.0  # of the site's noise: less where many echoes are combined
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ SITES: tuple[Site, ...] = (
     Site(
         "F",
         1.5,
-        (_t1(1.5, 512, 288, 320, 17, 600, (4.0, 4.4)), _t2(1.5, 512, 288, 320, 17, "tse", (4.0, 4.4)), _axial(1.5, 512, 256, 220, 32, False, (4.0, 4.6))),
+        (_t1(1.5, 512, 288, 320, 17, 600, (4.0, 4.4)), _t2(1.5, 512, 288, 320, 17, "space", (4.0, 4.4)), _axial(1.5, 512, 256, 220, 32, False, (4.0, 4.6))),
         0.01,
         85,
         0.6,
@@ -159,11 +160,11 @@ def muscle_protocols(place: Site) -> tuple[SeriesProtocol, ...]:
     fov_mm = (320.0, 360.0, 400.0)[number // 3]
     common = {"matrix": matrix, "acquired": acquired, "fov_mm": fov_mm, "slices": 40 + number % 3, "thickness_mm": 4.0, "spacing_mm": 4.0 + 0.2 * (number % 2)}
     t1, t2 = Sequence("tse", 600.0, 11.0, echo_train=3, tesla=place.tesla), Sequence("tse", 4000.0, 95.0, echo_train=15, tesla=place.tesla)
-    dixon = Sequence("dixon", 9.0, 2.4, flip_degrees=1.5, tesla=place.tesla)  # so flat that T1 hardly biases the fat fraction
+    dixon = Sequence("dixon", 9.0, 2.4, flip_degrees=1.0, tesla=place.tesla)  # so flat that T1 hardly biases the fat fraction
     return (
         SeriesProtocol("axial_t1", t1, **common),  # type: ignore[arg-type]
         SeriesProtocol("muscle_t2", t2, **common),  # type: ignore[arg-type]
-        SeriesProtocol("dixon", dixon, **common, fat_shift_pixels=0.0, samples=2),  # type: ignore[arg-type]
+        SeriesProtocol("dixon", dixon, **common, fat_shift_pixels=0.0, samples=2, noise_share=0.4),  # type: ignore[arg-type]
     )
 
 

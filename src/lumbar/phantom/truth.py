@@ -58,15 +58,14 @@ def _disc(anatomy: Anatomy, disc: Disc) -> dict[str, Any]:
     index = anatomy.discs.index(disc)
     upper, lower = anatomy.vertebrae[index], anatomy.vertebrae[index + 1]
     slip = float((lower.frame.to_local(lower_plate_back(anatomy, index)) - np.array([0.0, lower.half_depth_mm, 0.0]))[1])
-    front, rear = disc.height_mm
     return {
         "level": disc.name,
         "center_mm": _rounded(disc.frame.center_mm),
         "canal_center_mm": _rounded(canal_point(anatomy, disc)),
         "canal_ap_mm": round(canal_ap_mm(anatomy, disc), 3),
-        "disc_height_anterior_mm": round(front, 3),
-        "disc_height_posterior_mm": round(rear, 3),
+        "disc_height_anterior_mm": round(disc_height_mm(anatomy, disc, -0.6 * disc.half_depth_mm), 3),  # at 20, 50 and 80 % of its depth
         "disc_height_middle_mm": round(disc_height_mm(anatomy, disc, 0.0), 3),
+        "disc_height_posterior_mm": round(disc_height_mm(anatomy, disc, 0.6 * disc.half_depth_mm), 3),
         "degeneration": round(disc.degeneration, 4),
         "pfirrmann_grade": disc.pfirrmann_grade,
         "slip_mm": round(-slip, 3),
