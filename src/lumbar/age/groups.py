@@ -48,12 +48,18 @@ def values_of(table: AgeTable) -> Array:
 
 
 def groups_of(table: AgeTable, adjust_sites: bool = True) -> tuple[Group, ...]:
-    """Per level the group of all people, then of women and of men where there are both."""
+    """Per level the group of all people, then of women and of men where there are both.
+
+    Raises:
+        UnreadableInput: there are no values (see `values_of`), or those of a level are all the same.
+    """
     values = values_of(table)
     level = table.level if table.level is not None else np.full(len(table), WHOLE)
     groups = []
     for name in dict.fromkeys(level.tolist()):
         rows = level == name
+        if np.ptp(values[rows]) == 0:
+            raise UnreadableInput(f"{table.name}: all {int(rows.sum())} values of {name} are {values[rows][0]:g}; there is nothing to follow")
         sexes = [sex for sex in ("F", "M") if (table.sex[rows] == sex).any()]
         direction = _direction(table.age_years[rows], values[rows])
         groups.append(_group(table, values, rows, (name, "all"), direction, adjust_sites))

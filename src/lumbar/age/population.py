@@ -3,15 +3,18 @@
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lumbar.age.curves import LEAST_RANGE_YEARS, LEAST_SUBJECTS, Curve, draw_curve
 from lumbar.age.deltas import BiasFit, Deltas, deltas_of
-from lumbar.age.groups import WHOLE, groups_of
+from lumbar.age.groups import WHOLE, groups_of, values_of
 from lumbar.age.longitudinal import Longitudinal, follow
 from lumbar.age.sites import SiteCheck, check_sites
 from lumbar.age.stages import FoundStage, GroupStages, StageOptions, merged, search_stages
 from lumbar.datasets.age_table import AgeTable
 from lumbar.errors import UnreadableInput
+
+_FAR_MADS = 20.0  # median absolute deviations from the median; ageing itself spans a few
 
 
 @dataclass(frozen=True)
@@ -57,14 +60,15 @@ def describe(table: AgeTable, options: PopulationOptions | None = None) -> Popul
             f"{table.name} holds no level with {LEAST_SUBJECTS} subjects over {LEAST_RANGE_YEARS:g} years of age; that is the least for a curve"
         )
     searches = search_stages(groups, options.stages)
-    warnings = [f"{g.level}, {g.sex}: too few people or ages to search for stages" for g in searches if not g.searched]
+    warnings = _outlier_warnings(table)
+    warnings += [f"{g.level}, {g.sex}: too few people or ages to search for stages" for g in searches if not g.searched]
     wholes = [group for group in groups if group.sex == "all"]
     sites = tuple(check for group in wholes if (check := check_sites(group, len(wholes))))
     warnings += [w for check in sites for w in _site_warnings(check, options.adjust_sites)]
     deltas: list[Deltas] = []
     bias_fits: list[BiasFit] = []
     if table.index is None:
-        level = table.level if table.level is not None else np.full(len(table), WHOLE)
+        level = _levels(table)
         for name in dict.fromkeys(level.tolist()):
             own, fits, why = deltas_of(table, name, level == name)
             deltas += [own] if own else []
@@ -92,4 +96,23 @@ def _site_warnings(check: SiteCheck, adjusted: bool) -> list[str]:
         warnings.append(f"{check.level}: sites differ beyond age and sex (p = {check.p_offset:.2g}); {done}")
     if check.age_share > 0.3:
         warnings.append(f"{check.level}: ages differ so much between sites that a difference of sites and ageing cannot be told apart")
+    return warnings
+
+
+def _levels(table: AgeTable) -> NDArray[np.str_]:
+    return table.level if table.level is not None else np.full(len(table), WHOLE)
+
+
+def _outlier_warnings(table: AgeTable) -> list[str]:
+    """Values that no ageing explains: a typing error or a failed measurement can hide every stage."""
+    values, level = values_of(table), _levels(table)
+    warnings = []
+    for name in dict.fromkeys(level.tolist()):
+        rows = np.flatnonzero(level == name)
+        distance = np.abs(values[rows] - np.median(values[rows]))
+        far = rows[distance > _FAR_MADS * max(float(np.median(distance)), 1e-12)]
+        if len(far):
+            lines = ", ".join(str(line) for line in table.lines[far][:5])
+            more = f" and {len(far) - 5} more" if len(far) > 5 else ""
+            warnings.append(f"{name}: values far beyond all others in line {lines}{more}; correct them or leave them out, they can hide what is there")
     return warnings

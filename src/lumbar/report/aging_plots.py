@@ -55,7 +55,11 @@ def _level_figure(p: Population, level: str) -> str:
         if stage.level == level and stage.sex == "all":
             slopes.axvline(stage.age_years, color="#dd8452", linewidth=2 if stage.confirmed else 1, linestyle="-" if stage.confirmed else ":")
     data.set(xlabel="age, years", ylabel=p.measure)
-    slopes.set(xlabel="age, years", ylabel=f"{p.measure} per year", title="derivative; stages orange (dotted: one method)")
+    slopes.set(
+        xlabel="age, years",
+        ylabel=f"{p.measure} per year",
+    )
+    slopes.set_title("derivative (stages orange; dotted: one method)", fontsize=9)
     low, high = float(whole.slope_low[2:-2].min()), float(whole.slope_high[2:-2].max())
     slopes.set_ylim(low - 0.2 * (high - low), high + 0.2 * (high - low))
     _windows(windows, p, level)
@@ -70,7 +74,11 @@ def _windows(axes: Axes, p: Population, level: str) -> None:
                 axes.plot(profile.ages_years, profile.difference / profile.width_years, linewidth=1, label=f"±{profile.width_years:g} y")
             if search.profiles:
                 axes.legend(fontsize=8, title="windows", title_fontsize=8)
-    axes.set(xlabel="age, years", ylabel="difference per year", title="DE-SWAN: after minus before, over the half-width")
+    axes.set(
+        xlabel="age, years",
+        ylabel="difference per year",
+    )
+    axes.set_title("DE-SWAN: after minus before, per half-width", fontsize=9)
 
 
 def _band(axes: Axes, curve: Curve, name: str, fill: bool) -> None:
