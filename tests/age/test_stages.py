@@ -50,8 +50,8 @@ def test_an_index_that_falls_with_age_has_the_same_stages() -> None:
 @pytest.mark.parametrize("cohort", [Cohort(), Cohort(curvature=0.001), Cohort(spread_growth=1.0)])
 def test_even_ageing_has_no_stage(cohort: Cohort) -> None:
     """Straight, ever faster, and with a spread that doubles."""
-    claims = sum(bool(merged(group)) for seed in range(6) for group in _search(simulate(cohort, seed))[:1])
-    assert claims <= 1  # at 2.5 % each, two or more of six happen once in a hundred
+    claims = sum(bool(merged(group)) for seed in range(4) for group in _search(simulate(cohort, seed))[:1])
+    assert claims <= 1  # at 2.5 % each, two or more of four happen less than once in a hundred
 
 
 def test_a_site_that_measures_higher_and_sees_older_people_is_no_stage() -> None:

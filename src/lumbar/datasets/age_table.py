@@ -167,7 +167,7 @@ def _records(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
 
 def _check(path: Path, table: AgeTable) -> None:
     """What no single cell can tell: rows that come twice or contradict each other."""
-    if (np.minimum(table.age_years, 1) <= 0).any():
+    if (table.age_years == 0).any():
         line = table.lines[int(np.argmin(table.age_years))]
         raise UnreadableInput(f"{path}, line {line}: age is 0; ages are in years")
     if table.low_years is not None and table.high_years is not None and (table.low_years > table.high_years).any():
