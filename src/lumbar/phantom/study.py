@@ -56,7 +56,8 @@ def make_study(options: StudyOptions) -> PhantomStudy:
     anatomy = build_anatomy(person, degeneration)
     place = site_of(options)
     series: dict[str, AcquiredSeries] = {}
-    for protocol in (*place.series, *muscle_protocols(place)):
+    muscles = muscle_protocols(place) if set(options.roles) & set(MUSCLE_ROLES) else ()
+    for protocol in (*place.series, *muscles):
         if protocol.role in options.roles:
             series |= acquire(anatomy, place, protocol, options.scan)
     return PhantomStudy(options, person, degeneration, anatomy, place, series)
