@@ -29,7 +29,8 @@ from lumbar.severity.discs import map_picture
 from lumbar.severity.folds import assign_folds
 from lumbar.spine.segment import network_of
 
-PENALTY = 10.0
+PENALTY = 3.0
+SPIDER_WEIGHT = 0.3  # of a SPIDER disc in the Pfirrmann fit: those pictures were re-windowed, so that their grey values compare less well
 LEVELS = tuple(Level)
 
 
@@ -90,7 +91,7 @@ def measure_all(pictures: dict, runs: Path, threads: int) -> dict[tuple[str, str
     network = network_of(find_model("spine", None, threads))
     runs.mkdir(parents=True, exist_ok=True)
     result = {}
-    for (source, name), (_, picture, pixel_mm) in tqdm(pictures.items()):
+    for (source, name), (_, picture, pixel_mm) in tqdm(pictures.items(), disable=None):
         kept = runs / f"{source}_{Path(name).stem}.npz"
         if not kept.exists():
             try:
@@ -109,10 +110,13 @@ def evaluate(discs: Discs) -> list[Result]:
     fold_of = assign_folds(worst, 5, seed=7)
     folds = np.array([fold_of[patient] for patient in discs.patients])
     p = np.zeros((len(folds), GRADES))
+    weights = np.where(discs.sources == "spider", SPIDER_WEIGHT, 1.0)
     for fold in range(5):
         train = folds != fold
         scaler = Scaler.fit(discs.features[train])
-        p[~train] = softmax(scaler(discs.features[~train]) @ fit_logistic(scaler(discs.features[train]), discs.grades[train] - 1, GRADES, PENALTY))
+        p[~train] = softmax(
+            scaler(discs.features[~train]) @ fit_logistic(scaler(discs.features[train]), discs.grades[train] - 1, GRADES, PENALTY, weights[train])
+        )
     predicted = np.array([median_grade(row) for row in p])
     results = []
     for source in ("pfirrmann", "spider"):
@@ -146,7 +150,7 @@ def evaluate(discs: Discs) -> list[Result]:
 def card(discs: Discs, results: list[Result]) -> Card:
     scaler = Scaler.fit(discs.features)
     x = scaler(discs.features)
-    coefficients = {PFIRRMANN: fit_logistic(x, discs.grades - 1, GRADES, PENALTY)}
+    coefficients = {PFIRRMANN: fit_logistic(x, discs.grades - 1, GRADES, PENALTY, np.where(discs.sources == "spider", SPIDER_WEIGHT, 1.0))}
     for name, yes in discs.findings.items():
         coefficients[name] = fit_logistic(x[yes >= 0], yes[yes >= 0], 2, PENALTY)
     patients = {source: len(np.unique(discs.patients[discs.sources == source])) for source in ("pfirrmann", "spider")}
