@@ -9,7 +9,7 @@ from PIL import Image
 
 from lumbar.domain.findings import Findings
 from lumbar.io.nifti import write_nifti
-from lumbar.muscle.records import muscle_rows
+from lumbar.muscle.records import CSV_COLUMNS, muscle_rows
 from lumbar.pipeline import Analysis
 from lumbar.report.document import to_document, to_json
 from lumbar.report.drawing import draw_axial, draw_sagittal, save
@@ -68,11 +68,10 @@ def grades_csv(findings: Findings) -> str:
 
 def muscles_csv(findings: Findings) -> str:
     """One row per muscle, side and place, as `lumbar segment muscle` writes it."""
-    rows = muscle_rows(findings.muscles)
     out = io.StringIO()
-    table = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
+    table = csv.DictWriter(out, CSV_COLUMNS, lineterminator="\n", restval="")
     table.writeheader()
-    table.writerows(rows)
+    table.writerows(muscle_rows(findings.muscles))
     return out.getvalue()
 
 
