@@ -85,7 +85,7 @@ def grade_held_out(crops: Sequence[AxialCrop], targets: NDArray[np.int64], image
 
 
 def figures(oof: OutOfFold) -> dict[str, PartFigures]:
-    """The table of one cross-validation; with a single fold, calibration is that of the same rows."""
+    """The table of one cross-validation; with a single fold, calibration is fitted across two halves of its studies."""
     halves = oof.folds if len(np.unique(oof.folds)) > 1 else _halves(oof.crops)
     grades, sets = crossfitted(oof.raw, oof.targets, halves)
     levels = level_numbers(oof.crops)
@@ -93,6 +93,8 @@ def figures(oof: OutOfFold) -> dict[str, PartFigures]:
     for name, places in PARTS.items():
         y = np.concatenate([oof.targets[:, place] for place in places])
         known = y >= 0
+        if not known.any():  # a table may lack the grades of the foramina
+            continue
         y = y[known]
         raw, metric, clinical, held = (np.concatenate([p[:, place] for place in places])[known] for p in (oof.raw, grades.metric, grades.clinical, sets))
         prior = _level_prior(y, np.tile(levels, len(places))[known], np.tile(halves, len(places))[known])
