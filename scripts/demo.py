@@ -14,12 +14,12 @@ def main() -> None:
     lumbar = str(Path(sys.executable).with_name("lumbar"))
     if len(sys.argv) <= 2:
         print("Making a synthetic study …")
-        _run([lumbar, "phantom", "study", str(study), "--seed", SEED, "--overwrite"])
+        _run([lumbar, "phantom", "study", str(study), "--seed", SEED, "--site", "A", "--overwrite"])
     print("Analyzing it …")
     _run([lumbar, "analyze", str(study), "-o", str(out / "report"), "--overwrite"])
     findings = json.loads((out / "report" / "findings.json").read_text(encoding="utf-8"))
     truth = _truth(study)
-    print("\nlevel    canal, front to back   disc height, mean")
+    print("\nlevel    canal, front to back   disc height, mean")  # synthetic truth in brackets
     for level in findings["spine"]["levels"]:
         name = level["level"]
         cells = (_beside(level[field], truth.get(name, {}).get(field)) for field in ("canal_ap_mm", "disc_height_mm"))
@@ -28,11 +28,13 @@ def main() -> None:
 
 
 def _truth(study: Path) -> dict[str, dict[str, float]]:
+    """The planted measures of a synthetic study by level; nothing for a study of the user's."""
     file = study / "truth" / "truth.json"
     if not file.is_file():
         return {}
-    levels = json.loads(file.read_text(encoding="utf-8")).get("levels", [])
-    return {level["level"]: level for level in levels}
+    heights = ("disc_height_anterior_mm", "disc_height_middle_mm", "disc_height_posterior_mm")
+    discs = json.loads(file.read_text(encoding="utf-8"))["discs"]
+    return {d["level"]: {"canal_ap_mm": d["canal_ap_mm"], "disc_height_mm": sum(d[h] for h in heights) / 3} for d in discs}
 
 
 def _beside(found: float | None, true: float | None) -> str:

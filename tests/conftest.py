@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,3 +17,11 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}")
     return folder
+
+
+@pytest.fixture(scope="module")
+def whole_pictures() -> Iterator[None]:
+    """Shows drawings whole to their 'network': it reads its scale from a corner that the frame around the spine would cut off."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lumbar.spine.segment._frame", lambda seen, whole: whole)
+        yield

@@ -65,7 +65,7 @@ def analyze(study: Study, options: AnalysisOptions, progress: Progress | None = 
     levels = found.spine.finding.levels
     severity = _severity(study, levels, options, progress)
     muscle = _muscle(study, levels, options, progress)
-    parts = (severity, muscle)
+    parts: tuple[_Part[Any], ...] = (severity, muscle, *_age(options))
     findings = Findings(
         study_uid=study.study_uid,
         series=tuple(_facts(s) for s in study.series),
@@ -143,6 +143,13 @@ def _severity(study: Study, levels: Sequence[LevelFinding], options: AnalysisOpt
     used = {finding.model for finding in findings}
     models = tuple(use for use in grader.uses if use.name in used)
     return _Part("severity", findings, models, grader.warnings(findings), unmet=used == {grader.prior.name})
+
+
+def _age(options: AnalysisOptions) -> tuple[_Part[Any], ...]:
+    """No age model is good enough to ship yet (recipes/age_spider.py), which whoever asks for an age is told."""
+    if options.tasks is None or "age" not in options.tasks:
+        return ()
+    return (_Part("age", warnings=("age: there is no model for it yet that beats guessing on real people; no age was given",), unmet=True),)
 
 
 def _muscle(study: Study, levels: Sequence[LevelFinding], options: AnalysisOptions, progress: Progress | None) -> _Part[MuscleFinding]:

@@ -16,6 +16,8 @@ from lumbar.domain.findings import ModelUse
 from lumbar.io.nifti import write_nifti
 from lumbar.report.document import schema
 
+pytestmark = pytest.mark.usefixtures("whole_pictures")
+
 
 class DrawnModel:
     """Stands in for the model folder: the network of the cartoon."""

@@ -11,6 +11,8 @@ from lumbar import pipeline
 from lumbar.cli.main import main
 from lumbar.domain.findings import ModelUse
 
+pytestmark = pytest.mark.usefixtures("whole_pictures")
+
 SECRETS = {"PatientName": "Geheim^Petra", "PatientID": "KH-4711-0815", "AccessionNumber": "ACC998877", "ReferringPhysicianName": "Weber^Heinz",
            "InstitutionName": "Klinikum Musterstadt", "PatientBirthDate": "19610203"}  # fmt: skip
 

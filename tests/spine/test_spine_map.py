@@ -13,6 +13,8 @@ from lumbar.errors import GeometryError, InputError
 from lumbar.spine.morphometry import USUAL_STEP_MM, meyerding
 from lumbar.spine.spine_map import SpineMap, level_mask, map_spine, tissue_mask
 
+pytestmark = pytest.mark.usefixtures("whole_pictures")
+
 UPWARDS = list(reversed(Level))
 BODIES = [Vertebra.L5, Vertebra.L4, Vertebra.L3, Vertebra.L2, Vertebra.L1]
 

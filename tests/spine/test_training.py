@@ -16,6 +16,8 @@ from lumbar.training.augment import AugmentOptions, random_contrast, random_view
 from lumbar.training.examples import IGNORED, LabelledSlice  # noqa: E402
 from lumbar.training.fit import FitOptions  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("whole_pictures")
+
 
 def example() -> LabelledSlice:
     volume, _ = draw(Drawing())
@@ -27,7 +29,9 @@ def example() -> LabelledSlice:
 
 
 def small(steps: int) -> SpineTraining:
-    return SpineTraining(view=(128, 96), batch=2, features=(4, 8, 8, 8, 8, 8), schedule_steps=10, fit=FitOptions(steps=steps, threads=1, checkpoint_every=2, precision="32-true"))
+    return SpineTraining(
+        view=(128, 96), batch=2, features=(4, 8, 8, 8, 8, 8), schedule_steps=10, fit=FitOptions(steps=steps, threads=1, checkpoint_every=2, precision="32-true")
+    )
 
 
 def test_views_keep_labels_on_their_structures():

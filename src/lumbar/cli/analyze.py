@@ -6,8 +6,8 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
-from lumbar.domain.anatomy import Level
 from lumbar.cli.stdout import print_json
+from lumbar.domain.anatomy import Level
 from lumbar.io.read import read_study
 from lumbar.io.staging import staged_folder
 from lumbar.pipeline import TASKS, AnalysisOptions, Progress

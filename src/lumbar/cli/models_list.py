@@ -20,9 +20,7 @@ def list_models(extra: Path | None, as_json: bool) -> None:
     rows = [(folder, read_card(folder)) for folder in model_folders(extra)]
     if as_json:
         keys = ("name", "version", "task", "research_only")
-        click.echo(
-            json.dumps([{**{key: getattr(card, key) for key in keys}, "trained_on": card.trained_on, "folder": str(folder)} for folder, card in rows])
-        )
+        click.echo(json.dumps([{**{key: getattr(card, key) for key in keys}, "trained_on": card.trained_on, "folder": str(folder)} for folder, card in rows]))
         return
     if not rows:
         click.echo("no models")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
+from pydicom.uid import UID, ExplicitVRLittleEndian, MRImageStorage
 
 _IMPLEMENTATION_UID = "2.25.147312563107418651028304012648203467265"
 
@@ -113,9 +113,9 @@ def write_stripped_slice(path: Path, image: SliceImage, series: SeriesHeader, st
 
 def _meta(sop_class: str, instance: str) -> FileMetaDataset:
     meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = sop_class, instance
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = UID(sop_class), UID(instance)
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID, meta.ImplementationVersionName = _IMPLEMENTATION_UID, "LUMBAR"
+    meta.ImplementationClassUID, meta.ImplementationVersionName = UID(_IMPLEMENTATION_UID), "LUMBAR"
     return meta
 
 
@@ -139,7 +139,7 @@ def _place(data: Dataset, image: SliceImage, series: SeriesHeader) -> None:
     data.ImagePositionPatient = [_number(value) for value in image.origin_mm]
     data.ImageOrientationPatient = [_number(value) for value in (*along_row, *down_column)]
     data.SliceLocation = _number(float(image.origin_mm @ np.cross(along_row, down_column)))
-    data.PixelSpacing = [_number(rows), _number(columns)]
+    data.PixelSpacing = [_number(float(rows)), _number(float(columns))]
 
 
 def _pixels(data: Dataset, pixels: NDArray[np.uint16]) -> None:

@@ -47,9 +47,7 @@ def agreement(reference: ArrayLike, measured: ArrayLike, margin_share: float = 0
     margin = margin_share * float(np.abs(a).mean())
     p = _tost(difference, margin)
     pearson = float(np.corrcoef(a, b)[0, 1]) if a.std() > 0 and b.std() > 0 else float("nan")
-    return Agreement(
-        a.size, float(np.abs(difference).mean()), bias, bias - 1.96 * spread, bias + 1.96 * spread, icc, low, high, pearson, p, margin, p < 0.05
-    )
+    return Agreement(a.size, float(np.abs(difference).mean()), bias, bias - 1.96 * spread, bias + 1.96 * spread, icc, low, high, pearson, p, margin, p < 0.05)
 
 
 def icc_2_1(ratings: NDArray[np.float64], confidence: float = 0.95) -> tuple[float, float, float]:

@@ -42,9 +42,7 @@ def resamples(groups: ArrayLike, repeats: int, seed: int = 0) -> Iterator[Rows]:
         yield np.concatenate([members[k] for k in generator.integers(0, len(members), len(members))])
 
 
-def bootstrap_interval(
-    statistic: Callable[[Rows], float], groups: ArrayLike, repeats: int = 2000, confidence: float = 0.95, seed: int = 0
-) -> Interval:
+def bootstrap_interval(statistic: Callable[[Rows], float], groups: ArrayLike, repeats: int = 2000, confidence: float = 0.95, seed: int = 0) -> Interval:
     """Percentile interval of `statistic`, a function of row numbers, when whole groups are drawn again.
 
     A difference of two models on the same rows is paired by computing both inside `statistic`. Draws in which the statistic is undefined (NaN) are

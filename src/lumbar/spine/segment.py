@@ -27,6 +27,8 @@ PIXEL_MM = 0.75  # the grid that the network was trained on
 _DIVISOR = 32  # rows and columns must divide by it
 _BATCH = 2  # slices at a time: more is no faster on a processor and takes more memory
 _SMALLEST_MM = 80.0  # less than this from head to foot shows no two levels
+_FRAME_MARGIN_MM = 24.0  # around the spine as the middle slices show it
+_FRAME_LEAST_MM = (120.0, 60.0)  # rows, columns: a spine that shows less of itself in the middle may be elsewhere
 _NEIGHBOUR_WEIGHT = 0.15  # share of each neighbouring slice in a slice's probabilities, at 4 mm; less when further apart
 
 
@@ -84,17 +86,50 @@ def _resized(volume: Volume) -> Volume:
 
 
 def _probabilities(pictures: NDArray[np.float32], network: Network, progress: Callable[[int, int], None] | None) -> NDArray[np.float16]:
-    rows, columns = pictures.shape[1:]
-    padding = [(0, -rows % _DIVISOR), (0, -columns % _DIVISOR)]
-    out = np.empty((len(pictures), len(SpineClass), rows, columns), dtype=np.float16)
-    for start in range(0, len(pictures), _BATCH):
-        batch = [np.pad(standardized(picture), padding, mode="minimum") for picture in pictures[start : start + _BATCH]]
-        logits = network(np.stack(batch)[:, None])[:, :, :rows, :columns]
-        np.exp(logits - logits.max(axis=1, keepdims=True), out=logits)
-        out[start : start + _BATCH] = logits / logits.sum(axis=1, keepdims=True)
-        if progress:
-            progress(min(start + _BATCH, len(pictures)), len(pictures))
+    """(slices, classes, rows, columns); the slices in the middle are seen whole, the others only where those showed a spine."""
+    out = np.zeros((len(pictures), len(SpineClass), *pictures.shape[1:]), dtype=np.float16)
+    out[:, SpineClass.BACKGROUND] = 1
+    middle = len(pictures) // 2
+    first = np.arange(max(0, middle - 1), min(len(pictures), middle + 2))
+    rest = np.setdiff1d(np.arange(len(pictures)), first)
+    whole = (slice(0, pictures.shape[1]), slice(0, pictures.shape[2]))
+    done = 0
+    for numbers in (first, rest):
+        frame = whole if numbers is first else _frame(out[first], whole)
+        for start in range(0, len(numbers), _BATCH):
+            batch = numbers[start : start + _BATCH]
+            seen = np.stack([standardized(pictures[k])[frame] for k in batch])
+            out[batch, :, frame[0], frame[1]] = _softmax(network, seen)
+            done += len(batch)
+            if progress:
+                progress(done, len(pictures))
     return out
+
+
+def _softmax(network: Network, pictures: NDArray[np.float32]) -> NDArray[np.float32]:
+    rows, columns = pictures.shape[1:]
+    padding = [(0, 0), (0, -rows % _DIVISOR), (0, -columns % _DIVISOR)]
+    # A dark rim, whatever the picture's own edge shows: beyond a field of view there is nothing.
+    logits = network(np.pad(pictures, padding, constant_values=float(pictures.min()))[:, None])[:, :, :rows, :columns]
+    np.exp(logits - logits.max(axis=1, keepdims=True), out=logits)
+    return np.asarray(logits / logits.sum(axis=1, keepdims=True))
+
+
+def _frame(seen: NDArray[np.float16], whole: tuple[slice, slice]) -> tuple[slice, slice]:
+    """Rows and columns around what the middle slices show of a spine, with room for a bend; everything where they show little."""
+    found = (seen[:, SpineClass.BACKGROUND] < 0.5).sum(axis=0) > 0
+    parts, count = ndimage.label(ndimage.binary_dilation(found, iterations=3))
+    if not count:
+        return whole
+    largest = parts == 1 + np.argmax(np.bincount(parts.ravel())[1:])
+    limits = []
+    for axis, side in enumerate(whole):
+        span = np.flatnonzero(largest.any(axis=1 - axis))
+        if np.ptp(span) * PIXEL_MM < _FRAME_LEAST_MM[axis]:
+            return whole
+        margin = round(_FRAME_MARGIN_MM / PIXEL_MM)
+        limits.append(slice(max(0, int(span[0]) - margin), min(side.stop, int(span[-1]) + 1 + margin)))
+    return limits[0], limits[1]
 
 
 def _with_neighbours(probabilities: NDArray[np.float16], grid: Grid) -> NDArray[np.float16]:
