@@ -16,7 +16,7 @@ _SEQUENCES = {"SPIN": "SE", "GRADIENT": "GR"}
 _UNIT_TOLERANCE = 0.01  # direction cosines are written with few digits; more than this is not rounding
 
 
-class Refused(Exception):  # noqa: N818  (not an error of the program: the file is left out and counted)
+class Refused(Exception):
     """This one file is no slice; the text says which rule it broke, without values that could name a person."""
 
 
