@@ -21,7 +21,14 @@ FIRST_SEED = 70_000  # of the phantoms that are learnt from; others are free for
 SLICES = 6  # of each phantom
 DATA = "MyoSegmenTUM spine, subject TUM01"
 NOTE = "freely accessible (Burian 2019; its own licence was not found), masks redistributed in LPM_Segmentator (Apache-2.0)"
-RESULTS: tuple[Result, ...] = ()
+LEARNT = "TUM01 water (MyoSegmenTUM), the one person that was learnt from: says nothing of other people"
+# What `lumbar evaluate muscle` printed for the shipped weights (2,200 steps, 30 phantoms, 1 mm).
+RESULTS = (
+    Result("Dice, right erector spinae", 0.928, LEARNT),
+    Result("Dice, right multifidus", 0.854, LEARNT),
+    Result("Dice, left multifidus", 0.805, LEARNT),
+    Result("Dice, left erector spinae", 0.908, LEARNT),
+)
 
 
 def main() -> None:
