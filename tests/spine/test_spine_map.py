@@ -120,6 +120,16 @@ def test_a_fused_level_is_counted_and_doubted():
     assert levels[Level.L3_L4].disc_height_mm is None
 
 
+def test_a_first_sacral_body_that_looks_lumbar_is_taken_for_s1_by_the_steep_disc_above_it():
+    # The lowest drawn disc is bone, so the body above it stands like one more vertebra on the sacrum; the disc above that is as steep as L5/S1.
+    spine, truth, _ = mapped(Drawing(fused=frozenset({0}), tilts=(40.0, 30.0, 14.0, 3.0, -6.0, -10.0)))
+    levels = by_level(spine)
+    assert np.linalg.norm(np.array(levels[Level.L5_S1].center_mm) - truth.discs[1]) < 2.0
+    assert np.linalg.norm(np.array(levels[Level.L1_L2].center_mm) - truth.discs[5]) < 2.0
+    assert not spine.finding.numbering.confident
+    assert "transitional" in spine.finding.numbering.note
+
+
 def test_a_leaning_spine_is_followed_to_the_side():
     spine, truth, _ = mapped(Drawing(sideways_mm=14.0))
     levels = by_level(spine)

@@ -1,6 +1,6 @@
 """From candidate discs along the column to a plausible chain, with every repair and doubt written down."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -72,6 +72,13 @@ def _implausible(discs: list[ChainDisc]) -> list[str]:
     if any(d.strength < _FAINT and not d.inferred for d in discs[-5:]):
         doubts.append("a lumbar disc is only faintly seen")
     return doubts
+
+
+def without_inferred_bottom(chain: Chain) -> Chain:
+    """The chain with the last disc that was seen as its lowest: what follows is taken for S1, not for another lumbar vertebra."""
+    seen = chain.discs[:-1]
+    doubt = "the lowest body looks like a lumbar one but lies below a disc as steep as L5/S1, and was taken for S1: transitional anatomy is possible"
+    return replace(chain, discs=seen, sacrum_mm=seen[-1].along_mm + 3.0, doubts=(*chain.doubts, doubt))
 
 
 def _without_crowding(peaks: list[DiscPeak]) -> list[DiscPeak]:

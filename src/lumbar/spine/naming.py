@@ -50,6 +50,11 @@ def name_chain(chain: Chain, tilts_degrees: Sequence[float | None], lowest_level
     return Names(tuple(discs), tuple(bodies), Numbering(sure, note))
 
 
+def is_lowest_by_tilt(tilt_degrees: float) -> bool:
+    """Whether a disc is as steep as L5/S1 rather than L4/L5."""
+    return tilt_degrees > (USUAL_TILT_DEGREES[0] + USUAL_TILT_DEGREES[1]) / 2
+
+
 def _flat_bottom(tilts: Sequence[float | None]) -> list[str]:
     """L5/S1 is the steepest disc; where it is not, the picture may be cut off, upside down, or show transitional anatomy."""
     if not tilts or tilts[-1] is None or tilts[-1] >= _LEAST_TILT_DEGREES:

@@ -12,14 +12,14 @@ from lumbar.domain.findings import SpineFinding
 from lumbar.domain.study import Plane, Weighting
 from lumbar.domain.volume import Volume
 from lumbar.errors import InputError
-from lumbar.spine.chain import Chain, find_chain
+from lumbar.spine.chain import Chain, find_chain, without_inferred_bottom
 from lumbar.spine.column import Column, straighten
 from lumbar.spine.instances import FIRST_BODY, midplane_instances, volume_instances
 from lumbar.spine.measure import Flat, measure
 from lumbar.spine.midplane import Midplane, find_midplane
-from lumbar.spine.naming import Names, name_chain
+from lumbar.spine.naming import Names, is_lowest_by_tilt, name_chain
 from lumbar.spine.segment import PIXEL_MM, Network, Segmentation, labels_on_source, segment
-from lumbar.spine.shape import outline
+from lumbar.spine.shape import Outline, outline
 
 _LIGAMENT_MM = 4.0
 MASK_VERTEBRA, MASK_DISC, MASK_CANAL = 1, 2, 3  # values of masks/spine.nii.gz
@@ -67,15 +67,23 @@ def map_spine(
         raise InputError(
             "fewer than two intervertebral discs were found in the sagittal slices; is this series of the lumbar spine, and is its orientation header right?"
         )
-    flat = midplane_instances(midplane, column, chain)
-    probability = midplane.probabilities[SpineClass.DISC]
-    outlines = [outline(flat == 1 + i, probability) for i in range(len(chain.discs))]
+    flat, outlines = _outlined(midplane, column, chain)
+    if chain.discs[-1].inferred and len(outlines) > 1 and outlines[-2] is not None and is_lowest_by_tilt(outlines[-2].tilt_degrees):
+        chain = without_inferred_bottom(chain)
+        flat, outlines = _outlined(midplane, column, chain)
     names = name_chain(chain, [o.tilt_degrees if o else None for o in outlines], lowest_level)
     instances = volume_instances(midplane, flat)
     finding, warnings = measure(Flat(midplane, column, chain, names, flat, tuple(outlines)), instances, weighting)
     if not names.numbering.confident:
         warnings = (f"level names are not certain: {names.numbering.note}", *warnings)
     return SpineMap(finding, midplane, column, chain, names, flat, instances, plane, warnings)
+
+
+def _outlined(midplane: Midplane, column: Column, chain: Chain) -> tuple[NDArray[np.uint8], list[Outline | None]]:
+    """Instance numbers in the midplane and the outline of each disc."""
+    flat = midplane_instances(midplane, column, chain)
+    probability = midplane.probabilities[SpineClass.DISC]
+    return flat, [outline(flat == 1 + i, probability) for i in range(len(chain.discs))]
 
 
 def tissue_mask(spine: SpineMap) -> Volume:
