@@ -165,7 +165,7 @@ def test_from_pictures_to_a_model_folder_that_grades(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
     crops = read_crop_table(tmp_path / "t.csv")
     labels, images, runs = targets(crops), tmp_path / "images", tmp_path / "runs"
-    config = SeverityTraining(network=TINY, fit=FitOptions(steps=150, threads=1, average_decay=0.95), mix_probability=0)
+    config = SeverityTraining(network=TINY, fit=FitOptions(steps=400, threads=1, average_decay=0.95), mix_probability=0)
     for fold in range(2):
         train_fold(crops, labels, images, runs, fold, config=config, options=FoldOptions(folds=2, held_back=("0",)))
     oof = grade_held_out(crops, labels, images, runs)
