@@ -7,8 +7,10 @@ from pathlib import Path
 import jsonschema
 import nibabel
 import numpy as np
+import pydicom
 import pytest
 from cartoon import Drawing, draw, read
+from dicom_factory import write_stack
 
 from lumbar import pipeline
 from lumbar.cli.main import main
@@ -97,6 +99,27 @@ def test_a_run_that_fails_leaves_nothing(tmp_path, capsys):
     error = capsys.readouterr().err
     assert error.startswith("error: ") and "Traceback" not in error
     assert [p.name for p in tmp_path.iterdir()] == ["in"]
+
+
+def test_slices_too_uneven_for_a_mask_file_cost_the_mask_and_not_the_analysis(tmp_path, monkeypatch):
+    monkeypatch.setattr(pipeline, "find_model", lambda *_: DrawnModel())
+    monkeypatch.setattr(pipeline, "network_of", lambda _: read)
+    volume, _ = draw(Drawing())
+    numbers = [0, 1, 3, 4, 5, 6, 7, 8, 9, 10, 12, 13, 14]
+    paths = write_stack(tmp_path / "in", np.asarray(volume.array).astype(np.uint16), volume.grid.matrix, SeriesDescription="T2")
+    for number, path in enumerate(paths):
+        if number not in numbers:
+            path.unlink()
+        elif number == 3:  # and one that lies where no even grid has a slice
+            dataset = pydicom.dcmread(path)
+            dataset.ImagePositionPatient = [float(dataset.ImagePositionPatient[0]) + 1.3, *dataset.ImagePositionPatient[1:]]
+            dataset.save_as(path)
+    out = tmp_path / "out"
+    assert run("analyze", tmp_path / "in", "-o", out, "--tasks", "spine") == 0
+    findings = json.loads((out / "findings.json").read_text())
+    assert len(findings["spine"]["levels"]) == 5
+    assert any("was not written" in warning for warning in findings["warnings"])
+    assert not (out / "masks" / "spine.nii.gz").exists()
 
 
 def test_an_unknown_task_is_wrong_usage(study, tmp_path, capsys):

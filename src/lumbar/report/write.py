@@ -3,11 +3,13 @@
 import base64
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
 
 from lumbar.domain.findings import Findings
+from lumbar.errors import GeometryError
 from lumbar.io.nifti import write_nifti
 from lumbar.muscle.records import CSV_COLUMNS, muscle_rows
 from lumbar.pipeline import Analysis
@@ -18,26 +20,37 @@ from lumbar.report.views import axial_views, sagittal_view
 from lumbar.spine.spine_map import level_mask, tissue_mask
 
 
-def write_analysis(analysis: Analysis, folder: Path) -> None:
-    """Write findings, report, tables, masks and previews into `folder`, which exists."""
-    document = to_document(analysis.findings)
-    (folder / "findings.json").write_text(to_json(document), encoding="utf-8")
+def write_analysis(analysis: Analysis, folder: Path) -> Analysis:
+    """Write findings, report, tables, masks and previews into `folder`, which exists; comes back with a warning for each mask that no file can hold."""
+    warnings = _write_masks(analysis, folder / "masks")
+    analysis = replace(analysis, findings=replace(analysis.findings, warnings=(*analysis.findings.warnings, *warnings)))
+    (folder / "findings.json").write_text(to_json(to_document(analysis.findings)), encoding="utf-8")
     if analysis.findings.severity:
         (folder / "grades.csv").write_text(grades_csv(analysis.findings), encoding="utf-8")
     if analysis.findings.muscles:
         (folder / "muscles.csv").write_text(muscles_csv(analysis.findings), encoding="utf-8")
-    masks = folder / "masks"
-    masks.mkdir()
-    for number, found in enumerate(sorted(analysis.muscle_masks, key=lambda m: -m.mask.grid.shape[0]), start=1):
-        write_nifti(masks / ("muscle.nii.gz" if number == 1 else f"muscle_{number}.nii.gz"), found.mask)  # one file a stack: grids differ
-    write_nifti(masks / "spine.nii.gz", tissue_mask(analysis.spine))
-    write_nifti(masks / "levels.nii.gz", level_mask(analysis.spine))
     pictures = draw_pictures(analysis)
     previews = folder / "previews"
     previews.mkdir()
     for picture in pictures:
         save(picture.image, previews / f"{picture.name}.png")
     (folder / "report.html").write_text(render(analysis, [(p, data_url(p.image)) for p in pictures]), encoding="utf-8")
+    return analysis
+
+
+def _write_masks(analysis: Analysis, folder: Path) -> list[str]:
+    """All masks on their series' own grids; what was left out because its slices lie too unevenly for NIfTI's single matrix is told."""
+    masks = {"spine": tissue_mask(analysis.spine), "levels": level_mask(analysis.spine)}
+    for number, found in enumerate(sorted(analysis.muscle_masks, key=lambda m: -m.mask.grid.shape[0]), start=1):
+        masks["muscle" if number == 1 else f"muscle_{number}"] = found.mask  # one file a stack: grids differ
+    folder.mkdir()
+    warnings = []
+    for name, mask in masks.items():
+        try:
+            write_nifti(folder / f"{name}.nii.gz", mask)
+        except GeometryError as error:
+            warnings.append(f"masks/{name}.nii.gz was not written: {error}")
+    return warnings
 
 
 def draw_pictures(analysis: Analysis) -> list[Picture]:
