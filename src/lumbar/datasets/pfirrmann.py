@@ -8,8 +8,6 @@ from pathlib import Path
 from lumbar.domain.anatomy import Level
 from lumbar.errors import UnreadableInput
 
-GRADED = (Level.L3_L4, Level.L4_L5, Level.L5_S1)
-
 
 @dataclass(frozen=True)
 class GradedPicture:

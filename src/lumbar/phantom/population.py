@@ -1,6 +1,6 @@
 """People: who is scanned, and what stays theirs for life. The same seed is the same person at any age."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,10 +29,6 @@ class Person:
     stages_years: tuple[float, ...] = ()  # planted ages of accelerated degeneration
     variant: str = "none"  # one of VARIANTS
     atrophy: tuple[float, float] = (0.0, 0.0)  # share of multifidus and erector spinae that is lost and half replaced by fat, left and right
-
-    def at_age(self, age_years: float) -> "Person":
-        """The same person at another age."""
-        return replace(self, age_years=age_years)
 
 
 def sample_person(seed: int, age_years: float | None = None, sex: str | None = None, stages_years: tuple[float, ...] = ()) -> Person:

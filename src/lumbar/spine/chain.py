@@ -14,7 +14,6 @@ _SACRUM_REACH_MM = 14.0  # the lowest disc lies this close above where the sacru
 _FEWEST_DISCS = 4
 _USUAL_GAP_MM = (20.0, 52.0)  # disc to disc: a small T12 with a thin disc, a tall L4 with a high one
 _FAINT = 0.4
-_TRUNCATED_MM = 12.0  # a body with less than this in view is not counted
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,6 @@ class Chain:
 
     discs: tuple[ChainDisc, ...]
     sacrum_mm: float | None  # where the sacrum begins along the column
-    body_above: bool  # whether the body above the first disc is (mostly) in view
     doubts: tuple[str, ...]
 
 
@@ -56,7 +54,7 @@ def find_chain(column: Column, midplane: Midplane) -> Chain:
         else:
             doubts.append("the lowest disc and the sacrum do not meet")
     doubts += _implausible(discs)
-    return Chain(tuple(discs), sacrum, _body_above(discs, column), tuple(doubts))
+    return Chain(tuple(discs), sacrum, tuple(doubts))
 
 
 def _implausible(discs: list[ChainDisc]) -> list[str]:
@@ -122,11 +120,3 @@ def _strongest_between(start_mm: float, end_mm: float, column: Column) -> ChainD
     if profile[best] < 0.05:
         best = len(steps) // 2
     return ChainDisc(float(steps[best]), float(profile[best]), inferred=True)
-
-
-def _body_above(discs: list[ChainDisc], column: Column) -> bool:
-    if not discs:
-        return False
-    end = int(discs[0].along_mm / 0.5)
-    body = column.profiles[SpineClass.BODY][:end]
-    return float(np.count_nonzero(body > 0.5)) * 0.5 >= _TRUNCATED_MM

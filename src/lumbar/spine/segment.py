@@ -13,7 +13,7 @@ from lumbar.domain.study import Plane
 from lumbar.domain.volume import Volume
 from lumbar.errors import GeometryError
 from lumbar.imaging.intensity import standardized
-from lumbar.imaging.orient import to_sagittal
+from lumbar.imaging.orient import SAGITTAL_AXES, to_sagittal, turned_back
 from lumbar.imaging.resample import resize_picture, resized_grid
 from lumbar.models.folder import Model
 from lumbar.spine.slab import around_spine, sagittal_slab
@@ -167,7 +167,7 @@ def _back_in_plane(segmentation: Segmentation, labels: NDArray[np.uint8]) -> Vol
     array = np.zeros(turned.array.shape, dtype=np.uint8)
     for number in set(nearest) & set(range(len(labels))):
         array[nearest == number] = _enlarged(labels[number], (shape[0], shape[1]))
-    return _unturned(Volume(array, turned.grid), segmentation.source)
+    return turned_back(array, segmentation.source, SAGITTAL_AXES)
 
 
 def _enlarged(labels: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
@@ -178,15 +178,3 @@ def _enlarged(labels: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.u
         out[share > best] = value
         best = np.maximum(best, share)
     return out
-
-
-def _unturned(turned: Volume, target: Grid) -> Volume:
-    """Voxels of `turned`, a rearrangement of a volume on `target`, in the order of `target`."""
-    corner = np.rint(turned.grid.indices(target.points_mm(np.zeros(3)))).astype(int)
-    far = [np.rint(turned.grid.indices(target.points_mm(np.eye(3)[k] * (n - 1)))).astype(int) for k, n in enumerate(target.shape)]
-    moved = [int(np.argmax(np.abs(end - corner))) if n > 1 else None for end, n in zip(far, target.shape, strict=True)]
-    left = [axis for axis in range(3) if axis not in moved]
-    axes = [axis if axis is not None else left.pop(0) for axis in moved]
-    array = np.transpose(turned.array, axes)
-    flips = tuple(slice(None, None, -1 if corner[axis] > 0 else 1) for axis in axes)
-    return Volume(np.ascontiguousarray(array[flips]), target)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from lumbar.domain.anatomy import LUMBAR, Level, SpineClass, Vertebra
+from lumbar.domain.anatomy import LUMBAR, Level, SpineClass
 from lumbar.domain.findings import SpineFinding
 from lumbar.domain.study import Plane, Weighting
 from lumbar.domain.volume import Volume
@@ -107,11 +107,6 @@ def level_mask(spine: SpineMap) -> Volume:
     for i, vertebra in enumerate(spine.names.bodies):
         table[FIRST_BODY + i] = 11 + lumbar.index(vertebra) if vertebra in lumbar else 0
     return labels_on_source(spine.segmentation, table[spine.instances], spine.plane)
-
-
-def instance_of(spine: SpineMap, vertebra: Vertebra) -> int | None:
-    """The instance number of a vertebral body, or None if it is not in view."""
-    return next((FIRST_BODY + i for i, name in enumerate(spine.names.bodies) if name is vertebra), None)
 
 
 def _too_lateral(spine: SpineMap, tissue: NDArray[np.uint8]) -> NDArray[np.bool_]:
