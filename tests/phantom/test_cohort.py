@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +98,31 @@ def test_two_cohorts_do_not_mix(tmp_path: Path) -> None:
     (tmp_path / "full" / "notes.txt").write_text("mine")
     with pytest.raises(UsageError, match="not empty"):
         list(make_cohort(CohortOptions("age", 1), tmp_path / "full"))
+
+
+@pytest.mark.usefixtures("small")
+def test_a_note_of_before_an_option_existed_still_counts(tmp_path: Path) -> None:
+    out, options = tmp_path / "old", CohortOptions("age", 1, ages_years=(40.0, 50.0))
+    list(make_cohort(options, out))
+    note = json.loads((out / "cohort.json").read_text())
+    del note["matrix_scale"]
+    (out / "cohort.json").write_text(json.dumps(note))
+    assert list(make_cohort(options, out)) == []
+    with pytest.raises(UsageError, match="another cohort"):
+        list(make_cohort(replace(options, matrix_scale=0.5), out))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layout", ["age", "rsna2024", "dixon"])
+def test_two_processes_write_the_same_bytes_as_one(tmp_path: Path, layout: str) -> None:
+    options = CohortOptions(layout, 3, seed=5, sites="AH", matrix_scale=0.25)
+    folders = []
+    for jobs in (1, 2):
+        folders.append(tmp_path / str(jobs))
+        assert sorted(make_cohort(options, folders[-1], jobs)) == [0, 1, 2]
+    first, second = ({str(p.relative_to(f)): p.read_bytes() for p in f.rglob("*") if p.is_file()} for f in folders)
+    assert first == second
+    assert len(first) > 5
 
 
 def test_people_of_two_seeds_are_different_and_sites_are_those_asked_for() -> None:

@@ -11,8 +11,9 @@ import numpy as np
 import pydicom
 import pytest
 
-from lumbar.phantom.acquire import label_pictures
+from lumbar.phantom.acquire import acquire, label_pictures
 from lumbar.phantom.labels import CANAL, MUSCLE
+from lumbar.phantom.sites import coarser
 from lumbar.phantom.study import PhantomStudy, write_study
 
 
@@ -70,6 +71,17 @@ def test_the_truth_is_json_with_25_places(folder: Path) -> None:
     assert len(truth["severity"]) == len(truth["coordinates"]) == 25
     assert len(truth["muscles"]) == 8
     assert {p.name for p in (folder / "truth").glob("*.nii.gz")} == {"sagittal_t1.nii.gz", "sagittal_t2.nii.gz", *(f"axial_t2_{k}.nii.gz" for k in range(1, 6))}
+
+
+def test_a_coarser_matrix_shows_the_same_field_and_people(small_study: PhantomStudy) -> None:
+    plain = small_study.series["axial_t2"]
+    coarse = acquire(small_study.anatomy, small_study.site, coarser(plain.protocol, 0.5))["axial_t2"]
+    assert coarse.pictures.shape == (10, 64, 64)
+    for a, b in zip(plain.planes, coarse.planes, strict=True):
+        np.testing.assert_allclose(a.origin_mm - (a.row_step_mm + a.column_step_mm) / 2, b.origin_mm - (b.row_step_mm + b.column_step_mm) / 2, atol=1e-9)
+        np.testing.assert_allclose(a.row_step_mm * a.rows, b.row_step_mm * b.rows)
+    averaged = plain.pictures.reshape(10, 64, 2, 64, 2).mean(axis=(2, 4))
+    assert np.corrcoef(averaged.ravel(), coarse.pictures.ravel())[0, 1] > 0.95
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import click
 
 from lumbar.cli.progress import track
 from lumbar.phantom.cohort import LAYOUTS, CohortOptions, make_cohort
+from lumbar.phantom.study import MATRIX_SCALES
 
 
 def _years(_: click.Context, __: click.Parameter, value: str | None) -> tuple[float, ...]:
@@ -33,6 +34,13 @@ def _years(_: click.Context, __: click.Parameter, value: str | None) -> tuple[fl
 @click.option("--stages", "stages_years", callback=_years, metavar="YEARS", help="Ages of accelerated degeneration to plant, such as 38,55,70.")
 @click.option("--repeats", type=click.IntRange(1), default=1, show_default=True, help="Scans of each visit (age).")
 @click.option("--follow-up", "follow_up_years", type=click.FloatRange(0, 30), default=0.0, metavar="YEARS", help="A second visit so much later (age).")
+@click.option(
+    "--matrix-scale",
+    type=click.FloatRange(*MATRIX_SCALES),
+    default=1.0,
+    show_default=True,
+    help="Coarser pictures of the same field of view; 0.5 is three times faster.",
+)
 @click.option("--quiet", is_flag=True, help="No progress bar and no summary.")
 def cohort(out: Path, jobs: int, quiet: bool, ages_years: tuple[float, ...], **wanted: object) -> None:
     """Make many synthetic studies in the layout of a data set.

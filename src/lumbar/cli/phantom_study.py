@@ -8,7 +8,7 @@ from lumbar.cli.stdout import print_json
 from lumbar.io.staging import staged_folder
 from lumbar.phantom.population import VARIANTS
 from lumbar.phantom.sites import SITES
-from lumbar.phantom.study import MUSCLE_ROLES, ROLES, StudyOptions, make_study, write_study
+from lumbar.phantom.study import MATRIX_SCALES, MUSCLE_ROLES, ROLES, StudyOptions, make_study, write_study
 
 
 @click.command()
@@ -19,6 +19,13 @@ from lumbar.phantom.study import MUSCLE_ROLES, ROLES, StudyOptions, make_study, 
 @click.option("--site", type=click.Choice([site.name for site in SITES]), help="Scanner and protocol; drawn if not given.")
 @click.option("--dixon", is_flag=True, help="Also scan the back muscles: axial T1, T2, Dixon water and fat.")
 @click.option("--variant", type=click.Choice(VARIANTS), default="none", show_default=True, help="Something out of the ordinary.")
+@click.option(
+    "--matrix-scale",
+    type=click.FloatRange(*MATRIX_SCALES),
+    default=1.0,
+    show_default=True,
+    help="Coarser pictures of the same field of view; 0.5 is three times faster.",
+)
 @click.option("--no-masks", is_flag=True, help="Leave the label volumes out.")
 @click.option("--overwrite", is_flag=True, help="Write into OUT even if it is not empty.")
 @click.option("--json", "as_json", is_flag=True, help="Print truth.json on standard output.")

@@ -5,7 +5,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from lumbar.phantom.cohort_age import AGE_COLUMNS, INDEX_COLUMNS, write_age_stud
 from lumbar.phantom.cohort_dixon import dataset_document, write_dixon_study
 from lumbar.phantom.cohort_rsna import GRADE_COLUMNS, POINT_COLUMNS, SERIES_COLUMNS, write_rsna_study
 from lumbar.phantom.sites import SITES
-from lumbar.phantom.study import StudyOptions
+from lumbar.phantom.study import MATRIX_SCALES, StudyOptions
 
 LAYOUTS = ("rsna2024", "dixon", "age")
 _PLAN = "cohort.json"
@@ -36,6 +36,7 @@ class CohortOptions:
     stages_years: tuple[float, ...] = ()  # planted ages of accelerated degeneration
     repeats: int = 1  # scans a visit (age)
     follow_up_years: float = 0.0  # a second visit so much later (age); 0 for none
+    matrix_scale: float = 1.0  # matrix of every series in relation to the site's; 0.5 renders about three times faster
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,8 @@ def study_options(options: CohortOptions, number: int) -> StudyOptions:
     seed = options.seed * 1_000_000 + number
     random = np.random.default_rng([seed, 6])
     age = round(float(random.uniform(*options.ages_years)), 1) if options.ages_years else None
-    return StudyOptions(seed, age_years=age, site=options.sites[int(random.integers(len(options.sites)))], stages_years=options.stages_years)
+    place = options.sites[int(random.integers(len(options.sites)))]
+    return StudyOptions(seed, age_years=age, site=place, stages_years=options.stages_years, matrix_scale=options.matrix_scale)
 
 
 def _check(options: CohortOptions) -> None:
@@ -92,15 +94,21 @@ def _check(options: CohortOptions) -> None:
         raise UsageError(f"sites are letters of {known}, not {options.sites!r}")
     if not 1 <= options.studies <= 1_000_000 or options.repeats < 1:
         raise UsageError(f"a cohort has 1 to 1000000 studies and 1 or more repeats, not {options.studies} and {options.repeats}")
+    if not MATRIX_SCALES[0] <= options.matrix_scale <= MATRIX_SCALES[1]:
+        raise UsageError(f"the matrix can be scaled by {MATRIX_SCALES[0]} to {MATRIX_SCALES[1]}, not by {options.matrix_scale}")
 
 
 def _claim(options: CohortOptions, out: Path) -> None:
-    """Note what is made in `out`, so that it can be taken up again but not mixed with something else. The number of studies may grow."""
+    """Note what is made in `out`, so that it can be taken up again but not mixed with something else. The number of studies may grow.
+
+    A note that an older version left lacks later options; they stood at their defaults.
+    """
     plan = {**json.loads(json.dumps(asdict(options))), "synthetic": True}
     plan.pop("studies")
     note = out / _PLAN
     if note.exists():
-        if json.loads(note.read_text()) != plan:
+        defaults = {field.name: field.default for field in fields(options) if field.default is not MISSING}
+        if {**json.loads(json.dumps(defaults)), **json.loads(note.read_text())} != plan:
             raise UsageError(f"{out} holds another cohort ({note.read_text().strip()}); choose another folder, or the same options to go on")
         return
     if out.exists() and (not out.is_dir() or any(out.iterdir())):

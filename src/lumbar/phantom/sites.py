@@ -1,6 +1,6 @@
 """Nine imaginary sites: each with its scanner, its matrices, its way to lay slices, its noise and its scale of grey values."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lumbar.phantom.signal import Sequence
 
@@ -166,6 +166,15 @@ def muscle_protocols(place: Site) -> tuple[SeriesProtocol, ...]:
         SeriesProtocol("muscle_t2", t2, **common),  # type: ignore[arg-type]
         SeriesProtocol("dixon", dixon, **common, fat_shift_pixels=0.0, samples=2, noise_share=0.4),  # type: ignore[arg-type]
     )
+
+
+def coarser(protocol: SeriesProtocol, scale: float) -> SeriesProtocol:
+    """The same series at `scale` of its matrix and over the same field of view; noise as if neighbouring pixels had been averaged."""
+    if scale == 1:
+        return protocol
+    matrix, acquired = (2 * round(pixels * scale / 2) for pixels in (protocol.matrix, protocol.acquired))
+    shift = protocol.fat_shift_pixels * acquired / protocol.acquired
+    return replace(protocol, matrix=matrix, acquired=acquired, fat_shift_pixels=shift, noise_share=protocol.noise_share * scale)
 
 
 def site(name: str) -> Site:

@@ -16,11 +16,12 @@ from lumbar.phantom.anatomy import Anatomy
 from lumbar.phantom.build import build_anatomy, person_degeneration
 from lumbar.phantom.degeneration import Degeneration
 from lumbar.phantom.population import Person, sample_person
-from lumbar.phantom.sites import SITES, SeriesProtocol, Site, muscle_protocols, site
+from lumbar.phantom.sites import SITES, SeriesProtocol, Site, coarser, muscle_protocols, site
 from lumbar.phantom.truth import coordinates, truth_document
 
 ROLES = ("sagittal_t1", "sagittal_t2", "axial_t2")
 MUSCLE_ROLES = ("axial_t1", "muscle_t2", "dixon")
+MATRIX_SCALES = (0.25, 1.0)  # least and most
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class StudyOptions:
     variant: str = "none"  # one of `population.VARIANTS`
     stages_years: tuple[float, ...] = ()  # planted ages of accelerated degeneration
     scan: int = 0  # another number is another scan of the same person
+    matrix_scale: float = 1.0  # matrix of every series in relation to the site's, over the same field of view
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +61,7 @@ def make_study(options: StudyOptions) -> PhantomStudy:
     muscles = muscle_protocols(place) if set(options.roles) & set(MUSCLE_ROLES) else ()
     for protocol in (*place.series, *muscles):
         if protocol.role in options.roles:
-            series |= acquire(anatomy, place, protocol, options.scan)
+            series |= acquire(anatomy, place, coarser(protocol, options.matrix_scale), options.scan)
     return PhantomStudy(options, person, degeneration, anatomy, place, series)
 
 
@@ -114,6 +116,8 @@ def slice_images(series: AcquiredSeries) -> list[SliceImage]:
 def study_header(study: PhantomStudy) -> StudyHeader:
     """DICOM attributes of the study; its UIDs follow from the options."""
     key = f"{study.options.seed}/{study.person.age_years}/{study.person.sex}/{study.site.name}/{study.options.variant}/{study.options.scan}"
+    if study.options.matrix_scale != 1:
+        key += f"/{study.options.matrix_scale}"
     return StudyHeader(
         study_uid=derived_uid("lumbar phantom study", key),
         frame_uid=derived_uid("lumbar phantom frame", key),
