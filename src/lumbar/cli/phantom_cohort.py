@@ -39,7 +39,7 @@ def _years(_: click.Context, __: click.Parameter, value: str | None) -> tuple[fl
     type=click.FloatRange(*MATRIX_SCALES),
     default=1.0,
     show_default=True,
-    help="Coarser pictures of the same field of view; 0.5 is three times faster.",
+    help="Coarser pictures of the same field of view; 0.5 takes about half the time.",
 )
 @click.option("--quiet", is_flag=True, help="No progress bar and no summary.")
 def cohort(out: Path, jobs: int, quiet: bool, ages_years: tuple[float, ...], **wanted: object) -> None:

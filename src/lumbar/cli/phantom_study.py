@@ -24,7 +24,7 @@ from lumbar.phantom.study import MATRIX_SCALES, MUSCLE_ROLES, ROLES, StudyOption
     type=click.FloatRange(*MATRIX_SCALES),
     default=1.0,
     show_default=True,
-    help="Coarser pictures of the same field of view; 0.5 is three times faster.",
+    help="Coarser pictures of the same field of view; 0.5 takes about half the time.",
 )
 @click.option("--no-masks", is_flag=True, help="Leave the label volumes out.")
 @click.option("--overwrite", is_flag=True, help="Write into OUT even if it is not empty.")

@@ -36,7 +36,7 @@ class CohortOptions:
     stages_years: tuple[float, ...] = ()  # planted ages of accelerated degeneration
     repeats: int = 1  # scans a visit (age)
     follow_up_years: float = 0.0  # a second visit so much later (age); 0 for none
-    matrix_scale: float = 1.0  # matrix of every series in relation to the site's; 0.5 renders about three times faster
+    matrix_scale: float = 1.0  # matrix of every series in relation to the site's; 0.5 takes about half the time
 
 
 @dataclass(frozen=True)
