@@ -6,17 +6,19 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from lumbar.age.network import HEADS, POOLINGS, SEGMENTS, AgeNetwork, AgeNetworkOptions, ages_of, bin_centres, head_loss  # noqa: E402
+from lumbar.age.crops import LEVELS  # noqa: E402
+from lumbar.age.network import HEADS, POOLINGS, AgeNetwork, AgeNetworkOptions, ages_of, bin_centres, head_loss  # noqa: E402
+from lumbar.age.segments import SEGMENT_LEVELS, SEGMENTS  # noqa: E402
 from lumbar.errors import UsageError  # noqa: E402
 
-SMALL = AgeNetworkOptions(channels=(8, 16), features=16)
+SMALL = AgeNetworkOptions(channels=(8, 16), features=16, rows=16, columns=16)
 
 
 def _input(slices: int = 4, people: int = 2):  # type: ignore[no-untyped-def]
     generator = torch.Generator().manual_seed(0)
-    pictures = torch.randn(people, len(SEGMENTS), slices, 16, 16, generator=generator)
-    position = torch.linspace(-1, 1, slices).expand(people, len(SEGMENTS), slices).clone()
-    return pictures, position, torch.ones(people, len(SEGMENTS), slices)
+    pictures = torch.randn(people, len(LEVELS), slices, 16, 16, generator=generator)
+    position = torch.linspace(-1, 1, slices).expand(people, len(LEVELS), slices).clone()
+    return pictures, position, torch.ones(people, len(LEVELS), slices), torch.zeros(people)
 
 
 def _network(**options: str) -> AgeNetwork:
@@ -27,34 +29,52 @@ def _network(**options: str) -> AgeNetwork:
 @pytest.mark.parametrize("pooling", POOLINGS)
 def test_missing_slices_do_not_count(pooling: str) -> None:
     network = _network(pooling=pooling)
-    pictures, position, present = _input()
-    wanted = network(pictures, position, present)[0]
+    pictures, position, present, sex = _input()
+    wanted = network(pictures, position, present, sex)[0]
     more = torch.cat([pictures, torch.randn_like(pictures)], dim=2)
     places, there = torch.cat([position, position], dim=2), torch.cat([present, torch.zeros_like(present)], dim=2)
-    assert torch.allclose(network(more, places, there)[0], wanted, atol=1e-4)
+    assert torch.allclose(network(more, places, there, sex)[0], wanted, atol=1e-4)
 
 
 @pytest.mark.parametrize("pooling", ["attention", "mean", "max"])
 def test_order_of_storage_does_not_matter_but_position_does(pooling: str) -> None:
     network = _network(pooling=pooling)
-    pictures, position, present = _input()
-    wanted = network(pictures, position, present)[0]
+    pictures, position, present, sex = _input()
+    wanted = network(pictures, position, present, sex)[0]
     order = torch.tensor([2, 0, 3, 1])
-    assert torch.allclose(network(pictures[:, :, order], position[:, :, order], present)[0], wanted, atol=1e-4)
-    assert not torch.allclose(network(pictures, position[:, :, order], present)[0], wanted, atol=1e-3)
+    assert torch.allclose(network(pictures[:, :, order], position[:, :, order], present, sex)[0], wanted, atol=1e-4)
+    assert not torch.allclose(network(pictures, position[:, :, order], present, sex)[0], wanted, atol=1e-3)
 
 
-def test_a_missing_segment_leaves_a_finite_answer() -> None:
+def test_a_missing_level_leaves_a_finite_answer_that_does_not_look_at_it() -> None:
     network = _network()
-    pictures, position, present = _input()
+    pictures, position, present, sex = _input()
     present[:, 2] = 0
-    ages, _, features = network(pictures, position, present)
-    assert ages.shape == (2, len(SEGMENTS) + 1)
-    assert features.shape == (2, 16)
+    ages, _, features = network(pictures, position, present, sex)
+    assert ages.shape == (2, len(SEGMENTS))
+    assert features.shape == (2, len(SEGMENTS), 16)
     assert torch.isfinite(ages).all()
     changed = pictures.clone()
     changed[:, 2] += 5
-    assert torch.allclose(network(changed, position, present)[0][:, -1], ages[:, -1], atol=1e-4)
+    assert torch.allclose(network(changed, position, present, sex)[0][:, -1], ages[:, -1], atol=1e-4)
+
+
+def test_a_segment_looks_at_its_own_levels_only() -> None:
+    network = _network()
+    pictures, position, present, sex = _input()
+    before = network(pictures, position, present, sex)[0]
+    for number, level in enumerate(LEVELS):
+        changed = pictures.clone()
+        changed[:, number] += 3
+        moved = ((network(changed, position, present, sex)[0] - before).abs() > 1e-3).any(dim=0).tolist()
+        assert moved == [level in SEGMENT_LEVELS[name] for name in SEGMENTS]
+
+
+def test_sex_counts_where_it_is_known() -> None:
+    network = _network()
+    *sets, sex = _input()
+    woman, man = network(*sets, sex + 1)[0], network(*sets, sex - 1)[0]
+    assert not torch.allclose(woman, man, atol=1e-4)
 
 
 @pytest.mark.parametrize("head", HEADS)
@@ -93,16 +113,3 @@ def test_a_head_alone_learns_an_age(head: str) -> None:
 def test_unknown_choices_are_refused() -> None:
     with pytest.raises(UsageError, match="median"):
         AgeNetwork(replace(SMALL, pooling="median"))
-
-
-@pytest.mark.slow
-def test_onnx_gives_the_same_ages(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    pytest.importorskip("onnxscript")
-    from lumbar.training.export import export_onnx  # noqa: PLC0415
-
-    pictures, position, present = _input(slices=5, people=3)
-    present[0, 1, 3:] = 0
-    axes = {0: "people", 2: "slices"}
-    example = {"slices": pictures, "position": position, "present": present}
-    difference = export_onnx(_network(), example, tmp_path / "age.onnx", ["ages", "outputs", "features"], dynamic=dict.fromkeys(example, axes))
-    assert difference < 1e-3

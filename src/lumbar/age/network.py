@@ -1,8 +1,8 @@
-"""The slice-set network: any number of sagittal slices of several segments in, an age for each segment and one for the whole spine out (needs
+"""The slice-set network: any number of sagittal crops at five disc levels in, an age for each segment and one for the whole spine out (needs
 lumbar[train]).
 
-Every slice goes through one 2-D encoder; its features take in where in the stack it lies and which segment it was cropped from; gated attention (Ilse et
-al. 2018) pools the slices of a segment, then the segments. Without the position, slices would be exchangeable.
+Every crop goes through one 2-D encoder; its features take in how far from the midline it lies and which level it shows; gated attention (Ilse et al.
+2018) pools the slices of a level, then the levels of each segment. Without the position, slices would be exchangeable.
 """
 
 from dataclasses import dataclass
@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from lumbar.age.crops import LEVELS
+from lumbar.age.segments import SEGMENT_LEVELS, SEGMENTS
 from lumbar.errors import UsageError
 
-SEGMENTS = ("L1-L3", "L3/L4", "L4/L5", "L5/S1", "whole")
 POOLINGS = ("attention", "mean", "max", "recurrent")
 HEADS = ("regression", "soft-label", "ordinal")
 
@@ -22,7 +23,9 @@ class AgeNetworkOptions:
     """Shape of the network."""
 
     channels: tuple[int, ...] = (16, 32, 64, 96)  # of the encoder's stages, each at half the size of the one before
-    features: int = 96  # width of a slice's and a set's description
+    features: int = 96  # width of a crop's and a set's description
+    rows: int = 40  # of the crops
+    columns: int = 64
     pooling: str = "attention"  # one of POOLINGS
     head: str = "regression"  # one of HEADS
     low_years: float = 15.0  # ends of the bins of soft-label and ordinal heads
@@ -36,22 +39,22 @@ class AgeNetworkOptions:
 
 
 class SliceEncoder(nn.Module):
-    """(n, 1, rows, columns) → (n, features)."""
+    """Crops (n, 1, rows, columns) → (n, features). Crops are aligned with the anatomy, so where something is seen is kept until the last layer."""
 
     def __init__(self, options: AgeNetworkOptions) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        before = 1
+        before, rows, columns = 1, options.rows, options.columns
         for width in options.channels:
             layers += [nn.Conv2d(before, width, 3, stride=2, padding=1, bias=False), nn.GroupNorm(8, width), nn.SiLU()]
             layers += [nn.Conv2d(width, width, 3, padding=1, bias=False), nn.GroupNorm(8, width), nn.SiLU()]
-            before = width
-        self.body = nn.Sequential(*layers)
-        self.head = nn.Linear(before, options.features)
+            before, rows, columns = width, (rows + 1) // 2, (columns + 1) // 2
+        self.body = nn.Sequential(*layers, nn.Flatten())
+        self.head = nn.Linear(before * rows * columns, options.features)
 
     def forward(self, slices: Tensor) -> Tensor:
-        """Features of each slice."""
-        described: Tensor = self.head(self.body(slices).mean(dim=(2, 3)))
+        """Features of each crop."""
+        described: Tensor = self.head(self.body(slices))
         return described
 
 
@@ -101,44 +104,65 @@ class MaskedRecurrent(nn.Module):
         return state
 
 
-class AgeNetwork(nn.Module):
-    """Ages of segments and of the whole, from sets of slices."""
+class SetNetwork(nn.Module):
+    """From described crops to ages."""
 
     def __init__(self, options: AgeNetworkOptions) -> None:
         super().__init__()
         if options.pooling not in POOLINGS or options.head not in HEADS:
             raise UsageError(f"pooling is one of {', '.join(POOLINGS)} and head one of {', '.join(HEADS)}; not {options.pooling!r} and {options.head!r}")
         self.options = options
-        self.encoder = SliceEncoder(options)
-        self.segment = nn.Embedding(len(SEGMENTS), options.features)
-        self.position = nn.Sequential(nn.Linear(3, options.features), nn.SiLU(), nn.Linear(options.features, options.features))
+        width = options.features
+        self.level = nn.Embedding(len(LEVELS), width)
+        self.position = nn.Sequential(nn.Linear(3, width), nn.SiLU(), nn.Linear(width, width))
         # What a slice shows and where it lies must meet in a nonlinear step: summed alone, every mean over the set forgets which was where.
-        self.mix = nn.Sequential(nn.SiLU(), nn.Linear(options.features, options.features))
-        self.pool, self.pool_segments = _pooling(options), _pooling(options)
+        self.mix = nn.Sequential(nn.SiLU(), nn.Linear(width, width))
+        self.pool, self.pool_levels = _pooling(options), _pooling(options)
+        self.mix_levels = nn.Sequential(nn.SiLU(), nn.Linear(width, width))
+        self.sex = nn.Linear(1, width, bias=False)
         outputs = {"regression": 1, "soft-label": options.bins, "ordinal": options.bins - 1}[options.head]
-        self.heads = nn.ModuleList(nn.Linear(options.features, outputs) for _ in range(len(SEGMENTS) + 1))
+        self.heads = nn.ModuleList(nn.Sequential(nn.SiLU(), nn.Linear(width, outputs)) for _ in SEGMENTS)
 
-    def forward(self, slices: Tensor, position: Tensor, present: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, described: Tensor, position: Tensor, present: Tensor, sex: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Ages, what the losses need, and the features of the whole spine.
 
         Args:
-            slices: (people, segments, slices, rows, columns), zero where missing.
-            position: (people, segments, slices) place from the patient's right (−1) to left (+1) of the midline.
-            present: (people, segments, slices) 1 where there is a slice.
+            described: (people, levels, slices, features) of each crop, anything where it is missing.
+            position: (people, levels, slices) place from the patient's right (about −1) to left (+1) of the midline.
+            present: (people, levels, slices) 1 where there is a crop.
+            sex: (people,) +1 female, −1 male, 0 unknown.
 
         Returns:
-            ages (people, segments + 1) in years, the last of the whole spine; head outputs (people, segments + 1, outputs); features (people, features).
+            ages (people, segments) in years, in the order of `SEGMENTS`; head outputs (people, segments, outputs); features (people, segments, features).
         """
-        people, segments, count = present.shape
-        items = self.encoder(slices.reshape(people * segments * count, 1, *slices.shape[3:])).view(people, segments, count, -1)
+        people, levels, count = present.shape
         place = torch.stack([position, position.abs(), position.square()], dim=-1)
-        items = self.mix(items + self.position(place) + self.segment.weight[None, :, None])
-        flat = items.view(people * segments, count, -1)
-        pooled = self.pool(flat, present.reshape(people * segments, count)).view(people, segments, -1)
-        whole = self.pool_segments(pooled, (present.sum(dim=2) > 0).to(pooled.dtype))
-        described = torch.cat([pooled, whole[:, None]], dim=1)
-        outputs = torch.stack([head(described[:, k]) for k, head in enumerate(self.heads)], dim=1)
-        return ages_of(outputs, self.options), outputs, whole
+        items = self.mix(described + self.position(place) + self.level.weight[None, :, None])
+        pooled = self.pool(items.view(people * levels, count, -1), present.reshape(people * levels, count)).view(people, levels, -1)
+        pooled = self.mix_levels(pooled + self.level.weight)
+        there = (present.sum(dim=2) > 0).to(pooled.dtype)
+        members = [[LEVELS.index(level) for level in SEGMENT_LEVELS[name]] for name in SEGMENTS]
+        sets = [self.pool_levels(pooled[:, chosen], there[:, chosen]) for chosen in members]
+        features = torch.stack(sets, dim=1) + self.sex(sex[:, None])[:, None]
+        outputs = torch.stack([head(features[:, k]) for k, head in enumerate(self.heads)], dim=1)
+        return ages_of(outputs, self.options), outputs, features
+
+
+class AgeNetwork(nn.Module):
+    """Ages of segments and of the whole, from sets of crops."""
+
+    def __init__(self, options: AgeNetworkOptions) -> None:
+        super().__init__()
+        self.options = options
+        self.set = SetNetwork(options)
+        self.encoder = SliceEncoder(options)
+
+    def forward(self, slices: Tensor, position: Tensor, present: Tensor, sex: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """As `SetNetwork`, from crops (people, levels, slices, rows, columns)."""
+        people, levels, count = present.shape
+        described = self.encoder(slices.reshape(people * levels * count, 1, *slices.shape[3:])).view(people, levels, count, -1)
+        found: tuple[Tensor, Tensor, Tensor] = self.set(described, position, present, sex)
+        return found
 
 
 def ages_of(outputs: Tensor, options: AgeNetworkOptions) -> Tensor:

@@ -14,12 +14,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from lumbar.age.bias import Bias, BiasModel, fit_bias
 from lumbar.age.conformal import conformal_quantile
+from lumbar.age.segments import BASELINE
 from lumbar.age.spread import Spread, fit_spread
 from lumbar.errors import UsageError
 
 Array = NDArray[np.float64]
-
-BASELINE = "L1-L3"
 
 _FOLDS = 5
 

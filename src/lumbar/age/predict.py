@@ -1,0 +1,164 @@
+"""How old a spine looks: load a model folder, predict from a sagittal T2 volume and the places of its discs. Needs no PyTorch."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lumbar.age.calibration import Calibration, from_parameters
+from lumbar.age.crops import CropOptions, SliceSet, cut_slices
+from lumbar.age.engine import AgeEngine, Ages
+from lumbar.age.importance import HeatMap, Importance, Structure, explain
+from lumbar.age.segments import BASELINE, SEGMENT_LEVELS, SEGMENTS, WHOLE
+from lumbar.age.typical import read_typical
+from lumbar.domain.anatomy import Level
+from lumbar.domain.findings import AgeFinding, LevelAge, LevelFinding, ModelUse, Selta
+from lumbar.domain.findings import Importance as LevelImportance
+from lumbar.domain.geometry import Points
+from lumbar.domain.volume import Volume
+from lumbar.errors import InputError, ModelError
+from lumbar.models.folder import Model, load_folder
+
+TASK = "age"  # what the card of a fitting model says
+
+
+@dataclass(frozen=True, eq=False)
+class AgeResult:
+    """One study's age with what pictures and sentences of it need."""
+
+    finding: AgeFinding  # the part that goes into findings.json
+    delta_z: float | None  # corrected delta in standard deviations of people of that age; None without a chronological age
+    delta_percentile: float | None  # share of reference people with a lower z, 0 to 100
+    structures: tuple[Structure, ...]  # importance of each disc and vertebra, as a whole and by slice; empty if not asked for
+    heat_map: HeatMap | None  # years by place near the midline; `heat_map.at(points_mm)` samples it
+    unfamiliar: bool  # the study looks unlike those that the model learnt from
+    synthetic_only: bool  # the model has learnt from synthetic people alone: its ages hold for no patient
+    warnings: tuple[str, ...]
+
+
+class Predictor:
+    """Predicts ages with one model folder."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.engine = AgeEngine(model)
+        self.typical = read_typical(model.folder)
+        parameters = model.card.parameters
+        try:
+            self.calibration: Calibration = from_parameters(parameters["calibration"])
+            self.options = CropOptions(**parameters["crops"])
+            self.synthetic_only = bool(parameters["synthetic_only"])
+        except (KeyError, TypeError) as error:
+            raise ModelError(f"the card of {model.folder} lacks a parameter ({error}); export the model again") from error
+
+    @property
+    def use(self) -> ModelUse:
+        """The model's entry in the findings."""
+        return self.model.use
+
+    def predict(
+        self,
+        volume: Volume,
+        levels: Sequence[LevelFinding],
+        chronological_age_years: float | None = None,
+        sex: str | None = None,
+        explained: bool = True,
+    ) -> AgeResult:
+        """The age of one study.
+
+        Args:
+            volume: a sagittal T2 or STIR stack, as it was read.
+            levels: what the spine model found (`SpineMap.finding.levels`), in the same patient coordinates; from this series or another of the exam.
+            chronological_age_years: true age, for deltas and Selta; None leaves them out.
+            sex: "F", "M" or None; the network takes it into account where it is known.
+            explained: whether to say where the age comes from, which takes most of the time.
+
+        Raises:
+            InputError: fewer than two disc levels are known, or the volume shows none of them.
+        """
+        slices = cut_slices(volume, disc_points(levels), self.options)
+        return self.predict_slices(slices, chronological_age_years, sex, explained)
+
+    def predict_slices(self, slices: SliceSet, chronological_age_years: float | None, sex: str | None, explained: bool = True) -> AgeResult:
+        """As `predict`, from crops that are already cut."""
+        ages = self.engine.ages(self.engine.describe(slices)[None], slices, sex)
+        importance = explain(self.engine, slices, self.typical.like(slices), sex) if explained else None
+        distance = float(self.calibration.familiarity.distance(ages.features)[0])
+        unfamiliar = distance > self.calibration.familiarity.limit
+        whole = float(ages.segment_years[0, SEGMENTS.index(WHOLE)])
+        known = chronological_age_years
+        delta = self.calibration.delta(whole, known) if known is not None else None
+        return AgeResult(
+            finding=self._finding(ages, slices, known, importance),
+            delta_z=delta[1] if delta else None,
+            delta_percentile=delta[2] if delta else None,
+            structures=importance.structures if importance else (),
+            heat_map=importance.heat_map if importance else None,
+            unfamiliar=unfamiliar,
+            synthetic_only=self.synthetic_only,
+            warnings=self._warnings(whole, known, slices, unfamiliar),
+        )
+
+    def _finding(self, ages: Ages, slices: SliceSet, known: float | None, importance: Importance | None) -> AgeFinding:
+        years = dict(zip(SEGMENTS, map(float, ages.segment_years[0]), strict=True))
+        shown = [name for name in SEGMENTS if name != WHOLE and _complete(name, slices)]
+        low, high = self.calibration.conformal.interval([years[WHOLE]])
+        return AgeFinding(
+            predicted_age_years=years[WHOLE],
+            interval_years=(float(low[0]), float(high[0])),
+            coverage=self.calibration.conformal.coverage,
+            age_delta_years=None if known is None else years[WHOLE] - known,
+            age_delta_corrected_years=None if known is None else self.calibration.delta(years[WHOLE], known)[0],
+            level_ages=tuple(LevelAge(name, years[name]) for name in shown),
+            age_selta=() if known is None or BASELINE not in shown else self._selta(years, shown, known),
+            importance=tuple(LevelImportance(s.name, s.delta_years) for s in importance.structures) if importance else (),
+        )
+
+    def _selta(self, years: Mapping[str, float], shown: Sequence[str], known: float) -> tuple[Selta, ...]:
+        found = []
+        for name, reference in self.calibration.selta.items():
+            if name in shown:
+                value = float(reference.value([years[name]], [years[BASELINE]], [known])[0])
+                found.append(Selta(name, value, bool(reference.flagged(value))))
+        return tuple(found)
+
+    def _warnings(self, predicted: float, known: float | None, slices: SliceSet, unfamiliar: bool) -> tuple[str, ...]:
+        warnings = []
+        if self.synthetic_only:
+            warnings.append("age: the model has learnt from synthetic people only; its ages are not valid for patients")
+        low, high = self.calibration.ages_years
+        for years, what in ((known, "the person is"), (predicted, "the predicted age is")):
+            if years is not None and not low <= years <= high:
+                warnings.append(f"age: {what} {years:.0f} years; the model learnt from people of {low:.0f} to {high:.0f}, beyond which its ages mean little")
+        if unfamiliar:
+            warnings.append("age: this series looks unlike those that the model learnt from; its age and interval may not hold")
+        missing = [level.value for level in Level if level not in slices.levels]
+        if missing:
+            warnings.append(f"age: {', '.join(missing)} not seen; segments with these levels get no age, and that of the whole rests on the others")
+        return tuple(warnings)
+
+
+def load(folder: Path, threads: int = 0) -> Predictor:
+    """The predictor of a model folder; `threads` 0 means all cores.
+
+    Raises:
+        ModelError: the folder is missing, damaged or of another task.
+    """
+    return Predictor(load_folder(folder, threads, TASK))
+
+
+def disc_points(levels: Sequence[LevelFinding]) -> dict[Level, Points]:
+    """LPS middles of the discs that were found.
+
+    Raises:
+        InputError: there are none.
+    """
+    if not levels:
+        raise InputError("an age needs the disc levels of the lumbar spine, and none was found")
+    return {found.level: np.array(found.center_mm, dtype=np.float64) for found in levels}
+
+
+def _complete(segment: str, slices: SliceSet) -> bool:
+    """Whether all levels of a segment are seen."""
+    return all(level in slices.levels for level in SEGMENT_LEVELS[segment])

@@ -1,0 +1,49 @@
+"""Typical crops: what a place is replaced by when it is hidden from the network.
+
+A grey patch would be a sight that the network never learnt from, and the mean of the place itself would keep what is to be hidden (a dark disc stays
+dark). So the place takes the look that it has on average in training, in studies of a like contrast: several means are kept, one a group of studies that
+look alike, and the group nearest to the study is used. Hiding then asks: how old would this spine look if it were average here?
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lumbar.age.crops import SliceSet
+from lumbar.errors import ModelError
+
+FILE = "typical.npy"
+BIN_CENTRES_MM = (-14.0, -7.0, 0.0, 7.0, 14.0)  # to the left of the middle
+
+
+@dataclass(frozen=True, eq=False)
+class Typical:
+    """Mean crops of groups of studies."""
+
+    crops: NDArray[np.float32]  # (groups, levels, places, rows, columns), places as BIN_CENTRES_MM
+
+    def like(self, slices: SliceSet) -> NDArray[np.float32]:
+        """(5, slices, rows, columns) typical crops of the group nearest to the study, at the places of its slices."""
+        places = np.abs(slices.position_mm[..., None] - np.array(BIN_CENTRES_MM)).argmin(axis=-1)
+        levels = np.arange(places.shape[0])[:, None]
+        there = slices.present > 0
+        choices = self.crops[:, levels, places]
+        distance = [float(np.square(choice[there] - slices.pictures[there]).mean()) for choice in choices]
+        return np.asarray(choices[int(np.argmin(distance))], dtype=np.float32)
+
+
+def read_typical(folder: Path) -> Typical:
+    """The typical crops of a model folder.
+
+    Raises:
+        ModelError: they are missing or are no such array.
+    """
+    try:
+        crops = np.load(folder / FILE, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder / FILE} cannot be read ({error}); export the model again") from error
+    if crops.ndim != 5 or crops.shape[2] != len(BIN_CENTRES_MM):
+        raise ModelError(f"{folder / FILE} has the shape {crops.shape}; typical crops have five axes, the third of {len(BIN_CENTRES_MM)} places")
+    return Typical(crops.astype(np.float32))
