@@ -22,8 +22,9 @@ import pydicom
 
 from lumbar.io.read import read_study
 from lumbar.models.registry import find_model
-from lumbar.pipeline import AnalysisOptions, analyze, largest_stack
+from lumbar.pipeline import AnalysisOptions, analyze
 from lumbar.report.write import write_analysis
+from lumbar.spine.of_study import largest_stack
 from lumbar.spine.segment import TASK, network_of, segment
 
 

@@ -1,30 +1,35 @@
 """A study goes in, findings come out; every step is one verb."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from lumbar.domain.anatomy import Level
-from lumbar.domain.findings import Findings, LevelFinding, ModelUse, MuscleFinding, SeriesFacts, SeverityFinding
-from lumbar.domain.study import Plane, Role, Series, Stack, Study, Weighting
-from lumbar.errors import InputError, NoUsableSeries
+from lumbar.domain.findings import DiscGrades, Findings, LevelFinding, ModelUse, SeriesFacts
+from lumbar.domain.study import Series, Stack, Study, Weighting
+from lumbar.errors import NoUsableSeries
+from lumbar.models.folder import load_folder
 from lumbar.models.registry import find_folder, find_model, has_model
 from lumbar.muscle.predict import TASK as MUSCLE_TASK
-from lumbar.muscle.predict import StackMask
+from lumbar.muscle.predict import MuscleResult, StackMask
 from lumbar.muscle.predict import load as load_muscle
+from lumbar.severity.cut import LevelCrop
+from lumbar.severity.disc_features import measure_discs
+from lumbar.severity.disc_model import TASK as DISC_TASK
+from lumbar.severity.disc_model import DiscGrader
+from lumbar.severity.explain import HeatMap
+from lumbar.severity.predict import StudyGrades
 from lumbar.severity.predict import load as load_grader
 from lumbar.severity.prior import TASK as PRIOR_TASK
+from lumbar.spine.of_study import FoundSpine, candidates, find_spine, largest_stack
 from lumbar.spine.segment import TASK as SPINE_TASK
 from lumbar.spine.segment import network_of
-from lumbar.spine.spine_map import SpineMap, map_spine
+from lumbar.spine.spine_map import SpineMap
 
 TASKS = ("spine", "severity", "muscle", "age")
-
-# Which series the spine is looked for in, the best first: bright CSF outlines the canal, and sagittal slices show all levels at once.
-_SPINE_ROLES = (Role.SAGITTAL_T2, Role.SAGITTAL_T1, Role.DIXON_WATER, Role.AXIAL_T2, Role.AXIAL_T1, Role.DIXON_FAT)
-
-_PLANES = (Plane.SAGITTAL, Plane.AXIAL, Plane.CORONAL)  # of series of unknown kind, which come last
 
 T = TypeVar("T")
 Progress = Callable[[str, int, int], None]  # step, done, of how many
@@ -41,6 +46,11 @@ class AnalysisOptions:
     sex: str | None = None
     threads: int = 0  # of the networks; 0: all cores
 
+    @property
+    def shared_threads(self) -> int:
+        """Threads of one of two tasks that run at the same time."""
+        return max(1, (self.threads or os.cpu_count() or 1) // 2)
+
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
@@ -51,7 +61,9 @@ class Analysis:
     spine: SpineMap
     spine_series: Series
     spine_stack: Stack
-    muscle_masks: tuple[StackMask, ...]
+    muscle_masks: tuple[StackMask, ...] = ()
+    crops: Mapping[Level, LevelCrop] = field(default_factory=dict)  # of the levels that were graded
+    heat_maps: tuple[HeatMap, ...] = ()
 
 
 def analyze(study: Study, options: AnalysisOptions, progress: Progress | None = None) -> Analysis:
@@ -61,56 +73,39 @@ def analyze(study: Study, options: AnalysisOptions, progress: Progress | None = 
         NoUsableSeries: no series of the study shows a lumbar spine.
         ModelError: a model is missing or damaged.
     """
-    found = _spine(study, options, progress)
+    found, model = _spine(study, options, progress)
     levels = found.spine.finding.levels
-    severity = _severity(study, levels, options, progress)
-    muscle = _muscle(study, levels, options, progress)
-    parts: tuple[_Part[Any], ...] = (severity, muscle, *_age(options))
+    _say(progress, "grading and measuring")
+    with ThreadPoolExecutor() as pool:
+        grading, measuring = pool.submit(_severity, study, levels, options), pool.submit(_muscle, study, levels, options)
+        discs, age = _discs(found, options), _age(options)
+        severity, muscle = grading.result(), measuring.result()
+    parts: tuple[_Part[Any], ...] = (severity, discs, muscle, age)
     findings = Findings(
         study_uid=study.study_uid,
         series=tuple(_facts(s) for s in study.series),
-        models=(found.model, *(use for part in parts for use in part.models)),
+        models=(model, *(use for part in parts for use in part.models)),
         spine=found.spine.finding,
-        severity=severity.findings,
-        muscles=muscle.findings,
+        severity=severity.result.findings if severity.result else (),
+        disc_grades=discs.result or (),
+        muscles=muscle.result.findings if muscle.result else (),
         warnings=(*_reading_warnings(study), *found.failures, *found.spine.warnings, *(w for part in parts for w in part.warnings)),
         unmet_tasks=tuple(part.task for part in parts if part.unmet),
     )
-    return Analysis(study, findings, found.spine, found.series, found.stack, muscle.masks)
+    masks = muscle.result.masks if muscle.result else ()
+    grades = severity.result or StudyGrades((), {}, ())
+    return Analysis(study, findings, found.spine, found.series, found.stack, masks, grades.crops, grades.heat_maps)
 
 
 def _reading_warnings(study: Study) -> tuple[str, ...]:
     return (*study.warnings, *(warning for series in study.series for warning in series.warnings))
 
 
-@dataclass(frozen=True, eq=False)
-class _FoundSpine:
-    spine: SpineMap
-    series: Series
-    stack: Stack
-    model: ModelUse
-    failures: tuple[str, ...]  # why better series could not be used
-
-
-def _spine(study: Study, options: AnalysisOptions, progress: Progress | None) -> _FoundSpine:
-    """The spine in the best series that shows one, and why better series did not."""
-    candidates = [s for role in _SPINE_ROLES for s in study.with_role(role)]
-    unknown = sorted(study.with_role(Role.OTHER), key=lambda s: _PLANES.index(s.plane))
-    candidates += [s for s in unknown if s.weighting is Weighting.UNKNOWN]
-    if not candidates:
-        kinds = ", ".join(sorted({f"{s.plane.value} {s.weighting.value}" for s in study.series})) or "nothing"
-        raise NoUsableSeries(f"no series can show the levels of the lumbar spine (found: {kinds}); a sagittal T2 or T1 series is what is needed")
+def _spine(study: Study, options: AnalysisOptions, progress: Progress | None) -> tuple[FoundSpine, ModelUse]:
+    candidates(study)  # without any, a model need not be there
     model = find_model(SPINE_TASK, options.models, options.threads)
-    failures: list[str] = []
-    for series in candidates:
-        try:
-            step = (lambda done, total: progress("finding the spine", done, total)) if progress else None
-            stack = largest_stack(series)
-            spine = map_spine(stack.volume, series.plane, series.weighting, network_of(model), options.lowest_level, step)
-            return _FoundSpine(spine, series, stack, model.use, tuple(failures))
-        except InputError as error:
-            failures.append(f"{series.role.value} series: {error}")
-    raise NoUsableSeries("no series shows a lumbar spine: " + "; ".join(failures))
+    step = (lambda done, total: progress("finding the spine", done, total)) if progress else None
+    return find_spine(study, network_of(model), options.lowest_level, step), model.use
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,11 +113,10 @@ class _Part(Generic[T]):
     """What one task beside the spine came to."""
 
     task: str
-    findings: tuple[T, ...] = ()
+    result: T | None = None
     models: tuple[ModelUse, ...] = ()
     warnings: tuple[str, ...] = ()
     unmet: bool = False  # asked for, but there was nothing to do it with
-    masks: tuple[StackMask, ...] = ()
 
 
 def _skipped(task: str, model_task: str, options: AnalysisOptions) -> _Part[Any] | None:
@@ -134,44 +128,46 @@ def _skipped(task: str, model_task: str, options: AnalysisOptions) -> _Part[Any]
     return None
 
 
-def _severity(study: Study, levels: Sequence[LevelFinding], options: AnalysisOptions, progress: Progress | None) -> _Part[SeverityFinding]:
+def _severity(study: Study, levels: Sequence[LevelFinding], options: AnalysisOptions) -> _Part[StudyGrades]:
     if (skipped := _skipped("severity", PRIOR_TASK, options)) is not None:
         return skipped
-    _say(progress, "grading")
-    grader = load_grader(options.models, options.threads)
-    findings = grader.predict(study, levels)
-    used = {finding.model for finding in findings}
+    grader = load_grader(options.models, options.shared_threads)
+    grades = grader.explain(study, levels)
+    used = {finding.model for finding in grades.findings}
     models = tuple(use for use in grader.uses if use.name in used)
-    return _Part("severity", findings, models, grader.warnings(findings), unmet=used == {grader.prior.name})
+    return _Part("severity", grades, models, grader.warnings(grades.findings), unmet=used == {grader.prior.name})
 
 
-def _age(options: AnalysisOptions) -> tuple[_Part[Any], ...]:
+def _discs(found: FoundSpine, options: AnalysisOptions) -> _Part[tuple[DiscGrades, ...]]:
+    """Disc grades come with the severity; they have no task of their own, so nothing is said where their model was left out."""
+    asked = options.tasks is None or "severity" in options.tasks
+    if not asked or found.series.weighting is not Weighting.T2 or not has_model(DISC_TASK, options.models):
+        return _Part("severity")
+    model = load_folder(find_folder(DISC_TASK, options.models), task=DISC_TASK)
+    return _Part("severity", DiscGrader(model).grade(measure_discs(found.spine)), (model.use,))
+
+
+def _age(options: AnalysisOptions) -> _Part[Any]:
     """No age model is good enough to ship yet (recipes/age_spider.py), which whoever asks for an age is told."""
     if options.tasks is None or "age" not in options.tasks:
-        return ()
-    return (_Part("age", warnings=("age: there is no model for it yet that beats guessing on real people; no age was given",), unmet=True),)
+        return _Part("age")
+    return _Part("age", warnings=("age: there is no model for it yet that beats guessing on real people; no age was given",), unmet=True)
 
 
-def _muscle(study: Study, levels: Sequence[LevelFinding], options: AnalysisOptions, progress: Progress | None) -> _Part[MuscleFinding]:
+def _muscle(study: Study, levels: Sequence[LevelFinding], options: AnalysisOptions) -> _Part[MuscleResult]:
     if (skipped := _skipped("muscle", MUSCLE_TASK, options)) is not None:
         return skipped
-    _say(progress, "measuring muscles")
-    predictor = load_muscle(find_folder(MUSCLE_TASK, options.models), options.threads)
+    predictor = load_muscle(find_folder(MUSCLE_TASK, options.models), options.shared_threads)
     try:
         result = predictor.predict(study, levels)
     except NoUsableSeries as error:
         return _Part("muscle", warnings=(str(error),), unmet=True)
-    return _Part("muscle", result.findings, (predictor.model.use,), result.warnings, not result.findings, result.masks)
+    return _Part("muscle", result, (predictor.model.use,), result.warnings, not result.findings)
 
 
 def _say(progress: Progress | None, step: str) -> None:
     if progress:
         progress(step, 0, 1)
-
-
-def largest_stack(series: Series) -> Stack:
-    """The stack with most slices: a series with several angulations shows the spine best in its longest one."""
-    return max(series.stacks, key=lambda stack: stack.volume.grid.shape[0])
 
 
 def _facts(series: Series) -> SeriesFacts:

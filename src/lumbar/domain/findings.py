@@ -11,14 +11,25 @@ Point = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
+class ModelResult:
+    """One measured figure of a model, from its card."""
+
+    name: str  # "canal: auc_severe"
+    value: float
+    data: str  # on which cases
+
+
+@dataclass(frozen=True)
 class ModelUse:
-    """A model that took part, and what it had learnt from."""
+    """A model that took part, what it had learnt from, and how well it did."""
 
     task: str
     name: str
     version: str
     sha256: str
     trained_on: str
+    research_only: bool = False  # some of the training data forbid other use
+    results: tuple[ModelResult, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -115,6 +126,8 @@ class SeverityFinding:
     evidence: Evidence | None
     uncertain: bool = False  # the 90 % conformal set holds more than one grade
     model: str = ""  # name of the model that graded it
+    conformal_set: tuple[Severity, ...] = ()  # the grades that hold the true one in 90 % of cases; empty where no picture was graded
+    most_important: Evidence | None = None  # the place whose hiding changes the score most; None where no heat map was made
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from lumbar.domain.findings import ModelUse
+from lumbar.domain.findings import ModelResult, ModelUse
 from lumbar.errors import ModelError
 from lumbar.models.card import CARD_FILE, Card, card_to_json, read_card
 from lumbar.models.runtime import Arrays, Network
@@ -40,7 +40,9 @@ class Model:
     @property
     def use(self) -> ModelUse:
         """The entry of this model in the findings."""
-        return ModelUse(self.card.task, self.card.name, self.card.version, self.sha256, self.card.trained_on)
+        card = self.card
+        results = tuple(ModelResult(result.name, result.value, result.data) for result in card.results)
+        return ModelUse(card.task, card.name, card.version, self.sha256, card.trained_on, card.research_only, results)
 
 
 def check_folder(folder: Path) -> Card:

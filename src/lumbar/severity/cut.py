@@ -38,9 +38,16 @@ class LevelCrop:
     slice_number: int  # in the stack
     center_mm: NDArray[np.float64]  # (3,) middle of the crop, in the plane of the slice
 
-    def evidence(self, left_mm: float = 0.0) -> Evidence:
-        """The point `left_mm` to the patient's left of the crop's middle, in pixels of its slice."""
-        return point_in_slice(self.series, self.stack, self.slice_number, self.center_mm + left_mm * _toward(self.stack.volume.grid, 0))
+    @property
+    def size_mm(self) -> tuple[float, float]:
+        """From the crop's upper to its lower border, and from its left to its right one."""
+        pixel_mm = self.stack.volume.grid.spacing_mm[1]
+        return self.picture.shape[0] * pixel_mm, self.picture.shape[1] * pixel_mm
+
+    def evidence(self, left_mm: float = 0.0, back_mm: float = 0.0) -> Evidence:
+        """The point `left_mm` to the patient's left of the crop's middle and `back_mm` behind it, in pixels of its slice."""
+        grid = self.stack.volume.grid
+        return point_in_slice(self.series, self.stack, self.slice_number, self.center_mm + left_mm * _toward(grid, 0) + back_mm * _toward(grid, 1))
 
 
 def cut_crops(study: Study, levels: Sequence[LevelFinding]) -> dict[LevelFinding, LevelCrop]:

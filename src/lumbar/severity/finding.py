@@ -9,9 +9,9 @@ from lumbar.domain.findings import Probabilities, SeverityFinding
 MODERATE_FROM, SEVERE_FROM = 0.33, 0.66  # of the severity score
 
 
-def severity_score(clinical: NDArray[np.float64]) -> float:
-    """A score in [0, 1]: half the chance of moderate plus the chance of severe; it grows whenever chance moves to a higher grade."""
-    return float(np.clip(0.5 * clinical[1] + clinical[2], 0, 1))
+def severity_score(clinical: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scores (...) in [0, 1] of probabilities (..., 3): half the chance of moderate plus that of severe; it grows whenever chance moves to a higher grade."""
+    return np.asarray(np.clip(0.5 * clinical[..., 1] + clinical[..., 2], 0, 1))
 
 
 def severity_of(score: float) -> Severity:
@@ -25,7 +25,7 @@ def make_finding(
     condition: Condition, level: Level, metric: NDArray[np.float64], clinical: NDArray[np.float64], *, uncertain: bool, model: str
 ) -> SeverityFinding:
     """The finding of both kinds of probabilities (3,), still without evidence."""
-    score = severity_score(clinical)
+    score = float(severity_score(clinical))
     return SeverityFinding(
         condition=condition,
         level=level,

@@ -1,17 +1,19 @@
 """Grades of a whole study: 25 findings, each with its evidence and the name of the model that it comes from."""
 
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from lumbar.domain.anatomy import Condition, Level
+from lumbar.domain.anatomy import Condition, Level, Severity
 from lumbar.domain.findings import Evidence, LevelFinding, ModelUse, SeverityFinding
 from lumbar.domain.study import Role, Study
 from lumbar.metrics.calibration import conformal_sets
 from lumbar.models.registry import find_model, has_model
 from lumbar.severity.cut import RECESS_OFFSET_MM, LevelCrop, cut_crops, point_in_slice
+from lumbar.severity.explain import HeatMap, heat_maps
 from lumbar.severity.finding import make_finding
 from lumbar.severity.grader import TASK, CropGrader
 from lumbar.severity.prior import TASK as PRIOR_TASK
@@ -36,6 +38,15 @@ _VIEWS = {
 Cell = tuple[Condition, Level]
 
 
+@dataclass(frozen=True, eq=False)
+class StudyGrades:
+    """The grades of a study, and what pictures of them are drawn from."""
+
+    findings: tuple[SeverityFinding, ...]  # 25, by condition and level
+    crops: Mapping[Level, LevelCrop]  # that a network looked at
+    heat_maps: tuple[HeatMap, ...]  # of what is moderate or severe
+
+
 class Predictor:
     """Grades studies. Levels that no axial T2 slice shows, and all where no network is there, get the known frequencies of the grades instead."""
 
@@ -50,8 +61,22 @@ class Predictor:
 
     def predict(self, study: Study, levels: Sequence[LevelFinding]) -> tuple[SeverityFinding, ...]:
         """25 findings, by condition and level; `levels` are those that the spine model found, the others come without evidence."""
+        return self._findings(study, levels, self._crops(study, levels))
+
+    def explain(self, study: Study, levels: Sequence[LevelFinding]) -> StudyGrades:
+        """The findings of `predict`, with heat maps of what is moderate or severe."""
+        crops = self._crops(study, levels)
+        findings = self._findings(study, levels, crops)
+        maps = heat_maps(self.grader, crops, findings) if self.grader and crops else ()
+        peaks = {(one.condition, one.level): one.peak for one in maps}
+        findings = tuple(replace(finding, most_important=peaks.get((finding.condition, finding.level))) for finding in findings)
+        return StudyGrades(findings, crops if self.grader else {}, maps)
+
+    def _crops(self, study: Study, levels: Sequence[LevelFinding]) -> dict[Level, LevelCrop]:
+        return {found.level: crop for found, crop in cut_crops(study, levels).items()}
+
+    def _findings(self, study: Study, levels: Sequence[LevelFinding], crops: Mapping[Level, LevelCrop]) -> tuple[SeverityFinding, ...]:
         places = {place.level: place for place in levels}
-        crops = {found.level: crop for found, crop in cut_crops(study, levels).items()}
         graded = self._grade(crops) if self.grader and crops else {}
         findings = []
         for condition in Condition:
@@ -74,11 +99,12 @@ class Predictor:
         grades = self.grader.grade([crop.picture for crop in crops.values()], list(crops), ["study"] * len(crops))
         result = {}
         for place, condition in enumerate(Condition):
-            threshold = self.grader.calibration.conformal_threshold[place]
-            several = conformal_sets(grades.clinical[:, place], threshold).sum(axis=1) > 1
+            sets = conformal_sets(grades.clinical[:, place], self.grader.calibration.conformal_threshold[place])
             for row, level in enumerate(crops):
                 both = grades.metric[row, place], grades.clinical[row, place]
-                result[condition, level] = make_finding(condition, level, *both, uncertain=bool(several[row]), model=self.grader.model.card.name)
+                finding = make_finding(condition, level, *both, uncertain=bool(sets[row].sum() > 1), model=self.grader.model.card.name)
+                within = tuple(grade for grade, inside in zip(Severity, sets[row], strict=True) if inside)
+                result[condition, level] = replace(finding, conformal_set=within)
         return result
 
 
@@ -90,7 +116,8 @@ def load(models: Path | None = None, threads: int = 0) -> Predictor:
     Raises:
         ModelError: a model is damaged, or there is none for the frequencies.
     """
-    grader = CropGrader(find_model(TASK, models, threads)) if has_model(TASK, models) else None
+    # Several networks at a time with one thread each need half the processor time of one at a time with all threads.
+    grader = CropGrader(find_model(TASK, models, threads=1), threads or os.cpu_count() or 1) if has_model(TASK, models) else None
     return Predictor(Prior(find_model(PRIOR_TASK, models, threads)), grader)
 
 
