@@ -11,9 +11,9 @@ from lumbar.models.card import Card  # noqa: E402
 from lumbar.models.folder import load_folder  # noqa: E402
 from lumbar.spine.pseudo_label import pseudo_label  # noqa: E402
 from lumbar.spine.segment import INPUT, OUTPUT, TASK, network_of  # noqa: E402
-from lumbar.spine.train import SpineModule, SpineTraining, export, soft_dice_loss, train  # noqa: E402
+from lumbar.spine.train import SpineModule, SpineTraining, export, train  # noqa: E402
 from lumbar.training.augment import AugmentOptions, random_contrast, random_view  # noqa: E402
-from lumbar.training.examples import IGNORED, LabelledSlice  # noqa: E402
+from lumbar.training.examples import LabelledSlice  # noqa: E402
 from lumbar.training.fit import FitOptions  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("whole_pictures")
@@ -51,16 +51,6 @@ def test_contrast_changes_grey_values_but_never_places():
     assert all(p.shape == one.image.shape and np.isfinite(p).all() for p in pictures)
     assert all(abs(p.mean()) < 1e-3 and p.std() == pytest.approx(1, abs=1e-3) for p in pictures)
     assert np.abs(pictures[0] - pictures[1]).max() > 0.1
-
-
-def test_the_dice_loss_is_that_of_two_worked_masks():
-    target = torch.tensor([[[1, 1], [0, 0]]])
-    sure = torch.full((1, 2, 2, 2), -50.0)
-    sure[0, 1, 0, 0] = sure[0, 1, 1, 0] = sure[0, 0, 0, 1] = sure[0, 0, 1, 1] = 50.0  # class 1 in the left column
-    # one pixel of overlap, two pixels each: (2·1 + 1) / (4 + 1)
-    assert float(soft_dice_loss(sure, target)) == pytest.approx(1 - 3 / 5, abs=1e-5)
-    ignored = torch.tensor([[[1, 1], [IGNORED, 0]]])  # without the wrong pixel: (2·1 + 1) / (3 + 1)
-    assert float(soft_dice_loss(sure, ignored)) == pytest.approx(1 - 3 / 4, abs=1e-5)
 
 
 def test_a_killed_run_goes_on_and_the_export_gives_the_same_numbers(tmp_path):

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.random import Generator
 
+from lumbar.muscle.phantom_back import with_other_back
 from lumbar.muscle.views import AxialSlice
 from lumbar.phantom.anatomy import Anatomy
 from lumbar.phantom.build import build_anatomy, person_degeneration
@@ -21,7 +22,7 @@ def phantom_slices(seed: int, count: int) -> list[AxialSlice]:
     """`count` slices of the person of `seed`, at random heights from L1/L2 to L5/S1, tilted as a scan is, as Dixon, T1 and T2 show water and fat."""
     rng = np.random.default_rng([seed, 515])
     person = sample_person(seed)
-    anatomy = build_anatomy(person, person_degeneration(person))
+    anatomy = with_other_back(build_anatomy(person, person_degeneration(person)), rng)
     return [_one(anatomy, f"phantom {seed}", rng) for _ in range(count)]
 
 

@@ -24,10 +24,16 @@ class SynthesisOptions:
 
     infiltration_probability: float = 0.6
     septum_probability: float = 0.5  # a line of fat or fascia along the muscles' borders
-    pure_probability: float = 0.3  # the water or the fat picture as it is
+    pure_probability: float = 0.35  # the water or the fat picture as it is
+    mild_probability: float = 0.45  # `mild` instead of `contrast`: pictures as scanners give them
     contrast: AugmentOptions = field(
         default_factory=lambda: AugmentOptions(
             tissue_probability=0.3, remap_probability=0.35, field_probability=0.6, noise_probability=0.4, void_probability=0.05
+        )
+    )
+    mild: AugmentOptions = field(
+        default_factory=lambda: AugmentOptions(
+            tissue_probability=0.0, remap_probability=0.0, field_probability=0.5, degrade_probability=0.25, noise_probability=0.3, void_probability=0.0
         )
     )
 
@@ -38,7 +44,8 @@ def random_picture(water: Picture, fat: Picture, labels: Labels, options: Synthe
         water, fat = infiltrate(water, fat, labels, rng)
     if rng.random() < options.septum_probability:
         water, fat = _draw_septa(water, fat, labels, rng)
-    return random_contrast(_sequence(water, fat, options, rng), tissues(water, fat), options.contrast, rng)
+    contrast = options.mild if rng.random() < options.mild_probability else options.contrast
+    return random_contrast(_sequence(water, fat, options, rng), tissues(water, fat), contrast, rng)
 
 
 def infiltrate(water: Picture, fat: Picture, labels: Labels, rng: Generator) -> tuple[Picture, Picture]:

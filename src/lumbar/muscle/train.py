@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import lightning
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset
@@ -11,9 +10,8 @@ from torch.utils.data import DataLoader, IterableDataset
 from lumbar.muscle.labels import LABELS
 from lumbar.muscle.synthesis import SynthesisOptions, random_picture
 from lumbar.muscle.views import AxialSlice, ViewOptions, random_frame, random_view
-from lumbar.spine.network import SpineUNet
-from lumbar.spine.train import soft_dice_loss
 from lumbar.training.fit import FitOptions, fit
+from lumbar.training.segmenter import Segmenter
 
 
 @dataclass(frozen=True)
@@ -75,28 +73,11 @@ def training_pair(example: AxialSlice, config: MuscleTraining, rng: np.random.Ge
     return image, target
 
 
-class MuscleModule(lightning.LightningModule):
-    """Cross-entropy plus soft Dice over the four muscles, AdamW, one-cycle learning rate."""
+class MuscleModule(Segmenter):
+    """The muscle network in training."""
 
     def __init__(self, config: MuscleTraining) -> None:
-        super().__init__()
-        self.config = config
-        self.network = SpineUNet(len(LABELS) + 1, config.features)
-
-    def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], _: int) -> torch.Tensor:
-        """Loss of one batch of pictures and labels."""
-        image, target = batch
-        logits = self.network(image).float()
-        entropy = torch.nn.functional.cross_entropy(logits, target)
-        dice = soft_dice_loss(logits, target)
-        self.log_dict({"loss": entropy + dice, "entropy": entropy, "dice_loss": dice}, prog_bar=True)
-        return entropy + dice
-
-    def configure_optimizers(self):  # type: ignore[no-untyped-def]
-        """What Lightning steps."""
-        optimizer = torch.optim.AdamW(self.parameters(), lr=self.config.learning_rate, weight_decay=1e-3)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.config.learning_rate, total_steps=self.config.fit.steps, pct_start=0.08)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        super().__init__(len(LABELS) + 1, config.features, config.learning_rate, config.fit.steps)
 
 
 def train(examples: list[AxialSlice], folder: Path, config: MuscleTraining) -> MuscleModule:

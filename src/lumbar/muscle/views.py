@@ -34,11 +34,15 @@ class AxialSlice:
 class ViewOptions:
     """Ranges of the random geometry; drawn uniformly, or from a normal distribution where a spread is given."""
 
+    least_strength: float = 0.3  # each view takes a random share of all bends, from this to all of them: most people are not extreme
     rotation_degrees: float = 12.0
     scale: tuple[float, float] = (0.7, 1.4)  # above 1 magnifies
     stretch: float = 0.25  # log ratio of the scales across and along
     shear: float = 0.12
     symmetric_spread: float = 0.3  # log slope of each 12 mm strip of the symmetric bend
+    taper: tuple[float, float] = (-0.2, 0.3)  # how much thinner the back gets on 60 mm to the side, as a share
+    synthetic_taper: tuple[float, float] = (0.0, 0.9)  # phantoms have blunter muscles than people
+    lift_mm: float = 8.0  # how far forward or back it bends there
     free_coarse_mm: float = 6.0  # spread of displacements drawn every 64 mm
     free_fine_mm: float = 2.5  # every 24 mm
     jitter_mm: tuple[float, float] = (30.0, 25.0)  # how far the view's middle strays from the muscles', down and across
@@ -47,7 +51,7 @@ class ViewOptions:
 
 def random_view(example: AxialSlice, shape: tuple[int, int], pixel_mm: float, options: ViewOptions, rng: Generator) -> tuple[Picture, Picture, Labels]:
     """(water, fat, labels) of `shape` at `pixel_mm`, bent, placed and possibly mirrored at random."""
-    where = _points_mm(shape, pixel_mm, options, rng)
+    where = _points_mm(shape, pixel_mm, options, options.synthetic_taper if example.synthetic else options.taper, rng)
     middle = np.argwhere(example.labels > 0).mean(axis=0) if example.labels.any() else np.array(example.labels.shape) / 2
     index = where / example.pixel_mm + (middle + rng.uniform(-4, 4, 2))[:, None, None]
     classes = np.arange(len(MIRRORED))[:, None, None] == example.labels[None]
@@ -70,21 +74,24 @@ def random_frame(shape: tuple[int, int], options: ViewOptions, rng: Generator) -
     return slice(int(low[0]), int(high[0])), slice(int(low[1]), int(high[1]))
 
 
-def _points_mm(shape: tuple[int, int], pixel_mm: float, options: ViewOptions, rng: Generator) -> NDArray[np.float64]:
+def _points_mm(shape: tuple[int, int], pixel_mm: float, options: ViewOptions, taper: tuple[float, float], rng: Generator) -> NDArray[np.float64]:
     """(2, rows, columns) where each pixel of the view looks, in mm from the muscles' middle."""
     rows, columns = ((np.arange(n) - (n - 1) / 2) * pixel_mm for n in shape)
     here = np.stack(np.meshgrid(rows, columns, indexing="ij"))
     here = here + (rng.uniform(-1, 1, 2) * options.jitter_mm)[:, None, None]
+    strength = rng.uniform(options.least_strength, 1)
     angle = np.deg2rad(rng.uniform(-1, 1) * options.rotation_degrees)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    shear = np.array([[1, rng.uniform(-1, 1) * options.shear], [rng.uniform(-1, 1) * options.shear, 1]])
-    scale = np.exp(rng.uniform(*np.log(options.scale)))
-    ratio = np.exp(np.array([0.5, -0.5]) * rng.uniform(-1, 1) * options.stretch)
+    shear = np.array([[1, rng.uniform(-1, 1) * options.shear * strength], [rng.uniform(-1, 1) * options.shear * strength, 1]])
+    scale = np.exp(rng.uniform(*np.log(options.scale)) * strength)
+    ratio = np.exp(np.array([0.5, -0.5]) * rng.uniform(-1, 1) * options.stretch * strength)
     matrix = np.diag(ratio / scale) @ shear @ turn
     there = np.einsum("ij,jrc->irc", matrix, here)
-    across = _bend(np.abs(there[1]), options.symmetric_spread, rng, 0.0) * np.sign(there[1])
-    down = _bend(there[0], options.symmetric_spread, rng, -120.0)
-    free = _field(shape, pixel_mm, 64.0, options.free_coarse_mm, rng) + _field(shape, pixel_mm, 24.0, options.free_fine_mm, rng)
+    spread = options.symmetric_spread * strength
+    across = _bend(np.abs(there[1]), spread, rng, 0.0) * np.sign(there[1])
+    beside = np.clip(np.abs(there[1]) / 60.0, 0, 1.3)
+    down = _bend(there[0], spread, rng, -120.0) * (1 + rng.uniform(*taper) * beside) + rng.uniform(-1, 1) * options.lift_mm * strength * beside**2
+    free = _field(shape, pixel_mm, 64.0, options.free_coarse_mm * strength, rng) + _field(shape, pixel_mm, 24.0, options.free_fine_mm * strength, rng)
     return np.stack([down, across]) + free
 
 

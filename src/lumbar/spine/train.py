@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import lightning
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset
@@ -13,12 +12,12 @@ from torch.utils.data import DataLoader, IterableDataset
 from lumbar.domain.anatomy import SpineClass
 from lumbar.models.card import Card, Result, TensorSpec, TrainingData
 from lumbar.models.folder import write_card
-from lumbar.spine.network import SpineUNet
 from lumbar.spine.segment import INPUT, OUTPUT, PIXEL_MM, TASK
 from lumbar.training.augment import AugmentOptions, random_contrast, random_view
-from lumbar.training.examples import IGNORED, LabelledSlice
+from lumbar.training.examples import LabelledSlice
 from lumbar.training.export import export_onnx
 from lumbar.training.fit import FitOptions, fit
+from lumbar.training.segmenter import Segmenter
 
 
 @dataclass(frozen=True)
@@ -59,39 +58,11 @@ class RandomViews(IterableDataset[tuple[torch.Tensor, torch.Tensor]]):
             yield torch.from_numpy(image)[None], torch.from_numpy(labels.astype(np.int64))
 
 
-class SpineModule(lightning.LightningModule):
-    """Cross-entropy plus soft Dice over all classes, AdamW, one-cycle learning rate."""
+class SpineModule(Segmenter):
+    """The spine network in training."""
 
     def __init__(self, config: SpineTraining) -> None:
-        super().__init__()
-        self.config = config
-        self.network = SpineUNet(len(SpineClass), config.features)
-
-    def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], _: int) -> torch.Tensor:
-        image, target = batch
-        logits = self.network(image).float()
-        entropy = torch.nn.functional.cross_entropy(logits, target, ignore_index=IGNORED)
-        dice = soft_dice_loss(logits, target)
-        self.log_dict({"loss": entropy + dice, "entropy": entropy, "dice_loss": dice}, prog_bar=True)
-        return entropy + dice
-
-    def configure_optimizers(self):  # type: ignore[no-untyped-def]
-        optimizer = torch.optim.AdamW(self.parameters(), lr=self.config.learning_rate, weight_decay=1e-3)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, self.config.learning_rate, total_steps=self.config.schedule_steps or self.config.fit.steps, pct_start=0.08
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-def soft_dice_loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """One minus the mean soft Dice over the classes but background, pooled over the batch (Drozdzal et al. 2016, batch Dice)."""
-    probabilities = logits.softmax(dim=1)[:, 1:]
-    known = (target != IGNORED)[:, None]
-    one_hot = torch.nn.functional.one_hot(torch.where(known[:, 0], target, 0), logits.shape[1]).movedim(-1, 1)[:, 1:].to(probabilities.dtype)
-    probabilities = probabilities * known
-    overlap = (probabilities * one_hot).sum(dim=(0, 2, 3))
-    size = (probabilities + one_hot).sum(dim=(0, 2, 3))
-    return 1 - ((2 * overlap + 1) / (size + 1)).mean()
+        super().__init__(len(SpineClass), config.features, config.learning_rate, config.schedule_steps or config.fit.steps)
 
 
 def train(sources: Sequence[Sequence[LabelledSlice]], folder: Path, config: SpineTraining, start_from: dict[str, torch.Tensor] | None = None) -> SpineModule:

@@ -1,13 +1,15 @@
 """The Lightning set-up that every task shares: logging, checkpoints, averaged weights, resuming after a kill."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ModelCheckpoint
-from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch.utils.data import DataLoader
 
 
@@ -32,6 +34,7 @@ class WeightAverage(Callback):
     def __init__(self, decay: float) -> None:
         self.decay = decay
         self.average: dict[str, torch.Tensor] = {}
+        self._trained: dict[str, torch.Tensor] = {}  # set aside while validation looks at the average
 
     def on_train_batch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *_: object) -> None:
         decay = min(self.decay, (1 + trainer.global_step) / (10 + trainer.global_step))
@@ -41,6 +44,16 @@ class WeightAverage(Callback):
                 self.average[name] = value.detach().clone()
             else:
                 kept.lerp_(value.detach(), 1 - decay)
+
+    def on_validation_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        if self.average:
+            self._trained = {name: value.detach().clone() for name, value in pl_module.state_dict().items()}
+            pl_module.load_state_dict(self.average)
+
+    def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        if self._trained:
+            pl_module.load_state_dict(self._trained)
+            self._trained = {}
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         pl_module.load_state_dict(self.average)
@@ -52,8 +65,27 @@ class WeightAverage(Callback):
         self.average = state_dict["average"]  # type: ignore[assignment]
 
 
-def fit(module: lightning.LightningModule, batches: DataLoader[Any], folder: Path, options: FitOptions) -> None:
-    """Train `module` for `options.steps` optimiser steps; a run that was killed goes on from `folder/last.ckpt`. The averaged weights end up in it."""
+@dataclass(frozen=True)
+class Validation:
+    """Batches that are looked at now and then, with the averaged weights."""
+
+    batches: DataLoader[Any]
+    every_steps: int
+
+
+def fit(
+    module: lightning.LightningModule,
+    batches: DataLoader[Any],
+    folder: Path,
+    options: FitOptions,
+    *,
+    validation: Validation | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> None:
+    """Train `module` for `options.steps` optimiser steps; a run that was killed goes on from `folder/last.ckpt`. The averaged weights end up in it.
+
+    `callbacks` come after the shared ones. Logs go to TensorBoard's files where it is installed, and to CSV otherwise.
+    """
     if options.threads:
         torch.set_num_threads(options.threads)
     lightning.seed_everything(options.seed, verbose=False)
@@ -66,11 +98,14 @@ def fit(module: lightning.LightningModule, batches: DataLoader[Any], folder: Pat
         devices=options.devices,
         num_nodes=options.nodes,
         precision=options.precision,  # type: ignore[arg-type]
-        callbacks=[checkpoints, WeightAverage(options.average_decay), LearningRateMonitor()],
-        logger=CSVLogger(folder, name="log"),
+        callbacks=[checkpoints, WeightAverage(options.average_decay), LearningRateMonitor(), *callbacks],
+        logger=TensorBoardLogger(folder, name="log") if find_spec("tensorboard") else CSVLogger(folder, name="log"),
         log_every_n_steps=25,
         gradient_clip_val=5.0,
         enable_model_summary=False,
+        val_check_interval=validation.every_steps if validation else None,
+        check_val_every_n_epoch=None if validation else 1,
+        num_sanity_val_steps=0,
     )
     last = folder / "last.ckpt"
-    trainer.fit(module, batches, ckpt_path=last if last.exists() else None)
+    trainer.fit(module, batches, validation.batches if validation else None, ckpt_path=last if last.exists() else None)

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 
-class SpineUNet(nn.Module):
+class UNet(nn.Module):
     """U-Net with instance normalisation (Ronneberger 2015; Isensee 2021 for the choice of norm and activation).
 
     Maps pictures (batch, 1, rows, columns), each of zero mean and unit variance, to logits (batch, classes, rows, columns). Rows and columns must
@@ -21,6 +21,7 @@ class SpineUNet(nn.Module):
         self.head = nn.Conv2d(features[0], classes, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits of a batch of pictures."""
         skips: list[torch.Tensor] = []
         for depth, block in enumerate(self.encoder):
             x = block(nn.functional.max_pool2d(x, 2) if depth else x)
