@@ -1,27 +1,65 @@
-"""Discs of a plain mid-sagittal picture, which says nothing of its pixels' size."""
+"""Discs of a plain mid-sagittal picture, which says nothing of its pixels' size, nor which way up it is."""
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lumbar.domain.anatomy import SpineClass
 from lumbar.domain.geometry import Grid
 from lumbar.domain.study import Plane, Weighting
 from lumbar.domain.volume import Volume
 from lumbar.errors import InputError
 from lumbar.spine.segment import Network
+from lumbar.spine.shape import outline
 from lumbar.spine.spine_map import SpineMap, map_spine
 
 # Heights of view that are tried, the commonest first: a lumbar picture shows 24 to 36 cm from head to foot.
 _VIEWS_MM = (290.0, 340.0, 245.0)
 _GOOD_DISCS = 5
 _SEEN = 0.6  # strength of a disc that was clearly seen
+_UPRIGHT_BEND = 0.5  # a picture whose discs bend more than this is not tried the other way up
+_FEWEST_TILTS = 4
 
 
 def map_picture(picture: NDArray[np.float32], network: Network, pixel_mm: float | None = None) -> SpineMap:
-    """The spine in `picture` (rows head to foot, columns front to back), of pixels of `pixel_mm`, or of the size at which most discs are seen.
+    """The spine in `picture` (rows, columns front to back), of pixels of `pixel_mm`, or of the size at which most discs are seen.
+
+    A picture that shows the spine upside down is turned over, so that the map's rows always run from head to foot.
 
     Raises:
-        InputError: no spine was found at any size.
+        InputError: no spine was found at any size, either way up.
     """
+    found: list[tuple[float, SpineMap]] = []
+    failure = InputError("the picture is empty")
+    for way_up in (picture, picture[::-1]):
+        try:
+            spine = _at_best_size(way_up, network, pixel_mm)
+        except InputError as error:
+            failure = error
+            continue
+        found.append((upright_bend(spine), spine))
+        if found[-1][0] >= _UPRIGHT_BEND:
+            break
+    if not found:
+        raise failure
+    return max(found, key=lambda pair: pair[0])[1]
+
+
+def upright_bend(spine: SpineMap) -> float:
+    """How much faster the tilt of the discs grows towards the foot than towards the head, in degrees a level squared.
+
+    From head to foot the discs of an upright spine tilt ever more quickly, up to the steep L5/S1, and above the lumbar curve they turn back; upside down
+    it is the other way round. So the quadratic term of the tilts is above 0 head up and below 0 upside down, whatever the turn of the whole picture.
+    0 where fewer than four discs have an outline.
+    """
+    probability = spine.midplane.probabilities[SpineClass.DISC]
+    shapes = [outline(spine.flat == 1 + number, probability) for number in range(len(spine.chain.discs))]
+    tilts = {number: shape.tilt_degrees for number, shape in enumerate(shapes) if shape is not None}
+    if len(tilts) < _FEWEST_TILTS:
+        return 0.0
+    return float(np.polyfit(list(tilts), list(tilts.values()), 2)[0])
+
+
+def _at_best_size(picture: NDArray[np.float32], network: Network, pixel_mm: float | None) -> SpineMap:
     sizes = [pixel_mm] if pixel_mm else [view / picture.shape[0] for view in _VIEWS_MM]
     found: list[tuple[float, SpineMap]] = []
     failure = ""
@@ -36,10 +74,10 @@ def map_picture(picture: NDArray[np.float32], network: Network, pixel_mm: float 
         if clear >= _GOOD_DISCS and not spine.chain.doubts:
             break
     if not found:
-        raise InputError(f"no lumbar spine was found in the picture ({failure}); is it mid-sagittal, head up, with the front to the left?")
+        raise InputError(f"no lumbar spine was found in the picture ({failure}); is it mid-sagittal, with the front to the left?")
     return max(found, key=lambda pair: pair[0])[1]
 
 
 def _mapped(picture: NDArray[np.float32], pixel_mm: float, network: Network) -> SpineMap:
     grid = Grid(np.zeros((1, 3)), np.array([0, 0, -pixel_mm]), np.array([0, pixel_mm, 0]), *picture.shape)
-    return map_spine(Volume(picture[None].astype(np.float32), grid), Plane.SAGITTAL, Weighting.T2, network)
+    return map_spine(Volume(np.ascontiguousarray(picture[None], dtype=np.float32), grid), Plane.SAGITTAL, Weighting.T2, network)
