@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from lumbar.datasets.spider import read_midsagittal
 from lumbar.domain.anatomy import Level, SpineClass
 from lumbar.models.registry import find_model, has_model
+from lumbar.severity.data import read_grey_picture
 from lumbar.severity.discs import map_picture, upright_bend
 from lumbar.spine.segment import PIXEL_MM, network_of
 from lumbar.spine.segment import TASK as SPINE_TASK
@@ -54,8 +54,7 @@ def test_a_real_picture_is_read_the_same_either_way_up(shared_data: Path) -> Non
     if not has_model(SPINE_TASK):
         pytest.skip("no spine model is packaged")
     network = network_of(find_model(SPINE_TASK, None, 1))
-    folder = shared_data / "spider"
-    picture = next(p for p in read_midsagittal(folder / "midsagittal", folder / "overview.csv") if p.series == "109_t2").image
+    picture = read_grey_picture(shared_data / "spider" / "midsagittal" / "109_t2.webp")
     given, turned = map_picture(picture, network), map_picture(picture[::-1], network)
     assert [level.level for level in given.finding.levels] == [level.level for level in turned.finding.levels] == list(Level)
     heights = [[level.disc_height_mm for level in spine.finding.levels] for spine in (given, turned)]
