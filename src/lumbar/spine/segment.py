@@ -136,13 +136,13 @@ def _with_neighbours(probabilities: NDArray[np.float16], grid: Grid) -> NDArray[
     """Each slice's probabilities, steadied by the slices beside it."""
     if len(probabilities) < 3:
         return probabilities
-    side = _NEIGHBOUR_WEIGHT * min(1.0, 4.0 / max(grid.spacing_mm[0], 1e-6))
-    mixed = (1 - 2 * side) * probabilities.astype(np.float32)
-    mixed[1:] += side * probabilities[:-1]
-    mixed[:-1] += side * probabilities[1:]
-    mixed[0] += side * probabilities[0]
-    mixed[-1] += side * probabilities[-1]
-    return mixed.astype(np.float16)
+    side = np.float32(_NEIGHBOUR_WEIGHT * min(1.0, 4.0 / max(grid.spacing_mm[0], 1e-6)))
+    mixed = np.empty_like(probabilities)
+    last = len(probabilities) - 1
+    for k in range(last + 1):  # slice by slice in single precision: half precision is slow to reckon in
+        before, own, after = (probabilities[n].astype(np.float32) for n in (max(k - 1, 0), k, min(k + 1, last)))
+        mixed[k] = own + side * (before - 2 * own + after)
+    return mixed
 
 
 def labels_on_source(segmentation: Segmentation, labels: NDArray[np.uint8], plane: Plane) -> Volume:
