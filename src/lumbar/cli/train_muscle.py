@@ -20,7 +20,7 @@ from lumbar.io.staging import staged_folder
 @click.option("--licence", default="not stated", show_default=True, help="Licence of the training data, for the card.")
 @click.option("--steps", default=4000, show_default=True, help="Optimiser steps of 6 pictures.")
 @click.option("--seed", default=20240601, show_default=True)
-@click.option("--pixel", default=1.0, show_default=True, help="Pixel size in mm that the network works on; 2 is four times as quick and a little coarser.")
+@click.option("--pixel", default=1.25, show_default=True, help="Pixel size in mm that the network works on; 2 is four times as quick and a little coarser.")
 @click.option("--engine", type=click.Choice(["lumbar", "nnunet"]), default="lumbar", show_default=True, help="lumbar's own small network, or nnU-Net v2.")
 @click.option("--epochs", default=1000, show_default=True, help="nnU-Net: epochs.")
 @click.option("--iterations", default=250, show_default=True, help="nnU-Net: steps of an epoch.")

@@ -29,7 +29,7 @@ class BuildOptions:
     licence: str = "not stated"
     steps: int = 4000
     seed: int = 20240601
-    pixel_mm: float = 1.0  # the grid that the network works on
+    pixel_mm: float = 1.25  # the grid that the network works on
     threads: int = 0
     results: tuple[Result, ...] = ()
 

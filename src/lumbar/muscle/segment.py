@@ -13,7 +13,7 @@ from lumbar.imaging.intensity import standardized
 from lumbar.imaging.resample import resize_picture
 from lumbar.muscle.axial import restore, to_axial
 from lumbar.muscle.dixon import pair
-from lumbar.muscle.labels import LABELS
+from lumbar.muscle.labels import LABELS, MIRRORED
 from lumbar.muscle.postprocess import clean
 
 # Pictures (batch, 1, rows, columns) of zero mean and unit variance → logits (batch, 5, rows, columns).
@@ -22,7 +22,7 @@ Frame = tuple[slice, slice]  # rows and columns that the network looks at
 
 _DIVISOR = 32
 _WHOLE_MM = (224, 256)  # a picture up to this size is shown to the network whole
-_SMALLEST_MM = (160, 224)  # the training view: a crop is never smaller
+_SMALLEST_MM = (160, 240)  # the training view: a crop is never smaller
 _MARGIN_MM = 25
 _NEIGHBOUR_WEIGHT = 0.2  # share of each neighbouring slice in a slice's probabilities, at 4 mm; less when further apart
 
@@ -78,7 +78,7 @@ def _label(grid: Grid, contrasts: Sequence[NDArray[np.float32]], network: Muscle
     total = np.zeros((count, len(LABELS) + 1, *(part.stop - part.start for part in frame)), np.float32)
     for n, contrast in enumerate(resized):
         for k, picture in enumerate(contrast):
-            total[k] += probabilities(picture[frame], network.run)
+            total[k] += _both_ways(picture[frame], network.run)
             if progress:
                 progress(n * count + k + 1, len(resized) * count)
     steady = _with_neighbours(np.asarray(total / len(resized), np.float32), grid.spacing_mm[0])
@@ -97,6 +97,12 @@ def probabilities(picture: NDArray[np.float32], network: Network) -> NDArray[np.
     logits = network(padded[None, None].astype(np.float32))[0, :, :rows, :columns]
     chances = np.exp(logits - logits.max(axis=0))
     return np.asarray(chances / chances.sum(axis=0), dtype=np.float32)
+
+
+def _both_ways(picture: NDArray[np.float32], network: Network) -> NDArray[np.float32]:
+    """Mean of the probabilities of a picture and of its mirror image, whose sides are changed back."""
+    mirrored = probabilities(np.ascontiguousarray(picture[:, ::-1]), network)[list(MIRRORED)]
+    return np.asarray((probabilities(picture, network) + mirrored[:, :, ::-1]) / 2, np.float32)
 
 
 def find_frame(pictures: NDArray[np.float32], network: MuscleNetwork) -> Frame:

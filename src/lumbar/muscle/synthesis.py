@@ -23,6 +23,7 @@ class SynthesisOptions:
     """How often each change is made."""
 
     infiltration_probability: float = 0.6
+    retreat_probability: float = 0.3  # muscle that has shrunk away from its fascia or its bone, with fat in its place
     septum_probability: float = 0.5  # a line of fat or fascia along the muscles' borders
     pure_probability: float = 0.35  # the water or the fat picture as it is
     mild_probability: float = 0.45  # `mild` instead of `contrast`: pictures as scanners give them
@@ -61,6 +62,16 @@ def infiltrate(water: Picture, fat: Picture, labels: Labels, rng: Generator) -> 
                 share[inside] = 1 / (1 + np.exp(-(pattern[inside] - cut) * rng.uniform(2, 12)))
     share = ndimage.gaussian_filter(share, rng.uniform(0.3, 0.8)) * np.float32(rng.uniform(0.5, 1))
     return water * (1 - share), fat + water * share
+
+
+def retreat(water: Picture, fat: Picture, labels: Labels, pixel_mm: float, rng: Generator) -> tuple[Picture, Picture, Labels]:
+    """Fat in place of the outermost muscle, up to some millimetres deep, here and there; what became fat loses its label, as readers leave it out."""
+    depth_mm = ndimage.distance_transform_edt(labels > 0) * pixel_mm
+    coarse = torch.from_numpy(rng.normal(0, 1, (1, 1, 4, 7)).astype(np.float32))
+    wave = torch.nn.functional.interpolate(coarse, size=labels.shape, mode="bicubic", align_corners=True)[0, 0].numpy()
+    lost = (labels > 0) & (depth_mm < rng.uniform(1, 6) * (wave - rng.uniform(0, 0.6)))
+    share = ndimage.gaussian_filter(lost.astype(np.float32), 0.7) * np.float32(rng.uniform(0.75, 1))
+    return water * (1 - share), fat + water * share, np.where(lost, 0, labels).astype(np.uint8)
 
 
 def tissues(water: Picture, fat: Picture) -> Labels:

@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset
 
 from lumbar.muscle.labels import LABELS
-from lumbar.muscle.synthesis import SynthesisOptions, random_picture
+from lumbar.muscle.synthesis import SynthesisOptions, random_picture, retreat
 from lumbar.muscle.views import AxialSlice, ViewOptions, random_frame, random_view
 from lumbar.training.fit import FitOptions, fit
 from lumbar.training.segmenter import Segmenter
@@ -18,8 +18,8 @@ from lumbar.training.segmenter import Segmenter
 class MuscleTraining:
     """What is trained, on which grid, and how long."""
 
-    pixel_mm: float = 1.0  # the grid that the network works on
-    view: tuple[int, int] = (160, 224)  # rows, columns of one training picture; divisible by 32
+    pixel_mm: float = 1.25  # the grid that the network works on
+    view: tuple[int, int] = (128, 192)  # rows, columns of one training picture; divisible by 32
     batch: int = 6
     features: tuple[int, ...] = (16, 32, 64, 128, 160, 160)
     learning_rate: float = 2e-3
@@ -64,6 +64,8 @@ def training_pair(example: AxialSlice, config: MuscleTraining, rng: np.random.Ge
     """One picture (rows, columns) as the network gets it, and its labels."""
     water, fat, labels = random_view(example, config.view, config.pixel_mm, config.views, rng)
     rows, columns = random_frame(config.view, config.views, rng)
+    if rng.random() < config.synthesis.retreat_probability:
+        water, fat, labels = retreat(water, fat, labels, config.pixel_mm, rng)
     seen = random_picture(water[rows, columns], fat[rows, columns], labels[rows, columns], config.synthesis, rng)
     # Beyond a smaller field of view there is nothing: the same darkness that prediction pads with.
     image = np.full(config.view, seen.min(), np.float32)
@@ -80,9 +82,11 @@ class MuscleModule(Segmenter):
         super().__init__(len(LABELS) + 1, config.features, config.learning_rate, config.fit.steps)
 
 
-def train(examples: list[AxialSlice], folder: Path, config: MuscleTraining) -> MuscleModule:
-    """Train on `examples` and return the module with its averaged weights; `folder` takes checkpoints and logs."""
+def train(examples: list[AxialSlice], folder: Path, config: MuscleTraining, start_from: dict[str, torch.Tensor] | None = None) -> MuscleModule:
+    """Train on `examples`, from the weights `start_from` if given, and return the module with its averaged weights; `folder` takes checkpoints and logs."""
     module = MuscleModule(config)
+    if start_from is not None:
+        module.load_state_dict(start_from)
     last = folder / "last.ckpt"
     start = int(torch.load(last, weights_only=False)["global_step"]) if last.exists() else 0
     fit(module, DataLoader(RandomAxialViews(examples, config, start), batch_size=config.batch), folder, config.fit)
