@@ -39,28 +39,53 @@ def augment(
 
     `targets` (n, 5) swap their sides where a crop is mirrored.
     """
-    n = len(crops)
-
-    def draw(low: float, high: float, *shape: int) -> torch.Tensor:
-        return low + (high - low) * torch.rand(n, *shape, generator=generator)
-
-    crops = _change_slices(crops, options, draw)
-    mirrored = draw(0, 1) < options.mirror_probability
-    x = _place(crops, mirrored, options, draw, size)
+    crops = change_slices(crops, options, generator)
+    mirrored = _Draw(len(crops), generator)(0, 1) < options.mirror_probability
     targets = torch.where(mirrored[:, None], targets[:, list(SWAPPED_SIDES)], targets)
+    return change(crops, mirrored, options, generator, size), targets
+
+
+def change(
+    crops: torch.Tensor, mirrored: torch.Tensor, options: CropAugmentOptions, generator: torch.Generator, size: tuple[int, int], nearer: float = 1.0
+) -> torch.Tensor:
+    """The same for pictures (n, channels, rows, columns) whose slices are chosen and whose mirroring (n,) is decided already.
+
+    With `nearer` above 1 an unchanged picture shows that much less than all of the crop. Of more than three channels the others are classes: they are
+    placed with the pictures, and their grey values are left alone.
+    """
+    draw = _Draw(len(crops), generator)
+    placed = _place(crops, mirrored, options, draw, size, nearer)
+    x, classes = placed[:, :3], placed[:, 3:]
     x = x.clamp(0, 1) ** torch.exp(draw(-options.gamma, options.gamma, 1, 1, 1))
-    x = (x - x.mean((1, 2, 3), True)) / x.std((1, 2, 3), keepdim=True).clamp_min(1e-3)
+    x = standardized(x)
     blurred = draw(0, 1) < options.blur_probability
     if bool(blurred.any()):
         x[blurred] = torch.nn.functional.avg_pool2d(x[blurred], 3, 1, 1, count_include_pad=False)
     x = torch.clamp(x, max=4) * (1 + draw(-options.contrast, options.contrast, 1, 1, 1))
     x = x + draw(0, options.noise, 1, 1, 1) * torch.randn(x.shape, generator=generator)
     _erase(x, options, draw)
-    return (x - x.mean((1, 2, 3), True)) / x.std((1, 2, 3), keepdim=True).clamp_min(1e-3), targets
+    return torch.cat([standardized(x), classes], dim=1)
 
 
-def _change_slices(crops: torch.Tensor, options: CropAugmentOptions, draw) -> torch.Tensor:  # type: ignore[no-untyped-def]
-    """Other orders and doublings of the three slices."""
+def standardized(x: torch.Tensor) -> torch.Tensor:
+    """Pictures (n, 3, rows, columns) of zero mean and unit variance each."""
+    return (x - x.mean((1, 2, 3), True)) / x.std((1, 2, 3), keepdim=True).clamp_min(1e-3)
+
+
+@dataclass(frozen=True)
+class _Draw:
+    """Even draws, one or more for each of `count` crops."""
+
+    count: int
+    generator: torch.Generator
+
+    def __call__(self, low: float, high: float, *shape: int) -> torch.Tensor:
+        return low + (high - low) * torch.rand(self.count, *shape, generator=self.generator)
+
+
+def change_slices(crops: torch.Tensor, options: CropAugmentOptions, generator: torch.Generator) -> torch.Tensor:
+    """Other orders and doublings of the three slices of `crops` (n, 3, rows, columns)."""
+    draw = _Draw(len(crops), generator)
     order = torch.tensor([0, 1, 2]).repeat(len(crops), 1)
     order = torch.where((draw(0, 1) < options.slice_flip_probability)[:, None], order.flip(1), order)
     shift = draw(0, 1)
@@ -68,13 +93,18 @@ def _change_slices(crops: torch.Tensor, options: CropAugmentOptions, draw) -> to
     order = torch.where((shift > 1 - options.slice_shift_probability / 2)[:, None], order[:, [1, 2, 2]], order)
     lost = draw(0, 1, 3) < options.slice_loss_probability
     order = torch.where(lost, order[:, 1:2], order)
+    return slices_in_order(crops, order)
+
+
+def slices_in_order(crops: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
+    """Of `crops` (n, slices, rows, columns) the slices with the numbers `order` (n, any)."""
     return torch.gather(crops, 1, order[:, :, None, None].expand(-1, -1, *crops.shape[2:]))
 
 
-def _place(crops: torch.Tensor, mirrored: torch.Tensor, options: CropAugmentOptions, draw, size: tuple[int, int]) -> torch.Tensor:  # type: ignore[no-untyped-def]
+def _place(crops: torch.Tensor, mirrored: torch.Tensor, options: CropAugmentOptions, draw: _Draw, size: tuple[int, int], nearer: float = 1.0) -> torch.Tensor:
     """Turned, scaled, shifted and mirrored views of `size`; black beyond the crop's edge."""
     angle = torch.deg2rad(draw(-options.rotation_degrees, options.rotation_degrees))
-    zoom = torch.exp(draw(*torch.log(torch.tensor(options.zoom)).tolist()))
+    zoom = nearer * torch.exp(draw(*torch.log(torch.tensor(options.zoom)).tolist()))
     stretch = torch.exp(draw(-options.stretch, options.stretch))
     wide, high = crops.shape[3] / crops.shape[2], size[1] / size[0]
     sign = torch.where(mirrored, -1.0, 1.0)
@@ -84,11 +114,11 @@ def _place(crops: torch.Tensor, mirrored: torch.Tensor, options: CropAugmentOpti
     theta[:, 0, 0], theta[:, 0, 1] = sign * cos * stretch * high / wide, -sin / wide
     theta[:, 1, 0], theta[:, 1, 1] = sign * sin * stretch * high, cos
     theta[:, :, 2] = draw(-2 * options.shift, 2 * options.shift, 2)
-    grid = torch.nn.functional.affine_grid(theta, [len(crops), 3, *size], align_corners=False)
+    grid = torch.nn.functional.affine_grid(theta, [*crops.shape[:2], *size], align_corners=False)
     return torch.nn.functional.grid_sample(crops, grid, align_corners=False)
 
 
-def _erase(x: torch.Tensor, options: CropAugmentOptions, draw) -> None:  # type: ignore[no-untyped-def]
+def _erase(x: torch.Tensor, options: CropAugmentOptions, draw: _Draw) -> None:
     """Blank a random box of some pictures, in place."""
     chosen = draw(0, 1) < options.erase_probability
     places, sizes = draw(0, 1, 2), draw(0.05, 0.25, 2)

@@ -86,9 +86,9 @@ class Hybrid(nn.Module):
 class Encoder(nn.Module):
     """A small residual network (He et al. 2016) with squeeze-and-excitation (Hu et al. 2018); pictures in, mean features (n, channels) out."""
 
-    def __init__(self, features: tuple[int, ...], blocks: tuple[int, ...]) -> None:
+    def __init__(self, features: tuple[int, ...], blocks: tuple[int, ...], inputs: int = 3) -> None:
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(3, features[0], 5, stride=2, padding=2, bias=False), nn.BatchNorm2d(features[0]), nn.ReLU(inplace=True))
+        self.stem = nn.Sequential(nn.Conv2d(inputs, features[0], 5, stride=2, padding=2, bias=False), nn.BatchNorm2d(features[0]), nn.ReLU(inplace=True))
         layers: list[nn.Module] = []
         before = features[0]
         for stage, (channels, count) in enumerate(zip(features, blocks, strict=True)):
@@ -98,7 +98,7 @@ class Encoder(nn.Module):
         self.stages = nn.Sequential(*layers)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Mean features (n, channels) of `x` (n, 3, rows, columns)."""
+        """Mean features (n, channels) of `x` (n, inputs, rows, columns)."""
         features: torch.Tensor = self.stages(self.stem(x))
         return features.mean(dim=(2, 3))
 

@@ -1,0 +1,51 @@
+"""What grading is trained on: soft labels, the weighted cross-entropy of the official score, and its any-severe term."""
+
+from collections.abc import Sequence
+
+import torch
+
+from lumbar.severity.network import GRADES
+from lumbar.severity.score import GRADE_WEIGHTS
+
+MEAN_WEIGHT = 1.3  # about the mean weight of a labelled row; keeps the loss near 1 without depending on what a batch happens to hold
+_SMALLEST = 1e-4  # a probability is held this far from 0 and 1
+
+
+def soft_labels(targets: torch.Tensor, smoothing: float) -> torch.Tensor:
+    """(…, 3) shares from grades (…): the grade itself, and `smoothing` to each grade next to it; zeros where unlabelled (−1)."""
+    table = torch.eye(GRADES)
+    for grade in range(GRADES):
+        neighbours = [other for other in (grade - 1, grade + 1) if 0 <= other < GRADES]
+        for other in neighbours:
+            table[grade, other] = smoothing
+        table[grade, grade] = 1 - smoothing * len(neighbours)
+    table = torch.cat([table, torch.zeros(1, GRADES)])
+    return table[targets]  # −1 is the last row
+
+
+def weighted_loss(logits: torch.Tensor, labels: torch.Tensor, known: torch.Tensor, condition_weights: Sequence[float]) -> torch.Tensor:
+    """Cross-entropy with the official weights of the grades, averaged over the labelled rows of each condition, then over conditions.
+
+    Logits and labels (n, 5, 3), known (n, 5) 1 where labelled.
+    """
+    weights = labels * torch.tensor(GRADE_WEIGHTS, device=labels.device)
+    rows = -(weights * logits.log_softmax(-1)).sum(-1) * known / MEAN_WEIGHT
+    per_condition = rows.sum(0) / known.sum(0).clamp_min(1)
+    share = torch.tensor(condition_weights, device=labels.device)
+    return (per_condition * share).sum() / share.sum()
+
+
+def any_severe_loss(logits: torch.Tensor, labels: torch.Tensor, known: torch.Tensor, studies: torch.Tensor) -> torch.Tensor:
+    """The any-severe term of the official score: per study, whether any canal is severe against the highest severe probability of its canals.
+
+    Canal logits and labels (n, 3), known (n,), study numbers (n,). As there, a study weighs as its heaviest row, and p is the maximum.
+    """
+    names, owner = torch.unique(studies, return_inverse=True)
+    empty = logits.new_zeros(len(names))
+    seen = known > 0
+    severe = torch.where(seen, logits.softmax(-1)[:, -1], 0.0)
+    likely = empty.scatter_reduce(0, owner, severe, "amax").clamp(_SMALLEST, 1 - _SMALLEST)
+    heaviest = empty.scatter_reduce(0, owner, torch.where(seen, (labels * labels.new_tensor(GRADE_WEIGHTS)).sum(-1), 0.0), "amax")
+    truth = empty.scatter_reduce(0, owner, torch.where(seen, labels[:, -1], 0.0), "amax")
+    rows = -(truth * likely.log() + (1 - truth) * torch.log1p(-likely))
+    return (heaviest * rows).sum() / heaviest.sum().clamp_min(1e-6)

@@ -1,0 +1,88 @@
+"""Cross-validated training of the grader of whole studies (needs lumbar[train])."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lumbar.severity.crops import CROP_COLUMNS, CROP_ROWS
+from lumbar.severity.folds import assign_folds
+from lumbar.severity.grader import LOGITS
+from lumbar.severity.out_of_fold import NETWORK, SPLITS, fold_folder
+from lumbar.severity.study_data import StudySet
+from lumbar.severity.study_grader import INPUTS
+from lumbar.severity.study_model import EXPORT
+from lumbar.severity.study_network import StudyNetworkOptions
+from lumbar.severity.study_train import StudyTraining, train_studies
+from lumbar.severity.views import LEVELS, MEASURES, SEEN_PIXELS, SLOTS
+from lumbar.training.export import export_onnx
+
+_PARTS = 10  # one of so many parts of a fold's training studies decides when to stop
+
+
+@dataclass(frozen=True)
+class StudyFoldOptions:
+    """How studies are split."""
+
+    folds: int = 5
+    seed: int = 20240717
+    held_back: tuple[str, ...] = ()  # studies that no network is trained on
+
+
+def split_studies(sources: Sequence[StudySet], folds: int, seed: int) -> dict[str, int]:
+    """Study → fold, with like shares of badly affected studies in each; a study in several sources has one fold."""
+    burden: dict[str, float] = {}
+    for source in sources:
+        for name, grades in zip(source.names.tolist(), source.targets, strict=True):
+            burden[name] = max(burden.get(name, 0.0), float(grades.max()) + 0.001 * float(np.maximum(grades, 0).sum()))
+    return assign_folds(burden, folds, seed)
+
+
+def train_study_fold(sources: Sequence[StudySet], runs: Path, fold: int, config: StudyTraining, options: StudyFoldOptions) -> Path:
+    """Train one fold on the studies of the others and export it to `runs`; a fold that is there is kept, one that was killed goes on.
+
+    A tenth of the training studies of the first source decides when to stop, so that the held-out fold has no say in anything.
+    """
+    folder = fold_folder(runs, config.network.kind, fold)
+    if (folder / NETWORK).is_file():
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    fold_of = split_studies(sources, options.folds, options.seed)
+    (runs / SPLITS).write_text(json.dumps(fold_of, indent=1), encoding="utf-8")
+    config = replace(config, fit=replace(config.fit, seed=options.seed + fold))
+    kept = [source.subset(_chosen(source, fold_of, fold, options)) for source in sources]
+    train_and_export(kept, folder, config, options.seed)
+    return folder
+
+
+def train_and_export(sources: Sequence[StudySet], folder: Path, config: StudyTraining, seed: int) -> None:
+    """Train on all but a tenth of the first source, which decides when to stop, and write the network to `folder`."""
+    stopping = split_studies(sources[:1], _PARTS, seed + 1)
+    aside = {name for name, part in stopping.items() if part == 0}
+    held_out = sources[0].subset(np.isin(sources[0].names, list(aside)))
+    learnt = [source.subset(~np.isin(source.names, list(aside))) for source in sources]
+    trained = train_studies(learnt, held_out, folder, config)
+    difference = export_study_network(trained.module.network, config.network, folder / NETWORK)
+    note = {"difference": difference, "loader_idle_share": trained.loader_idle_share, "best_score": trained.best_score, "best_step": trained.best_step}
+    (folder / EXPORT).write_text(json.dumps({**note, "stopped_by": sorted(aside)}), encoding="utf-8")
+
+
+def export_study_network(network: torch.nn.Module, options: StudyNetworkOptions, path: Path) -> float:
+    """Write `network` as ONNX with 16-bit weights; the largest difference to PyTorch."""
+    generator = torch.Generator().manual_seed(0)
+    n, levels, size = 3, len(LEVELS), (SEEN_PIXELS, SEEN_PIXELS)
+    shapes = ((n, levels, 1, options.channels, *size), (n, levels, 2, options.channels, *size), (n, levels, 1, options.channels, CROP_ROWS, CROP_COLUMNS))
+    example = {name: torch.randn(shape, generator=generator) for name, shape in zip(INPUTS, shapes, strict=False)}
+    present = torch.ones(n, levels, len(SLOTS))
+    present[0, 0] = present[1, :, 3] = 0.0
+    example |= {"present": present, "measures": torch.randn(n, levels, 2 * len(MEASURES), generator=generator)}
+    network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    return export_onnx(network, example, path, (LOGITS,), dynamic={name: {0: "n"} for name in example}, tolerance=0.05, half=True)
+
+
+def _chosen(source: StudySet, fold_of: dict[str, int], fold: int, options: StudyFoldOptions) -> NDArray[np.bool_]:
+    return np.array([fold_of[name] != fold and name not in options.held_back for name in source.names.tolist()], bool)

@@ -1,0 +1,127 @@
+"""The model folder of a grader of whole studies: networks of all folds, calibration and figures from studies that they had not seen."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lumbar.domain.anatomy import Condition, Severity
+from lumbar.errors import ModelError
+from lumbar.metrics.bootstrap import Interval
+from lumbar.models.card import Card, Result, TensorSpec, TrainingData
+from lumbar.models.folder import write_card
+from lumbar.models.runtime import Network
+from lumbar.severity.calibrate import COVERAGE, as_parameters, crossfitted, fit_calibration
+from lumbar.severity.crops import CROP_COLUMNS, CROP_ROWS
+from lumbar.severity.evaluate import weighted_prior
+from lumbar.severity.grader import LOGITS
+from lumbar.severity.out_of_fold import ANSWERS, NETWORK, SPLITS, fold_folder
+from lumbar.severity.score import GROUPS, OfficialScore, official_score, score_intervals
+from lumbar.severity.study_data import StudySet
+from lumbar.severity.study_grader import TASK, by_level, raw_answers
+from lumbar.severity.study_rows import Answers, graded
+from lumbar.severity.views import LEVELS, MEASURES, SEEN_PIXELS, SLOTS
+
+EXPORT = "export.json"  # beside a trained network: how well ONNX agrees, when training ended
+
+
+@dataclass(frozen=True, eq=False)
+class StudiesOutOfFold:
+    """Studies with raw grades from networks that had not seen them."""
+
+    studies: StudySet
+    raw: Answers
+    folds: NDArray[np.int64]  # (n,)
+
+    def scores(self, repeats: int = 300) -> tuple[OfficialScore, OfficialScore, dict[str, Interval]]:
+        """Official score after calibration across folds, that of the shares of each column, and intervals of the first."""
+        folds = self.folds if len(np.unique(self.folds)) > 1 else np.arange(len(self.folds)) % 2
+        grades, _ = crossfitted(by_level(self.raw), by_level(self.studies.targets), np.repeat(folds, len(LEVELS)))
+        metric = grades.metric.reshape(len(self.raw), len(LEVELS), len(Condition), 3).swapaxes(1, 2)
+        rows = graded(metric, self.studies.targets)
+        return official_score(rows), official_score(rows.with_probabilities(weighted_prior(rows))), score_intervals(rows, repeats)
+
+
+def grade_held_out_studies(studies: StudySet, runs: Path, kind: str, masks: bool, threads: int = 0) -> StudiesOutOfFold:
+    """Grade each study with the network of its fold; folds that are not trained yet are left out, answers are kept beside the network.
+
+    Raises:
+        ModelError: `runs` has no splits, or no trained fold.
+    """
+    try:
+        fold_of = json.loads((runs / SPLITS).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{runs} has no readable {SPLITS} ({error}); train there first") from error
+    folds = np.array([fold_of.get(name, -1) for name in studies.names.tolist()])
+    raw = np.full((*studies.targets.shape, 3), np.nan)
+    for fold in np.unique(folds[folds >= 0]).tolist():
+        folder = fold_folder(runs, kind, fold)
+        if not (folder / NETWORK).is_file():
+            continue
+        if not (folder / ANSWERS).is_file():
+            network = Network((folder / NETWORK).read_bytes(), str(folder / NETWORK), threads)
+            np.save(folder / ANSWERS, raw_answers((network,), studies.subset(folds == fold), masks))
+        raw[folds == fold] = np.load(folder / ANSWERS)
+    there = np.isfinite(raw[:, 0, 0, 0])
+    if not there.any():
+        raise ModelError(f"{runs} has no trained fold of the kind {kind!r}; train there first")
+    return StudiesOutOfFold(studies.subset(there), raw[there], folds[there])
+
+
+def write_study_model(folder: Path, runs: Path, kind: str, oof: StudiesOutOfFold, data: tuple[TrainingData, ...], *, masks: bool, research_only: bool) -> Card:
+    """Put the networks of all trained folds into `folder`, with the calibration fitted on `oof`; returns the card."""
+    differences = []
+    for fold in np.unique(oof.folds).tolist():
+        source = fold_folder(runs, kind, fold)
+        (folder / f"fold{fold}.onnx").write_bytes((source / NETWORK).read_bytes())
+        differences.append(json.loads((source / EXPORT).read_text(encoding="utf-8"))["difference"])
+    score, prior, _ = oof.scores(repeats=2)
+    where = f"out of fold, {len(oof.studies.names)} studies, one network each"
+    results = tuple(
+        Result(f"{name}: {what}", round(value, 4), where)
+        for what, found in (("loss", score), ("prior", prior))
+        for name, value in vars(found).items()
+        if np.isfinite(value)
+    )
+    calibration = as_parameters(fit_calibration(by_level(oof.raw), by_level(oof.studies.targets)))
+    parameters = {"calibration": calibration, "conformal_coverage": COVERAGE, "masks": masks, "groups": list(GROUPS)}
+    return write_card(folder, _card(kind, parameters, results, data, max(differences), masks=masks, research_only=research_only))
+
+
+def _card(
+    kind: str,
+    parameters: dict[str, object],
+    results: tuple[Result, ...],
+    data: tuple[TrainingData, ...],
+    difference: float,
+    *,
+    masks: bool,
+    research_only: bool,
+) -> Card:
+    channels = 6 if masks else 3
+    what = "zero mean and unit variance of the grey channels" + (", then vertebra, disc and canal of the middle slice" if masks else "")
+    sagittal = (SEEN_PIXELS, SEEN_PIXELS)
+    return Card(
+        name="severity-studies",
+        version="1",
+        task=TASK,
+        description=f"All five conditions at all five levels from sagittal T1, sagittal T2 and axial T2 crops of a study: an ensemble of {kind} networks"
+        " trained on the folds of a cross-validation by study. Losses are weighted 1, 2, 4 as in the official score of RSNA 2024.",
+        intended_use="Research on graded lumbar MRI. Not a medical device; not for decisions about patients.",
+        inputs=(
+            TensorSpec("canal", ("n", 5, 1, channels, *sagittal), f"36 mm of sagittal T2, slices from the patient's right to left; {what}"),
+            TensorSpec("foramen", ("n", 5, 2, channels, *sagittal), f"36 mm of sagittal T1 of the left and right foramen, slices outwards; {what}"),
+            TensorSpec("axial", ("n", 5, 1, channels, CROP_ROWS, CROP_COLUMNS), f"48 × 33 mm of axial T2, the patient's left at the right edge; {what}"),
+            TensorSpec("present", ("n", 5, len(SLOTS)), "1 where there is a canal, left foramen, right foramen, axial crop; zeros elsewhere, as in the crop"),
+            TensorSpec("measures", ("n", 5, 2 * len(MEASURES)), "measurements of the spine model at usual value 0 and spread 1, then 1 where there is one"),
+        ),
+        outputs=(TensorSpec(LOGITS, ("n", 5, 5, 3), "conditions as in parameters.conditions, levels, grades as in classes"),),
+        classes=tuple(severity.value for severity in Severity),
+        training_data=data,
+        results=results,
+        research_only=research_only,
+        export_difference=difference,
+        parameters={"conditions": [c.value for c in Condition], **parameters},
+    )
