@@ -31,8 +31,8 @@ def turned(volume: Volume, wanted: NDArray[np.float64]) -> Volume:
     return volume.rearranged(*_order(volume.grid, wanted))
 
 
-def turned_back(labels: NDArray[np.uint8], source: Grid, wanted: NDArray[np.float64]) -> Volume:
-    """Labels on the grid that `turned` gives for a volume on `source`, back on `source`."""
+def turned_back(labels: NDArray[np.uint8] | NDArray[np.float32], source: Grid, wanted: NDArray[np.float64]) -> Volume:
+    """Labels (or other values) on the grid that `turned` gives for a volume on `source`, back on `source`."""
     axes, flips = _order(source, wanted)
     labels = np.flip(labels, tuple(k for k, flip in enumerate(flips) if flip))
     return Volume(np.ascontiguousarray(np.transpose(labels, np.argsort(axes))), source)

@@ -27,8 +27,8 @@ def to_axial(volume: Volume) -> Volume:
     return axial
 
 
-def restore(array: NDArray[np.uint8], source: Volume) -> Volume:
-    """Labels on the grid of `to_axial(source)`, back on the grid of `source`."""
+def restore(array: NDArray[np.uint8] | NDArray[np.float32], source: Volume) -> Volume:
+    """Labels or shares on the grid of `to_axial(source)`, back on the grid of `source`."""
     return turned_back(array, source.grid, AXIAL_AXES)
 
 

@@ -16,7 +16,7 @@ from lumbar.domain.geometry import Grid
 from lumbar.domain.volume import Volume
 from lumbar.imaging.resample import sample
 from lumbar.metrics.segmentation import brought_onto
-from lumbar.muscle.axial import slice_thickness_mm, to_axial
+from lumbar.muscle.axial import restore, slice_thickness_mm, to_axial
 from lumbar.muscle.dixon import pair, swapped
 from lumbar.muscle.infiltration import fat_share, reference_fat
 from lumbar.muscle.labels import LABELS
@@ -25,12 +25,13 @@ from lumbar.muscle.mixture import Method
 METHODS = {"gmm3": "mixture of 3 normal distributions", "gmm2": "mixture of 2 normal distributions", "kmeans3": "3-means clusters"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Measurement:
     """What was measured, and what a reader must know about it."""
 
     findings: tuple[MuscleFinding, ...]  # in the order of the labels; a label that the mask lacks has none
     warnings: tuple[str, ...]
+    fat: Volume | None = None  # share of fat in [0, 1] of each voxel of the muscles, 0 elsewhere, on the grid of the mask; how it was told: `method`
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +118,16 @@ def measure(image: Volume, mask: Volume, fat: Volume | None = None, options: Mea
     if missing:
         warnings.append(f"the mask has no {' and no '.join(missing)}, so it was not measured")
     warnings += _wrong_side(scene)
-    return Measurement(_with_asymmetry([_measure_one(scene, label) for label in found]), tuple(warnings))
+    shares = {label: _fat_share(scene, label) for label in found}
+    findings = _with_asymmetry([_measure_one(scene, label, shares[label]) for label in found])
+    return Measurement(findings, tuple(warnings), restore(_painted(scene, shares), mask))
+
+
+def _painted(scene: _Scene, shares: dict[int, NDArray[np.float32]]) -> NDArray[np.float32]:
+    picture = np.zeros(scene.labels.shape, np.float32)
+    for label, share in shares.items():
+        picture[scene.labels == label] = share
+    return picture
 
 
 def slice_at(grid: Grid, level: LevelFinding) -> int | None:
@@ -137,19 +147,28 @@ def _scene(image: Volume, mask: Volume, fat: Volume | None, options: MeasureOpti
     return _Scene(axial.grid, labels, picture, fat_array, options), [*paired.warnings, *swapped(picture, fat_array, labels > 0)]
 
 
-def _measure_one(scene: _Scene, label: int) -> MuscleFinding:
+def _fat_share(scene: _Scene, label: int) -> NDArray[np.float32]:
+    """(voxels of the label,) share of fat of each: Dixon's fraction, or the chance of being fat by its grey value."""
+    inside = scene.labels == label
+    if scene.fat_fraction is not None:
+        return np.nan_to_num(scene.fat_fraction[inside])
+    return np.asarray(fat_share(scene.picture[inside].astype(np.float64), scene.options.method, scene.fat_level)[1], np.float32)
+
+
+def _measure_one(scene: _Scene, label: int, shares: NDArray[np.float32]) -> MuscleFinding:
     muscle, side = LABELS[label]
     inside = scene.labels == label
     fraction = scene.fat_fraction
+    share = np.zeros(inside.shape, np.float32)
+    share[inside] = shares
     mean = ratio = infiltration = None
     if scene.fat is not None and fraction is not None:
-        how, share = "Dixon fat / (fat + water)", np.where(inside, np.nan_to_num(fraction), 0)
+        how = "Dixon fat / (fat + water)"
         mean = _mean(fraction[inside])
         total = float((scene.fat[inside] + scene.picture[inside]).sum(dtype=np.float64))
         ratio = float(scene.fat[inside].sum(dtype=np.float64)) / total if total > 0 else None
     else:
-        how, share = METHODS[scene.options.method], np.zeros(inside.shape, np.float32)
-        infiltration, share[inside] = fat_share(scene.picture[inside].astype(np.float64), scene.options.method, scene.fat_level)
+        how, infiltration = METHODS[scene.options.method], float(shares.mean(dtype=np.float64))
     area = inside.sum(axis=(1, 2)) * scene.pixel_mm2
     means = tuple(None if fraction is None else _mean(fraction[k][inside[k]]) for k in range(len(area)))
     slices = _Slices(area, area - share.sum(axis=(1, 2), dtype=np.float64) * scene.pixel_mm2, means)

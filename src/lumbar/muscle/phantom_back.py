@@ -15,8 +15,8 @@ from lumbar.phantom.profiles import SIDE_NAMES
 
 # At L1/L2 … L5/S1, in mm from the middle of the canal: to the side, behind, half width, half depth, tilt (degrees, outer edge forward).
 _ROWS = {
-    "erector_spinae": np.array([(43, 39, 32, 19, 12), (43, 37, 33, 21, 12), (42, 34, 32, 22, 10), (43, 30, 26, 20, 10), (43, 25, 21, 20, 12)], np.float64),
-    "multifidus": np.array([(16, 27, 9, 12, 4), (14, 27, 9.5, 15, 4), (13.5, 28, 11, 18, 4), (16, 32, 13, 21, 2), (20, 33, 15.5, 20, 0)], np.float64),
+    "erector_spinae": np.array([(43, 39, 32, 19, 12), (43, 37, 33, 21, 12), (42, 34, 32, 22, 10), (42, 28, 24, 20, 12), (42, 23, 17, 17, 12)], np.float64),
+    "multifidus": np.array([(16, 27, 9, 12, 4), (14, 27, 9.5, 15, 4), (13.5, 28, 11, 18, 4), (18, 32, 15, 20.5, 2), (21, 31, 17, 18.5, 0)], np.float64),
 }
 _FASCIA_MM = np.array([60.0, 60.0, 58.0, 57.0, 53.0])  # behind the middle of the canal
 _DISCS = ("L1/L2", "L2/L3", "L3/L4", "L4/L5", "L5/S1")

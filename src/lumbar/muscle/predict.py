@@ -29,6 +29,7 @@ class StackMask:
     stack: int  # number of the stack in its series, from 0
     image: Volume
     mask: Volume
+    fat: Volume | None = None  # share of fat of each voxel of the muscles, 0 elsewhere, on the mask's grid
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +75,7 @@ class Predictor:
                 continue
             warnings += measured.warnings
             if measured.findings:
-                found.append((StackMask(series.series_uid, number, stack.volume, mask), measured))
+                found.append((StackMask(series.series_uid, number, stack.volume, mask, measured.fat), measured))
         if not found:
             return MuscleResult((), (), (*warnings, "no muscle was found on the axial series"))
         if len(found) > 1:
