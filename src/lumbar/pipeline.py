@@ -3,14 +3,18 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from lumbar.age.calibration import Calibration as AgeCalibration
+from lumbar.age.predict import TASK as AGE_TASK
+from lumbar.age.predict import AgeResult
+from lumbar.age.predict import load as load_age
 from lumbar.domain.anatomy import Level
-from lumbar.domain.findings import DiscGrades, Findings, LevelFinding, ModelUse, SeriesFacts
-from lumbar.domain.study import Series, Stack, Study, Weighting
-from lumbar.errors import NoUsableSeries
+from lumbar.domain.findings import AgeFinding, DiscGrades, Findings, LevelFinding, ModelUse, SeriesFacts
+from lumbar.domain.study import Role, Series, Stack, Study, Weighting
+from lumbar.errors import InputError, NoUsableSeries
 from lumbar.models.folder import load_folder
 from lumbar.models.registry import find_folder, find_model, has_model
 from lumbar.muscle.predict import TASK as MUSCLE_TASK
@@ -39,7 +43,7 @@ Progress = Callable[[str, int, int], None]  # step, done, of how many
 class AnalysisOptions:
     """What is asked of an analysis."""
 
-    tasks: tuple[str, ...] | None = None  # None: all that a model is installed for; the spine is always done
+    tasks: tuple[str, ...] | None = None  # None: all that a model is installed for, but no age; the spine is always done
     models: Path | None = None  # a model folder, or a folder of them, that comes before those of the package
     lowest_level: Level | None = None  # what a person says the lowest disc in view is
     age_years: float | None = None  # of the patient; otherwise the header's
@@ -50,6 +54,15 @@ class AnalysisOptions:
     def shared_threads(self) -> int:
         """Threads of one of two tasks that run at the same time."""
         return max(1, (self.threads or os.cpu_count() or 1) // 2)
+
+
+@dataclass(frozen=True, eq=False)
+class Age:
+    """How old the spine looks, and what it is held against."""
+
+    result: AgeResult
+    calibration: AgeCalibration
+    chronological_age_years: float | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +77,7 @@ class Analysis:
     muscle_masks: tuple[StackMask, ...] = ()
     crops: Mapping[Level, LevelCrop] = field(default_factory=dict)  # of the levels that were graded
     heat_maps: tuple[HeatMap, ...] = ()
+    age: Age | None = None
 
 
 def analyze(study: Study, options: AnalysisOptions, progress: Progress | None = None) -> Analysis:
@@ -78,7 +92,7 @@ def analyze(study: Study, options: AnalysisOptions, progress: Progress | None = 
     _say(progress, "grading and measuring")
     with ThreadPoolExecutor() as pool:
         grading, measuring = pool.submit(_severity, study, levels, options), pool.submit(_muscle, study, levels, options)
-        discs, age = _discs(found, options), _age(options)
+        discs, age = _discs(found, options), _age(study, levels, options)
         severity, muscle = grading.result(), measuring.result()
     parts: tuple[_Part[Any], ...] = (severity, discs, muscle, age)
     findings = Findings(
@@ -89,12 +103,13 @@ def analyze(study: Study, options: AnalysisOptions, progress: Progress | None = 
         severity=severity.result.findings if severity.result else (),
         disc_grades=discs.result or (),
         muscles=muscle.result.findings if muscle.result else (),
+        age=_age_finding(age.result) if age.result else None,
         warnings=(*_reading_warnings(study), *found.failures, *found.spine.warnings, *(w for part in parts for w in part.warnings)),
         unmet_tasks=tuple(part.task for part in parts if part.unmet),
     )
     masks = muscle.result.masks if muscle.result else ()
     grades = severity.result or StudyGrades((), {}, ())
-    return Analysis(study, findings, found.spine, found.series, found.stack, masks, grades.crops, grades.heat_maps)
+    return Analysis(study, findings, found.spine, found.series, found.stack, masks, grades.crops, grades.heat_maps, age.result)
 
 
 def _reading_warnings(study: Study) -> tuple[str, ...]:
@@ -147,11 +162,26 @@ def _discs(found: FoundSpine, options: AnalysisOptions) -> _Part[tuple[DiscGrade
     return _Part("severity", DiscGrader(model).grade(measure_discs(found.spine)), (model.use,))
 
 
-def _age(options: AnalysisOptions) -> _Part[Any]:
-    """No age model is good enough to ship yet (recipes/age_spider.py), which whoever asks for an age is told."""
+def _age(study: Study, levels: Sequence[LevelFinding], options: AnalysisOptions) -> _Part[Age]:
+    """An age is given only to who asks for it by name: the model that ships has learnt from synthetic people."""
     if options.tasks is None or "age" not in options.tasks:
         return _Part("age")
-    return _Part("age", warnings=("age: there is no model for it yet that beats guessing on real people; no age was given",), unmet=True)
+    if (skipped := _skipped("age", AGE_TASK, options)) is not None:
+        return skipped
+    series = study.with_role(Role.SAGITTAL_T2)
+    if not series:
+        return _Part("age", warnings=("age: it needs a sagittal T2 or STIR series; the study has none",), unmet=True)
+    predictor = load_age(find_folder(AGE_TASK, options.models), options.shared_threads)
+    known = study.patient.age_years if options.age_years is None else options.age_years
+    try:
+        result = predictor.predict(largest_stack(series[0]).volume, levels, known, options.sex or study.patient.sex)
+    except InputError as error:
+        return _Part("age", warnings=(f"age: {error}",), unmet=True)
+    return _Part("age", Age(result, predictor.calibration, known), (predictor.use,), result.warnings)
+
+
+def _age_finding(age: Age) -> AgeFinding:
+    return replace(age.result.finding, age_delta_z=age.result.delta_z, age_delta_percentile=age.result.delta_percentile)
 
 
 def _muscle(study: Study, levels: Sequence[LevelFinding], options: AnalysisOptions) -> _Part[MuscleResult]:

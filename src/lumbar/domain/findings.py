@@ -222,6 +222,8 @@ class AgeFinding:
     level_ages: tuple[LevelAge, ...] = ()
     age_selta: tuple[Selta, ...] = ()
     importance: tuple[Importance, ...] = ()
+    age_delta_z: float | None = None  # corrected delta in standard deviations of people of that age
+    age_delta_percentile: float | None = None  # share of reference people with a lower one, 0 to 100
 
 
 @dataclass(frozen=True)

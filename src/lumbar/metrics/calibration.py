@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 
 Floats = NDArray[np.float64]
 Classes = NDArray[np.int64]
@@ -62,6 +61,8 @@ def fit_temperature(probabilities: Floats, targets: Classes, class_weights: Floa
     """The temperature, 0.3 to 3, under which the weighted log loss is least; 1 without rows."""
     if not len(targets):
         return 1.0
+    from scipy.optimize import minimize_scalar  # noqa: PLC0415  (only fitting needs it; whoever predicts should not wait for its import)
+
     weights = class_weights[targets]
 
     def loss(log_temperature: float) -> float:

@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 Floats = NDArray[np.float64]
 Classes = NDArray[np.int64]
@@ -48,5 +47,6 @@ def roc_auc(scores: Floats, positive: NDArray[np.bool_]) -> float:
     count = int(positive.sum())
     if count in (0, len(positive)):
         return float("nan")
-    ranks = rankdata(scores)
+    _, place, ties = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(ties) - (ties - 1) / 2)[place]  # equal scores share the mean of their ranks
     return float((ranks[positive].sum() - count * (count + 1) / 2) / (count * (len(positive) - count)))

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.signal import find_peaks
 from scipy.spatial import cKDTree
 
 from lumbar.domain.anatomy import SpineClass
 from lumbar.errors import InputError
 from lumbar.spine.midplane import Midplane
+from lumbar.spine.peaks import find_peaks
 from lumbar.spine.segment import PIXEL_MM
 
 _STEP_MM = 0.5  # of the profiles along the column
@@ -102,7 +102,7 @@ def _centre_line(mask: NDArray[np.bool_], rows: NDArray[np.intp]) -> NDArray[np.
 def disc_peaks(column: Column) -> list[DiscPeak]:
     """Candidates for discs from head to foot."""
     profile = column.profiles[SpineClass.DISC]
-    peaks, _ = find_peaks(profile, height=0.25, distance=10 / _STEP_MM, prominence=0.2)
+    peaks = find_peaks(profile, height=0.25, distance=10 / _STEP_MM, prominence=0.2)
     return [DiscPeak(float(p) * _STEP_MM, float(profile[p])) for p in peaks]
 
 

@@ -1,0 +1,30 @@
+"""Peaks as scipy finds them, without its import."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import signal
+
+from lumbar.spine.peaks import find_peaks
+
+
+@given(
+    st.lists(st.integers(0, 30), min_size=1, max_size=60).map(lambda v: np.cumsum(np.array(v) - 15) / 10.0),
+    st.floats(-2, 2),
+    st.floats(1, 12),
+    st.floats(0, 2),
+)
+def test_the_same_peaks_as_scipy(profile: np.ndarray, height: float, distance: float, prominence: float) -> None:
+    profile = profile + np.arange(len(profile)) * 1e-7  # no two peaks of one height, of which either may stay
+    wanted, _ = signal.find_peaks(profile, height=height, distance=distance, prominence=prominence)
+    np.testing.assert_array_equal(find_peaks(profile, height, distance, prominence), wanted)
+
+
+@pytest.mark.parametrize(("profile", "peaks"), [([0, 1, 0], [1]), ([0, 2, 2, 2, 0], [2]), ([3, 1, 0], []), ([1, 1, 1], []), ([0, 1, 0.5, 2, 0], [1, 3])])
+def test_worked_examples(profile: list[float], peaks: list[int]) -> None:
+    assert find_peaks(np.array(profile, float), 0.1, 1, 0.1).tolist() == peaks
+
+
+def test_a_shoulder_that_falls_too_little_is_no_peak() -> None:
+    assert find_peaks(np.array([0, 1, 0.95, 2, 0]), 0.1, 1, 0.1).tolist() == [3]
