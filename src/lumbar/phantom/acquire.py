@@ -126,7 +126,8 @@ def _scan(water: Floats, fat: Floats, coil: Floats, site: Site, protocol: Series
     frequencies = fft.fftfreq(size).astype(np.float32)
     ramp = np.exp(-2j * np.pi * frequencies * protocol.fat_shift_pixels).astype(np.complex64)
     ramp = ramp[:, None] if protocol.frequency_axis == 0 else ramp[None, :]
-    space = fft.fft2(water * coil) + fft.fft2(fat * coil) * ramp
+    seen = coil * _edge(size)
+    space = fft.fft2(water * seen) + fft.fft2(fat * seen) * ramp
     if site.ghost > 0:  # breathing and pulsation modulate the echoes from one phase step to the next
         beat = 1 + np.float32(site.ghost) * np.cos(2 * np.pi * (np.arange(size) * float(random.uniform(0.17, 0.42)) + float(random.uniform())))
         space *= beat.astype(np.float32)[None, :] if protocol.frequency_axis == 0 else beat.astype(np.float32)[:, None]
@@ -138,6 +139,13 @@ def _scan(water: Floats, fat: Floats, coil: Floats, site: Site, protocol: Series
         smooth = np.clip(coil, 0.05, None) ** np.float32(-site.evened)
         picture *= _enlarged(smooth, matrix)
     return np.asarray(picture, dtype=np.float32)
+
+
+def _edge(size: int) -> Floats:
+    """The receiver's filter at the borders of the field of view, without which one border would ring into the other."""
+    away = np.minimum(np.arange(size), np.arange(size)[::-1]) + 0.5
+    fall = np.sin(np.pi / 2 * np.clip(away / 6.0, 0, 1)) ** 2
+    return np.asarray(np.outer(fall, fall), dtype=np.float32)
 
 
 def _zero_filled(space: NDArray[np.complex64], matrix: int) -> NDArray[np.complex64]:

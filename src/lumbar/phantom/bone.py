@@ -25,7 +25,7 @@ def paint_vertebra(anatomy: Anatomy, canvas: Canvas, number: int) -> None:
     if window is None:
         return
     body = plane.window(bone.body_box_mm, 4.0 + max(vertebra.lip_mm))
-    arch = arch_distance(plane, window, bone)
+    arch = arch_distance(plane, window, bone) + _roughness(anatomy, canvas, vertebra, window)
     if body is None:
         _paint_bone(anatomy, canvas, vertebra, window, arch, None)
         return
@@ -35,11 +35,17 @@ def paint_vertebra(anatomy: Anatomy, canvas: Canvas, number: int) -> None:
         canvas.cover(body, distance, (0.0, 0.0), BODY.get(vertebra.name, 0))
         return
     inside = (slice(body[0].start - window[0].start, body[0].stop - window[0].start), slice(body[1].start - window[1].start, body[1].stop - window[1].start))
-    inner = arch + np.float32(0.95)
+    inner = arch + np.float32(0.75)
     arch[inside] = np.minimum(arch[inside], distance)
-    inner[inside] = np.minimum(inner[inside], np.maximum(distance + np.float32(0.7), plates + np.float32(1.05)))
+    inner[inside] = np.minimum(inner[inside], np.maximum(distance + np.float32(0.55), plates + np.float32(0.9)))
     _paint_bone(anatomy, canvas, vertebra, window, arch, inner)
     _paint_vein(canvas, vertebra, body, distance)
+
+
+def _roughness(anatomy: Anatomy, canvas: Canvas, vertebra: Vertebra, window: Window) -> Floats:
+    """How far the surface of the posterior elements lies below their smooth shape, 0 to 1.4 mm."""
+    u, v, w = local(canvas.plane, window, vertebra)
+    return np.float32(0.7) + np.float32(0.7) * grain(u, v, w, 0.9, anatomy.seed + 29, SMOOTH)
 
 
 def _paint_bone(anatomy: Anatomy, canvas: Canvas, vertebra: Vertebra, window: Window, distance: Floats, inner: Floats | None) -> None:
@@ -50,7 +56,7 @@ def _paint_bone(anatomy: Anatomy, canvas: Canvas, vertebra: Vertebra, window: Wi
         return
     canvas.cover(window, distance - np.float32(0.15), canvas.palette["cortex"])
     canvas.cover(
-        window, distance + np.float32(0.95) if inner is None else inner, _marrow(anatomy, canvas.palette, vertebra, local(canvas.plane, window, vertebra))
+        window, distance + np.float32(0.75) if inner is None else inner, _marrow(anatomy, canvas.palette, vertebra, local(canvas.plane, window, vertebra))
     )
 
 
@@ -70,7 +76,7 @@ def _marrow(anatomy: Anatomy, palette: Palette, vertebra: Vertebra, at: tuple[Fl
     shift = anatomy.seed + 17 * int(vertebra.height_mm * 100)
     coarse = grain(u, v, w, 0.8, shift, SMOOTH)
     fine = grain(u, v, w, 0.7, shift + 9, FINE)
-    share: Floats = np.float32(vertebra.marrow_fat) * (1 + np.float32(0.17) * coarse + np.float32(0.12) * fine)
+    share: Floats = np.float32(vertebra.marrow_fat) * (1 + np.float32(0.26) * coarse + np.float32(0.18) * fine)
     share = share + np.float32(0.10) * np.clip((v - np.float32(vertebra.half_depth_mm)) / 6, 0, 1)
     water: Floats | np.float32 = np.float32(palette.of(TISSUES["marrow"].with_fat(0.0))[0])
     for side, modic in zip((1.0, -1.0), vertebra.modic, strict=True):
@@ -82,7 +88,7 @@ def _marrow(anatomy: Anatomy, palette: Palette, vertebra: Vertebra, at: tuple[Fl
             share = share * (1 + near * np.float32({1: -0.75, 2: 0.45, 3: -0.4}[modic]))
             water = water + near * (edema - water if modic == 1 else 0 * water if modic == 2 else -0.75 * water)
     share = np.clip(share, 0.02, 0.97)
-    bright = 1 + np.float32(0.07) * fine
+    bright = 1 + np.float32(0.10) * fine + np.float32(0.06) * coarse
     return water * (1 - share) * bright, np.float32(palette.pure_fat * TISSUES["marrow"].density / 0.92 * 1.15) * share * bright
 
 

@@ -32,10 +32,11 @@ def paint_muscles(anatomy: Anatomy, canvas: Canvas) -> None:
             if float(distance.min()) > 1:
                 continue
             fat = muscle_fat_map(anatomy, muscle, side, field)
-            grey = 1 + np.float32(0.07) * grain(field.x, field.y, field.z, 0.9, anatomy.seed + 19, BUNDLE)
+            noise = grain(field.x, field.y, field.z, 0.9, anatomy.seed + 19, BUNDLE)
+            grey = 1 + np.float32(0.07) * noise
             if muscle == "multifidus":  # a layer of fat parts it from the erector spinae
-                canvas.cover(window, distance - np.float32(1.5), canvas.palette["epidural_fat"])
-            canvas.cover(window, distance - np.float32(0.9), canvas.palette["fascia"])
+                canvas.cover(window, distance - np.float32(1.2) - np.float32(0.9) * noise, canvas.palette["epidural_fat"])
+            canvas.cover(window, distance - np.float32(0.25) - np.float32(0.55) * noise, canvas.palette["fascia"])
             # The share is one of protons, so fat in muscle has muscle's density of them.
             lean, pure = np.float32(canvas.palette["muscle"][0]), np.float32(canvas.palette.pure_fat * TISSUES["muscle"].density / FAT_DENSITY)
             canvas.cover(window, distance, ((1 - fat) * lean * grey, fat * pure))
@@ -75,7 +76,7 @@ def muscle_fat_map(anatomy: Anatomy, muscle: str, side: float, field: Field) -> 
     turn = np.radians({"multifidus": -28.0, "erector_spinae": 24.0}.get(muscle, 60.0))
     across, along = beside * np.float32(np.cos(turn)) - behind * np.float32(np.sin(turn)), beside * np.float32(np.sin(turn)) + behind * np.float32(np.cos(turn))
     sheets = 1 - 2 * np.abs(grain(across, along, field.z, 0.95, shift + 57, SHEET))
-    return np.float32(0.4) * _fat_share(mean, spots) + np.float32(0.6) * _fat_share(mean, sheets)
+    return np.float32(0.25) * _fat_share(mean, spots) + np.float32(0.75) * _fat_share(mean, sheets)
 
 
 def _fat_share(mean: Floats, noise: Floats) -> Floats:

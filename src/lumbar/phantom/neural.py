@@ -53,7 +53,7 @@ def paint_foramina(anatomy: Anatomy, canvas: Canvas) -> None:
                 continue
             u, v, w = (plane.along(window, center, axis) for axis in upper.frame.axes)
             noise = grain(u, v, w, 0.7, anatomy.seed + 53, SMOOTH)
-            fat = np.float32(canvas.palette["epidural_fat"][1]) * (np.float32(1 - 0.45 * tight) + np.float32(0.1) * noise)
+            fat = np.float32(canvas.palette["epidural_fat"][1]) * (np.float32(1 - 0.45 * tight) + np.float32(0.25) * noise)
             half = (12.0, 8.5 * (1 - 0.30 * tight), 14.0 * (1 - 0.20 * tight))
             canvas.cover(window, ellipsoid(u, v, w, half) + np.float32(0.8) * noise, (canvas.palette["epidural_fat"][0], fat))
 
@@ -66,7 +66,7 @@ def paint_canal(anatomy: Anatomy, canvas: Canvas) -> None:
     field = CanalField(anatomy, canvas.plane, window)
     front, back = field["sac_front"], field["sac_back"]
     middle, half_depth, half_width = (front + back) * np.float32(0.5), (back - front) * np.float32(0.5), field["sac_half_width"]
-    sac = ellipse(field.u, field.v - middle, half_width, half_depth)
+    sac = ellipse(field.u * _flare(field.v - middle, half_depth), field.v - middle, half_width, half_depth)
     flavum = _flavum_distances(field)
     sac = np.maximum(np.maximum(sac, np.maximum(flavum[0], flavum[1])), np.float32(anatomy.sac_end_mm) - field.z)
     if canvas.palette is None:
@@ -75,6 +75,11 @@ def paint_canal(anatomy: Anatomy, canvas: Canvas) -> None:
     _paint_around(anatomy, canvas, field, flavum, back)
     canvas.cover(window, sac - np.float32(0.35), canvas.palette["fascia"])
     _paint_sac(anatomy, canvas, field, sac, (half_width, half_depth, middle))
+
+
+def _flare(behind: Floats, half_depth: Floats) -> Floats:
+    """What makes the sac's ellipse an egg: flat and wide against disc and body, narrow towards the laminae. The midline keeps its depth."""
+    return 1 + np.float32(0.22) * np.clip(behind / np.maximum(half_depth, np.float32(0.8)), -1, 1)
 
 
 def _paint_around(anatomy: Anatomy, canvas: Canvas, field: CanalField, flavum: tuple[Floats, Floats], back: Floats) -> None:
@@ -87,11 +92,11 @@ def _paint_around(anatomy: Anatomy, canvas: Canvas, field: CanalField, flavum: t
     bony = ellipse(field.u, field.v, half * np.float32(1.34), half)
     canvas.cover(field.window, bony, fat)
     for number, side in enumerate(SIDES):
-        thick = np.float32(3.2 + 1.0 * float(anatomy.narrowing[0].mean()))
+        thick = np.float32(4.0 + 1.0 * float(anatomy.narrowing[0].mean()))
         beside = np.float32(side) * field.u
         tangent = beside * np.float32(0.60) - field.v * np.float32(0.80)
         ligament = np.maximum(
-            np.maximum(-flavum[number], flavum[number] - thick), np.maximum(np.abs(tangent + np.float32(1.0)) - np.float32(8.5), 0.6 - beside)
+            np.maximum(-flavum[number], flavum[number] - thick), np.maximum(np.abs(tangent + np.float32(1.0)) - np.float32(9.5), 0.6 - beside)
         )
         canvas.cover(field.window, ligament + (1 - here) * 6, palette["flavum"])
     pad = ellipse(field.u, field.v - back - np.float32(1.6), 4.6, 4.4)
@@ -121,12 +126,15 @@ def _paint_cauda(anatomy: Anatomy, canvas: Canvas, field: CanalField, shape: tup
     """Threads of the cauda equina; they crowd where the sac is tight."""
     assert canvas.palette is not None
     nearest = np.full(field.u.shape, 99.0, dtype=np.float32)
-    across, through = field.u / np.maximum(shape[0], 1), (field.v - shape[2]) / np.maximum(shape[1], np.float32(0.8))
+    across, through = field.u * _flare(field.v - shape[2], shape[1]) / np.maximum(shape[0], 1), (field.v - shape[2]) / np.maximum(shape[1], np.float32(0.8))
     for root in anatomy.roots:
         du = (across - root[0][field.index]) * shape[0]
         dv = (through - root[1][field.index]) * shape[1]
         np.minimum(nearest, du * du + dv * dv, out=nearest)
-    threads = np.maximum(np.sqrt(nearest) - np.float32(0.50), sac + np.float32(0.3))
+    crowded = np.float32(0.5) + np.float32(0.45) * np.clip(
+        1 - shape[1] * np.float32(1 / 4), 0, 1
+    )  # radius: where no CSF is left between them, threads look thicker
+    threads = np.maximum(np.sqrt(nearest) - crowded, sac + np.float32(0.3))
     canvas.cover(field.window, threads, canvas.palette["nerve"])
 
 

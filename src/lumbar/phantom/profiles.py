@@ -89,7 +89,7 @@ def _sac(z: Floats, person: Person, degeneration: Degeneration, discs: tuple[Dis
     levels = heights[3:8]
     size = person.size
     knots = np.array([heights[10], heights[9], heights[8], heights[7], heights[6], heights[4], heights[2], heights[0]])
-    depth = np.interp(z, knots, size * np.array([2.0, 5.0, 9.5, 12.6, 13.6, 14.0, 14.6, 13.6])) * (1 + 0.07 * person.traits[53])
+    depth = np.interp(z, knots, size * np.array([2.0, 5.0, 9.2, 12.0, 12.7, 13.2, 13.9, 13.2])) * (1 + 0.07 * person.traits[53])
     width = np.interp(z, knots, size * np.array([2.0, 6.0, 11.0, 15.0, 17.2, 17.4, 17.0, 16.0])) * (1 + 0.05 * person.traits[54])
     taken = np.array([canal_narrowing(n) for n in degeneration.narrowing[0]]) * np.interp(levels, z, depth)
     share = 0.55
@@ -100,8 +100,8 @@ def _sac(z: Floats, person: Person, degeneration: Degeneration, discs: tuple[Dis
     tables = {"sac_front": front, "sac_back": back, "sac_half_width": half_width}
     for side, name in SIDE_NAMES.items():
         recess = degeneration.narrowing[3 if side > 0 else 4]
-        open_mm = np.interp(z, knots, size * np.array([3.0, 5.0, 7.5, 8.6, 8.9, 8.8, 8.8, 8.2]))
-        reach = 0.5 + 0.8 * degeneration.narrowing[0] * 3.0 + 3.2 * recess
+        open_mm = np.interp(z, knots, size * np.array([3.0, 4.5, 6.3, 7.0, 7.2, 7.2, 7.2, 6.9]))
+        reach = 0.4 + 2.0 * degeneration.narrowing[0] + 2.6 * recess
         tables[f"flavum_{name}"] = open_mm - _bumps(z, heights[1:8], np.concatenate([[0.4, 0.4], reach]), 6.5)
     tables["disc_here"] = _bumps(z, heights[:8], np.ones(8), 9.0)
     return tables
@@ -155,10 +155,10 @@ def _vessels(z: Floats, person: Person, vertebrae: tuple[Vertebra, ...]) -> dict
     size = person.size
     narrow = np.clip(1 - below / 60.0, 0.62, 1.0)
     return {
-        "aorta_x": 9.0 - 9.0 * np.clip(below / 30.0, 0, 1),
+        "aorta_x": (13.0 + 3.0 * person.traits[68] + 2.5 * np.sin(z / 45.0 + 2 * person.traits[69])) * (1 - np.clip(below / 30.0, 0, 1)),
         "aorta_y": front,
         "aorta_radius": size * (8.6 + 0.04 * (person.age_years - 40)) * narrow,
-        "cava_x": -16.0 + 14.0 * np.clip((below - 8) / 40.0, 0, 1),
+        "cava_x": -17.0 + 15.0 * np.clip((below - 8) / 40.0, 0, 1),
         "cava_y": front + 2.5,
         "cava_radius": size * 9.5 * narrow,
         "vessels_apart": np.minimum(0.62 * below, 42.0),

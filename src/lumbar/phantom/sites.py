@@ -46,7 +46,7 @@ def _t1(tesla: float, matrix: int, acquired: int, fov_mm: float, slices: int, tr
 
 def _t2(tesla: float, matrix: int, acquired: int, fov_mm: float, slices: int, kind: str, spacing: tuple[float, float]) -> SeriesProtocol:
     if kind == "stir":
-        sequence = Sequence("stir", 4200.0, 64.0, ti_ms=165.0 if tesla < 2 else 210.0, echo_train=9, tesla=tesla)
+        sequence = Sequence("stir", 4200.0, 54.0, ti_ms=180.0 if tesla < 2 else 230.0, echo_train=9, tesla=tesla)
     elif kind == "space":
         sequence = Sequence("space", 1500.0, 200.0, echo_train=60, tesla=tesla)
     else:

@@ -176,7 +176,7 @@ def _joints(k: int, disc: Frame, around: tuple[Vertebra, Vertebra], half_depth: 
         surface = np.array([side * np.sin(turn), np.cos(turn), 0.0])
         axes = np.array([normal, surface, [0.0, 0.0, 1.0]]) @ disc.axes
         center = disc.to_world(np.array([side * out, half_depth + 0.86 * canal, -1.5]))
-        joints.append(FacetJoint(Frame(center, axes), (6.2 * scale * grown, 8.2 * scale * grown, 11.0 * scale), 1.2))
+        joints.append(FacetJoint(Frame(center, axes), (7.0 * scale * grown, 9.4 * scale * grown, 11.5 * scale), 1.2))
     return tuple(joints)
 
 

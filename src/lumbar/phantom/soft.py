@@ -41,7 +41,7 @@ def paint_trunk(anatomy: Anatomy, canvas: Canvas, field: Field) -> None:
     outline = ellipse(field.beside, field.y - (skin + belly) * np.float32(0.5) + groove, field["trunk"], (skin - belly) * np.float32(0.5))
     canvas.cover(field.window, outline, palette["skin"])
     rough, threads = grain(field.x, field.y, field.z, 0.8, seed, SMOOTH), grain(field.x, field.y, field.z, 1.0, seed + 31, BUNDLE)
-    shade = 1 + np.float32(0.05) * rough - np.float32(0.20) * np.clip(1 - np.abs(threads) * 9, 0, 1)
+    shade = 1 + np.float32(0.05) * rough - np.float32(0.12) * np.clip(1 - np.abs(threads) * 6, 0, 1)
     canvas.cover(field.window, outline + np.float32(1.8), (palette["fat"][0], np.float32(palette["fat"][1]) * shade))
     fascia = field["fascia"]
     inner = ellipse(field.beside, field.y - (fascia + belly + 14) * np.float32(0.5), field["trunk"] * np.float32(0.92), (fascia - belly - 10) * np.float32(0.5))
@@ -58,11 +58,11 @@ def _paint_gut(canvas: Canvas, field: Field, inner: Floats, seed: int) -> None:
     assert canvas.palette is not None
     place = grain(field.x, field.y, field.z, 0.9, seed + 77, HUGE)
     stuff = grain(field.x, field.y, field.z, 0.9, seed + 78, WIDE)
-    front = np.maximum(field.behind + np.float32(70) - np.square(field.beside * np.float32(1 / 9)) + 14 * stuff, inner + 16)
-    loops = np.maximum(front, (np.float32(-0.12) - place) * 14)
+    front = np.maximum(field.behind + np.float32(60) - np.square(field.beside * np.float32(1 / 9)) + 14 * stuff, inner + 16)
+    loops = np.maximum(front, (np.float32(-0.45) - place) * 7)
     water = np.float32(canvas.palette["bowel"][0]) * (np.float32(0.75) + np.float32(0.45) * stuff)
     canvas.cover(field.window, loops, (water, np.float32(0.08 * canvas.palette.pure_fat)))
-    canvas.cover(field.window, np.maximum(loops + 5, (np.float32(0.35) - stuff) * 6), canvas.palette["air"])
+    canvas.cover(field.window, np.maximum(loops + 5, (np.float32(0.7) - stuff) * 6), canvas.palette["air"])
 
 
 def paint_belly(anatomy: Anatomy, canvas: Canvas) -> None:
@@ -99,7 +99,8 @@ def paint_vessels(anatomy: Anatomy, canvas: Canvas) -> None:
         radius = field[f"{name}_radius"]
         for side in SIDES:
             shift = np.float32(side) * apart
-            distance = ellipse(field.beside - field[f"{name}_x"] - shift, field.y - field[f"{name}_y"] - np.float32(0.1) * apart, radius, radius)
+            across, through = (radius, radius) if name == "aorta" else (radius * np.float32(1.2), radius * np.float32(0.75))
+            distance = ellipse(field.beside - field[f"{name}_x"] - shift, field.y - field[f"{name}_y"] - np.float32(0.1) * apart, across, through)
             canvas.cover(window, distance - np.float32(1.1), canvas.palette["fascia"])
             canvas.cover(window, distance, canvas.palette["blood" if name == "aorta" else "vein"])
 

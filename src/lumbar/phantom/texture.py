@@ -16,7 +16,7 @@ WIDE = (8.0, 8.0, 8.0)
 HUGE = (15.0, 15.0, 15.0)
 FIBRE = (1.15, 1.15, 7.0)  # drawn out along z
 BUNDLE = (2.2, 2.2, 11.0)
-SHEET = (1.5, 5.0, 10.0)  # flat layers
+SHEET = (1.4, 8.0, 12.0)  # flat layers
 
 
 @lru_cache(maxsize=8)

@@ -1,7 +1,8 @@
 """What tissues are to a scanner: proton density, T1 and T2 of their water, and their share of fat.
 
 Relaxation times are means of published values, T1 at 1.5 and 3 T:
-* muscle, liver, kidney, spinal cord, blood: Stanisz et al., Magn Reson Med 2005;54:507; de Bazelaire et al., Radiology 2004;230:652
+* muscle, liver, kidney, spinal cord, blood: Stanisz et al., Magn Reson Med 2005;54:507; de Bazelaire et al., Radiology 2004;230:652. The T2 of muscle is
+  the middle of what these and Gold 2004 found (27 to 29 ms beside the spine, 32 to 35, 44 to 50)
 * subcutaneous fat and marrow: Gold et al., AJR 2004;183:343; de Bazelaire 2004. The T2 of fat is the apparent one of a turbo spin echo with its
   J-coupling suppressed (Henkelman et al., JMRI 1994;4:533), which is longer than the spin-echo value
 * disc: Marinelli et al., Eur Spine J 2009 (T2 of nucleus 80–150 ms falling with Pfirrmann grade; annulus 40–60 ms); Stelzeneder et al. 2011
@@ -35,13 +36,13 @@ TISSUES: dict[str, Tissue] = {
     "cortex": Tissue(0.06, 800, 900, 12.0, 0.1),
     "ligament": Tissue(0.45, 850, 950, 17.0, 0.06),
     "flavum": Tissue(0.55, 850, 950, 22.0, 0.1),
-    "marrow": Tissue(0.62, 780, 900, 53.0, 0.42),
+    "marrow": Tissue(0.70, 780, 900, 58.0, 0.42),
     "cartilage": Tissue(0.6, 900, 1000, 35.0),
     "csf": Tissue(0.95, 3900, 4100, 800.0),
     "cord": Tissue(0.78, 745, 990, 80.0),
     "nerve": Tissue(0.75, 800, 1080, 74.0, 0.03),
     "ganglion": Tissue(0.75, 950, 1150, 78.0, 0.06),
-    "muscle": Tissue(0.76, 1010, 1410, 42.0),
+    "muscle": Tissue(0.76, 1010, 1410, 36.0),
     "fat": Tissue(FAT_DENSITY, 500, 600, 60.0, 0.94),
     "epidural_fat": Tissue(0.85, 500, 600, 60.0, 0.88),
     "skin": Tissue(0.5, 900, 1000, 28.0, 0.25),
