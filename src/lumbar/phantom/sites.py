@@ -48,7 +48,7 @@ def _t2(tesla: float, matrix: int, acquired: int, fov_mm: float, slices: int, ki
     if kind == "stir":
         sequence = Sequence("stir", 4200.0, 54.0, ti_ms=180.0 if tesla < 2 else 230.0, echo_train=9, tesla=tesla)
     elif kind == "space":
-        sequence = Sequence("space", 1500.0, 200.0, echo_train=60, tesla=tesla)
+        sequence = Sequence("space", 2000.0, 250.0, echo_train=60, tesla=tesla)
     else:
         sequence = Sequence("tse", 3400.0, 102.0, echo_train=17, tesla=tesla)
     return SeriesProtocol("sagittal_t2", sequence, matrix, acquired, fov_mm, slices, *spacing, frequency_axis=0)
