@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from lumbar.age.bias import Bias, BiasModel, fit_bias
 from lumbar.age.conformal import Conformal, fit_conformal
-from lumbar.age.familiarity import Familiarity, fit_familiarity
+from lumbar.age.familiarity import Familiarity
 from lumbar.age.segments import LOWER_SEGMENTS, WHOLE
-from lumbar.age.selta import SegmentReference, fit_selta
+from lumbar.age.selta import LEAST_PEOPLE, SegmentReference, fit_selta
 from lumbar.age.spread import Spread, fit_spread
 from lumbar.errors import ModelError
 
@@ -43,7 +43,7 @@ class Calibration:
     bias: Bias  # Beheshti's, for deltas of people whose age is known
     spread: Spread  # of corrected deltas at an age
     z_quantiles: tuple[float, ...]  # of z at the percentiles 0.5, 1.5, … 99.5
-    selta: dict[str, SegmentReference]  # by lower segment
+    selta: dict[str, SegmentReference]  # by lower segment; empty where the healthy reference was too small
     familiarity: Familiarity
     ages_years: tuple[float, float]  # youngest and oldest that were seen in training
     people: int
@@ -55,12 +55,12 @@ class Calibration:
         return corrected, z, float(np.interp(z, self.z_quantiles, _PERCENTILES))
 
 
-def fit_calibration(people: HeldOut, trained_features: Array, ages_years: tuple[float, float], coverage: float = 0.9, seed: int = 0) -> Calibration:
+def fit_calibration(people: HeldOut, familiarity: Familiarity, ages_years: tuple[float, float], coverage: float = 0.9, seed: int = 0) -> Calibration:
     """Fit everything.
 
     Args:
-        people: held out from training.
-        trained_features: (m, features) of people in training, whose distribution new ones are compared with.
+        people: held out from training, each once.
+        familiarity: what the network has seen.
         ages_years: youngest and oldest in training.
         coverage: of the intervals.
         seed: of the folds in which Selta's cut is calibrated.
@@ -79,8 +79,8 @@ def fit_calibration(people: HeldOut, trained_features: Array, ages_years: tuple[
         bias=bias,
         spread=spread,
         z_quantiles=tuple(float(v) for v in np.percentile(z, _PERCENTILES)),
-        selta=fit_selta(healthy, age[people.healthy], seed=seed),
-        familiarity=fit_familiarity(trained_features, people.features),
+        selta=fit_selta(healthy, age[people.healthy], seed=seed) if people.healthy.sum() >= LEAST_PEOPLE else {},
+        familiarity=familiarity,
         ages_years=ages_years,
         people=len(age),
     )

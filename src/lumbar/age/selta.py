@@ -20,6 +20,7 @@ from lumbar.errors import UsageError
 
 Array = NDArray[np.float64]
 
+LEAST_PEOPLE = 100  # in the healthy reference
 _FOLDS = 5
 
 
@@ -60,8 +61,8 @@ def fit_selta(segment_years: Mapping[str, ArrayLike], age_years: ArrayLike, cove
         raise UsageError(f"Selta compares with the segment {BASELINE!r}; found {sorted(segment_years)}")
     age = np.asarray(age_years, dtype=np.float64)
     baseline = np.asarray(segment_years[BASELINE], dtype=np.float64)
-    if len(age) < 100:
-        raise UsageError(f"Selta needs a healthy reference of at least 100 people, found {len(age)}")
+    if len(age) < LEAST_PEOPLE:
+        raise UsageError(f"Selta needs a healthy reference of at least {LEAST_PEOPLE} people, found {len(age)}")
     fold = np.random.default_rng(seed).permutation(len(age)) % _FOLDS
     result = {}
     for name, years in segment_years.items():

@@ -35,6 +35,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "phantom cohort": ("lumbar.cli.phantom_cohort:cohort", "Make many synthetic studies in a data set's layout."),
     "phantom study": ("lumbar.cli.phantom_study:study", "Make one synthetic study in DICOM with its ground truth."),
     "segment muscle": ("lumbar.cli.segment_muscle:segment_muscle", "Label and measure back muscles on an axial NIfTI image."),
+    "train age": ("lumbar.cli.train_age:train_age", "Train an age model on sagittal T2 or STIR series."),
     "train muscle": ("lumbar.cli.train_muscle:train_muscle", "Train the muscle network on Dixon pairs with masks."),
     "models import-nnunet": ("lumbar.cli.models_import_nnunet:import_nnunet", "Import a trained nnU-Net v2 folder."),
 }

@@ -2,7 +2,7 @@
 
 Columns, in any order and case: `subject, site, sex, age` always; then, as the task needs, `predicted`, `low` and `high` (years), `level` and `index`
 (a measure of degeneration), `image` or `study`, and, where a subject comes more than once, `visit`, `date` (YYYY-MM-DD) and `repeat` (a second scan of
-the same visit). `healthy` is yes or no. Further columns are ignored.
+the same visit). `healthy` is yes or no; `pixel_mm` and `slice_mm` belong to folders of PNG, which do not tell their size. Further columns are ignored.
 """
 
 import csv
@@ -46,6 +46,8 @@ class AgeTable:
     date_days: NDArray[np.int64] | None = None  # proleptic ordinal
     repeat: Words | None = None
     image: Words | None = None  # or study
+    pixel_mm: Numbers | None = None  # of pictures that do not tell, as PNG
+    slice_mm: Numbers | None = None  # from one picture to the next, likewise
     healthy: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
@@ -87,6 +89,8 @@ def read_age_table(path: Path, needs: tuple[str, ...] = ()) -> AgeTable:
         date_days=cells.optional("date", cells.dates),
         repeat=cells.optional("repeat", cells.words),
         image=cells.optional("image" if "image" in header else "study", cells.words),
+        pixel_mm=cells.optional("pixel_mm", lambda n: cells.numbers(n, 0.05, 10, "a pixel size in mm")),
+        slice_mm=cells.optional("slice_mm", lambda n: cells.numbers(n, 0.05, 50, "a distance of slices in mm")),
         healthy=cells.optional("healthy", lambda n: cells.parsed(n, _FLAGS, "yes or no").astype(np.bool_)),
     )
     _check(path, table)

@@ -1,0 +1,143 @@
+"""Training of the age network on a store of crops (needs lumbar[train])."""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import lightning
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, IterableDataset
+
+from lumbar.age.augment import AgeAugmentOptions, augment, inner
+from lumbar.age.calibration import HeldOut
+from lumbar.age.engine import POSITION_UNIT_MM
+from lumbar.age.losses import CONTRASTS
+from lumbar.age.network import AgeNetwork, AgeNetworkOptions, head_loss
+from lumbar.age.segments import SEGMENTS, WHOLE
+from lumbar.age.store import CropStore, unpacked
+from lumbar.errors import UsageError
+from lumbar.training.fit import FitOptions, fit
+
+Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]  # crops, position, present, sex, age
+
+_WHOLE = SEGMENTS.index(WHOLE)
+
+
+@dataclass(frozen=True)
+class AgeTraining:
+    """What is trained, how, and how long."""
+
+    network: AgeNetworkOptions = field(default_factory=AgeNetworkOptions)
+    contrast: str = "rank-n-contrast"  # one of losses.CONTRASTS
+    contrast_weight: float = 1.0
+    segment_weight: float = 0.5  # of the mean loss of the segments beside that of the whole
+    augment: AgeAugmentOptions = field(default_factory=AgeAugmentOptions)
+    people_per_batch: int = 24
+    slices: int = 3  # drawn at each level in a step
+    level_absence: float = 0.05  # chance that a level is left out
+    sex_absence: float = 0.3  # chance that the sex is not told
+    learning_rate: float = 1e-3  # highest of the one-cycle schedule
+    weight_decay: float = 0.05
+    fit: FitOptions = field(default_factory=lambda: FitOptions(steps=1500, average_decay=0.995))
+
+
+class RandomSets(IterableDataset[Batch]):
+    """An endless stream of batches; every study comes once before any comes again."""
+
+    def __init__(self, store: CropStore, config: AgeTraining, start: int = 0) -> None:
+        self.store, self.config, self.start = store, config, start
+
+    def __iter__(self) -> Iterator[Batch]:
+        rng = np.random.default_rng((self.config.fit.seed, self.start))
+        generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
+        queue: list[int] = []
+        size = min(self.config.people_per_batch, len(self.store))
+        for _ in itertools.count(self.start):
+            while len(queue) < size:
+                queue += rng.permutation(len(self.store)).tolist()
+            drawn, queue = np.array(queue[:size]), queue[size:]
+            yield self._batch(drawn, rng, generator)
+
+    def _batch(self, drawn: NDArray[np.int64], rng: np.random.Generator, generator: torch.Generator) -> Batch:
+        store, config = self.store, self.config
+        rank = rng.random((len(drawn), *store.present.shape[1:]))
+        slots = np.argsort(rank + 2 * (store.present[drawn] < 0.5), axis=2)[..., : config.slices]  # present ones first, in random order
+        slots = np.sort(slots, axis=2)
+        people, levels = drawn[:, None, None], np.arange(slots.shape[1])[None, :, None]
+        crops = torch.from_numpy(unpacked(store.crops[people, levels, slots]))
+        present = torch.from_numpy(store.present[people, levels, slots])
+        present = present * torch.from_numpy(rng.random((*present.shape[:2], 1)) >= config.level_absence)
+        sex = torch.from_numpy(store.sex[drawn] * (rng.random(len(drawn)) >= config.sex_absence)).float()
+        shown = augment(crops, (config.network.rows, config.network.columns), config.augment, generator)
+        position = torch.from_numpy(store.position_mm[people, levels, slots] / np.float32(POSITION_UNIT_MM))
+        return shown.float(), position, present.float(), sex, torch.from_numpy(store.age_years[drawn])
+
+
+class AgeModule(lightning.LightningModule):
+    """The network with its losses, AdamW and a one-cycle learning rate."""
+
+    def __init__(self, config: AgeTraining) -> None:
+        super().__init__()
+        if config.contrast not in CONTRASTS:
+            raise UsageError(f"contrast is one of {', '.join(CONTRASTS)}, not {config.contrast!r}")
+        self.config = config
+        self.network = AgeNetwork(config.network)
+
+    def training_step(self, batch: Batch, _: int) -> torch.Tensor:
+        """The loss of one batch."""
+        *sets, age = batch
+        _, outputs, features = self.network(*sets)
+        own = [head_loss(outputs[:, k].float(), age, self.config.network) for k in range(len(SEGMENTS))]
+        segments = torch.stack([loss for k, loss in enumerate(own) if k != _WHOLE]).mean()
+        contrast = CONTRASTS[self.config.contrast](features[:, _WHOLE].float(), age)
+        loss = own[_WHOLE] + self.config.segment_weight * segments + self.config.contrast_weight * contrast
+        self.log_dict({"loss": loss, "whole": own[_WHOLE], "segments": segments, "contrast": contrast})
+        return loss
+
+    def configure_optimizers(self):  # type: ignore[no-untyped-def]
+        """AdamW without decay for norms and offsets."""
+        kept = [p for p in self.parameters() if p.ndim > 1]
+        free = [p for p in self.parameters() if p.ndim <= 1]
+        groups = [{"params": kept, "weight_decay": self.config.weight_decay}, {"params": free, "weight_decay": 0.0}]
+        optimizer = torch.optim.AdamW(groups, lr=self.config.learning_rate)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.config.learning_rate, total_steps=self.config.fit.steps + 1, pct_start=0.1)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def train(store: CropStore, folder: Path, config: AgeTraining, start_from: dict[str, torch.Tensor] | None = None) -> AgeNetwork:
+    """Train on `store` and return the network with its averaged weights.
+
+    Args:
+        store: studies to train on.
+        folder: takes checkpoints and logs; a run that was killed goes on from there.
+        config: what is trained and how long.
+        start_from: weights to start from, as `network.state_dict()` gives them.
+    """
+    module = AgeModule(config)
+    if start_from is not None:
+        module.network.load_state_dict(start_from)
+    last = folder / "last.ckpt"
+    start = int(torch.load(last, weights_only=False)["global_step"]) if last.exists() else 0
+    fit(module, DataLoader(RandomSets(store, config, start), batch_size=None), folder, config.fit)
+    return module.network.eval()
+
+
+@torch.no_grad()
+def held_out(network: AgeNetwork, store: CropStore) -> HeldOut:
+    """Outputs for all slices of all studies of `store`."""
+    network = network.eval()
+    years, features = [], []
+    for number in range(len(store)):
+        crops = inner(torch.from_numpy(unpacked(store.crops[number : number + 1])), (network.options.rows, network.options.columns))
+        used = int(store.present[number].sum(axis=1).max())
+        present = torch.from_numpy(store.present[number : number + 1, :, :used])
+        position = torch.from_numpy(store.position_mm[number : number + 1, :, :used] / np.float32(POSITION_UNIT_MM))
+        ages, _, described = network(crops[:, :, :used].contiguous(), position, present, torch.from_numpy(store.sex[number : number + 1]))
+        years.append(ages[0].double().numpy())
+        features.append(described[0, _WHOLE].double().numpy())
+    table = np.array(years)
+    segments = {name: table[:, k] for k, name in enumerate(SEGMENTS)}
+    return HeldOut(store.age_years.astype(np.float64), segments, np.array(features), store.healthy)

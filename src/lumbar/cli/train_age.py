@@ -1,0 +1,65 @@
+"""`lumbar train age`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lumbar.cli.progress import track
+from lumbar.datasets.age_images import read_points
+from lumbar.datasets.age_table import AgeTable, read_age_table
+from lumbar.errors import UnreadableInput, UsageError
+from lumbar.io.staging import staged_folder
+from lumbar.models.card import TrainingData
+
+
+@click.command("age")
+@click.argument("table", type=click.Path(path_type=Path))
+@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Model folder to write.")
+@click.option("--runs", type=click.Path(path_type=Path), required=True, help="Folder for crops, checkpoints and logs; a killed training goes on from there.")
+@click.option("--licence", required=True, help="Licence of the training data, in words, for the card.")
+@click.option("--points", type=click.Path(path_type=Path), help="CSV image,level,x_mm,y_mm,z_mm: disc middles that are known; else the spine model looks.")
+@click.option("--models", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="DIR", help="Model folders (spine) before the packaged ones.")
+@click.option("--folds", type=click.IntRange(2, 20), default=5, show_default=True, help="Folds by subject, whose left-out predictions calibrate the model.")
+@click.option("--leave-site-out", "by_site", is_flag=True, help="One fold a site instead.")
+@click.option("--head", type=click.Choice(["regression", "soft-label", "ordinal"]), default="regression", show_default=True, help="How an age is put out.")
+@click.option("--pooling", type=click.Choice(["attention", "mean", "max", "recurrent"]), default="attention", show_default=True, help="How slices are joined.")
+@click.option("--contrast", type=click.Choice(["rank-n-contrast", "y-aware", "none"]), default="rank-n-contrast", show_default=True, help="Contrastive loss.")
+@click.option("--synthetic", is_flag=True, help="Nobody in TABLE is real: the card and every prediction will say so.")
+@click.option("--steps", type=click.IntRange(2), default=1500, show_default=True, help="Optimiser steps of each fold and of the final network.")
+@click.option("--threads", type=click.IntRange(0), default=0, help="Processor threads; 0: as PyTorch chooses.")
+@click.option("--precision", default="bf16-mixed", show_default=True, help="As Lightning names it; 32-true for processors without bfloat16.")
+@click.option("--devices", type=click.IntRange(1), default=1, show_default=True, help="Graphics cards (or processes) a node.")
+@click.option("--nodes", type=click.IntRange(1), default=1, show_default=True, help="Nodes.")
+def train_age(
+    table: Path, out: Path, runs: Path, licence: str, points: Path | None, models: Path | None, folds: int, by_site: bool, synthetic: bool, **training: Any
+) -> None:
+    """Train an age model on TABLE, a CSV with the columns subject, site, sex, age and image (or study): sagittal T2 or STIR as DICOM, NIfTI or PNG folders.
+
+    \b
+    lumbar train age people/ages.csv --runs runs/age -o my-age --licence "own data"
+
+    Pictures lie beside the table. Folders of PNG need the columns pixel_mm and slice_mm; repeat, visit and healthy (yes/no: who may serve as reference for
+    Selta) are used where they are there. Left-out predictions of the folds are written to RUNS/out_of_fold.csv, for `lumbar evaluate age --table`.
+    """
+    try:
+        from lumbar.age.training_run import RunOptions, gather_crops, run, training_of  # noqa: PLC0415  (PyTorch, an extra)
+    except ModuleNotFoundError as error:
+        raise UsageError(f"training needs {error.name}, which is not installed: pip install lumbar[train]") from error
+    rows = read_age_table(table)
+    if rows.image is None:
+        raise UnreadableInput(f"{table} has no column image or study; name the picture of each row there")
+    options = RunOptions(training=training_of(**training), folds=folds, by_site=by_site, synthetic_only=synthetic)
+    known = read_points(points) if points else None
+    with staged_folder(out, overwrite=False) as folder:
+        store, failures = gather_crops(rows, table, runs, known, models, lambda numbers: track(numbers, "crops", total=len(rows)))
+        for failure in failures:
+            click.echo(f"warning: {failure}; left out", err=True)
+        data = TrainingData(f"{table.name}: {len(store)} series of {_people(rows)} people{' (synthetic)' if synthetic else ''}", licence)
+        for line in run(store, runs, folder, out.name, (data,), options):
+            click.echo(line, err=True)
+    click.echo(f"{out}")
+
+
+def _people(rows: AgeTable) -> int:
+    return len(set(rows.subject.tolist()))

@@ -1,0 +1,91 @@
+"""Pictures beside an age table: DICOM folders, NIfTI files or folders of PNG, and where their discs lie if somebody knows."""
+
+import csv
+import re
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from lumbar.datasets.age_table import AgeTable
+from lumbar.domain.anatomy import Level
+from lumbar.domain.geometry import Grid, Points
+from lumbar.domain.study import Plane, Role, Weighting
+from lumbar.domain.volume import Volume
+from lumbar.errors import NoUsableSeries, UnreadableInput
+from lumbar.io.read import read_study
+
+POINT_COLUMNS = ("image", "level", "x_mm", "y_mm", "z_mm")
+
+
+def image_path(table: AgeTable, row: int, folder: Path) -> Path:
+    """The picture of a row, below `folder`.
+
+    Raises:
+        UnreadableInput: the table names no pictures, or this one is not there.
+    """
+    if table.image is None:
+        raise UnreadableInput(f"{table.name} has no column image or study; name the picture of each row there")
+    path = folder / str(table.image[row])
+    if not path.exists():
+        raise UnreadableInput(f"{table.name}, line {table.lines[row]}: {path} does not exist; paths are relative to the table's folder")
+    return path
+
+
+def sagittal_volume(table: AgeTable, row: int, folder: Path) -> tuple[Volume, Weighting]:
+    """The sagittal T2 or STIR volume of a row; a single file of unknown weighting is taken as it is.
+
+    Raises:
+        InputError: it cannot be read, or there is no such series in it.
+    """
+    path = image_path(table, row, folder)
+    pictures = sorted(path.glob("*.png"), key=_number) if path.is_dir() else []
+    if pictures:
+        return _stack(table, row, pictures), Weighting.T2
+    study = read_study(path)
+    found = study.with_role(Role.SAGITTAL_T2)
+    if not found and len(study.series) == 1 and study.series[0].plane is Plane.SAGITTAL and study.series[0].weighting is Weighting.UNKNOWN:
+        found = study.series
+    if not found:
+        kinds = ", ".join(sorted({f"{s.plane.value} {s.weighting.value}" for s in study.series}))
+        raise NoUsableSeries(f"{path} holds no sagittal T2 or STIR series (found: {kinds})")
+    stack = max(found[0].stacks, key=lambda s: s.volume.grid.shape[0])
+    return stack.volume, found[0].weighting
+
+
+def read_points(path: Path) -> dict[str, dict[Level, Points]]:
+    """Image → level → (3,) LPS mm of the middle of the disc, from a CSV with the columns of `POINT_COLUMNS`.
+
+    Raises:
+        UnreadableInput: a column is missing, a level is none, or a place is not a number.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+    except OSError as error:
+        raise UnreadableInput(f"{path} cannot be read ({error.strerror})") from error
+    points: dict[str, dict[Level, Points]] = {}
+    for line, row in enumerate(rows, start=2):
+        try:
+            level = Level(row["level"])
+            points.setdefault(row["image"], {})[level] = np.array([float(row[axis]) for axis in POINT_COLUMNS[2:]])
+        except (KeyError, ValueError, TypeError) as error:
+            raise UnreadableInput(f"{path}, line {line}: {error}; needed are {', '.join(POINT_COLUMNS)}, with levels such as L4/L5") from error
+    return points
+
+
+def _stack(table: AgeTable, row: int, pictures: list[Path]) -> Volume:
+    """PNG slices in the order of the numbers in their names: the first is the patient's right; rows head to foot, columns front to back."""
+    if table.pixel_mm is None or table.slice_mm is None:
+        raise UnreadableInput(f"{table.name}: {pictures[0].parent} holds PNG, which do not tell their size; add the columns pixel_mm and slice_mm")
+    pixel, step = float(table.pixel_mm[row]), float(table.slice_mm[row])
+    arrays = [np.asarray(Image.open(picture).convert("F"), dtype=np.float32) for picture in pictures]
+    if len({array.shape for array in arrays}) > 1:
+        raise UnreadableInput(f"{pictures[0].parent} holds pictures of different sizes; one stack has one size")
+    origins = np.outer(np.arange(len(arrays)) - (len(arrays) - 1) / 2, [step, 0.0, 0.0])
+    return Volume(np.stack(arrays), Grid(origins, np.array([0, 0, -pixel]), np.array([0, pixel, 0]), *arrays[0].shape))
+
+
+def _number(path: Path) -> tuple[int, str]:
+    found = re.findall(r"\d+", path.stem)
+    return (int(found[-1]) if found else 0, path.stem)
