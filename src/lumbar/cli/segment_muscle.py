@@ -22,6 +22,9 @@ from lumbar.muscle.measure import METHODS, Measurement, MeasureOptions, measure
 from lumbar.muscle.mixture import Method
 from lumbar.muscle.predict import TASK, lumbar_slices
 from lumbar.muscle.preview import sheet_png
+from lumbar.muscle.slices import find_levels, is_long
+from lumbar.spine.segment import TASK as SPINE_TASK
+from lumbar.spine.segment import network_of
 
 _FILE = click.Path(path_type=Path)
 
@@ -32,6 +35,12 @@ _FILE = click.Path(path_type=Path)
 @click.option("-o", "out", type=_FILE, required=True, help="Folder for muscle.nii.gz, muscles.csv, muscles.json and muscle.png.")
 @click.option(
     "--levels", type=_FILE, help="levels.nii.gz of `lumbar segment spine`: only slices between L1/L2 and L5/S1 are labelled, and areas given by level."
+)
+@click.option(
+    "--find-levels/--all-slices",
+    "find",
+    default=None,
+    help="Find L1/L2 to L5/S1 in IMAGE itself by the spine model and label only these slices, or label all. By default a file longer than 220 mm is searched.",
 )
 @click.option("--slices", type=_FILE, help="CSV with pid, slice_start, slice_stop (from 0, both included): only these slices of the file; overrules --levels.")
 @click.option("--pid", help="The row of --slices to take; by default the one whose pid is in the name of IMAGE.")
@@ -49,13 +58,13 @@ def segment_muscle(**options: Any) -> None:
     image = read_nifti(options["image"])
     fat = read_nifti(options["fat"]) if options["fat"] else None
     discs = read_nifti_mask(options["levels"]) if options["levels"] else None
-    levels = levels_of(discs) if discs else ()
+    levels, kept, doubts = _levels(image, discs, options)
     model = find_model(TASK, options["models"])
-    found = run_model(model, image, fat, _wanted(image, levels, options))
+    found = run_model(model, image, fat, _wanted(image, kept, options))
     measured = Measurement((), ())
     if found.mask.array.any():
         measured = measure(image, found.mask, fat, MeasureOptions(levels, discs, cast(Method, options["method"])))
-    everything = Measurement(measured.findings, tuple(dict.fromkeys((*found.warnings, *measured.warnings))))
+    everything = Measurement(measured.findings, tuple(dict.fromkeys((*doubts, *found.warnings, *measured.warnings))))
     with staged_folder(options["out"], options["overwrite"]) as stage:
         write_nifti(stage / "muscle.nii.gz", found.mask)
         write_measurement(stage, everything)
@@ -63,7 +72,27 @@ def segment_muscle(**options: Any) -> None:
     show_measurement(everything, options["as_json"])
 
 
-def _wanted(image: Volume, levels: tuple[LevelFinding, ...], options: dict[str, Any]) -> NDArray[np.bool_] | None:
+Levels = tuple[LevelFinding, ...]
+
+
+def _levels(image: Volume, discs: Volume | None, options: dict[str, Any]) -> tuple[Levels, Levels, tuple[str, ...]]:
+    """(levels to measure at, levels whose slices are kept, warnings)."""
+    if discs is not None:
+        given = levels_of(discs)
+        return given, given, ()
+    find = options["find"]
+    if find is None:
+        find = options["slices"] is None and is_long(image)
+    if not find:
+        return (), (), ()
+    found = find_levels(image, network_of(find_model(SPINE_TASK, options["models"])))
+    if found.both_ends or (options["find"] and found.levels):
+        return found.levels, found.levels, found.warnings
+    doubt = "L1/L2 and L5/S1 were not both found for certain, so all slices were labelled; choose them with --slices or --levels"
+    return found.levels, (), (*found.warnings, doubt)
+
+
+def _wanted(image: Volume, levels: Levels, options: dict[str, Any]) -> NDArray[np.bool_] | None:
     """(slices of the axial volume,) which slices are to be labelled; None for all."""
     if options["slices"] is None:
         return lumbar_slices(to_axial(image).grid, levels) if levels else None
