@@ -1,0 +1,161 @@
+"""Synthetic people for the age recipes: crops for training in chunks, and test studies whose discs the spine model finds.
+
+    python recipes/age_phantom_cohort.py WORK train --people 1000       # sites A to F, crops at known discs moved by chance, in chunks of 100
+    python recipes/age_phantom_cohort.py WORK test                      # sites G, H and I, which no training sees
+
+Pictures are sagittal T2, STIR or SPACE as the sites make them, at half their matrix and with the slices within reach of the crops alone. The test has 260
+people; 60 of them scanned twice (other slices, other noise); and 120 pairs with a member of the 260 in which nothing is different but one lower segment,
+which is as worn as that of a person 20 or 30 years older. Call it again to go on where it stopped.
+"""
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from lumbar.age.crops import CropOptions, cut_slices
+from lumbar.age.gather import spine_finder
+from lumbar.age.store import CropStore, Subject, open_store, wide, write_store
+from lumbar.domain.anatomy import Level
+from lumbar.domain.geometry import Grid
+from lumbar.domain.study import Weighting
+from lumbar.domain.volume import Volume
+from lumbar.errors import InputError
+from lumbar.models.registry import find_model
+from lumbar.phantom.acquire import acquire
+from lumbar.phantom.anatomy import Anatomy
+from lumbar.phantom.build import build_anatomy, person_degeneration
+from lumbar.phantom.degeneration import AGE_SD_YEARS, age_loadings, latent
+from lumbar.phantom.population import sample_person
+from lumbar.phantom.sites import site
+from lumbar.spine.segment import TASK, network_of
+
+TRAIN_SITES, TEST_SITES = "ABCDEF", "GHI"
+TRAIN_SEED, TEST_SEED = 41_000_000, 42_000_000
+CHUNK = 100
+TEST_PEOPLE, RETESTS, AHEAD = 260, 60, 120
+AHEAD_YEARS = (20.0, 30.0)
+LOWER = (Level.L3_L4, Level.L4_L5, Level.L5_S1)
+JITTER_MM = 1.3  # about how far the spine model's discs lie from the true ones
+SPINE_REACH_MM = 11.0  # slices that the spine model looks at
+OPTIONS = CropOptions()
+RATES = np.array([0.36, 0.37, 0.38, 0.43, 0.47, 0.53, 0.63, 0.60]) / 60  # wear a year of each disc from T10/T11, as in phantom/population.py
+OWN_SPREAD = 0.065  # wear of a disc per unit of its own trait, likewise
+
+
+@dataclass(frozen=True)
+class Study:
+    """One scan of one synthetic person."""
+
+    seed: int
+    site: str
+    scan: int = 0
+    ahead: Level | None = None  # the segment that runs ahead
+    ahead_years: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """What tells it from the others."""
+        return f"{self.scan}" if self.ahead is None else f"{self.ahead.slug}+{self.ahead_years:.0f}"
+
+
+def anatomy(study: Study) -> tuple[Anatomy, Subject]:
+    """The person; a segment that runs ahead has the wear and the narrowing that the years would have brought, and nothing else changes."""
+    person = sample_person(study.seed)
+    state = person_degeneration(person)
+    if study.ahead is not None:
+        column = list(Level).index(study.ahead)
+        normal = state.normal.copy()
+        normal[:, column] += age_loadings().reshape(5, 5)[:, column] * study.ahead_years / AGE_SD_YEARS
+        state = replace(state, normal=normal, narrowing=latent(normal))
+        traits = person.traits.copy()
+        traits[3 + 3 + column] += study.ahead_years * RATES[3 + column] / OWN_SPREAD
+        person = replace(person, traits=traits)
+    return build_anatomy(person, state), Subject(f"P{study.seed}", study.site, person.sex, person.age_years, study.name, study.ahead is None)
+
+
+def scan(body: Anatomy, study: Study) -> Volume:
+    """Its sagittal T2 at half matrix: the slices around the middle, each the mean of two planes over its thickness."""
+    place = site(study.site)
+    usual = next(p for p in place.series if p.role == "sagittal_t2")
+    count = 2 * int(np.ceil(OPTIONS.reach_mm / usual.spacing_mm)) + 1
+    half = replace(usual, matrix=usual.matrix // 2, acquired=usual.acquired // 2, fat_shift_pixels=usual.fat_shift_pixels / 2, slices=count, samples=2)
+    return acquire(body, place, half, study.scan)["sagittal_t2"].volumes()[0]
+
+
+def drawn_site(seed: int, sites: str) -> str:
+    return sites[int(np.random.default_rng([seed, 6]).integers(len(sites)))]
+
+
+def train_studies(chunk: int) -> Iterator[tuple[Subject, object]]:
+    for seed in range(TRAIN_SEED + chunk * CHUNK, TRAIN_SEED + (chunk + 1) * CHUNK):
+        study = Study(seed, drawn_site(seed, TRAIN_SITES))
+        body, subject = anatomy(study)
+        random = np.random.default_rng([seed, 8])
+        points = {level: body.disc(level.value).frame.center_mm + JITTER_MM * random.standard_normal(3) for level in Level}
+        yield subject, cut_slices(scan(body, study), points, wide(OPTIONS))
+
+
+def test_plan() -> list[Study]:
+    people = [Study(TEST_SEED + k, drawn_site(TEST_SEED + k, TEST_SITES)) for k in range(TEST_PEOPLE)]
+    retests = [replace(study, scan=1) for study in people[:RETESTS]]
+    ahead = [replace(people[k], ahead=LOWER[k % 3], ahead_years=AHEAD_YEARS[(k // 3) % 2]) for k in range(AHEAD)]
+    return people + retests + ahead
+
+
+def test_studies(plan: list[Study], failures: list[str]) -> Iterator[tuple[Subject, object]]:
+    finder = spine_finder(network_of(find_model(TASK, threads=1)))
+    for study in plan:
+        body, subject = anatomy(study)
+        volume = scan(body, study)
+        try:
+            points = finder(_middle(volume), Weighting.T2, "")
+            slices = cut_slices(volume, points, wide(OPTIONS))
+        except InputError as error:
+            failures.append(f"{subject.subject} {subject.repeat}: {error}")
+            continue
+        away = [np.linalg.norm((points[level] - body.disc(level.value).frame.center_mm)[1:]) for level in points]
+        if len(points) < 5 or max(away) > 8:
+            failures.append(f"{subject.subject} {subject.repeat}: {len(points)} levels, farthest {max(away):.0f} mm off; kept")
+        yield subject, slices
+
+
+def _middle(volume: Volume) -> Volume:
+    """The slices that the spine model needs to find the discs: a third of the time of all."""
+    grid = volume.grid
+    middle = grid.center_mm @ grid.normal
+    near = np.abs(grid.origins_mm @ grid.normal - middle) <= SPINE_REACH_MM
+    return Volume(volume.array[near], Grid(grid.origins_mm[near], grid.row_step_mm, grid.column_step_mm, grid.rows, grid.columns))
+
+
+def stores(work: Path, prefix: str) -> CropStore:
+    """All finished chunks whose names begin with `prefix`, as one."""
+    parts = [open_store(path.parent, OPTIONS) for path in sorted(work.glob(f"{prefix}-*/people.npz"))]
+    columns = {key: np.concatenate([getattr(part, key) for part in parts]) for key, value in vars(parts[0]).items() if isinstance(value, np.ndarray)}
+    return replace(parts[0], **columns)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("part", choices=("train", "test"))
+    parser.add_argument("--people", type=int, default=1000, help="of the training, in whole chunks of 100")
+    parser.add_argument("--of", type=int, nargs=2, default=(0, 1), metavar=("K", "N"), help="make only every N-th chunk, from the K-th: to work in parallel")
+    arguments = parser.parse_args()
+    plan, failures = test_plan(), []
+    count = -(-len(plan) // 20) if arguments.part == "test" else arguments.people // CHUNK
+    for chunk in range(arguments.of[0], count, arguments.of[1]):
+        folder = arguments.work / f"{arguments.part}-{chunk:03d}"
+        if (folder / "people.npz").exists():
+            continue
+        own = plan[chunk * 20 : chunk * 20 + 20]
+        studies = train_studies(chunk) if arguments.part == "train" else test_studies(own, failures)
+        write_store(folder, studies, CHUNK if arguments.part == "train" else len(own), OPTIONS)
+        print(folder.name, *failures, sep="\n  ", flush=True)
+        failures.clear()
+
+
+if __name__ == "__main__":
+    main()
