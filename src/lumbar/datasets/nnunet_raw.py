@@ -19,6 +19,28 @@ class RawCase:
     labels: Volume
 
 
+@dataclass(frozen=True)
+class RawPair:
+    """The files of one subject whose Dixon water and fat are two cases of a raw data set."""
+
+    subject: str
+    water: Path
+    fat: Path
+    labels: Path  # of the water case
+
+
+def raw_pairs(folder: Path) -> tuple[RawPair, ...]:
+    """The subjects of a raw data set (a folder with dataset.json) that have both `<subject>_water` and `<subject>_fat`, in order of their names."""
+    images, labels = folder / "imagesTr", folder / "labelsTr"
+    found = []
+    for water in sorted(images.glob("*_water_0000.nii.gz")):
+        subject = water.name.removesuffix("_water_0000.nii.gz")
+        pair = RawPair(subject, water, images / f"{subject}_fat_0000.nii.gz", labels / f"{subject}_water.nii.gz")
+        if pair.fat.is_file() and pair.labels.is_file():
+            found.append(pair)
+    return tuple(found)
+
+
 def write_raw(root: Path, number: int, name: str, labels: dict[str, int], cases: Iterable[RawCase]) -> Path:
     """Write the data set into the empty folder `root/Dataset<number>_<name>` and return that folder; `labels` are without the background.
 
