@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-# Helpers that tests of several folders use lie beside them: tests/dicom_factory.py, tests/spine/cartoon.py.
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "spine")]
+# Helpers that tests of several folders use lie beside them: tests/dicom_factory.py, tests/spine/cartoon.py,
+# tests/severity/painted_study.py.
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "spine"), str(Path(__file__).parent / "severity")]
 
 
 @pytest.fixture(scope="session")

@@ -18,12 +18,15 @@ from lumbar.severity.augment import SWAPPED_SIDES, CropAugmentOptions, augment  
 from lumbar.severity.data import targets  # noqa: E402
 from lumbar.severity.ensemble import FoldOptions, train_fold, write_ensemble  # noqa: E402
 from lumbar.severity.grader import CropGrader  # noqa: E402
+from lumbar.severity.losses import soft_labels, weighted_loss  # noqa: E402
+from lumbar.severity.mixing import MixOptions  # noqa: E402
 from lumbar.severity.network import NetworkOptions, build  # noqa: E402
 from lumbar.severity.out_of_fold import figures, grade_held_out  # noqa: E402
-from lumbar.severity.train import LabelledCrops, RandomStudies, SeverityTraining, soft_labels, weighted_loss  # noqa: E402
+from lumbar.severity.train import LabelledCrops, RandomStudies, SeverityTraining  # noqa: E402
 from lumbar.training.fit import FitOptions  # noqa: E402
 
 TINY = NetworkOptions(features=(4, 8), blocks=(1, 1), width=16, layers=1, heads=2)
+UNMIXED = MixOptions(mixup_probability=0, cutmix_probability=0)
 STILL = CropAugmentOptions(
     shift=0,
     rotation_degrees=0,
@@ -132,7 +135,7 @@ def some_crops(studies: int = 12) -> LabelledCrops:
 
 def test_the_stream_draws_every_study_before_any_comes_again_and_is_reproducible() -> None:
     data = replace(some_crops(), levels=np.repeat(np.arange(12) % 5, 5), pictures=some_crops().pictures[:, ::4, ::4])
-    config = SeverityTraining(augment=STILL, studies_per_batch=4, absence_probability=0, alone_probability=0, mix_probability=0)
+    config = SeverityTraining(augment=STILL, studies_per_batch=4, absence_probability=0, alone_probability=0, mix=UNMIXED)
     seen = []
     stream = RandomStudies(data, config)
     stream._batch = lambda drawn, *_: seen.append(list(drawn))  # type: ignore[method-assign,assignment]
@@ -165,7 +168,7 @@ def test_from_pictures_to_a_model_folder_that_grades(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
     crops = read_crop_table(tmp_path / "t.csv")
     labels, images, runs = targets(crops), tmp_path / "images", tmp_path / "runs"
-    config = SeverityTraining(network=TINY, fit=FitOptions(steps=400, threads=1, average_decay=0.95), mix_probability=0)
+    config = SeverityTraining(network=TINY, fit=FitOptions(steps=400, threads=1, average_decay=0.95), mix=UNMIXED)
     for fold in range(2):
         train_fold(crops, labels, images, runs, fold, config=config, options=FoldOptions(folds=2, held_back=("0",)))
     oof = grade_held_out(crops, labels, images, runs)

@@ -33,6 +33,7 @@ class FoldOptions:
     folds: int = 5
     seed: int = 20240717
     held_back: tuple[str, ...] = ()  # studies that no network is trained on
+    stopping_parts: int = 0  # one of so many parts of a fold's training studies decides when to stop; 0: all are trained on, for all steps
 
 
 def split(crops: Sequence[AxialCrop], targets: NDArray[np.int64], options: FoldOptions) -> dict[str, int]:
@@ -56,10 +57,21 @@ def train_fold(
     data = LabelledCrops(_pictures(crops, images, runs), level_numbers(crops), np.array([c.study_id for c in crops]), targets)
     chosen = np.array([fold_of[c.study_id] != fold and c.study_id not in options.held_back for c in crops])
     config = replace(config, fit=replace(config.fit, seed=options.seed + fold))
-    module = train(data.subset(chosen), folder, config)
+    learnt, aside = _set_aside(data.subset(chosen), options)
+    module = train(learnt, folder, config, aside)
     difference = export_network(module.network, folder / NETWORK)
     (folder / _EXPORT).write_text(json.dumps({"difference": difference, "config": str(config)}), encoding="utf-8")
     return folder
+
+
+def _set_aside(data: LabelledCrops, options: FoldOptions) -> tuple[LabelledCrops, LabelledCrops | None]:
+    """The crops to learn from, and those of the studies that decide when to stop."""
+    if not options.stopping_parts:
+        return data, None
+    burden = {name: float(data.targets[data.studies == name].max()) for name in np.unique(data.studies).tolist()}
+    part_of = assign_folds(burden, options.stopping_parts, options.seed + 1)
+    aside = np.array([part_of[name] == 0 for name in data.studies.tolist()])
+    return data.subset(~aside), data.subset(aside)
 
 
 def export_network(network: torch.nn.Module, path: Path) -> float:

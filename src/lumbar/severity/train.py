@@ -1,8 +1,9 @@
 """Training of the grading networks on axial crops (needs lumbar[train])."""
 
 import itertools
+import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import lightning
@@ -12,12 +13,20 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, IterableDataset
 
 from lumbar.severity.augment import FULL_SIZE, CropAugmentOptions, augment
+from lumbar.severity.crops import network_input
 from lumbar.severity.data import UNLABELLED
-from lumbar.severity.network import GRADES, NetworkOptions, build
-from lumbar.severity.score import GRADE_WEIGHTS
-from lumbar.training.fit import FitOptions, fit
+from lumbar.severity.grader import softmax
+from lumbar.severity.losses import any_severe_loss, soft_labels, weighted_loss
+from lumbar.severity.mixing import MixOptions, mix
+from lumbar.severity.network import NetworkOptions, build
+from lumbar.severity.score import Graded, official_score
+from lumbar.training.best_weights import BestWeights
+from lumbar.training.fit import FitOptions, Validation, fit
+from lumbar.training.loader_idle import LoaderIdle
 
-_MEAN_WEIGHT = 1.3  # about the mean weight of a labelled row; keeps the loss near 1 without depending on what a batch happens to hold
+CONFIG, RESULT = "config.json", "training.json"
+_SCORE = "official_score"
+_STUDIES_VALIDATED_AT_ONCE = 8
 
 COARSE_SIZE = (64, 92)
 
@@ -40,7 +49,10 @@ class SeverityTraining:
     smoothing: float = 0.02  # share of each label that goes to the neighbouring grades
     alone_probability: float = 0.1  # a study's crops do not see each other
     absence_probability: float = 0.1  # a crop is left out of its study
-    mix_probability: float = 0.3  # mixup (Zhang et al. 2018) of crops at the same level
+    mix: MixOptions = field(default_factory=MixOptions)  # of crops at the same level
+    any_severe_weight: float = 0.1  # of the any-severe term of the official score, beside the grades
+    validate_every: int = 200  # steps, where studies are set aside for it
+    patience: int = 4  # validations without a better official score before training ends
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,44 +101,28 @@ class RandomStudies(IterableDataset[Batch]):
         x, targets = augment(pictures, torch.from_numpy(self.crops.targets[chosen]), config.augment, generator, size)
         levels = torch.from_numpy(self.crops.levels[chosen])
         labels = soft_labels(targets, config.smoothing)
-        x, labels = self._mix(x, labels, levels, rng)
+        partner = torch.arange(len(x))
+        for level in torch.unique(levels):
+            same = torch.nonzero(levels == level).flatten()
+            partner[same] = same[torch.randperm(len(same), generator=generator)]
+        (x,), labels = mix([x], labels, partner, config.mix, generator)
         return x, levels, torch.tensor(owners), labels, (targets != UNLABELLED).float()
 
-    def _mix(self, x: torch.Tensor, labels: torch.Tensor, levels: torch.Tensor, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        """Blend some crops with another of the same level; unlabelled conditions of either keep what label there is."""
-        if rng.random() >= self.config.mix_probability:
-            return x, labels
-        partner = np.arange(len(x))
-        for level in np.unique(levels.numpy()):
-            members = np.flatnonzero(levels.numpy() == level)
-            partner[members] = rng.permutation(members)
-        share = torch.from_numpy(np.maximum(s := rng.beta(0.4, 0.4, len(x)), 1 - s)).float()
-        other, own = labels[partner], labels
-        both = (other.sum(-1, keepdim=True) > 0) & (own.sum(-1, keepdim=True) > 0)
-        mixed = torch.where(both, share[:, None, None] * own + (1 - share[:, None, None]) * other, own)
-        blend = share[:, None, None, None]
-        return blend * x + (1 - blend) * x[partner], mixed
 
+class HeldOutCrops(IterableDataset[Batch]):
+    """Crops as they are, once, in batches of whole studies; their grades stand where labels do in training."""
 
-def soft_labels(targets: torch.Tensor, smoothing: float) -> torch.Tensor:
-    """(n, 5, 3) shares: the grade itself, and `smoothing` to each grade next to it; zeros where unlabelled."""
-    table = torch.eye(GRADES)
-    for grade in range(GRADES):
-        neighbours = [other for other in (grade - 1, grade + 1) if 0 <= other < GRADES]
-        for other in neighbours:
-            table[grade, other] = smoothing
-        table[grade, grade] = 1 - smoothing * len(neighbours)
-    table = torch.cat([table, torch.zeros(1, GRADES)])
-    return table[targets]  # UNLABELLED is −1: the last row
+    def __init__(self, crops: LabelledCrops) -> None:
+        self.crops = crops
 
-
-def weighted_loss(logits: torch.Tensor, labels: torch.Tensor, known: torch.Tensor, condition_weights: Sequence[float]) -> torch.Tensor:
-    """Cross-entropy with the official weights of the grades, averaged over the labelled rows of each condition, then over conditions."""
-    weights = labels * torch.tensor(GRADE_WEIGHTS)
-    rows = -(weights * logits.log_softmax(-1)).sum(-1) * known / _MEAN_WEIGHT
-    per_condition = rows.sum(0) / known.sum(0).clamp_min(1)
-    share = torch.tensor(condition_weights)
-    return (per_condition * share).sum() / share.sum()
+    def __iter__(self) -> Iterator[Batch]:
+        names = np.unique(self.crops.studies)
+        for start in range(0, len(names), _STUDIES_VALIDATED_AT_ONCE):
+            rows = np.flatnonzero(np.isin(self.crops.studies, names[start : start + _STUDIES_VALIDATED_AT_ONCE]))
+            pictures = torch.from_numpy(np.stack([network_input(self.crops.pictures[row]) for row in rows]))
+            owners = torch.from_numpy(np.searchsorted(names, self.crops.studies[rows]))
+            targets = torch.from_numpy(self.crops.targets[rows])
+            yield pictures, torch.from_numpy(self.crops.levels[rows]), owners, targets, (targets != UNLABELLED).float()
 
 
 class SeverityModule(lightning.LightningModule):
@@ -137,14 +133,33 @@ class SeverityModule(lightning.LightningModule):
         self.config = config
         self.network = build(config.network)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._held_out: list[Graded] = []
 
     def training_step(self, batch: Batch, _: int) -> torch.Tensor:
         """The loss of one batch."""
         crops, levels, studies, labels, known = batch
         logits = self.network(crops.contiguous(memory_format=torch.channels_last), levels, studies).float()
         loss = weighted_loss(logits, labels, known, self.config.condition_weights)
-        self.log("loss", loss)
-        return loss
+        severe = any_severe_loss(logits[:, 0], labels[:, 0], known[:, 0], studies)
+        self.log_dict({"loss": loss, "any_severe": severe})
+        return loss + self.config.any_severe_weight * severe
+
+    def validation_step(self, batch: Batch, _: int) -> None:
+        """Keep the answers to one batch."""
+        crops, levels, studies, targets, _known = batch
+        logits = self.network(crops, levels, studies).float()
+        row, condition = np.nonzero(targets.cpu().numpy() != UNLABELLED)
+        answers = softmax(logits.cpu().numpy().astype(np.float64))[row, condition]
+        self._held_out.append(
+            Graded(studies.cpu().numpy()[row].astype(str), condition, levels.cpu().numpy()[row], targets.cpu().numpy()[row, condition], answers)
+        )
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the mean of the parts of the official score that there are labels for."""
+        parts = [[getattr(rows, name) for rows in self._held_out] for name in ("studies", "conditions", "levels", "targets", "probabilities")]
+        score = official_score(Graded(*(np.concatenate(part) for part in parts)))
+        self.log(_SCORE, float(np.nanmean([score.spinal, score.foraminal, score.subarticular, score.any_severe_spinal])))
+        self._held_out = []
 
     def configure_optimizers(self):  # type: ignore[no-untyped-def]
         """AdamW without decay for norms and offsets."""
@@ -162,10 +177,20 @@ def default_training(kind: str, steps: int, threads: int = 0) -> SeverityTrainin
     return replace(usual, fit=replace(usual.fit, steps=steps, threads=threads))
 
 
-def train(crops: LabelledCrops, folder: Path, config: SeverityTraining) -> SeverityModule:
-    """Train on `crops` and return the module with its averaged weights; `folder` takes checkpoints and logs, and a killed run goes on from there."""
+def train(crops: LabelledCrops, folder: Path, config: SeverityTraining, held_out: LabelledCrops | None = None) -> SeverityModule:
+    """Train on `crops` and return the module with its averaged weights; with crops `held_out`, those with the best official score on them.
+
+    `folder` takes checkpoints, logs, the configuration and the loader's idle share; a killed run goes on from there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / CONFIG).write_text(json.dumps(asdict(config), indent=1), encoding="utf-8")
     module = SeverityModule(config)
     last = folder / "last.ckpt"
     start = int(torch.load(last, weights_only=False)["global_step"]) if last.exists() else 0
-    fit(module, DataLoader(RandomStudies(crops, config, start), batch_size=None), folder, config.fit)
+    idle, best = LoaderIdle(), BestWeights(_SCORE, config.patience)
+    validation = Validation(DataLoader(HeldOutCrops(held_out), batch_size=None), config.validate_every) if held_out is not None else None
+    callbacks = (idle, best) if validation else (idle,)
+    fit(module, DataLoader(RandomStudies(crops, config, start), batch_size=None), folder, config.fit, validation=validation, callbacks=callbacks)
+    result = {"best_score": best.best if validation else None, "best_step": best.best_step, "loader_idle_share": idle.share}
+    (folder / RESULT).write_text(json.dumps(result), encoding="utf-8")
     return module

@@ -1,0 +1,163 @@
+"""What the grading networks learn from synthetic studies, and how near they come to the best that anyone could: `prior · vit · hybrid · best possible`.
+
+    python recipes/severity_phantom_table.py runs/phantoms                       # all of it: phantoms, preparation, training, table; goes on where killed
+    python recipes/severity_phantom_table.py runs/phantoms --only vit --steps 500
+    python recipes/severity_phantom_table.py runs/phantoms --ablations --masks   # also without mask channels, jitter, attention across levels, mirroring
+
+500 training studies of sites A to F, 150 test studies of sites G to I, which no network saw. The best possible answer knows the anatomy exactly, but not
+the reader's mood (recipes/phantom_best_possible.py); prior is the training shares of every column, times the weights. Everything here is synthetic.
+"""
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from lumbar.datasets.rsna2024 import read_rsna2024
+from lumbar.datasets.rsna2024_grades import read_grades
+from lumbar.metrics.calibration import reweighted
+from lumbar.models.runtime import Network
+from lumbar.phantom.build import person_degeneration
+from lumbar.phantom.cohort import CohortOptions, make_cohort, study_options
+from lumbar.phantom.degeneration import grade_probabilities
+from lumbar.phantom.population import sample_person
+from lumbar.severity.calibrate import fit_calibration
+from lumbar.severity.out_of_fold import NETWORK
+from lumbar.severity.prepare import PrepareOptions, prepare
+from lumbar.severity.score import GRADE_WEIGHTS, official_score, score_intervals
+from lumbar.severity.store import open_store
+from lumbar.severity.study_data import StudySet, from_store
+from lumbar.severity.study_grader import by_level, calibrated, raw_answers
+from lumbar.severity.study_model import EXPORT
+from lumbar.severity.study_rows import graded
+
+SEEDS = {"train": 41, "test": 42}
+SITES = {"train": "ABCDEF", "test": "GHI"}
+WEIGHTS = np.array(GRADE_WEIGHTS)
+ABLATIONS = ("no_masks", "no_jitter", "no_cross_level", "no_mirror")
+
+
+def main() -> None:
+    arguments = parse()
+    cohorts = {part: cohort(part, arguments) for part in SEEDS}
+    data = {part: prepared(part, arguments) for part in SEEDS}
+    names = [arguments.only] if arguments.only else ["vit", "hybrid", *(ABLATIONS if arguments.ablations else ())]
+    for name in names:
+        train(name, data["train"], arguments)
+    table(data, cohorts["test"], arguments)
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("work", type=Path, help="folder of phantoms, stores and runs; about 7 GB at half the matrix")
+    parser.add_argument("--train", type=int, default=500, help="training studies")
+    parser.add_argument("--test", type=int, default=150, help="test studies")
+    parser.add_argument("--matrix-scale", type=float, default=0.5, help="of the phantoms' pictures: 0.5 has a quarter of the pixels")
+    parser.add_argument("--steps", type=int, default=2400, help="optimiser steps of the hybrid; the vit makes half of them in about the same time")
+    parser.add_argument("--encoder", default="small", help="of the hybrid")
+    parser.add_argument("--only", help="train one network: vit, hybrid or an ablation")
+    parser.add_argument("--ablations", action="store_true", help="train the ablations too")
+    parser.add_argument("--masks", action="store_true", help="run the spine model in preparation; its masks and measurements become inputs of the hybrid")
+    parser.add_argument("--places", default="labels", choices=["labels", "spine"], help="where the test studies' crops are cut")
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=0)
+    return parser.parse_args()
+
+
+def cohort(part: str, arguments: argparse.Namespace) -> CohortOptions:
+    options = CohortOptions("rsna2024", getattr(arguments, part), SEEDS[part], SITES[part], matrix_scale=arguments.matrix_scale)
+    for done in make_cohort(options, arguments.work / part, arguments.jobs):
+        print(f"phantom {part} {done}", flush=True)
+    return options
+
+
+def prepared(part: str, arguments: argparse.Namespace) -> StudySet:
+    folder = arguments.work / part
+    places = arguments.places if part == "test" else "labels"
+    store = arguments.work / f"{part}_store_{places}{'_masks' if arguments.masks else ''}"
+    data = read_rsna2024(folder)
+    outcomes = list(prepare(data, folder / "train_images", list(data.grades), store, PrepareOptions(places, arguments.masks), arguments.jobs))
+    failed = [outcome for outcome in outcomes if outcome.failure]
+    print(f"{part}: {len(outcomes)} studies prepared now, {len(failed)} failed {failed[:3]}", flush=True)
+    return from_store(open_store(store), read_grades(folder / "train.csv"))
+
+
+def train(name: str, data: StudySet, arguments: argparse.Namespace) -> None:
+    from lumbar.severity.study_folds import train_and_export  # noqa: PLC0415  (PyTorch: only to train)
+    from lumbar.severity.study_network import StudyNetworkOptions  # noqa: PLC0415
+    from lumbar.severity.study_train import StudyTraining  # noqa: PLC0415
+
+    folder = arguments.work / "runs" / name
+    if (folder / NETWORK).is_file():
+        return
+    vit = name == "vit"
+    usual = StudyTraining()
+    network = StudyNetworkOptions("vit") if vit else StudyNetworkOptions(encoder=arguments.encoder, masks=arguments.masks, measures=arguments.masks)
+    config = replace(
+        usual,
+        network=network,
+        fit=replace(usual.fit, steps=arguments.steps // 2 if vit else arguments.steps, threads=arguments.threads),
+        coarse_share=0.0 if vit else usual.coarse_share,
+        learning_rate=5e-4 if vit else usual.learning_rate,
+        validate_every=max(1, arguments.steps // (16 if vit else 12)),
+    )
+    changed = {
+        "no_masks": replace(config, network=replace(network, masks=False, measures=False)),
+        "no_jitter": replace(config, augment=usual.augment.still()),
+        "no_cross_level": replace(config, network=replace(network, cross_level=False)),
+        "no_mirror": replace(config, network=replace(network, mirror=False), augment=replace(usual.augment, mirror_probability=0.0)),
+    }
+    train_and_export([data], folder, changed.get(name, config), seed=7)
+
+
+def table(data: dict[str, StudySet], test_cohort: CohortOptions, arguments: argparse.Namespace) -> None:
+    train_set, test = data["train"], data["test"]
+    order = {name: number for number, name in enumerate(read_grades(arguments.work / "test" / "train.csv"))}
+    chances = np.stack([best_possible(test_cohort, order[name]) for name in test.names.tolist()])
+    answers = {"prior": np.broadcast_to(prior(train_set), (len(test.names), 5, 5, 3))}
+    idle = {}
+    for name in ("vit", "hybrid", *ABLATIONS):
+        folder = arguments.work / "runs" / name
+        if (folder / NETWORK).is_file():
+            answers[name] = answered(folder, train_set, test, masks=arguments.masks and name not in ("vit", "no_masks"), threads=arguments.threads)
+            idle[name] = json.loads((folder / EXPORT).read_text())["loader_idle_share"]
+    answers["best possible"] = chances
+    print(f"synthetic: {len(train_set.names)} training studies (sites {SITES['train']}), {len(test.names)} test studies (sites {SITES['test']}),")
+    print(f"test crops cut at places from {'the labels' if arguments.places == 'labels' else 'the spine model'}, matrix scale {arguments.matrix_scale}")
+    print(f"{'':<16}{'official':>9}{'95 %':>16}{'spinal':>9}{'foraminal':>10}{'subartic.':>10}{'any':>8}{'closed':>8}{'accuracy':>10}{'idle':>7}")
+    rows = {name: graded(np.asarray(answer), test.targets) for name, answer in answers.items()}
+    scores = {name: official_score(row) for name, row in rows.items()}
+    span = scores["prior"].official_score - scores["best possible"].official_score
+    for name, score in scores.items():
+        interval = score_intervals(rows[name], repeats=200)["official_score"]
+        closed = (scores["prior"].official_score - score.official_score) / span
+        right = (reweighted(rows[name].probabilities, 1 / WEIGHTS).argmax(axis=1) == rows[name].targets).mean()
+        parts = f"{score.spinal:>9.3f}{score.foraminal:>10.3f}{score.subarticular:>10.3f}{score.any_severe_spinal:>8.3f}"
+        waited = f"{100 * idle[name]:>6.0f}%" if name in idle else ""
+        print(f"{name:<16}{score.official_score:>9.3f}{interval.low:>9.3f} – {interval.high:.3f}{parts}{100 * closed:>7.0f}%{100 * right:>9.1f}%{waited}")
+
+
+def best_possible(options: CohortOptions, number: int) -> np.ndarray:
+    """(5, 5, 3) the true chances of the grades of test study `number`, times the weights."""
+    study = study_options(options, number)
+    person = sample_person(study.seed, study.age_years, study.sex, study.stages_years)
+    return reweighted(np.clip(grade_probabilities(person_degeneration(person).normal), 1e-9, 1), WEIGHTS)
+
+
+def prior(data: StudySet) -> np.ndarray:
+    """(5, 5, 3) shares of the training studies in every column, times the weights."""
+    return reweighted(np.stack([(data.targets == grade).mean(axis=0) + 1e-6 for grade in range(3)], axis=-1), WEIGHTS)
+
+
+def answered(folder: Path, train_set: StudySet, test: StudySet, *, masks: bool, threads: int) -> np.ndarray:
+    """Metric-weighted probabilities of the test studies; the temperature is fitted on the training studies that decided when to stop."""
+    network = Network((folder / NETWORK).read_bytes(), str(folder), threads)
+    aside = train_set.subset(np.isin(train_set.names, json.loads((folder / EXPORT).read_text())["stopped_by"]))
+    calibration = fit_calibration(by_level(raw_answers((network,), aside, masks)), by_level(aside.targets))
+    return calibrated(raw_answers((network,), test, masks), calibration).metric
+
+
+if __name__ == "__main__":
+    main()
