@@ -1,0 +1,247 @@
+"""The age network on synthetic people: variants in one table, and everything that is promised of the shipped one. No real person is in any of this.
+
+    python recipes/age_phantom_cohort.py WORK train --people 1200 && python recipes/age_phantom_cohort.py WORK test
+    python recipes/age_phantom.py WORK train [--variant NAME]      # one network a variant; takes up where it was killed
+    python recipes/age_phantom.py WORK table                       # errors at sites G, H, I, which no network has seen
+    python recipes/age_phantom.py WORK model -o MODEL              # calibrated, exported; prints coverage, deltas, Selta, retest, heat map
+
+Trained on sites A to F with known discs (moved by chance), tested with the discs that the spine model finds. Bias, intervals and Selta are fitted on other
+people of the test sites than they are judged on (five folds by person). Best possible: quadratic regression on the exact state of what a sagittal T2 crop
+shows, fitted on 8,000 other people; marked "all latents" with the rest of the phantom's state.
+"""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from age_phantom_cohort import AHEAD_YEARS, TEST_PEOPLE, TEST_SEED, stores
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+
+from lumbar.age.build import ModelWords, build_model, trained_ages
+from lumbar.age.calibration import Calibration, HeldOut, fit_calibration
+from lumbar.age.evaluate import evaluate
+from lumbar.age.familiarity import fit_familiarity
+from lumbar.age.network import AgeNetwork, AgeNetworkOptions
+from lumbar.age.predict import Predictor, load
+from lumbar.age.segments import BASELINE, LOWER_SEGMENTS, WHOLE
+from lumbar.age.store import CropStore
+from lumbar.age.train import AgeTraining, held_out, train
+from lumbar.age.training_run import table_of
+from lumbar.domain.anatomy import Level
+from lumbar.io.staging import staged_folder
+from lumbar.metrics.bootstrap import bootstrap_interval
+from lumbar.metrics.regression import pearson
+from lumbar.models.card import Result, TrainingData
+from lumbar.phantom.build import person_degeneration
+from lumbar.phantom.population import Person, disc_degeneration, muscle_fat, sample_person
+from lumbar.training.fit import FitOptions
+
+VARIANTS = {
+    "attention+rnc": ("attention", "rank-n-contrast"),
+    "attention": ("attention", "none"),
+    "mean+rnc": ("mean", "rank-n-contrast"),
+    "mean": ("mean", "none"),
+    "attention+yaware": ("attention", "y-aware"),
+    "max": ("max", "none"),
+    "recurrent": ("recurrent", "none"),
+}
+SHIPPED = "attention+rnc"
+FOLDS = 5
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+def training(variant: str, steps: int) -> AgeTraining:
+    pooling, contrast = VARIANTS[variant]
+    fit = FitOptions(steps=steps, threads=1, average_decay=0.995)
+    return AgeTraining(network=AgeNetworkOptions(pooling=pooling), contrast=contrast, fit=fit)
+
+
+def trained(work: Path, variant: str) -> AgeNetwork:
+    path = work / "runs" / f"{variant}.pt"
+    network = AgeNetwork(training(variant, 1).network)
+    network.load_state_dict(torch.load(path, weights_only=True))
+    return network.eval()
+
+
+def train_variant(work: Path, variant: str, steps: int) -> None:
+    store = stores(work, "train")
+    print(f"{variant}: {len(store)} people, {steps} steps", flush=True)
+    network = train(store, work / "runs" / variant, training(variant, steps))
+    torch.save(network.state_dict(), work / "runs" / f"{variant}.pt")
+
+
+def shown_features(person: Person, everything: bool) -> list[float]:
+    """What the crops show of a person, exactly: five discs, 25 narrowings, fat of the back muscles, marrow, sex; or the whole state."""
+    state = person_degeneration(person)
+    discs = disc_degeneration(person, state.normal)
+    fat = muscle_fat(person)
+    chief = [*discs[0 if everything else 3 : 8], *(np.log(v) for name, v in fat.items() if everything or name in ("multifidus", "erector_spinae"))]
+    marrow = 0.30 + 0.0042 * (person.age_years - 30) + 0.05 * person.traits[36]
+    return [*chief, marrow, float(person.sex == "F"), *state.normal.ravel()]
+
+
+def best_possible(seeds: range, everything: bool, fitted_on: int = 8000) -> Array:
+    """(n,) ages that the best observer would give the people of `seeds`."""
+    people = [sample_person(seed) for seed in (*range(90_000_000, 90_000_000 + fitted_on), *seeds)]
+    table = np.array([shown_features(person, everything) for person in people])
+    table = (table - table.mean(axis=0)) / table.std(axis=0)
+    chief = table[:, : table.shape[1] - 25]
+    pairs = [chief[:, i] * chief[:, j] for i in range(chief.shape[1]) for j in range(i, chief.shape[1])]
+    design = np.column_stack([np.ones(len(table)), table, *pairs])
+    ages = np.array([person.age_years for person in people])
+    first = design[:fitted_on]
+    return np.asarray(design[fitted_on:] @ np.linalg.solve(first.T @ first + np.eye(design.shape[1]), first.T @ ages[:fitted_on]))
+
+
+def first_scans(store: CropStore) -> Mask:
+    return np.asarray(store.repeat == "0")
+
+
+def interval(age: Array, predicted: Array, subjects: NDArray[np.str_]) -> str:
+    found = bootstrap_interval(lambda rows: float(np.abs(predicted[rows] - age[rows]).mean()), subjects, 2000)
+    return f"{found.estimate:.2f} ({found.low:.2f} to {found.high:.2f})"
+
+
+def table(work: Path) -> None:
+    store = stores(work, "test")
+    people = store.rows(first_scans(store))
+    age = people.age_years.astype(np.float64)
+    seeds = [int(name[1:]) for name in people.subject]
+    every = {False: best_possible(range(TEST_SEED, TEST_SEED + TEST_PEOPLE), False), True: best_possible(range(TEST_SEED, TEST_SEED + TEST_PEOPLE), True)}
+    best = {key: values[np.array(seeds) - TEST_SEED] for key, values in every.items()}
+    print(f"synthetic; {len(stores(work, 'train'))} people of sites A-F in training, {len(people)} of sites G, H, I tested; mean absolute error, 95 % interval")
+    print(f"{'guessing the median age':44s}{interval(age, np.full(len(age), np.median(age)), people.subject)}")
+    print(f"{'best possible, all latents':44s}{interval(age, best[True], people.subject)}")
+    print(f"{'best possible, what the crops show':44s}{interval(age, best[False], people.subject)}")
+    found = {name: held_out(trained(work, name), people).segment_years for name in VARIANTS if (work / "runs" / f"{name}.pt").exists()}
+    limit = float(np.abs(best[False] - age).mean())
+    for name, years in found.items():
+        predicted = years[WHOLE]
+        ahead = [np.abs(found[SHIPPED][WHOLE] - age), np.abs(predicted - age)]
+        gain = bootstrap_interval(lambda rows, ahead=ahead: float((ahead[0][rows] - ahead[1][rows]).mean()), people.subject, 2000)
+        line = f"{name:44s}{interval(age, predicted, people.subject)}  {np.abs(predicted - age).mean() / limit:.2f} x best   r {pearson(age, predicted):.3f}"
+        print(line + ("" if name == SHIPPED else f"   {SHIPPED} better by {-gain.estimate:.2f} ({-gain.high:.2f} to {-gain.low:.2f})"))
+    for name, years in found[SHIPPED].items():
+        print(f"  segment {name:34s}{interval(age, years, people.subject)}")
+    by_site = " ".join(f"{s} {np.abs(found[SHIPPED][WHOLE] - age)[people.site == s].mean():.2f}" for s in np.unique(people.site))
+    print(f"  by site: {by_site}")
+
+
+def person_folds(store: CropStore) -> NDArray[np.int64]:
+    names = np.unique(store.subject)
+    fold = np.random.default_rng(0).permutation(len(names)) % FOLDS
+    return np.asarray(fold[np.searchsorted(names, store.subject)])
+
+
+def crossed(store: CropStore, found: HeldOut, network: AgeNetwork, work: Path) -> list[tuple[Mask, Calibration]]:
+    """Per fold of people the rows to judge and the calibration fitted on the others' first scans."""
+    familiarity = fit_familiarity(held_out(network, stores(work, "train")).features, found.features[first_scans(store)])
+    fold = person_folds(store)
+    return [(fold == k, fit_calibration(found.rows((fold != k) & first_scans(store)), familiarity, (18.0, 92.0))) for k in range(FOLDS)]
+
+
+def judge(store: CropStore, found: HeldOut, parts: list[tuple[Mask, Calibration]]) -> list[Result]:
+    """Coverage, deltas, Selta and retest of the calibrated network."""
+    first, age, whole = first_scans(store), found.age_years, found.segment_years[WHOLE]
+    low, high, delta = np.empty((3, len(age)))
+    selta = {name: np.empty(len(age)) for name in LOWER_SEGMENTS}
+    flagged = {name: np.zeros(len(age), dtype=bool) for name in LOWER_SEGMENTS}
+    for rows, calibration in parts:
+        low[rows], high[rows] = calibration.conformal.interval(whole[rows])
+        delta[rows] = calibration.bias.delta(whole[rows], age[rows])
+        for name, reference in calibration.selta.items():
+            selta[name][rows] = reference.value(found.segment_years[name][rows], found.segment_years[BASELINE][rows], age[rows])
+            flagged[name][rows] = reference.flagged(selta[name][rows])
+    held = (age >= low) & (age <= high)
+    cover = bootstrap_interval(lambda r: float(held[first][r].mean()), store.subject[first], 2000)
+    where = f"{first.sum()} synthetic people of sites not trained on"
+    print(f"90 % intervals hold the age of {cover.estimate:.1%} ({cover.low:.1%} to {cover.high:.1%}); mean width {np.mean((high - low)[first]):.1f} years")
+    print(f"delta against age: r {pearson(age[first], (whole - age)[first]):+.3f} raw, {pearson(age[first], delta[first]):+.3f} corrected")
+    false = np.mean([flagged[name][first].mean() for name in LOWER_SEGMENTS])
+    each = ", ".join(f"{name} {flagged[name][first].mean():.1%}" for name in LOWER_SEGMENTS)
+    print(f"Selta, healthy people flagged a segment: {false:.1%} ({each})")
+    results = [Result("coverage of 90 % intervals", cover.estimate, where), Result("healthy people flagged by Selta, a segment", float(false), where)]
+    for years in AHEAD_YEARS:
+        value, truth = [], []
+        for level in (Level.L3_L4, Level.L4_L5, Level.L5_S1):
+            own = store.repeat == f"{level.slug}+{years:.0f}"
+            value += [*selta[level.value][first], *selta[level.value][own]]
+            truth += [0] * int(first.sum()) + [1] * int(own.sum())
+        share = np.mean(np.concatenate([flagged[v.value][store.repeat == f"{v.slug}+{years:.0f}"] for v in (Level.L3_L4, Level.L4_L5, Level.L5_S1)]))
+        auc = float(roc_auc_score(truth, value))
+        print(f"Selta, one lower segment {years:.0f} years ahead: AUC {auc:.3f}, flagged {share:.0%} ({sum(truth)} people)")
+        results.append(Result(f"AUC of Selta for a segment {years:.0f} years ahead", auc, f"{sum(truth)} synthetic people"))
+    twice = np.isin(store.repeat, ["0", "1"]) & np.isin(store.subject, store.subject[store.repeat == "1"])
+    again = evaluate(replace(table_of(store).rows(twice), predicted_years=whole[twice])).retest
+    assert again is not None
+    icc = again.icc
+    print(f"two scans of one person: ICC {icc.estimate:.3f} ({icc.low:.3f} to {icc.high:.3f}), SD within {again.within_subject_sd_years:.2f} years")
+    results.append(Result("ICC(1,1) of two scans", icc.estimate, f"{again.subjects} synthetic people"))
+    return results
+
+
+def heat_maps(predictor: Predictor, store: CropStore) -> None:
+    """Share of the difference between the heat maps of two people alike but for one level that lies on that level."""
+    first = {name: k for k, name in enumerate(store.subject) if store.repeat[k] == "0"}
+    shares: dict[float, list[tuple[float, float]]] = {years: [] for years in AHEAD_YEARS}
+    for k in np.flatnonzero(~store.healthy):
+        if store.subject[k] not in first:
+            continue
+        slug, years = str(store.repeat[k]).split("+")
+        level = next(level.value for level in Level if level.slug == slug)
+        pair = [predictor.predict_slices(store.slices(int(n)), None, None) for n in (first[store.subject[k]], k)]
+        a, b = (result.heat_map for result in pair)
+        assert a is not None and b is not None
+        change = {name: float(np.abs(b.maps[name] - a.maps[name]).sum()) for name in a.maps if name in b.maps}
+        bars = {s.name: abs(s.delta_years - t.delta_years) for s, t in zip(pair[1].structures, pair[0].structures, strict=True)}
+        shares[float(years)].append((change[level] / sum(change.values()), bars[level] / sum(bars.values())))
+    for years, found in shares.items():
+        both = np.array(found)
+        print(
+            f"heat map, pairs {years:.0f} years apart at one level ({len(both)}): on that level {both[:, 0].mean():.0%} of the change of the map "
+            f"(at least 60 % in {np.mean(both[:, 0] >= 0.6):.0%}), on its disc {both[:, 1].mean():.0%} of the change of all discs and vertebrae"
+        )
+
+
+def model(work: Path, out: Path) -> None:
+    store, network = stores(work, "test"), trained(work, SHIPPED)
+    found = held_out(network, store)
+    parts = crossed(store, found, network, work)
+    results = judge(store, found, parts)
+    first = first_scans(store)
+    fitted = stores(work, "train")
+    familiarity = fit_familiarity(held_out(network, fitted).features, found.features[first])
+    calibration = fit_calibration(found.rows(first), familiarity, trained_ages(fitted))
+    mae = float(np.abs(found.segment_years[WHOLE] - found.age_years)[first].mean())
+    results.insert(0, Result("mean absolute error, years", mae, f"{first.sum()} synthetic people of sites not trained on"))
+    data = TrainingData("lumbar phantom", "Apache-2.0", f"{len(fitted)} synthetic people of sites A-F (recipes/age_phantom.py)")
+    with staged_folder(out, overwrite=False) as folder:
+        build_model(folder, network, fitted, calibration, ModelWords(out.name, (data,), tuple(results), synthetic_only=True))
+    heat_maps(load(out, threads=1), store)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("part", choices=("train", "table", "model"))
+    parser.add_argument("--variant", choices=tuple(VARIANTS), help="one alone")
+    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("-o", "--out", type=Path, help="model folder")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    if arguments.part == "train":
+        for variant in [arguments.variant] if arguments.variant else VARIANTS:
+            train_variant(arguments.work, variant, arguments.steps)
+    elif arguments.part == "table":
+        table(arguments.work)
+    else:
+        model(arguments.work, arguments.out)
+
+
+if __name__ == "__main__":
+    main()
