@@ -27,7 +27,8 @@ def drawn(tilts_degrees: tuple[float, ...], upside_down: bool = False) -> Simple
         flat = np.where(flat > 0, len(tilts_degrees) + 1 - flat, 0).astype(np.uint8)
     probabilities = np.zeros((len(SpineClass), *flat.shape), np.float32)
     probabilities[SpineClass.DISC] = flat > 0
-    return SimpleNamespace(flat=flat, midplane=SimpleNamespace(probabilities=probabilities), chain=SimpleNamespace(discs=[None] * len(tilts_degrees)))
+    discs = [SimpleNamespace(strength=0.9)] * len(tilts_degrees)
+    return SimpleNamespace(flat=flat, midplane=SimpleNamespace(probabilities=probabilities), chain=SimpleNamespace(discs=discs))
 
 
 def test_the_bend_of_an_upright_spine_by_hand() -> None:

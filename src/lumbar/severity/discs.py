@@ -49,11 +49,14 @@ def upright_bend(spine: SpineMap) -> float:
 
     From head to foot the discs of an upright spine tilt ever more quickly, up to the steep L5/S1, and above the lumbar curve they turn back; upside down
     it is the other way round. So the quadratic term of the tilts is above 0 head up and below 0 upside down, whatever the turn of the whole picture.
-    0 where fewer than four discs have an outline.
+    0 where fewer than four discs were clearly seen and have an outline.
     """
     probability = spine.midplane.probabilities[SpineClass.DISC]
-    shapes = [outline(spine.flat == 1 + number, probability) for number in range(len(spine.chain.discs))]
-    tilts = {number: shape.tilt_degrees for number, shape in enumerate(shapes) if shape is not None}
+    tilts = {}
+    for number, disc in enumerate(spine.chain.discs):
+        shape = outline(spine.flat == 1 + number, probability) if disc.strength >= _SEEN else None
+        if shape is not None:
+            tilts[number] = shape.tilt_degrees
     if len(tilts) < _FEWEST_TILTS:
         return 0.0
     return float(np.polyfit(list(tilts), list(tilts.values()), 2)[0])
