@@ -1,0 +1,133 @@
+"""The networks for whole studies: sides, missing views and levels are where they belong."""
+
+import sys
+from types import ModuleType
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from lumbar.errors import UsageError  # noqa: E402
+from lumbar.severity.augment import SWAPPED_SIDES  # noqa: E402
+from lumbar.severity.encoders import build_encoder  # noqa: E402
+from lumbar.severity.study_network import StudyNetworkOptions, build_study_network  # noqa: E402
+
+TINY = {"encoder": "tiny", "width": 16, "layers": 2, "heads": 2}
+
+
+def a_network(**options: object) -> torch.nn.Module:
+    torch.manual_seed(0)
+    network = build_study_network(StudyNetworkOptions(**{**TINY, **options})).eval()  # type: ignore[arg-type]
+    for parameter in network.parameters():
+        parameter.data.add_(0.1 * torch.randn_like(parameter))
+    return network
+
+
+def some_inputs(channels: int = 3) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    shapes = ((2, 5, 1, channels, 64, 64), (2, 5, 2, channels, 64, 64), (2, 5, 1, channels, 96, 136))
+    return [*(torch.randn(shape, generator=generator) for shape in shapes), torch.ones(2, 5, 4), torch.randn(2, 5, 14, generator=generator)]
+
+
+def mirrored(inputs: list[torch.Tensor]) -> list[torch.Tensor]:
+    """The same studies seen in a mirror: slices of the canal the other way round, foramina exchanged, axial pictures flipped."""
+    canal, foramen, axial, present, measures = inputs
+    turned = torch.cat([canal[..., :3, :, :].flip(-3), canal[..., 3:, :, :]], -3)
+    return [turned, foramen.flip(2), axial.flip(-1), present[:, :, [0, 2, 1, 3]], measures]
+
+
+@pytest.mark.parametrize("masks", [False, True])
+def test_a_mirrored_study_gets_the_mirrored_answer_exactly(masks: bool) -> None:
+    network, inputs = a_network(masks=masks, measures=True), some_inputs(6 if masks else 3)
+    inputs[3][0, 2] = torch.tensor([1.0, 0.0, 1.0, 1.0])  # one foramen missing
+    with torch.no_grad():
+        straight, turned = network(*inputs), network(*mirrored(inputs))
+    torch.testing.assert_close(turned, straight[:, list(SWAPPED_SIDES)], atol=1e-4, rtol=0)
+    assert (straight[:, 1] - straight[:, 2]).abs().max() > 1e-3  # and the sides do differ
+    assert (straight[:, 3] - straight[:, 4]).abs().max() > 1e-3
+
+
+def test_without_mirroring_the_sides_do_not_share() -> None:
+    network, inputs = a_network(mirror=False), some_inputs()
+    with torch.no_grad():
+        straight, turned = network(*inputs), network(*mirrored(inputs))
+    assert (turned - straight[:, list(SWAPPED_SIDES)]).abs().max() > 1e-2
+
+
+@pytest.mark.parametrize("kind", ["hybrid", "vit"])
+def test_missing_views_are_not_looked_at(kind: str) -> None:
+    network, inputs = a_network(kind=kind), some_inputs()
+    inputs[3][:, :, :3] = 0  # only axial crops
+    for view in (0, 1):
+        inputs[view] *= 0
+    with torch.no_grad():
+        zeros, none = network(*inputs), network(None, None, *inputs[2:])
+        inputs[1] += torch.randn_like(inputs[1])
+        noise = network(*inputs)
+    if kind == "hybrid":
+        torch.testing.assert_close(none, zeros, atol=1e-5, rtol=0)
+        torch.testing.assert_close(noise, zeros, atol=1e-5, rtol=0)
+    else:
+        torch.testing.assert_close(none[:, 3:], zeros[:, 3:], atol=1e-5, rtol=0)
+        assert not none[:, :3].any()  # even chances where the vit has no crop
+
+
+def test_one_missing_crop_changes_nothing_but_itself_for_a_network_that_looks_at_one_level() -> None:
+    network, inputs = a_network(cross_level=False), some_inputs()
+    with torch.no_grad():
+        before = network(*inputs)
+        inputs[0][0, 3] += torch.randn_like(inputs[0][0, 3])
+        after = network(*inputs)
+    changed = (after - before).abs().amax(dim=(1, 3))
+    assert changed[0, 3] > 1e-4
+    assert changed[0, [0, 1, 2, 4]].max() < 1e-6
+    assert changed[1].max() < 1e-6
+
+
+def test_levels_of_a_study_see_each_other_and_no_other_study() -> None:
+    network, inputs = a_network(), some_inputs()
+    with torch.no_grad():
+        before = network(*inputs)
+        inputs[0][0, 3] += torch.randn_like(inputs[0][0, 3])
+        after = network(*inputs)
+    changed = (after - before).abs().amax(dim=(1, 3))
+    assert (changed[0] > 1e-6).all()
+    assert changed[1].max() < 1e-6
+
+
+def test_measurements_count_only_where_the_network_was_built_for_them() -> None:
+    inputs = some_inputs()
+    for wanted in (True, False):
+        network = a_network(measures=wanted)
+        with torch.no_grad():
+            difference = (network(*inputs) - network(*inputs[:4], inputs[4] + 1)).abs().max()
+        assert (difference > 1e-4) == wanted
+
+
+def test_an_unknown_encoder_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="timm/NAME"):
+        build_encoder("resnet", 3, False)
+
+
+def test_an_encoder_of_timm_is_one_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    """timm needs a torchvision that fits PyTorch's build, so a stand-in answers here in its words (timm 1.0: create_model)."""
+    asked: list[tuple[str, dict[str, object]]] = []
+
+    class Features(torch.nn.Module):
+        def __init__(self, channels: int) -> None:
+            super().__init__()
+            self.one = torch.nn.Conv2d(channels, 7, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.one(x).mean((2, 3))
+
+    def create_model(name: str, pretrained: bool, in_chans: int, num_classes: int) -> torch.nn.Module:
+        asked.append((name, {"pretrained": pretrained, "in_chans": in_chans, "num_classes": num_classes}))
+        return Features(in_chans)
+
+    stand_in = ModuleType("timm")
+    stand_in.create_model = create_model  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "timm", stand_in)
+    network = a_network(encoder="timm/convnext_atto", pretrained=True)
+    assert network(*some_inputs()).shape == (2, 5, 5, 3)
+    assert asked[0] == ("convnext_atto", {"pretrained": True, "in_chans": 3, "num_classes": 0})
