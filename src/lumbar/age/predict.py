@@ -1,7 +1,7 @@
 """How old a spine looks: load a model folder, predict from a sagittal T2 volume and the places of its discs. Needs no PyTorch."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -90,7 +90,12 @@ class Predictor:
         known = chronological_age_years
         delta = self.calibration.delta(whole, known) if known is not None else None
         return AgeResult(
-            finding=self._finding(ages, slices, known, importance),
+            finding=replace(
+                self._finding(ages, slices, known, importance),
+                age_delta_corrected_years=delta[0] if delta else None,
+                age_delta_z=delta[1] if delta else None,
+                age_delta_percentile=delta[2] if delta else None,
+            ),
             delta_z=delta[1] if delta else None,
             delta_percentile=delta[2] if delta else None,
             structures=importance.structures if importance else (),
@@ -109,7 +114,7 @@ class Predictor:
             interval_years=(float(low[0]), float(high[0])),
             coverage=self.calibration.conformal.coverage,
             age_delta_years=None if known is None else years[WHOLE] - known,
-            age_delta_corrected_years=None if known is None else self.calibration.delta(years[WHOLE], known)[0],
+            age_delta_corrected_years=None,
             level_ages=tuple(LevelAge(name, years[name]) for name in shown),
             age_selta=() if known is None or BASELINE not in shown else self._selta(years, shown, known),
             importance=tuple(LevelImportance(s.name, s.delta_years) for s in importance.structures) if importance else (),
