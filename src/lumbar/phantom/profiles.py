@@ -20,10 +20,10 @@ MUSCLES: dict[str, Floats] = {  # in the order in which they are painted
     ),
     "quadratus_lumborum": np.array([(53, -8, 13.0, 5.5, 32), (60, -6, 16.0, 7.0, 30), (66, -5, 17.0, 8.5, 28), (72, -4, 15.0, 8.0, 26), (76, 0, 1.0, 1.0, 26)]),
     "erector_spinae": np.array(
-        [(37, 19, 27.0, 18.5, 16), (39, 19, 28.5, 19.0, 15), (41, 21, 27.5, 18.5, 12), (42, 23, 25.0, 15.0, 10), (40, 25, 17.0, 9.5, 4)]
+        [(41, 30, 29.0, 20.5, 12), (41, 29, 30.0, 22.0, 12), (41, 28, 29.0, 22.0, 10), (42, 27, 26.0, 20.0, 10), (41, 25, 21.0, 15.5, 10)]
     ),
     "multifidus": np.array(
-        [(10.5, 25, 8.0, 12.0, 4), (11.5, 25, 9.0, 13.0, 4), (13.5, 26, 11.0, 14.0, 4), (17.0, 27, 14.0, 14.5, 2), (19.5, 25, 17.0, 13.5, 0)]
+        [(13.0, 25, 8.5, 13.0, 4), (13.0, 26, 9.5, 15.0, 4), (13.5, 27, 11.0, 17.5, 4), (16.5, 28, 13.5, 18.5, 2), (19.5, 27, 16.5, 18.0, 0)]
     ),
 }
 _FAT_BY_LEVEL = {  # relative to L3/L4
@@ -137,7 +137,7 @@ def _muscles(z: Floats, person: Person, heights: Floats) -> dict[str, Floats]:
 
 def _skin(z: Floats, person: Person, tables: dict[str, Floats], heights: Floats) -> dict[str, Floats]:
     """The back: depth of the fascia and the skin behind the canal, half width of the trunk; the front of the belly."""
-    reach = np.interp(z, heights[[10, 8, 7, 6, 4, 2, 0]][::1], np.array([24, 32, 39, 44, 47, 46, 44]) * person.size)
+    reach = np.interp(z, heights[[10, 8, 7, 6, 4, 2, 0]][::1], np.array([27, 38, 47, 51, 53, 52, 50]) * person.size)
     fascia = ndimage.gaussian_filter1d(tables["canal_y"] + reach, 14 / STEP_MM, mode="nearest")
     thick = person.subcutaneous_mm * np.interp(z, heights[[10, 8, 7, 6, 4, 2, 0]], (1.5, 1.7, 1.5, 1.15, 0.8, 0.6, 0.5))
     skin = ndimage.gaussian_filter1d(fascia + thick, 12 / STEP_MM, mode="nearest")

@@ -160,7 +160,7 @@ def muscle_protocols(place: Site) -> tuple[SeriesProtocol, ...]:
     fov_mm = (320.0, 360.0, 400.0)[number // 3]
     common = {"matrix": matrix, "acquired": acquired, "fov_mm": fov_mm, "slices": 40 + number % 3, "thickness_mm": 4.0, "spacing_mm": 4.0 + 0.2 * (number % 2)}
     t1, t2 = Sequence("tse", 600.0, 11.0, echo_train=3, tesla=place.tesla), Sequence("tse", 4000.0, 95.0, echo_train=15, tesla=place.tesla)
-    dixon = Sequence("dixon", 9.0, 2.4, flip_degrees=1.0, tesla=place.tesla)  # so flat that T1 hardly biases the fat fraction
+    dixon = Sequence("dixon", 20.0, 2.4, flip_degrees=1.0, tesla=place.tesla)  # so flat that T1 hardly biases the fat fraction
     return (
         SeriesProtocol("axial_t1", t1, **common),  # type: ignore[arg-type]
         SeriesProtocol("muscle_t2", t2, **common),  # type: ignore[arg-type]
