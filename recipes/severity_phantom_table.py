@@ -36,6 +36,7 @@ from lumbar.severity.study_rows import graded
 SEEDS = {"train": 41, "test": 42}
 SITES = {"train": "ABCDEF", "test": "GHI"}
 WEIGHTS = np.array(GRADE_WEIGHTS)
+UNMASKED = ("vit", "no_masks")
 ABLATIONS = ("no_masks", "no_jitter", "no_cross_level", "no_mirror")
 
 
@@ -86,28 +87,19 @@ def prepared(part: str, arguments: argparse.Namespace) -> StudySet:
 
 def train(name: str, data: StudySet, arguments: argparse.Namespace) -> None:
     from lumbar.severity.study_folds import train_and_export  # noqa: PLC0415  (PyTorch: only to train)
-    from lumbar.severity.study_network import StudyNetworkOptions  # noqa: PLC0415
-    from lumbar.severity.study_train import StudyTraining  # noqa: PLC0415
+    from lumbar.severity.study_train import default_study_training  # noqa: PLC0415
 
     folder = arguments.work / "runs" / name
     if (folder / NETWORK).is_file():
         return
     vit = name == "vit"
-    usual = StudyTraining()
-    network = StudyNetworkOptions("vit") if vit else StudyNetworkOptions(encoder=arguments.encoder, masks=arguments.masks, measures=arguments.masks)
-    config = replace(
-        usual,
-        network=network,
-        fit=replace(usual.fit, steps=arguments.steps // 2 if vit else arguments.steps, threads=arguments.threads),
-        coarse_share=0.0 if vit else usual.coarse_share,
-        learning_rate=5e-4 if vit else usual.learning_rate,
-        validate_every=max(1, arguments.steps // (16 if vit else 12)),
-    )
+    masks = arguments.masks and name not in UNMASKED
+    config = default_study_training("vit" if vit else "hybrid", arguments.steps // 2 if vit else arguments.steps, arguments.encoder, masks)
+    config = replace(config, fit=replace(config.fit, threads=arguments.threads))
     changed = {
-        "no_masks": replace(config, network=replace(network, masks=False, measures=False)),
-        "no_jitter": replace(config, augment=usual.augment.still()),
-        "no_cross_level": replace(config, network=replace(network, cross_level=False)),
-        "no_mirror": replace(config, network=replace(network, mirror=False), augment=replace(usual.augment, mirror_probability=0.0)),
+        "no_jitter": replace(config, augment=config.augment.still()),
+        "no_cross_level": replace(config, network=replace(config.network, cross_level=False)),
+        "no_mirror": replace(config, network=replace(config.network, mirror=False), augment=replace(config.augment, mirror_probability=0.0)),
     }
     train_and_export([data], folder, changed.get(name, config), seed=7)
 
@@ -121,7 +113,7 @@ def table(data: dict[str, StudySet], test_cohort: CohortOptions, arguments: argp
     for name in ("vit", "hybrid", *ABLATIONS):
         folder = arguments.work / "runs" / name
         if (folder / NETWORK).is_file():
-            answers[name] = answered(folder, train_set, test, masks=arguments.masks and name not in ("vit", "no_masks"), threads=arguments.threads)
+            answers[name] = answered(folder, train_set, test, masks=arguments.masks and name not in UNMASKED, threads=arguments.threads)
             idle[name] = json.loads((folder / EXPORT).read_text())["loader_idle_share"]
     answers["best possible"] = chances
     print(f"synthetic: {len(train_set.names)} training studies (sites {SITES['train']}), {len(test.names)} test studies (sites {SITES['test']}),")

@@ -20,6 +20,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "evaluate severity": ("lumbar.cli.evaluate_severity:evaluate_severity", "Score a submission with the official metric and more."),
     "explore rsna2024": ("lumbar.cli.explore_rsna2024:explore_rsna2024", "What the RSNA 2024 data set holds."),
     "predict crops": ("lumbar.cli.predict_crops:predict_crops", "Grade axial crops and write a submission."),
+    "prepare rsna2024": ("lumbar.cli.prepare_rsna2024:prepare_rsna2024", "Cut the crops of RSNA 2024 studies that grading is trained on."),
     "train spine": ("lumbar.cli.train_spine:train_spine", "Train a spine model on labelled sagittal slices."),
     "train severity": ("lumbar.cli.train_severity:train_severity", "Train the grader of axial crops."),
     "predict rsna2024": ("lumbar.cli.predict_rsna2024:predict_rsna2024", "Grade RSNA 2024 studies and write a submission."),
@@ -46,6 +47,7 @@ GROUPS = {
     "models": "Model folders: list, show, verify, import.",
     "phantom": "Make synthetic studies whose every answer is known.",
     "predict": "Grade data-set tables and write submissions.",
+    "prepare": "Prepare a data set for training.",
     "segment": "Segment one NIfTI image.",
     "train": "Train a model (needs lumbar[train]).",
 }

@@ -25,9 +25,7 @@ from lumbar.severity.rows import crop_rows
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 @click.option("--overwrite", is_flag=True, help="Replace a file that is in the way.")
-def predict_crops(
-    table: Path, images: Path, out: Path, models: Path | None, allow_missing: bool, clinical: bool, as_json: bool, quiet: bool, overwrite: bool
-) -> None:
+def predict_crops(table: Path, images: Path, out: Path, models: Path | None, overwrite: bool, quiet: bool, **wanted: bool) -> None:
     """Grade the axial crops that TABLE names in the folder IMAGES: spinal canal, left and right subarticular stenosis.
 
     TABLE needs the columns crop, study_id and level; a crop holds three neighbouring slices as red, green and blue. Crops of one study are graded
@@ -35,6 +33,7 @@ def predict_crops(
 
     Example: lumbar predict crops axial_crops.csv axial_crops -o submission.csv
     """
+    allow_missing, clinical, as_json = (wanted[name] for name in ("allow_missing", "clinical", "as_json"))
     rows = read_crop_table(table)
     crops = _present(rows, images, table, allow_missing)
     with staged_file(out, overwrite) as path:

@@ -1,56 +1,139 @@
 """`lumbar train severity`."""
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
 
-from lumbar.datasets.axial_crops import read_crop_table
-from lumbar.datasets.rsna2024_grades import read_grades
+from lumbar.datasets.axial_crops import AxialCrop, read_crop_table
+from lumbar.datasets.rsna2024_grades import Grades, read_grades
 from lumbar.errors import InputError, UsageError
 from lumbar.io.staging import staged_folder
 from lumbar.models.card import TrainingData
-from lumbar.severity.data import targets
+from lumbar.severity.data import stored_pictures, targets
 from lumbar.severity.out_of_fold import figures, grade_held_out
+from lumbar.severity.store import open_store
+from lumbar.severity.study_data import StudySet, from_axial_crops, from_store
+from lumbar.severity.study_model import grade_held_out_studies, write_study_model
+
+
+@dataclass(frozen=True)
+class _Request:
+    """How to train; one field an option."""
+
+    runs: Path
+    kind: str
+    encoder: str
+    folds: int
+    steps: int
+    stop_early: bool
+    devices: int
+    nodes: int
+    precision: str
+    workers: int
+    threads: int
+    licence: str
+    research_only: bool
 
 
 @click.command("severity")
-@click.argument("table", type=click.Path(path_type=Path))
-@click.argument("images", type=click.Path(path_type=Path))
+@click.argument("table", type=click.Path(path_type=Path), required=False)
+@click.argument("images", type=click.Path(path_type=Path), required=False)
+@click.option("--store", type=click.Path(path_type=Path), help="Store of whole studies from lumbar prepare rsna2024.")
+@click.option("--grades", type=click.Path(path_type=Path), help="Table like train.csv: needed for a store; foraminal grades by study, which crop tables lack.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Model folder to write.")
 @click.option("--runs", type=click.Path(path_type=Path), required=True, help="Folder for checkpoints and logs; a killed training goes on from there.")
-@click.option("--grades", type=click.Path(path_type=Path), help="Table like train.csv: foraminal grades by study, which crop tables lack.")
 @click.option("--licence", required=True, help="Licence of the training data, in words, for the card.")
+@click.option("--research-only", is_flag=True, help="The training data forbid other use than research. (Axial crop graders always say so.)")
 @click.option("--kind", type=click.Choice(["hybrid", "vit"]), default="hybrid", show_default=True, help="Network.")
+@click.option("--encoder", default="medium", show_default=True, help="Of the hybrid for whole studies: tiny, small, medium, large or timm/NAME.")
 @click.option("--folds", type=click.IntRange(2, 20), default=5, show_default=True, help="Folds by study; one network each.")
-@click.option("--steps", type=click.IntRange(2), default=1300, show_default=True, help="Optimiser steps a fold.")
+@click.option("--steps", type=click.IntRange(2), default=1300, show_default=True, help="Optimiser steps a fold, at most.")
+@click.option("--stop-early", is_flag=True, help="Axial crops: set a tenth aside and stop by the official score on it. (Whole studies always do.)")
+@click.option("--devices", type=click.IntRange(1), default=1, show_default=True, help="GPUs a node, or processes on a processor.")
+@click.option("--nodes", type=click.IntRange(1), default=1, show_default=True, help="Machines; start the same command on each as Lightning's manual says.")
+@click.option("--precision", default="bf16-mixed", show_default=True, help="Lightning's name of the precision; 32-true where there is no bfloat16.")
+@click.option("--workers", type=click.IntRange(0), default=0, show_default=True, help="Processes that load whole studies beside training.")
 @click.option("--threads", type=click.IntRange(0), default=0, help="Processor threads; 0: as PyTorch chooses.")
-def train_severity(
-    table: Path, images: Path, out: Path, runs: Path, grades: Path | None, licence: str, kind: str, folds: int, steps: int, threads: int
-) -> None:
-    """Train an ensemble on the axial crops that TABLE names in the folder IMAGES, one network for each fold of a cross-validation by study.
+def train_severity(table: Path | None, images: Path | None, store: Path | None, grades: Path | None, out: Path, **wanted: object) -> None:
+    """Train an ensemble of graders, one network for each fold of a cross-validation by study.
 
-    The calibration and the figures on the card come from grades for studies that a network had not seen.
+    \b
+    lumbar train severity axial_crops.csv axial_crops --runs runs -o my-model --licence "own data"
+    lumbar train severity --store store --grades train.csv --runs runs -o my-model --licence "own data"
+    lumbar train severity axial_crops.csv axial_crops --store store --grades train.csv --runs runs -o my-model --licence "own data"
 
-    Example: lumbar train severity axial_crops.csv axial_crops --runs runs -o my-model --licence "own data"
+    The first trains on the axial crops that TABLE names in the folder IMAGES and makes a model for lumbar predict crops and lumbar analyze. The second
+    trains on whole studies, the third on both, and make a model for lumbar predict rsna2024. The calibration and the figures on the card come from grades
+    for studies that a network had not seen.
     """
+    request = _Request(**wanted)  # type: ignore[arg-type]
+    if (table is None) != (images is None) or (table is None and store is None):
+        raise UsageError("give TABLE and IMAGES of axial crops, or --store with whole studies, or both")
+    if store is not None and grades is None:
+        raise UsageError("--store needs --grades, a table like train.csv: a store holds pictures and no grades")
+    known = read_grades(grades) if grades else None
+    crops = [crop for crop in read_crop_table(table) if (images / crop.file).is_file()] if table and images else []
     try:
-        from lumbar.severity.ensemble import FoldOptions, train_fold, write_ensemble  # noqa: PLC0415  (PyTorch, an extra)
-        from lumbar.severity.train import default_training  # noqa: PLC0415
+        if store is None:
+            assert images is not None
+            _train_crops(crops, images, known, out, request)
+        else:
+            _train_studies(store, known or {}, (crops, images) if images else None, out, request)
     except ModuleNotFoundError as error:
         raise UsageError(f"training needs {error.name}, which is not installed: pip install lumbar[train]") from error
-    crops = [crop for crop in read_crop_table(table) if (images / crop.file).is_file()]
-    labels = targets(crops, read_grades(grades) if grades else None)
+
+
+def _train_crops(crops: list[AxialCrop], images: Path, grades: Grades | None, out: Path, request: _Request) -> None:
+    from lumbar.severity.ensemble import FoldOptions, train_fold, write_ensemble  # noqa: PLC0415  (PyTorch, an extra)
+    from lumbar.severity.train import default_training  # noqa: PLC0415
+
+    labels = targets(crops, grades)
     studies = {crop.study_id for crop in crops}
-    if len(studies) < 2 * folds or not (labels >= 0).any():
-        raise InputError(f"{table} has {len(studies)} studies with pictures in {images} and {(labels >= 0).sum()} grades; too few for {folds} folds")
+    if len(studies) < 2 * request.folds or not (labels >= 0).any():
+        raise InputError(f"{len(studies)} studies have pictures in {images}, with {(labels >= 0).sum()} grades; too few for {request.folds} folds")
+    config = default_training(request.kind, request.steps, request.threads)
+    config = replace(config, fit=replace(config.fit, devices=request.devices, nodes=request.nodes, precision=request.precision))
+    options = FoldOptions(folds=request.folds, stopping_parts=10 if request.stop_early else 0)
     with staged_folder(out, overwrite=False) as folder:
-        for fold in range(folds):
-            click.echo(f"fold {fold + 1} of {folds}", err=True)
-            options = FoldOptions(folds=folds)
-            train_fold(crops, labels, images, runs, fold, config=default_training(kind, steps, threads), options=options)
-        oof = grade_held_out(crops, labels, images, runs, kind, threads)
+        for fold in range(request.folds):
+            click.echo(f"fold {fold + 1} of {request.folds}", err=True)
+            train_fold(crops, labels, images, request.runs, fold, config=config, options=options)
+        oof = grade_held_out(crops, labels, images, request.runs, request.kind, request.threads)
         measured = figures(oof)
-        data = TrainingData(f"{table.name}: {len(crops)} axial crops of {len(studies)} studies", licence)
-        write_ensemble(folder, runs, kind, oof, measured, (data,))
+        data = TrainingData(f"{len(crops)} axial crops of {len(studies)} studies", request.licence)
+        write_ensemble(folder, request.runs, request.kind, oof, measured, (data,))
     for part, values in measured.items():
         click.echo(f"{part:<14} weighted log loss {values.loss:.3f} (frequencies alone {values.prior:.3f}), {values.rows} rows out of fold")
+
+
+def _train_studies(store: Path, grades: Grades, crops: tuple[list[AxialCrop], Path] | None, out: Path, request: _Request) -> None:
+    from lumbar.severity.study_folds import StudyFoldOptions, train_study_fold  # noqa: PLC0415
+    from lumbar.severity.study_train import default_study_training  # noqa: PLC0415
+
+    prepared = open_store(store)
+    sources: list[StudySet] = [from_store(prepared, grades)]
+    whole = len(sources[0].names)
+    if whole < 2 * request.folds or not (sources[0].targets >= 0).any():
+        raise InputError(f"{store} has {whole} studies with crops, and {(sources[0].targets >= 0).sum()} of their grades are known; too few")
+    if crops is not None:
+        sources.append(from_axial_crops(crops[0], targets(crops[0], grades), stored_pictures(*crops)))
+    config = default_study_training(request.kind, request.steps, request.encoder, masks=prepared.masks)
+    fit = replace(config.fit, devices=request.devices, nodes=request.nodes, precision=request.precision, threads=request.threads)
+    config = replace(config, fit=fit, workers=request.workers)
+    with staged_folder(out, overwrite=False) as folder:
+        for fold in range(request.folds):
+            click.echo(f"fold {fold + 1} of {request.folds}", err=True)
+            note = train_study_fold(sources, request.runs, fold, config, StudyFoldOptions(folds=request.folds))
+            click.echo(
+                f"loader idle {100 * note.loader_idle_share:.0f} % of the time, best official score {note.best_score:.3f} at step {note.best_step}", err=True
+            )
+        oof = grade_held_out_studies(sources[0], request.runs, request.kind, config.network.masks, request.threads)
+        data = [TrainingData(f"{whole} whole studies", request.licence)]
+        data += [TrainingData(f"{len(crops[0])} axial crops", request.licence)] if crops else []
+        write_study_model(folder, request.runs, request.kind, oof, tuple(data), masks=config.network.masks, research_only=request.research_only)
+    score, prior, intervals = oof.scores()
+    interval = intervals["official_score"]
+    click.echo(f"official score {score.official_score:.3f} ({interval.low:.3f} to {interval.high:.3f}), {len(oof.studies.names)} studies out of fold")
+    for name in ("spinal", "foraminal", "subarticular", "any_severe_spinal"):
+        click.echo(f"{name:<18} {getattr(score, name):.3f} (frequencies alone {getattr(prior, name):.3f})")

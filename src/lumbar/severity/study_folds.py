@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -42,24 +42,34 @@ def split_studies(sources: Sequence[StudySet], folds: int, seed: int) -> dict[st
     return assign_folds(burden, folds, seed)
 
 
-def train_study_fold(sources: Sequence[StudySet], runs: Path, fold: int, config: StudyTraining, options: StudyFoldOptions) -> Path:
+@dataclass(frozen=True)
+class FoldNote:
+    """What the training of one network came to; kept beside it."""
+
+    difference: float  # largest |ONNX − PyTorch|
+    loader_idle_share: float
+    best_score: float  # official score on the studies that decided when to stop
+    best_step: int
+    stopped_by: tuple[str, ...]  # those studies
+
+
+def train_study_fold(sources: Sequence[StudySet], runs: Path, fold: int, config: StudyTraining, options: StudyFoldOptions) -> FoldNote:
     """Train one fold on the studies of the others and export it to `runs`; a fold that is there is kept, one that was killed goes on.
 
     A tenth of the training studies of the first source decides when to stop, so that the held-out fold has no say in anything.
     """
     folder = fold_folder(runs, config.network.kind, fold)
     if (folder / NETWORK).is_file():
-        return folder
+        return FoldNote(**json.loads((folder / EXPORT).read_text(encoding="utf-8")))
     folder.mkdir(parents=True, exist_ok=True)
     fold_of = split_studies(sources, options.folds, options.seed)
     (runs / SPLITS).write_text(json.dumps(fold_of, indent=1), encoding="utf-8")
     config = replace(config, fit=replace(config.fit, seed=options.seed + fold))
     kept = [source.subset(_chosen(source, fold_of, fold, options)) for source in sources]
-    train_and_export(kept, folder, config, options.seed)
-    return folder
+    return train_and_export(kept, folder, config, options.seed)
 
 
-def train_and_export(sources: Sequence[StudySet], folder: Path, config: StudyTraining, seed: int) -> None:
+def train_and_export(sources: Sequence[StudySet], folder: Path, config: StudyTraining, seed: int) -> FoldNote:
     """Train on all but a tenth of the first source, which decides when to stop, and write the network to `folder`."""
     stopping = split_studies(sources[:1], _PARTS, seed + 1)
     aside = {name for name, part in stopping.items() if part == 0}
@@ -67,8 +77,9 @@ def train_and_export(sources: Sequence[StudySet], folder: Path, config: StudyTra
     learnt = [source.subset(~np.isin(source.names, list(aside))) for source in sources]
     trained = train_studies(learnt, held_out, folder, config)
     difference = export_study_network(trained.module.network, config.network, folder / NETWORK)
-    note = {"difference": difference, "loader_idle_share": trained.loader_idle_share, "best_score": trained.best_score, "best_step": trained.best_step}
-    (folder / EXPORT).write_text(json.dumps({**note, "stopped_by": sorted(aside)}), encoding="utf-8")
+    note = FoldNote(difference, trained.loader_idle_share, trained.best_score, trained.best_step, tuple(sorted(aside)))
+    (folder / EXPORT).write_text(json.dumps(asdict(note)), encoding="utf-8")
+    return note
 
 
 def export_study_network(network: torch.nn.Module, options: StudyNetworkOptions, path: Path) -> float:

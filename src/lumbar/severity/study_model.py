@@ -25,6 +25,7 @@ from lumbar.severity.study_rows import Answers, graded
 from lumbar.severity.views import LEVELS, MEASURES, SEEN_PIXELS, SLOTS
 
 EXPORT = "export.json"  # beside a trained network: how well ONNX agrees, when training ended
+_SHOWN = {"spinal": "canal", "foraminal": "foramen", "subarticular": "both recesses"}  # as the cards of axial crop graders name them
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +81,7 @@ def write_study_model(folder: Path, runs: Path, kind: str, oof: StudiesOutOfFold
     score, prior, _ = oof.scores(repeats=2)
     where = f"out of fold, {len(oof.studies.names)} studies, one network each"
     results = tuple(
-        Result(f"{name}: {what}", round(value, 4), where)
+        Result(f"{_SHOWN.get(name, name)}: {what}", round(value, 4), where)
         for what, found in (("loss", score), ("prior", prior))
         for name, value in vars(found).items()
         if np.isfinite(value)

@@ -3,7 +3,7 @@
 import itertools
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -155,6 +155,15 @@ class StudyModule(lightning.LightningModule):
         optimizer = torch.optim.AdamW(groups, lr=self.config.learning_rate)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.config.learning_rate, total_steps=self.config.fit.steps, pct_start=0.1)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def default_study_training(kind: str, steps: int, encoder: str = "small", masks: bool = False) -> StudyTraining:
+    """The usual settings for a network of `kind`, with the spine model's masks and measurements as inputs or without."""
+    usual = StudyTraining(fit=FitOptions(steps=steps, average_decay=0.998), validate_every=max(1, min(250, steps // 8)))
+    if kind == "vit":
+        network = StudyNetworkOptions("vit", masks=masks)
+        return replace(usual, network=network, coarse_share=0.0, learning_rate=5e-4)  # its size is fixed, and at a higher rate it learns nothing
+    return replace(usual, network=StudyNetworkOptions(encoder=encoder, masks=masks, measures=masks))
 
 
 @dataclass(frozen=True)
