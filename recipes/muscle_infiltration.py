@@ -14,6 +14,7 @@ from lumbar.phantom.acquire import label_pictures
 from lumbar.phantom.labels import MUSCLE
 from lumbar.phantom.sites import SITES
 from lumbar.phantom.study import StudyOptions, make_study
+from lumbar.phantom.truth import muscle_truth
 
 MEASURED = [(muscle, side) for muscle in ("erector_spinae", "multifidus") for side in ("right", "left")]
 METHODS = ("gmm3", "gmm2", "kmeans3")
@@ -42,7 +43,7 @@ def study_errors(seed: int, site: str) -> dict[str, list[float]]:
     pixel = series.planes[0].pixel_mm
     numbers = [MUSCLE[key] for key in MEASURED]
     fat = reference_fat(series.pictures.astype(np.float32), np.isin(labels, numbers), (series.protocol.spacing_mm, pixel, pixel))
-    truth = {(m["muscle"], m["side"]): m["fat_fraction_mean"] for m in study.truth["muscles"]}
+    truth = {(m["muscle"], m["side"]): m["fat_fraction_mean"] for m in muscle_truth(study.anatomy)}
     values = [series.pictures[labels == number].astype(np.float64) for number in numbers]
     return {method: [fat_share(v, method, fat)[0] - truth[key] for v, key in zip(values, MEASURED, strict=True)] for method in METHODS}
 

@@ -1,5 +1,6 @@
 """`lumbar models import-nnunet`."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from lumbar.errors import ModelError, UsageError
 from lumbar.io.nifti import read_nifti
 from lumbar.io.staging import staged_folder
+from lumbar.models.card import Card
 from lumbar.muscle.axial import to_axial
 
 LEAST_EQUAL = 0.999  # share of voxels that nnU-Net and the imported model must label alike
@@ -33,21 +35,34 @@ def import_nnunet(folder: Path, out: Path, pictures: tuple[Path, ...], **options
 
     Example: lumbar models import-nnunet nnUNetTrainer__nnUNetPlans__2d -o models/mine --check case_0000.nii.gz
     """
-    try:
-        from lumbar.muscle.nnunet_import import ImportOptions, check_import, import_nnunet  # noqa: PLC0415  (needs PyTorch and nnU-Net)
-    except ImportError as error:
-        raise UsageError(f"importing needs PyTorch and nnU-Net, which are not installed ({error}); pip install lumbar[train] nnunetv2") from error
     axial = options.pop("axial")
     overwrite = options.pop("overwrite")
-    settings = ImportOptions(**{**options, "name": options["name"] or folder.name, "orientation": "axial" if axial else "file"})
-    equal = []
+    words = {**options, "name": options["name"] or folder.name, "orientation": "axial" if axial else "file"}
     with staged_folder(out, overwrite) as stage:
-        card = import_nnunet(folder, stage, settings)
-        for path in pictures:
-            volume = to_axial(read_nifti(path)) if axial else read_nifti(path)
-            equal.append(check_import(folder, stage, [np.asarray(volume.array, np.float32)[None]], volume.grid.spacing_mm, settings))
-            if equal[-1] < LEAST_EQUAL:
-                raise ModelError(f"{path}: only {100 * equal[-1]:.3f} % of the voxels are labelled alike; the import cannot be trusted")
+        card, equal = import_checked(folder, stage, pictures, words)
     click.echo(f"{out}: {card.name} {card.version}, ONNX differs from PyTorch by at most {card.export_difference:.1e}")
     for path, share in zip(pictures, equal, strict=True):
         click.echo(f"{path.name}: {100 * share:.4f} % of the voxels labelled alike")
+
+
+def import_checked(folder: Path, stage: Path, pictures: Sequence[Path], words: Mapping[str, Any]) -> tuple[Card, list[float]]:
+    """Import `folder` into `stage`; also the share of voxels of each picture that nnU-Net and the imported model label alike.
+
+    Raises:
+        UsageError: PyTorch or nnU-Net is not installed.
+        ModelError: they label less than `LEAST_EQUAL` of a picture alike.
+    """
+    try:
+        from lumbar.muscle.nnunet_import import ImportOptions, check_import, import_nnunet  # noqa: PLC0415  (needs PyTorch and nnU-Net)
+    except ImportError as error:
+        raise UsageError(f"this needs PyTorch and nnU-Net, which are not installed ({error}); pip install lumbar[train] nnunetv2") from error
+    settings = ImportOptions(**words)
+    card = import_nnunet(folder, stage, settings)
+    equal = []
+    for path in pictures:
+        volume = read_nifti(path)
+        volume = to_axial(volume) if settings.orientation == "axial" else volume
+        equal.append(check_import(folder, stage, [np.asarray(volume.array, np.float32)[None]], volume.grid.spacing_mm, settings))
+        if equal[-1] < LEAST_EQUAL:
+            raise ModelError(f"{path}: only {100 * equal[-1]:.3f} % of the voxels are labelled alike; the import cannot be trusted")
+    return card, equal

@@ -1,14 +1,13 @@
 """`lumbar train muscle`."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 
-from lumbar.cli.models_import_nnunet import LEAST_EQUAL
-from lumbar.errors import ModelError, UsageError
-from lumbar.io.nifti import read_nifti
+from lumbar.cli.models_import_nnunet import import_checked
+from lumbar.errors import UsageError
 from lumbar.io.staging import staged_folder
 
 
@@ -35,13 +34,14 @@ from lumbar.io.staging import staged_folder
 def train_muscle(**options: Any) -> None:
     """Train the muscle network on FOLDERS of Dixon pairs with masks and write a model folder.
 
-    A folder holds NAME_water.nii.gz, NAME_fat.nii.gz and NAME_mask.nii.gz (labels 1 to 4) of each subject; folders written by
-    `lumbar phantom cohort OUT --layout dixon` are read too. Contrast, fat and shapes are varied at random, so that T1 and T2 pictures are read as well.
+    A folder holds NAME_water.nii.gz, NAME_fat.nii.gz and NAME_mask.nii.gz (labels 1 to 4) of each subject, or is an nnU-Net raw data set with
+    cases NAME_water and NAME_fat, as `lumbar phantom cohort OUT --layout dixon` writes it.
+    Contrast, fat and shapes are varied at random, so that T1 and T2 pictures are read as well.
 
     With --engine nnunet, nnU-Net v2 is driven from the raw data set to the trained network (without mirroring), which is then imported and checked.
 
     \b
-    Example: lumbar train muscle dixon phantoms/train -o models/my-muscles
+    Example: lumbar train muscle dixon phantoms -o models/my-muscles
              lumbar train muscle dixon -o models/nn --engine nnunet --epochs 50 --device cuda
     """
     out: Path = options["out"]
@@ -69,10 +69,11 @@ def train_muscle(**options: Any) -> None:
 
 def _nnunet(out: Path, work: Path, options: dict[str, Any]) -> None:
     try:
-        from lumbar.muscle.nnunet_import import ImportOptions, check_import, import_nnunet  # noqa: PLC0415  (needs PyTorch and nnU-Net)
-        from lumbar.muscle.nnunet_train import NnunetTraining, train_nnunet  # noqa: PLC0415
+        from lumbar.muscle.nnunet_train import NnunetTraining, train_nnunet  # noqa: PLC0415  (its synthesis of contrasts needs PyTorch)
     except ImportError as error:
-        raise UsageError(f"training needs PyTorch and nnU-Net, which are not installed ({error}); pip install lumbar[train] nnunetv2") from error
+        raise UsageError(f"training needs PyTorch, which is not installed ({error}); pip install lumbar[train] nnunetv2") from error
+    if find_spec("nnunetv2") is None:
+        raise UsageError("--engine nnunet needs nnU-Net v2, which is not installed; pip install nnunetv2")
     training = NnunetTraining(
         configuration=options["configuration"],
         epochs=options["epochs"],
@@ -84,12 +85,10 @@ def _nnunet(out: Path, work: Path, options: dict[str, Any]) -> None:
         threads=options["threads"] or 2,
     )
     trained = train_nnunet(list(options["folders"]), work.resolve(), training)
-    settings = ImportOptions(options["name"], options["version"], options["licence"], orientation="axial")
-    first = next((work / "raw").glob("*/imagesTr/*_0000.nii.gz"))
-    volume = read_nifti(first)
+    pictures = sorted((work / "raw").glob("*/imagesTr/*_0000.nii.gz"))[:4]
+    words = {name: options[name] for name in ("name", "version", "licence")}
     with staged_folder(out, options["overwrite"]) as stage:
-        card = import_nnunet(trained, stage, settings)
-        equal = check_import(trained, stage, [np.asarray(volume.array, np.float32)[None]], volume.grid.spacing_mm, settings)
-        if equal < LEAST_EQUAL:
-            raise ModelError(f"only {100 * equal:.3f} % of the voxels of {first.name} are labelled alike by nnU-Net and the exported network")
-    click.echo(f"{out}: {card.name} {card.version}; {100 * equal:.4f} % of the voxels of {first.name} are labelled as nnU-Net labels them")
+        card, equal = import_checked(trained, stage, pictures, {**words, "orientation": "axial"})
+    click.echo(
+        f"{out}: {card.name} {card.version}; of the voxels of {len(pictures)} pictures at least {100 * min(equal):.4f} % are labelled as nnU-Net labels them"
+    )

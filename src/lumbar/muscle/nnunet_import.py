@@ -81,10 +81,16 @@ def check_import(source: Path, model: Path, pictures: Sequence[NDArray[np.float3
 
 
 def _predictor(source: Path, options: ImportOptions) -> Any:
+    """nnU-Net's own predictor. It is handed the network, as looking up the trainer's class fails for trainers that are not installed here."""
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor  # noqa: PLC0415
+    from nnunetv2.utilities.plans_handling.plans_handler import PlansManager  # noqa: PLC0415
 
+    plans, dataset = (_json(source / name) for name in ("plans.json", "dataset.json"))
+    network, configuration, mirror = _network(source, plans, dataset, options)
+    manager = PlansManager(plans)
     predictor = nnUNetPredictor(device=torch.device("cpu"), perform_everything_on_device=False, allow_tqdm=False)
-    predictor.initialize_from_trained_model_folder(str(source), (_fold(source, options),), options.checkpoint)
+    weights = [network.state_dict()]
+    predictor.manual_initialization(network, manager, manager.get_configuration(configuration), weights, dataset, "", mirror or None)
     return predictor
 
 

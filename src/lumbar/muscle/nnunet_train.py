@@ -24,19 +24,6 @@ from lumbar.muscle.labels import LABELS
 from lumbar.muscle.synthesis import contrasts
 
 _NUMBER, _NAME, _TRAINER, _OWN = 515, "LumbarMuscle", "nnUNetTrainerLumbar", "lumbar"
-_TRAINER_SOURCE = '''"""Written by lumbar: nnU-Net's trainer without mirroring, of the wanted length."""
-
-import torch
-from nnunetv2.training.nnUNetTrainer.variants.data_augmentation.nnUNetTrainerNoMirroring import nnUNetTrainerNoMirroring
-
-
-class {name}(nnUNetTrainerNoMirroring):
-    def __init__(self, plans: dict, configuration: str, fold: int, dataset_json: dict, device: torch.device = torch.device("cuda")):
-        super().__init__(plans=plans, configuration=configuration, fold=fold, dataset_json=dataset_json, device=device)
-        self.num_epochs = {epochs}
-        self.num_iterations_per_epoch = {iterations}
-        self.num_val_iterations_per_epoch = {validation}
-'''
 
 
 @dataclass(frozen=True)
@@ -62,16 +49,13 @@ def train_nnunet(folders: Sequence[Path], work: Path, options: NnunetTraining) -
     """
     names = {f"{side.value}_{muscle.value}": label for label, (muscle, side) in LABELS.items()}
     raw = write_raw(work / "raw", _NUMBER, _NAME, names, _cases(folders))
-    trainers = work / "trainers"
-    trainers.mkdir(parents=True, exist_ok=True)
-    validation = max(1, options.iterations // 5)
-    source = _TRAINER_SOURCE.format(name=_TRAINER, epochs=options.epochs, iterations=options.iterations, validation=validation)
-    (trainers / f"{_TRAINER}.py").write_text(source, encoding="utf-8")
     threads = str(options.threads)
     planning = ["-d", str(_NUMBER), "--verify_dataset_integrity", "-c", options.configuration, "-npfp", threads, "-np", threads]
     _run("nnunetv2.experiment_planning.plan_and_preprocess_entrypoints", planning, work, options)
     configuration = _own_configuration(work / "preprocessed" / raw.name / "nnUNetPlans.json", options)
-    _run("nnunetv2.run.run_training", [str(_NUMBER), configuration, "all", "-tr", _TRAINER, "-device", options.device], work, options)
+    length = [str(options.epochs), str(options.iterations), str(max(1, options.iterations // 5))]
+    words = [*length, "--", str(_NUMBER), configuration, "all", "-tr", _TRAINER, "-device", options.device]
+    _run("lumbar.muscle.nnunet_trainer", words, work, options)
     return work / "results" / raw.name / f"{_TRAINER}__nnUNetPlans__{configuration}"
 
 
@@ -120,7 +104,6 @@ def _run(module: str, words: list[str], work: Path, options: NnunetTraining) -> 
         "nnUNet_raw": str(work / "raw"),
         "nnUNet_preprocessed": str(work / "preprocessed"),
         "nnUNet_results": str(work / "results"),
-        "nnUNet_extTrainer": str(work / "trainers"),
         "nnUNet_compile": "f",
         "nnUNet_def_n_proc": threads,
         "nnUNet_n_proc_DA": str(max(1, options.threads - 1)),
