@@ -13,7 +13,7 @@ from lumbar.age.predict import AgeResult
 from lumbar.age.predict import load as load_age
 from lumbar.domain.anatomy import Level
 from lumbar.domain.findings import AgeFinding, DiscGrades, Findings, LevelFinding, ModelUse, SeriesFacts
-from lumbar.domain.study import Role, Series, Stack, Study, Weighting
+from lumbar.domain.study import Plane, Role, Series, Stack, Study
 from lumbar.errors import InputError, NoUsableSeries
 from lumbar.models.folder import load_folder
 from lumbar.models.registry import find_folder, find_model, has_model
@@ -21,9 +21,8 @@ from lumbar.muscle.predict import TASK as MUSCLE_TASK
 from lumbar.muscle.predict import MuscleResult, StackMask
 from lumbar.muscle.predict import load as load_muscle
 from lumbar.severity.cut import LevelCrop
-from lumbar.severity.disc_features import measure_discs
+from lumbar.severity.disc_grader import DiscGrader
 from lumbar.severity.disc_model import TASK as DISC_TASK
-from lumbar.severity.disc_model import DiscGrader
 from lumbar.severity.explain import HeatMap
 from lumbar.severity.predict import StudyGrades
 from lumbar.severity.predict import load as load_grader
@@ -156,10 +155,13 @@ def _severity(study: Study, levels: Sequence[LevelFinding], options: AnalysisOpt
 def _discs(found: FoundSpine, options: AnalysisOptions) -> _Part[tuple[DiscGrades, ...]]:
     """Disc grades come with the severity; they have no task of their own, so nothing is said where their model was left out."""
     asked = options.tasks is None or "severity" in options.tasks
-    if not asked or found.series.weighting is not Weighting.T2 or not has_model(DISC_TASK, options.models):
+    if not asked or found.series.plane is not Plane.SAGITTAL or not has_model(DISC_TASK, options.models):
         return _Part("severity")
-    model = load_folder(find_folder(DISC_TASK, options.models), task=DISC_TASK)
-    return _Part("severity", DiscGrader(model).grade(measure_discs(found.spine)), (model.use,))
+    model = load_folder(find_folder(DISC_TASK, options.models), options.shared_threads, DISC_TASK)
+    try:
+        return _Part("severity", DiscGrader(model).grade(found.spine), (model.use,))
+    except InputError as error:
+        return _Part("severity", warnings=(f"disc grades: {error}",))
 
 
 def _age(study: Study, levels: Sequence[LevelFinding], options: AnalysisOptions) -> _Part[Age]:

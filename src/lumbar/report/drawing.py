@@ -1,5 +1,7 @@
-"""Outlines and names drawn over the views."""
+"""Outlines, names and colours drawn over the views."""
 
+import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +10,18 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
+from lumbar.domain.geometry import Points
+from lumbar.report.colors import FAT, IMPORTANCE, YOUNGER_OLDER, Rgb, colored, laid_over
+from lumbar.report.evidence import CloseView
 from lumbar.report.views import AxialView, SagittalView
 from lumbar.spine.instances import FIRST_BODY
 from lumbar.spine.spine_map import SpineMap
 
 _ZOOM = 2
 MUSCLE_COLORS = ("#c0c0c0", "#f28cb1", "#b39df2", "#b39df2", "#f28cb1")  # by label: both erector spinae alike, both multifidi alike
+RING_COLOR = "#35e0ff"
+_RING_MM = 3.0
+_HALF = 0.5  # of the largest importance: what lies within is outlined
 BODY_COLOR, DISC_COLOR, CANAL_COLOR, TEXT_COLOR = "#7fd1ae", "#f2b45c", "#6db3f2", "#ffffff"
 
 
@@ -37,38 +45,104 @@ def draw_sagittal(view: SagittalView, spine: SpineMap, outlines: bool = True) ->
     return picture
 
 
-def draw_axial(view: AxialView) -> Image.Image:
-    """One axial view with its level, the patient's sides and a scale of 5 cm."""
-    picture = _enlarged(view.grey)
+def draw_axial(view: AxialView, fat: bool = False) -> Image.Image:
+    """One axial view with its level, the patient's sides, a scale of 5 cm and the muscles' outlines; with `fat`, their share of fat in colours."""
+    picture = _enlarged(_with_fat(view) if fat else view.grey)
     draw = ImageDraw.Draw(picture)
     if view.muscles is not None:
         for label in np.unique(view.muscles[view.muscles > 0]):
-            _outline(draw, view.muscles == label, MUSCLE_COLORS[int(label) % len(MUSCLE_COLORS)])
+            _outline(draw, view.muscles == label, TEXT_COLOR if fat else MUSCLE_COLORS[int(label) % len(MUSCLE_COLORS)], 1 if fat else 2)
     width, height = picture.size
+    _sides(draw, width, height)
+    _text(draw, (12, 10), view.level.level.value, 28, "la", DISC_COLOR)
+    _scale_bar(draw, (width, height), 50 / view.pixel_mm * _ZOOM, "5 cm")
+    return picture
+
+
+def draw_close(view: CloseView, rings_mm: Sequence[Points] = (), sides: bool = True) -> Image.Image:
+    """A close view with a ring around each point, the patient's sides if they are in the plane, and a scale of 1 cm."""
+    picture = _enlarged(view.grey)
+    draw = ImageDraw.Draw(picture)
+    radius = _RING_MM / view.pixel_mm * _ZOOM
+    for point in rings_mm:
+        row, column = view.pixel(point)
+        y, x = (row + 0.5) * _ZOOM, (column + 0.5) * _ZOOM
+        for extra, color, width in ((1, "#000000", 5), (0, RING_COLOR, 3)):
+            draw.ellipse((x - radius - extra, y - radius - extra, x + radius + extra, y + radius + extra), outline=color, width=width)
+    _close_marks(draw, picture.size, view, sides)
+    return picture
+
+
+def draw_heat(view: CloseView, importance: NDArray[np.float32]) -> Image.Image:
+    """A graded crop with its heat map (rows, columns), 0 to 1: clear where a place does not matter."""
+    picture = _enlarged(laid_over(view.grey, colored(importance, IMPORTANCE), np.clip((importance - 0.2) / 0.4, 0, 1) * 0.6))
+    draw = ImageDraw.Draw(picture)
+    _outline(draw, importance > _HALF, TEXT_COLOR, 1)
+    _close_marks(draw, picture.size, view, sides=True)
+    return picture
+
+
+def draw_age_map(view: SagittalView, years: NDArray[np.float32]) -> Image.Image:
+    """The sagittal view with years (rows, columns) in colours: blue looks younger there than is typical, red older."""
+    share = (years / max(float(np.abs(years).max()), 1e-6)).astype(np.float32)
+    opacity = (0.65 * np.clip(np.abs(share) * 1.5 - 0.15, 0, 1)).astype(np.float32)
+    return _enlarged(laid_over(view.grey, colored(share / 2 + 0.5, YOUNGER_OLDER), opacity))
+
+
+def _with_fat(view: AxialView) -> Rgb:
+    assert view.fat is not None and view.muscles is not None
+    return laid_over(view.grey, colored(view.fat, FAT), 0.75 * (view.muscles > 0).astype(np.float32))
+
+
+def _close_marks(draw: ImageDraw.ImageDraw, size: tuple[int, int], view: CloseView, sides: bool) -> None:
+    if sides:
+        _sides(draw, *size)
+    _scale_bar(draw, size, 10 / view.pixel_mm * _ZOOM, "1 cm")
+
+
+def _sides(draw: ImageDraw.ImageDraw, width: int, height: int) -> None:
+    """The patient's right is on the left of an axial picture."""
     _text(draw, (12, height // 2), "R", 24, "lm")
     _text(draw, (width - 12, height // 2), "L", 24, "rm")
-    _text(draw, (12, 10), view.level.level.value, 28, "la", DISC_COLOR)
-    bar = 50 / view.pixel_mm * _ZOOM
-    draw.line([(width - 20 - bar, height - 18), (width - 20, height - 18)], fill=TEXT_COLOR, width=3)
-    _text(draw, (width - 20 - bar / 2, height - 24), "5 cm", 16, "mb")
-    return picture
+
+
+def _scale_bar(draw: ImageDraw.ImageDraw, size: tuple[int, int], length: float, text: str) -> None:
+    right, bottom = size[0] - 20, size[1] - 14
+    draw.line([(right - length, bottom), (right, bottom)], fill="#000000", width=5)
+    draw.line([(right - length, bottom), (right, bottom)], fill=TEXT_COLOR, width=3)
+    _text(draw, (right - length / 2, bottom - 5), text, 16, "mb")
 
 
 def save(picture: Image.Image, path: Path) -> None:
     """Write a PNG without any of the input's metadata."""
-    picture.save(path, format="PNG", optimize=False, compress_level=4)
+    path.write_bytes(png(picture))
 
 
-def _enlarged(grey: NDArray[np.uint8]) -> Image.Image:
-    picture = Image.fromarray(grey)
-    return picture.resize((grey.shape[1] * _ZOOM, grey.shape[0] * _ZOOM), Image.Resampling.BICUBIC).convert("RGB")
+def png(picture: Image.Image) -> bytes:
+    """A PNG without any of the input's metadata."""
+    out = io.BytesIO()
+    picture.save(out, format="PNG", compress_level=1)
+    return out.getvalue()
 
 
-def _outline(draw: ImageDraw.ImageDraw, mask: NDArray[np.bool_] | NDArray[np.uint8], color: str) -> None:
+def jpeg(picture: Image.Image) -> bytes:
+    """A smaller picture for the page."""
+    out = io.BytesIO()
+    picture.convert("RGB").save(out, format="JPEG", quality=86)
+    return out.getvalue()
+
+
+def _enlarged(pixels: NDArray[np.uint8]) -> Image.Image:
+    """Grey (rows, columns) or colour (rows, columns, 3) at the size of the drawing."""
+    picture = Image.fromarray(pixels)
+    return picture.resize((pixels.shape[1] * _ZOOM, pixels.shape[0] * _ZOOM), Image.Resampling.BICUBIC).convert("RGB")
+
+
+def _outline(draw: ImageDraw.ImageDraw, mask: NDArray[np.bool_] | NDArray[np.uint8], color: str, width: int = 2) -> None:
     smooth = ndimage.gaussian_filter(mask.astype(np.float32), 1.2)
     for line in contour_generator(z=smooth).lines(0.5):
         points = (np.asarray(line) + 0.5) * _ZOOM
-        draw.line([(float(x), float(y)) for x, y in points], fill=color, width=2, joint="curve")
+        draw.line([(float(x), float(y)) for x, y in points], fill=color, width=width, joint="curve")
 
 
 def _text(draw: ImageDraw.ImageDraw, place: tuple[float, float] | NDArray[np.float64], text: str, size: int, anchor: str, color: str = TEXT_COLOR) -> None:

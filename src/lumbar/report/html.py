@@ -1,60 +1,58 @@
 """The report as one page that opens offline."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from PIL import Image
 
 from lumbar import __version__
-from lumbar.domain.anatomy import Condition, Level
+from lumbar.domain.anatomy import Level, Vertebra
 from lumbar.domain.findings import Findings, LevelFinding
 from lumbar.pipeline import Analysis
+from lumbar.report.age_section import age_section
+from lumbar.report.colors import FAT, IMPORTANCE, YOUNGER_OLDER, scale_css
 from lumbar.report.document import RESEARCH_USE
+from lumbar.report.muscle_section import muscles
+from lumbar.report.numbers import percent, shown
+from lumbar.report.pictures import Picture
 from lumbar.report.reference_ranges import RANGES
-from lumbar.severity.prior import TASK as PRIOR_TASK
+from lumbar.report.severity_section import COLUMNS, DISC_FINDINGS, blocks, overview, summary, trusts
 
 
-@dataclass(frozen=True, eq=False)
-class Picture:
-    """One picture of the report."""
-
-    name: str  # file name in previews/, without its ending
-    image: Image.Image
-    caption: str
-
-
-def render(analysis: Analysis, pictures: Sequence[tuple[Picture, str]]) -> str:
-    """The page; `pictures` come with their data URLs."""
+def render(analysis: Analysis, pictures: Mapping[str, Picture], urls: Mapping[str, str]) -> str:
+    """The page; `urls` are the data URLs of `pictures` by name."""
     findings = analysis.findings
-    shown = [{"name": picture.name, "caption": picture.caption, "url": url} for picture, url in pictures]
     return _environment().get_template("report.html.j2").render(
         findings=findings,
         statement=RESEARCH_USE,
         version=__version__,
+        urls=urls,
+        summary=summary(findings),
+        sagittal=[pictures["sagittal"], pictures["sagittal_plain"]],
         spine_series=analysis.spine_series,
-        sagittal=[p for p in shown if p["name"].startswith("sagittal")],
-        axial=[p for p in shown if p["name"].startswith("axial")],
+        columns=[title for _, title in COLUMNS],
+        overview=overview(findings),
+        blocks=blocks(analysis, pictures),
+        trusts=trusts(findings),
+        axial=[pictures[name] for level in Level if (name := f"axial_{level.slug}") in pictures],
+        disc_findings=DISC_FINDINGS,
+        muscles=muscles(findings, pictures),
+        age=age_section(analysis, pictures),
         levels=findings.spine.levels if findings.spine else (),
         measurements=_measurements(findings),
+        bodies=[v for v in findings.spine.vertebrae if v.vertebra is not Vertebra.S1] if findings.spine else (),
         sources=[f"{r.title}: {r.source}" for r in RANGES if r.source],
-        grades=_grades(findings),
-        priors={use.name for use in findings.models if use.task == PRIOR_TASK},
+        scales={"importance": scale_css(IMPORTANCE), "fat": scale_css(FAT), "age": scale_css(YOUNGER_OLDER)},
     )  # fmt: skip
 
 
 @cache
 def _environment() -> Environment:
     environment = Environment(loader=PackageLoader("lumbar.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["shown"] = _shown
+    environment.filters["shown"] = shown
+    environment.filters["percent"] = percent
     return environment
-
-
-def _shown(value: float | None, digits: int) -> str:
-    """A number for people; an en dash where nothing was measured, and a true minus."""
-    return "–" if value is None else f"{value:.{digits}f}".replace("-", "−")
 
 
 def _measurements(findings: Findings) -> list[dict[str, Any]]:
@@ -64,17 +62,7 @@ def _measurements(findings: Findings) -> list[dict[str, Any]]:
             "title": r.title,
             "unit": r.unit,
             "usual": r.usual,
-            "cells": [{"text": _shown(getattr(level, r.field), r.digits), "marked": r.marked(level)} for level in levels],
+            "cells": [{"level": level.level.value, "text": shown(getattr(level, r.field), r.digits), "marked": r.marked(level)} for level in levels],
         }
         for r in RANGES
-    ]
-
-
-def _grades(findings: Findings) -> list[dict[str, Any]]:
-    """Rows of the grade table: one condition each, one cell a level."""
-    by_place = {(g.condition, g.level): g for g in findings.severity}
-    if not by_place:
-        return []
-    return [
-        {"title": condition.value.replace("_", " ").capitalize(), "cells": [by_place.get((condition, level)) for level in Level]} for condition in Condition
     ]

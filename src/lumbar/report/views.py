@@ -17,7 +17,7 @@ from lumbar.muscle.predict import StackMask
 from lumbar.spine.segment import PIXEL_MM
 from lumbar.spine.spine_map import SpineMap
 
-_SAGITTAL_MM = 0.5  # pixels of the sagittal view
+SAGITTAL_MM = 0.5  # pixels of the sagittal view
 _AXIAL_MM = 0.5
 _AXIAL_WIDTH_MM, _AXIAL_HEIGHT_MM = 150.0, 120.0
 _AXIAL_ROLES = (Role.AXIAL_T2, Role.AXIAL_T1, Role.DIXON_WATER)
@@ -35,7 +35,7 @@ class SagittalView:
 
     def pixel(self, down_mm: float, back_mm: float) -> tuple[float, float]:
         """(row, column) of a place in the midplane's millimetres."""
-        return (down_mm - self.corner_mm[0]) / _SAGITTAL_MM, (back_mm - self.corner_mm[1]) / _SAGITTAL_MM
+        return (down_mm - self.corner_mm[0]) / SAGITTAL_MM, (back_mm - self.corner_mm[1]) / SAGITTAL_MM
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +49,7 @@ class AxialView:
     points_mm: Points  # (rows, columns, 3) LPS of every pixel
     gap_mm: float  # from the disc's centre to the slice
     muscles: NDArray[np.uint8] | None = None  # (rows, columns) muscle labels, where this series was segmented
+    fat: NDArray[np.float32] | None = None  # (rows, columns) share of fat in the muscles, where it was measured
     pixel_mm: float = _AXIAL_MM
 
 
@@ -58,7 +59,7 @@ def sagittal_view(spine: SpineMap, source: Volume) -> SagittalView:
     limit = np.array(spine.flat.shape) * PIXEL_MM
     low = np.maximum(found.min(axis=0) - np.array([15.0, _MARGIN_MM]), 0)
     high = np.minimum(found.max(axis=0) + np.array([_MARGIN_MM, _MARGIN_MM + 20.0]), limit - PIXEL_MM)
-    rows, columns = (np.arange(a, b, _SAGITTAL_MM) for a, b in zip(low, high, strict=True))
+    rows, columns = (np.arange(a, b, SAGITTAL_MM) for a, b in zip(low, high, strict=True))
     place = np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1)
     grey = windowed(sample(source, spine.midplane.points_mm(place / PIXEL_MM)), 1, 99.7)
     nearest = np.rint(place / PIXEL_MM).astype(int)
@@ -81,7 +82,7 @@ def _with_muscles(view: AxialView, masks: Sequence[StackMask]) -> AxialView:
         if mask.series_uid == view.series.series_uid and mask.mask.grid.contains(view.points_mm[view.points_mm.shape[0] // 2, view.points_mm.shape[1] // 2]):
             labels = np.rint(sample(mask.mask, view.points_mm, order=0)).astype(np.uint8)
             if labels.any():
-                return replace(view, muscles=labels)
+                return replace(view, muscles=labels, fat=sample(mask.fat, view.points_mm) if mask.fat is not None else None)
     return view
 
 

@@ -3,6 +3,7 @@
 import base64
 import csv
 import io
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,9 +15,9 @@ from lumbar.io.nifti import write_nifti
 from lumbar.muscle.records import CSV_COLUMNS, muscle_rows
 from lumbar.pipeline import Analysis
 from lumbar.report.document import to_document, to_json
-from lumbar.report.drawing import draw_axial, draw_sagittal, save
-from lumbar.report.html import Picture, render
-from lumbar.report.views import axial_views, sagittal_view
+from lumbar.report.drawing import jpeg, save
+from lumbar.report.html import render
+from lumbar.report.pictures import draw_pictures
 from lumbar.spine.spine_map import level_mask, tissue_mask
 
 
@@ -32,9 +33,12 @@ def write_analysis(analysis: Analysis, folder: Path) -> Analysis:
     pictures = draw_pictures(analysis)
     previews = folder / "previews"
     previews.mkdir()
-    for picture in pictures:
-        save(picture.image, previews / f"{picture.name}.png")
-    (folder / "report.html").write_text(render(analysis, [(p, data_url(p.image)) for p in pictures]), encoding="utf-8")
+    with ThreadPoolExecutor() as pool:
+        saved = [pool.submit(save, picture.image, previews / f"{name}.png") for name, picture in pictures.items()]
+        urls = dict(zip(pictures, pool.map(lambda picture: data_url(picture.image), pictures.values()), strict=True))
+        for one in saved:
+            one.result()
+    (folder / "report.html").write_text(render(analysis, pictures, urls), encoding="utf-8")
     return analysis
 
 
@@ -51,20 +55,6 @@ def _write_masks(analysis: Analysis, folder: Path) -> list[str]:
         except GeometryError as error:
             warnings.append(f"masks/{name}.nii.gz was not written: {error}")
     return warnings
-
-
-def draw_pictures(analysis: Analysis) -> list[Picture]:
-    """The pictures of the report in the order in which it shows them."""
-    view = sagittal_view(analysis.spine, analysis.spine_stack.volume)
-    pictures = [
-        Picture("sagittal", draw_sagittal(view, analysis.spine), "Mid-sagittal, along the canal, with outlines"),
-        Picture("sagittal_plain", draw_sagittal(view, analysis.spine, outlines=False), "The same without outlines"),
-    ]
-    assert analysis.findings.spine is not None
-    for axial in axial_views(analysis.study, analysis.findings.spine.levels, analysis.muscle_masks):
-        caption = f"{axial.level.level.value}: {axial.series.weighting.value}, instance {axial.instance_number}, {axial.gap_mm:.1f} mm from the disc's centre"
-        pictures.append(Picture(f"axial_{axial.level.level.slug}", draw_axial(axial), caption))
-    return pictures
 
 
 def grades_csv(findings: Findings) -> str:
@@ -90,6 +80,4 @@ def muscles_csv(findings: Findings) -> str:
 
 def data_url(picture: Image.Image) -> str:
     """The picture inside the page, so that the page is one file."""
-    out = io.BytesIO()
-    picture.convert("RGB").save(out, format="JPEG", quality=88)
-    return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode("ascii")
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg(picture)).decode("ascii")

@@ -1,0 +1,88 @@
+"""Close views of the places that grades rest on: around an evidence point, and of a graded crop with its heat map."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from lumbar.domain.findings import Evidence
+from lumbar.domain.geometry import Grid, Points
+from lumbar.domain.study import Plane, Series, Stack, Study
+from lumbar.imaging.intensity import windowed
+from lumbar.imaging.resample import sample
+from lumbar.severity.cut import LevelCrop
+from lumbar.severity.explain import HeatMap
+
+_PIXEL_MM = 0.2  # of the views: finer than any series, so that nothing of it is lost
+# Patient directions (LPS) that a reader expects to the right and downwards.
+_DIRECTIONS = {
+    Plane.AXIAL: ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0)),  # the patient's left, the back
+    Plane.SAGITTAL: ((0.0, 1.0, 0.0), (0.0, 0.0, -1.0)),  # the back, the feet
+    Plane.CORONAL: ((1.0, 0.0, 0.0), (0.0, 0.0, -1.0)),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class CloseView:
+    """A part of one slice as a reader expects it: the patient's right, or the front, on the left."""
+
+    grey: NDArray[np.uint8]
+    points_mm: Points  # (rows, columns, 3) LPS of every pixel
+    pixel_mm: float = _PIXEL_MM
+
+    def pixel(self, point_mm: Points) -> tuple[float, float]:
+        """(row, column) of the pixel nearest to a point (3,)."""
+        away = np.linalg.norm(self.points_mm - point_mm, axis=-1)
+        row, column = np.unravel_index(int(away.argmin()), away.shape)
+        return float(row), float(column)
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Where an evidence point lies."""
+
+    point_mm: Points  # (3,) LPS
+    series: Series
+    stack: Stack
+
+
+def place_of(study: Study, evidence: Evidence) -> Place:
+    """The place of an evidence point of `study`."""
+    series = next(s for s in study.series if s.series_uid == evidence.series_uid)
+    stack = next(s for s in series.stacks if evidence.instance_number in s.instance_numbers)
+    number = stack.instance_numbers.index(evidence.instance_number)
+    return Place(stack.volume.grid.points_mm([number, evidence.y, evidence.x]), series, stack)
+
+
+def view_around(place: Place, height_mm: float, width_mm: float) -> CloseView:
+    """The slice that holds an evidence point, around the point."""
+    return _view(place.stack, place.point_mm, place.series.plane, (height_mm, width_mm))
+
+
+def view_of_crop(crop: LevelCrop) -> CloseView:
+    """The crop that was graded, from its series at full depth."""
+    return _view(crop.stack, crop.center_mm, Plane.AXIAL, crop.size_mm)
+
+
+def importance_on(heat: HeatMap, shape: tuple[int, int]) -> NDArray[np.float32]:
+    """The heat map (rows, columns) on the pixels of `view_of_crop`, 1 where the change is largest."""
+    enlarged = np.asarray(Image.fromarray(heat.change).resize((shape[1], shape[0]), Image.Resampling.BICUBIC), dtype=np.float32)
+    return np.clip(enlarged / max(float(heat.change.max()), 1e-6), 0, 1).astype(np.float32)
+
+
+def _view(stack: Stack, middle: Points, plane: Plane, size_mm: tuple[float, float]) -> CloseView:
+    rows, columns = (round(size / _PIXEL_MM) for size in size_mm)
+    right, down = (_toward(stack.volume.grid, direction) for direction in _DIRECTIONS[plane])
+    across = (np.arange(columns) - (columns - 1) / 2) * _PIXEL_MM
+    along = (np.arange(rows) - (rows - 1) / 2) * _PIXEL_MM
+    points = middle + along[:, None, None] * down + across[None, :, None] * right
+    return CloseView(windowed(sample(stack.volume, points), 1, 99.7), points)
+
+
+def _toward(grid: Grid, direction: tuple[float, float, float]) -> Points:
+    """(3,) unit vector along rows or columns that runs most along `direction`."""
+    units = [step / np.linalg.norm(step) for step in (grid.row_step_mm, grid.column_step_mm)]
+    along = [float(unit @ np.array(direction)) for unit in units]
+    best = int(np.argmax(np.abs(along)))
+    return np.asarray(units[best] * np.sign(along[best]))

@@ -1,0 +1,94 @@
+"""What the report says of muscles: size and fat by side, by level, and how far the sides differ."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lumbar.domain.anatomy import Level, Muscle, Side
+from lumbar.domain.findings import Findings, MuscleFinding
+from lumbar.report.numbers import percent, shown
+from lumbar.report.pictures import Picture
+
+
+@dataclass(frozen=True)
+class MuscleRow:
+    """One muscle on one side."""
+
+    muscle: str
+    side: str
+    volume: str
+    lean: str
+    area: str
+    fat: str  # mean of voxel fractions, or share of voxels called fat
+    fat_ratio: str  # ratio of sums, of a Dixon pair
+    levels: tuple[tuple[str, str], ...]  # area and lean area by level
+
+
+@dataclass(frozen=True)
+class Asymmetry:
+    """How far the left side of a muscle differs from the right one."""
+
+    muscle: str
+    text: str
+    left_percent: float  # of the mean of both; negative: the left is smaller
+    bar_percent: float  # of the half width of the chart
+
+
+@dataclass(frozen=True, eq=False)
+class Muscles:
+    """The section."""
+
+    levels: tuple[str, ...]
+    rows: tuple[MuscleRow, ...]
+    asymmetries: tuple[Asymmetry, ...]
+    methods: str
+    dixon: bool
+    outlines: tuple[Picture, ...]
+    fat_maps: tuple[Picture, ...]
+
+
+_FULL_BAR = 50.0  # per cent of difference that fill half of the chart
+
+
+def muscles(findings: Findings, pictures: Mapping[str, Picture]) -> Muscles | None:
+    """The section, or None where no muscle was measured."""
+    if not findings.muscles:
+        return None
+    levels = [level for level in Level if any(one.level is level for m in findings.muscles for one in m.per_level)]
+    ordered = sorted(findings.muscles, key=lambda m: (list(Muscle).index(m.muscle), m.side is Side.LEFT))
+    fat_maps = tuple(pictures[f"fat_{level.slug}"] for level in Level if f"fat_{level.slug}" in pictures)
+    shown_levels = [level for level in Level if f"axial_{level.slug}" in pictures]
+    return Muscles(
+        levels=tuple(level.value for level in levels),
+        rows=tuple(_row(m, levels) for m in ordered),
+        asymmetries=tuple(_asymmetry(m) for m in ordered if m.side is Side.LEFT and m.volume_asymmetry is not None),
+        methods="; ".join(dict.fromkeys(m.method for m in ordered)),
+        dixon=any(m.fat_fraction_mean is not None for m in ordered),
+        outlines=tuple(pictures[f"axial_{level.slug}"] for level in shown_levels),
+        fat_maps=fat_maps,
+    )
+
+
+def _row(m: MuscleFinding, levels: list[Level]) -> MuscleRow:
+    at = {one.level: one for one in m.per_level}
+    return MuscleRow(
+        muscle=_name(m),
+        side=m.side.value,
+        volume=shown(m.volume_ml, 1),
+        lean=shown(m.lean_volume_ml, 1),
+        area=shown(m.csa_max_mm2, 0),
+        fat=percent(m.fat_infiltration if m.fat_fraction_mean is None else m.fat_fraction_mean),
+        fat_ratio=percent(m.fat_fraction_ratio),
+        levels=tuple((shown(at[v].csa_mm2, 0), shown(at[v].csa_lean_mm2, 0)) if v in at else ("–", "–") for v in levels),
+    )
+
+
+def _asymmetry(left: MuscleFinding) -> Asymmetry:
+    assert left.volume_asymmetry is not None
+    difference = 100 * left.volume_asymmetry
+    side = "larger" if difference > 0 else "smaller"
+    text = f"left {side} by {shown(abs(difference), 0)} %"
+    return Asymmetry(_name(left), text, round(difference, 1), round(min(abs(difference) / _FULL_BAR, 1) * 50, 1))
+
+
+def _name(m: MuscleFinding) -> str:
+    return m.muscle.value.replace("_", " ")

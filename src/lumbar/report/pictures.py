@@ -1,0 +1,125 @@
+"""The pictures of the report, by name; every name is also that of a file in previews/."""
+
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from PIL import Image
+
+from lumbar.age.importance import HeatMap as AgeHeatMap
+from lumbar.domain.anatomy import Condition, Level
+from lumbar.domain.findings import SeverityFinding
+from lumbar.domain.study import Plane
+from lumbar.pipeline import Analysis
+from lumbar.report.drawing import draw_age_map, draw_axial, draw_close, draw_heat, draw_sagittal
+from lumbar.report.evidence import importance_on, place_of, view_around, view_of_crop
+from lumbar.report.views import SAGITTAL_MM, AxialView, SagittalView, axial_views, sagittal_view
+from lumbar.severity.explain import HeatMap
+from lumbar.spine.segment import PIXEL_MM
+from lumbar.spine.spine_map import SpineMap
+
+_CLOSE_MM = 36.0, 52.0  # height, width of a sagittal evidence view
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """One picture of the report."""
+
+    name: str  # file name in previews/, without its ending
+    image: Image.Image
+    caption: str  # what it shows, also for people who cannot see it
+
+
+def name_of(kind: str, finding: SeverityFinding) -> str:
+    """The name of a finding's picture: `heat` or `evidence`."""
+    return f"{kind}_{finding.condition.value}_{finding.level.slug}"
+
+
+def words(condition: Condition) -> str:
+    """`left subarticular stenosis`."""
+    return condition.value.replace("_", " ")
+
+
+def shown_findings(analysis: Analysis) -> tuple[SeverityFinding, ...]:
+    """What gets pictures of its own: all that has a heat map."""
+    mapped = {(heat.condition, heat.level) for heat in analysis.heat_maps}
+    return tuple(f for f in analysis.findings.severity if (f.condition, f.level) in mapped)
+
+
+def draw_pictures(analysis: Analysis) -> Mapping[str, Picture]:
+    """All pictures in the order in which the report shows them; they are drawn side by side."""
+    with ThreadPoolExecutor() as pool:
+        drawn = list(pool.map(lambda draw: draw(), _drawings(analysis)))
+    return {picture.name: picture for picture in drawn}
+
+
+def _drawings(analysis: Analysis) -> Iterator[Callable[[], Picture]]:
+    assert analysis.findings.spine is not None
+    view = sagittal_view(analysis.spine, analysis.spine_stack.volume)
+    yield partial(_sagittal, analysis, view, outlines=True)
+    yield partial(_sagittal, analysis, view, outlines=False)
+    shown = shown_findings(analysis)
+    for level in Level:
+        if any(f.level is level for f in shown):
+            yield partial(_crop, analysis, level)
+    for finding in shown:
+        if finding.evidence is not None and place_of(analysis.study, finding.evidence).series.plane is not Plane.AXIAL:
+            yield partial(_evidence, analysis, finding)
+    for heat in analysis.heat_maps:
+        yield partial(_heat, heat)
+    for axial in axial_views(analysis.study, analysis.findings.spine.levels, analysis.muscle_masks):
+        yield partial(_axial, axial)
+        if axial.fat is not None:
+            yield partial(_fat, axial)
+    if analysis.age is not None and analysis.age.result.heat_map is not None:
+        yield partial(_age_map, analysis.age.result.heat_map, analysis.spine, view)
+
+
+def _sagittal(analysis: Analysis, view: SagittalView, outlines: bool) -> Picture:
+    drawn = draw_sagittal(view, analysis.spine, outlines)
+    if outlines:
+        return Picture("sagittal", drawn, "Mid-sagittal, along the canal, with the outlines of vertebral bodies, discs and canal")
+    return Picture("sagittal_plain", drawn, "The same without outlines")
+
+
+def _crop(analysis: Analysis, level: Level) -> Picture:
+    """The axial crop with a ring at each place of evidence on it."""
+    crop = analysis.crops[level]
+    places = [place_of(analysis.study, f.evidence) for f in shown_findings(analysis) if f.level is level and f.evidence is not None]
+    rings = [place.point_mm for place in places if place.series.plane is Plane.AXIAL]
+    number = crop.stack.instance_numbers[crop.slice_number]
+    return Picture(f"crop_{level.slug}", draw_close(view_of_crop(crop), rings), f"Axial T2 at {level.value}, instance {number}: what was graded")
+
+
+def _evidence(analysis: Analysis, finding: SeverityFinding) -> Picture:
+    assert finding.evidence is not None
+    place = place_of(analysis.study, finding.evidence)
+    drawn = draw_close(view_around(place, *_CLOSE_MM), [place.point_mm], sides=False)
+    what = f"{place.series.plane.value} {place.series.weighting.value}, instance {finding.evidence.instance_number}"
+    return Picture(name_of("evidence", finding), drawn, f"{words(finding.condition).capitalize()} {finding.level.value}: {what}")
+
+
+def _heat(heat: HeatMap) -> Picture:
+    view = view_of_crop(heat.crop)
+    drawn = draw_heat(view, importance_on(heat, (view.grey.shape[0], view.grey.shape[1])))
+    caption = f"Where the grade of {words(heat.condition)} {heat.level.value} comes from: the brighter, the more it changes when the place is hidden"
+    return Picture(f"heat_{heat.condition.value}_{heat.level.slug}", drawn, caption)
+
+
+def _axial(view: AxialView) -> Picture:
+    level = view.level.level
+    caption = f"{level.value}: {view.series.weighting.value.replace('_', ' ')}, instance {view.instance_number}, {view.gap_mm:.1f} mm from the disc's centre"
+    return Picture(f"axial_{level.slug}", draw_axial(view), caption)
+
+
+def _fat(view: AxialView) -> Picture:
+    return Picture(f"fat_{view.level.level.slug}", draw_axial(view, fat=True), f"{view.level.level.value}: share of fat in each muscle, dark lean, yellow fat")
+
+
+def _age_map(heat: AgeHeatMap, spine: SpineMap, view: SagittalView) -> Picture:
+    rows, columns = view.grey.shape
+    place = np.stack(np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij"), axis=-1) * SAGITTAL_MM + np.array(view.corner_mm)
+    years = heat.at(spine.midplane.points_mm(place / PIXEL_MM))
+    return Picture("age_map", draw_age_map(view, years), "What makes the spine look older (red) or younger (blue) than is typical, mid-sagittal")

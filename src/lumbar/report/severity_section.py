@@ -1,0 +1,257 @@
+"""What the report says of grades: an overview by level, and for each level with something to see the findings with what they rest on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from lumbar.domain.anatomy import Condition, Level, Severity
+from lumbar.domain.findings import DiscGrades, Evidence, Findings, LevelFinding, ModelUse, SeverityFinding
+from lumbar.pipeline import Analysis
+from lumbar.report.numbers import shown
+from lumbar.report.pictures import Picture, name_of, shown_findings, words
+from lumbar.report.reference_ranges import RANGES
+from lumbar.severity.prior import TASK as PRIOR_TASK
+
+# As pictures show them: the patient's right on the left.
+COLUMNS = (
+    (Condition.SPINAL_CANAL_STENOSIS, "Spinal canal"),
+    (Condition.RIGHT_SUBARTICULAR_STENOSIS, "Right recess"),
+    (Condition.LEFT_SUBARTICULAR_STENOSIS, "Left recess"),
+    (Condition.RIGHT_NEURAL_FORAMINAL_NARROWING, "Right foramen"),
+    (Condition.LEFT_NEURAL_FORAMINAL_NARROWING, "Left foramen"),
+)
+GRADE_WORDS = {Severity.NORMAL_MILD: "normal/mild", Severity.MODERATE: "moderate", Severity.SEVERE: "severe"}
+DISC_FINDINGS = (("narrowing", "narrowing"), ("bulging", "bulging"), ("herniation", "herniation"), ("endplate", "endplate change"), ("modic", "Modic change"))
+# How results on the cards are named, by condition.
+_RESULTS = {
+    Condition.SPINAL_CANAL_STENOSIS: "canal",
+    Condition.LEFT_NEURAL_FORAMINAL_NARROWING: "foramen",
+    Condition.RIGHT_NEURAL_FORAMINAL_NARROWING: "foramen",
+    Condition.LEFT_SUBARTICULAR_STENOSIS: "both recesses",
+    Condition.RIGHT_SUBARTICULAR_STENOSIS: "both recesses",
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One grade in the overview."""
+
+    title: str
+    css: str  # of the grade; empty where no picture was graded
+    text: str
+    score: str
+    note: str  # the set of grades that hold the true one, if there are several
+
+
+@dataclass(frozen=True)
+class Row:
+    """One level of the overview."""
+
+    level: str
+    cells: tuple[Cell, ...]
+    measures: tuple[tuple[str, str, bool], ...]  # title, value with unit, whether it lies outside the usual range
+
+
+@dataclass(frozen=True, eq=False)
+class Detail:
+    """One finding with everything that it rests on."""
+
+    title: str
+    css: str
+    text: str
+    score: float
+    clinical: tuple[float, float, float]
+    weighted: tuple[float, float, float]
+    certainty: str
+    heat: Picture | None
+    place: str  # of the evidence
+    measure: str  # that belongs beside this grade
+    trust: str  # what graded it and how well that does
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """A level with something moderate or severe."""
+
+    level: str
+    sentence: str
+    crop: Picture | None
+    views: tuple[Picture, ...]
+    details: tuple[Detail, ...]
+
+
+@dataclass(frozen=True)
+class Trust:
+    """How far the grades of one structure can be trusted."""
+
+    structure: str
+    model: str
+    auc: str
+    kappa: str
+    loss: str
+    prior: str
+    error: str
+    coverage: str
+    data: str
+
+
+def overview(findings: Findings) -> tuple[Row, ...]:
+    """One row a level, from head to foot."""
+    if not findings.severity:
+        return ()
+    by_place = {(g.condition, g.level): g for g in findings.severity}
+    measured = {f.level: f for f in findings.spine.levels} if findings.spine else {}
+    discs = {d.level: d for d in findings.disc_grades}
+    graded = {g.model for g in findings.severity} - _priors(findings)
+    rows = []
+    for level in Level:
+        cells = tuple(_cell(by_place.get((condition, level)), title, graded) for condition, title in COLUMNS)
+        rows.append(Row(level.value, cells, _measures(measured.get(level), discs.get(level))))
+    return tuple(rows)
+
+
+def blocks(analysis: Analysis, pictures: Mapping[str, Picture]) -> tuple[Block, ...]:
+    """The levels with something moderate or severe, from head to foot."""
+    found = shown_findings(analysis)
+    return tuple(_block(level, [f for f in found if f.level is level], analysis, pictures) for level in Level if any(f.level is level for f in found))
+
+
+def trusts(findings: Findings) -> tuple[Trust, ...]:
+    """One line for each structure and model that graded it, where the card holds figures for it."""
+    uses = {use.name: use for use in findings.models}
+    pairs = dict.fromkeys((_RESULTS[g.condition], g.model) for g in findings.severity if g.model in uses and g.model not in _priors(findings))
+    lines = [_trust(structure, uses[model]) for structure, model in pairs]
+    return tuple(line for line in lines if line is not None)
+
+
+def summary(findings: Findings) -> tuple[tuple[str, str], ...]:
+    """(class, sentence) of what a reader should look at first, the gravest first."""
+    graded = [g for g in findings.severity if g.model not in _priors(findings)]
+    lines = []
+    for severity in (Severity.SEVERE, Severity.MODERATE):
+        places = [f"{level.value} {_listed([t.lower() for c, t in COLUMNS if _is(graded, c, level, severity)])}" for level in Level]
+        there = [p for p, level in zip(places, Level, strict=True) if any(g.level is level and g.severity is severity for g in graded)]
+        if there:
+            lines.append((severity.value, f"{GRADE_WORDS[severity].capitalize()}: {'; '.join(there)}."))
+    if graded and not lines:
+        lines.append(("normal_mild", "Nothing was graded moderate or severe."))
+    unsure = sum(g.uncertain for g in graded)
+    if unsure:
+        lines.append(("plain", f"{unsure} of {len(graded)} grades are uncertain: more than one grade is within the 90 % set."))
+    return (*lines, *_measured_lines(findings))
+
+
+def _measured_lines(findings: Findings) -> list[tuple[str, str]]:
+    """What the measurements show outside the usual ranges."""
+    levels = findings.spine.levels if findings.spine else ()
+    lines = []
+    for field, title, unit in (("canal_ap_mm", "Canal under 10 mm from front to back", "mm"), ("slip_mm", "Slip of more than 3 mm", "mm")):
+        reference = next(r for r in RANGES if r.field == field)
+        marked = [f"{f.level.value} ({shown(getattr(f, field), 1)} {unit})" for f in levels if reference.marked(f)]
+        if marked:
+            lines.append(("plain", f"{title}: {', '.join(marked)}."))
+    worst = [f"{d.level.value} ({d.pfirrmann_grade})" for d in findings.disc_grades if d.pfirrmann_grade and d.pfirrmann_grade >= 4]
+    if worst:
+        lines.append(("plain", f"Discs of Pfirrmann grade 4 or 5: {', '.join(worst)}."))
+    return lines
+
+
+def _is(graded: Sequence[SeverityFinding], condition: Condition, level: Level, severity: Severity) -> bool:
+    return any(g.condition is condition and g.level is level and g.severity is severity for g in graded)
+
+
+def _priors(findings: Findings) -> set[str]:
+    """Names of the models that only know how common the grades are."""
+    return {use.name for use in findings.models if use.task == PRIOR_TASK}
+
+
+def _cell(grade: SeverityFinding | None, title: str, graded: set[str]) -> Cell:
+    if grade is None or grade.model not in graded:
+        return Cell(title, "", "not graded", "", "")
+    note = " or ".join(GRADE_WORDS[s] for s in grade.conformal_set) if grade.uncertain else ""
+    return Cell(title, grade.severity.value, GRADE_WORDS[grade.severity], shown(grade.severity_score, 2), note)
+
+
+def _measures(level: LevelFinding | None, disc: DiscGrades | None) -> tuple[tuple[str, str, bool], ...]:
+    found: list[tuple[str, str, bool]] = []
+    if level is not None:
+        for field, title in (("canal_ap_mm", "canal"), ("disc_height_mm", "disc height"), ("slip_mm", "slip")):
+            reference = next(r for r in RANGES if r.field == field)
+            found.append((title, _mm(getattr(level, field)), reference.marked(level)))
+    if disc is not None and disc.pfirrmann_grade is not None:
+        found.append(("Pfirrmann", str(disc.pfirrmann_grade), disc.pfirrmann_grade >= 4))
+    return tuple(found)
+
+
+def _block(level: Level, found: Sequence[SeverityFinding], analysis: Analysis, pictures: Mapping[str, Picture]) -> Block:
+    order = {condition: place for place, (condition, _) in enumerate(COLUMNS)}
+    found = sorted(found, key=lambda f: order[f.condition])
+    views = tuple(pictures[name] for f in found if (name := name_of("evidence", f)) in pictures)
+    sentence = "; ".join(f"{GRADE_WORDS[f.severity]} {words(f.condition)}" for f in found)
+    details = tuple(_detail(f, analysis.findings, pictures) for f in found)
+    return Block(level.value, sentence, pictures.get(f"crop_{level.slug}"), views, details)
+
+
+def _detail(f: SeverityFinding, findings: Findings, pictures: Mapping[str, Picture]) -> Detail:
+    use = next((use for use in findings.models if use.name == f.model), None)
+    trust = _trust(_RESULTS[f.condition], use) if use else None
+    said = f"on unseen cases AUC {trust.auc} for severe, κ {trust.kappa}; see the table above" if trust else "its card has no figures on unseen cases"
+    certainty = f"90 % set: {' or '.join(GRADE_WORDS[s] for s in f.conformal_set)}" + (" (uncertain)" if f.uncertain else "")
+    level = next((one for one in findings.spine.levels if one.level is f.level), None) if findings.spine else None
+    return Detail(
+        title=dict(COLUMNS)[f.condition],
+        css=f.severity.value,
+        text=GRADE_WORDS[f.severity],
+        score=f.severity_score,
+        clinical=(f.clinical_probabilities.normal_mild, f.clinical_probabilities.moderate, f.clinical_probabilities.severe),
+        weighted=(f.probabilities.normal_mild, f.probabilities.moderate, f.probabilities.severe),
+        certainty=certainty,
+        heat=pictures.get(name_of("heat", f)),
+        place=_place(f.evidence),
+        measure=_beside(f.condition, level),
+        trust=f"{f.model}, {said}",
+    )
+
+
+def _place(evidence: Evidence | None) -> str:
+    if evidence is None:
+        return "–"
+    return f"instance {evidence.instance_number} at x {evidence.x:.0f}, y {evidence.y:.0f} of series …{evidence.series_uid[-10:]}"
+
+
+def _beside(condition: Condition, level: LevelFinding | None) -> str:
+    """The measurement that a reader holds against this grade."""
+    if level is None:
+        return "–"
+    if condition is Condition.SPINAL_CANAL_STENOSIS:
+        return f"canal {_mm(level.canal_ap_mm)} front to back, {shown(level.canal_area_mm2, 0)} mm² mid-sagittal over the disc"
+    heights = f"disc height {_mm(level.disc_height_mm)}, at the back {_mm(level.disc_height_posterior_mm)}"
+    return f"{heights}; slip {_mm(level.slip_mm)}" if "foraminal" in condition.value else f"canal {_mm(level.canal_ap_mm)} front to back; {heights}"
+
+
+def _mm(value: float | None) -> str:
+    return "–" if value is None else f"{shown(value, 1)} mm"
+
+
+def _trust(structure: str, use: ModelUse) -> Trust | None:
+    values = {r.name.removeprefix(f"{structure}: "): r for r in use.results if r.name.startswith(f"{structure}: ")}
+    if not values:
+        return None
+
+    def text(name: str, digits: int) -> str:
+        return shown(values[name].value, digits) if name in values else "–"
+
+    return Trust(
+        structure={"canal": "Spinal canal", "foramen": "Foramina", "both recesses": "Recesses"}[structure],
+        model=use.name,
+        auc=text("auc_severe", 2),
+        kappa=text("kappa", 2),
+        loss=text("loss", 2),
+        prior=text("prior", 2),
+        error=text("ece", 3),
+        coverage=text("coverage", 2),
+        data=next(iter(values.values())).data,
+    )
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else list(words))
