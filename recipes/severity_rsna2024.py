@@ -86,9 +86,8 @@ def out_of_fold(data: Path, work: Path, arguments: argparse.Namespace) -> None:
     print(f"out of fold, {result.studies} studies: official score {result.score.official_score:.4f} ({interval.low:.3f} to {interval.high:.3f})")
     for name in ("spinal", "foraminal", "subarticular", "any_severe_spinal"):
         print(f"  {name:<18} {getattr(result.score, name):.4f}   frequencies alone {getattr(result.prior, name):.4f}")
-    print(
-        f"  accuracy {result.deweighted.accuracy:.3f}, always the commonest grade of a column {result.column_majority_accuracy:.3f}; ECE {result.deweighted.ece:.3f}"
-    )
+    clinical = result.deweighted
+    print(f"  accuracy {clinical.accuracy:.3f}, always the commonest grade of a column {result.column_majority_accuracy:.3f}; ECE {clinical.ece:.3f}")
 
 
 def rehearsal(data: Path, studies: int, jobs: int) -> None:
