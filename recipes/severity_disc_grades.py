@@ -1,180 +1,171 @@
-"""Pfirrmann grades and other findings of discs from mid-sagittal T2 pictures: measures all discs, fits by patient in five folds, prints the table.
+"""Pfirrmann grades and other findings of discs from mid-sagittal pictures: trains and measures in five folds by patient, prints the table.
 
-python recipes/severity_disc_grades.py ../shared/data runs/discs                            # prints the table; measurements are kept in runs/discs
+python recipes/severity_disc_grades.py ../shared/data runs/discs                            # trains what is missing in runs/discs, prints the table
+python recipes/severity_disc_grades.py ../shared/data runs/discs --folds 0 2                # trains these folds alone and prints nothing
 python recipes/severity_disc_grades.py ../shared/data runs/discs -o models/disc-grades      # and writes the model folder
 """
 
 import argparse
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from lumbar.datasets.pfirrmann import read_picture_table
-from lumbar.datasets.spider import read_midsagittal
-from lumbar.datasets.spider_gradings import FINDINGS, read_spider_gradings
+from lumbar.datasets.spider_gradings import read_spider_gradings
 from lumbar.domain.anatomy import Level
 from lumbar.errors import InputError
 from lumbar.io.staging import staged_folder
 from lumbar.metrics.bootstrap import bootstrap_interval
 from lumbar.metrics.classification import confusion_matrix, quadratic_kappa, roc_auc
-from lumbar.models.card import Card, Result, TrainingData
-from lumbar.models.folder import write_card
+from lumbar.models.card import Result, TrainingData
 from lumbar.models.registry import find_model
 from lumbar.severity.data import read_grey_picture
-from lumbar.severity.disc_features import NAMES, measure_discs
-from lumbar.severity.disc_model import GRADES, PFIRRMANN, TASK, Scaler, fit_logistic, median_grade, softmax
+from lumbar.severity.disc_crops import HIGHEST, STORED_COLUMNS, STORED_ROWS, DiscCrops, cut_discs
+from lumbar.severity.disc_ensemble import (
+    DiscsOutOfFold,
+    GradedPicture,
+    discs_out_of_fold,
+    fold_folder,
+    fold_numbers,
+    scaler_of,
+    train_disc_fold,
+    write_disc_model,
+)
+from lumbar.severity.disc_features import NAMES
+from lumbar.severity.disc_grader import FINDINGS
+from lumbar.severity.disc_model import GRADES, Floats, median_grade
+from lumbar.severity.disc_network import DiscNetworkOptions
+from lumbar.severity.disc_train import UNGRADED, DiscTraining
 from lumbar.severity.discs import map_picture
-from lumbar.severity.folds import assign_folds
-from lumbar.spine.segment import network_of
+from lumbar.spine.segment import Network, network_of
+from lumbar.training.fit import FitOptions
 
-PENALTY = 3.0
-SPIDER_WEIGHT = 0.3  # of a SPIDER disc in the Pfirrmann fit: those pictures were re-windowed, so that their grey values compare less well
-LEVELS = tuple(Level)
-
-
-@dataclass(frozen=True)
-class Discs:
-    """Measured discs with their grades."""
-
-    sources: np.ndarray  # (n,) data set
-    patients: np.ndarray  # (n,)
-    features: np.ndarray  # (n, k)
-    grades: np.ndarray  # (n,) Pfirrmann 1 to 5
-    findings: dict[str, np.ndarray]  # (n,) 1 yes, 0 no, -1 not graded
+FOLDS = 5
+SEED = 7
+T1_WEIGHT = 0.5  # T1 pictures are looked at half as often: the grades are read on T2
+LUMBAR_DISCS = 5
+Marks = dict[tuple[str, int], tuple[int, list[int]]]  # (picture or patient, discs above L5/S1) → Pfirrmann grade 0 … 4 and findings
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder with pfirrmann/ and spider/")
-    parser.add_argument("runs", type=Path, help="folder that keeps the measurements")
+    parser.add_argument("runs", type=Path, help="folder that keeps crops, checkpoints and networks")
+    parser.add_argument("--folds", type=int, nargs="*", help="train these alone")
+    parser.add_argument("--steps", type=int, default=800)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("-o", "--out", type=Path, help="model folder to write")
     arguments = parser.parse_args()
-    discs = gather(arguments.data, arguments.runs, arguments.threads)
-    results = evaluate(discs)
+    pictures = gather(arguments.data, arguments.runs / "crops", arguments.threads)
+    folds, scaler = fold_numbers(pictures, FOLDS, SEED), scaler_of(pictures)
+    for fold in range(FOLDS) if arguments.folds is None else arguments.folds:
+        options = FitOptions(steps=arguments.steps, seed=SEED + fold, average_decay=0.99, checkpoint_every=200, threads=arguments.threads)
+        config = DiscTraining(network=DiscNetworkOptions(measurements=len(NAMES), findings=len(FINDINGS)), fit=options)
+        train_disc_fold([p for p, f in zip(pictures, folds, strict=True) if f != fold], scaler, fold_folder(arguments.runs, fold), config)
+    if arguments.folds is not None:
+        return
+    results = table(pictures, discs_out_of_fold(pictures, folds, scaler, arguments.runs, arguments.threads))
     if arguments.out:
         with staged_folder(arguments.out, overwrite=False) as folder:
-            write_card(folder, card(discs, results))
+            write_disc_model(folder, arguments.runs, FOLDS, pictures, results, training_data(pictures))
 
 
-def gather(data: Path, runs: Path, threads: int) -> Discs:
-    graded: dict[tuple[str, str, Level], tuple[int, dict[str, bool] | None]] = {}
-    pictures: dict[tuple[str, str], tuple[str, np.ndarray, float | None]] = {}
-    for row in read_picture_table(data / "pfirrmann" / "grades.csv"):
-        for level, grade in row.grades.items():
-            graded["pfirrmann", row.file, level] = grade, None
-        pictures["pfirrmann", row.file] = row.patient, read_grey_picture(data / "pfirrmann" / "images" / row.file), None
-    spider = data / "spider"
-    shown = {p.series: p for p in read_midsagittal(spider / "midsagittal", spider / "overview.csv") if p.series.endswith("_t2")}
-    for disc in read_spider_gradings(spider / "radiological_gradings.csv"):
-        picture = shown.get(f"{disc.patient}_t2")
-        if picture is not None:
-            graded["spider", picture.series, disc.level] = disc.pfirrmann_grade, disc.findings
-            pictures["spider", picture.series] = f"spider {disc.patient}", picture.image, picture.pixel_mm
-    measured = measure_all(pictures, runs, threads)
-    rows = [(key, value, measured[key]) for key, value in graded.items() if key in measured]
-    lost = {source: sum(key[0] == source and key not in measured for key in graded) for source in ("pfirrmann", "spider")}
-    print(f"{len(rows)} graded discs measured; not found: {lost}")
-    return Discs(
-        np.array([key[0] for key, _, _ in rows]),
-        np.array([pictures[key[0], key[1]][0] for key, _, _ in rows]),
-        np.stack([features for _, _, features in rows]),
-        np.array([grade for _, (grade, _), _ in rows]),
-        {name: np.array([-1 if found is None else int(found[name]) for _, (_, found), _ in rows]) for name in FINDINGS},
-    )
-
-
-def measure_all(pictures: dict, runs: Path, threads: int) -> dict[tuple[str, str, Level], np.ndarray]:
-    """Features of every disc found, kept in one file a picture so that a killed run goes on."""
-    network = network_of(find_model("spine", None, threads))
+def gather(data: Path, runs: Path, threads: int) -> list[GradedPicture]:
+    """All pictures in which a spine was found; each one's crops are kept in a file, so that a killed run goes on."""
     runs.mkdir(parents=True, exist_ok=True)
-    result = {}
-    for (source, name), (_, picture, pixel_mm) in tqdm(pictures.items(), disable=None):
-        kept = runs / f"{source}_{Path(name).stem}.npz"
-        if not kept.exists():
-            try:
-                discs = measure_discs(map_picture(picture, network, pixel_mm))
-            except InputError:
-                discs = []
-            np.savez(kept, **{disc.level.slug: disc.features for disc in discs})
-        with np.load(kept) as file:
-            result.update({(source, name, level): file[level.slug] for level in Level if level.slug in file})
+    network = network_of(find_model("spine", None, threads))
+    pictures, lost = [], []
+    for path, source, patient, marks, weight in tqdm(listed(data), disable=None):
+        crops = kept_crops(path, runs / f"{source}_{path.stem}.npz", network)
+        if crops is None:
+            lost.append(path.name)
+            continue
+        ungraded = (UNGRADED, [UNGRADED] * len(FINDINGS))
+        found = [marks.get(int(steps), ungraded) for steps in crops.steps_up]
+        pictures.append(GradedPicture(patient, source, crops, np.array([g for g, _ in found]), np.array([f for _, f in found]), weight))
+    print(f"{len(pictures)} pictures of {len({p.patient for p in pictures})} patients; no spine found in {lost or 'none'}")
+    return pictures
+
+
+def listed(data: Path) -> list[tuple[Path, str, str, dict[int, tuple[int, list[int]]], float]]:
+    """Picture, data set, patient, marks by discs above L5/S1, weight."""
+    above = {level: steps for steps, level in enumerate(tuple(Level)[::-1])}
+    nothing = [UNGRADED] * len(FINDINGS)
+    result = []
+    for row in read_picture_table(data / "pfirrmann" / "grades.csv"):
+        marks = {above[level]: (grade - 1, nothing) for level, grade in row.grades.items()}
+        result.append((data / "pfirrmann" / "images" / row.file, "yolospine", f"yolospine {row.patient}", marks, 1.0))
+    of_patient: dict[str, dict[int, tuple[int, list[int]]]] = {}
+    for disc in read_spider_gradings(data / "spider" / "radiological_gradings.csv", HIGHEST):
+        of_patient.setdefault(disc.patient, {})[disc.number - 1] = disc.pfirrmann_grade - 1, [int(disc.findings[name]) for name in FINDINGS]
+    for path in sorted((data / "spider" / "midsagittal").glob("*.webp")):
+        patient, weighting = path.stem.split("_")[:2]
+        if patient in of_patient:
+            result.append((path, f"spider {weighting}", f"spider {patient}", of_patient[patient], T1_WEIGHT if weighting == "t1" else 1.0))
     return result
 
 
-def evaluate(discs: Discs) -> list[Result]:
-    """Print and return what five folds by patient come to."""
-    worst = {patient: float(discs.grades[discs.patients == patient].max()) for patient in np.unique(discs.patients)}
-    fold_of = assign_folds(worst, 5, seed=7)
-    folds = np.array([fold_of[patient] for patient in discs.patients])
-    p = np.zeros((len(folds), GRADES))
-    weights = np.where(discs.sources == "spider", SPIDER_WEIGHT, 1.0)
-    for fold in range(5):
-        train = folds != fold
-        scaler = Scaler.fit(discs.features[train])
-        p[~train] = softmax(
-            scaler(discs.features[~train]) @ fit_logistic(scaler(discs.features[train]), discs.grades[train] - 1, GRADES, PENALTY, weights[train])
-        )
-    predicted = np.array([median_grade(row) for row in p])
-    results = []
-    for source in ("pfirrmann", "spider"):
-        own = discs.sources == source
-        y, z = discs.grades[own], predicted[own]
-        where = f"{own.sum()} discs of {len(np.unique(discs.patients[own]))} real patients of the set {source}, five folds by patient"
-
-        def kappa(rows: np.ndarray, y: np.ndarray = y, z: np.ndarray = z) -> float:
-            return quadratic_kappa(confusion_matrix(z[rows] - 1, y[rows] - 1, GRADES))
-
-        span = bootstrap_interval(kappa, discs.patients[own], repeats=500)
-        within, exact = np.mean(np.abs(y - z) <= 1), np.mean(y == z)
-        common = np.mean(y == np.bincount(y).argmax())
-        print(f"{where}: kappa {span.estimate:.3f} ({span.low:.3f} to {span.high:.3f}), within one {within:.3f}, exact {exact:.3f} (commonest {common:.3f})")
-        print(confusion_matrix(z - 1, y - 1, GRADES))
-        results += [Result("quadratic kappa", round(span.estimate, 4), where), Result("within one grade", round(float(within), 4), where)]
-    for name, yes in discs.findings.items():
-        known = yes >= 0
-        score = np.full(len(yes), np.nan)
-        for fold in range(5):
-            train, test = known & (folds != fold), known & (folds == fold)
-            scaler = Scaler.fit(discs.features[train])
-            score[test] = softmax(scaler(discs.features[test]) @ fit_logistic(scaler(discs.features[train]), yes[train], 2, PENALTY))[:, 1]
-        rows = np.flatnonzero(known)
-        span = bootstrap_interval(lambda r, rows=rows, s=score, y=yes: roc_auc(s[rows[r]], y[rows[r]] == 1), discs.patients[known], repeats=500)
-        print(f"{name:<18} AUC {span.estimate:.3f} ({span.low:.3f} to {span.high:.3f}), {int(yes[known].sum())} of {known.sum()} discs of the set spider")
-        results.append(Result(f"{name}: AUC", round(span.estimate, 4), f"{known.sum()} discs of the set spider, five folds by patient"))
-    return results
+def kept_crops(path: Path, kept: Path, network: Network) -> DiscCrops | None:
+    """The crops of the picture in `path`, from `kept` if it is there; None where no spine is found."""
+    if not kept.exists():
+        try:
+            discs = cut_discs(map_picture(read_grey_picture(path), network), STORED_ROWS, STORED_COLUMNS)
+            np.savez(kept, **{name: getattr(discs, name) for name in DiscCrops.__dataclass_fields__})
+        except InputError as error:
+            np.savez(kept, failure=str(error))
+    with np.load(kept) as file:
+        return None if "failure" in file else DiscCrops(**{name: file[name] for name in DiscCrops.__dataclass_fields__})
 
 
-def card(discs: Discs, results: list[Result]) -> Card:
-    scaler = Scaler.fit(discs.features)
-    x = scaler(discs.features)
-    coefficients = {PFIRRMANN: fit_logistic(x, discs.grades - 1, GRADES, PENALTY, np.where(discs.sources == "spider", SPIDER_WEIGHT, 1.0))}
-    for name, yes in discs.findings.items():
-        coefficients[name] = fit_logistic(x[yes >= 0], yes[yes >= 0], 2, PENALTY)
-    patients = {source: len(np.unique(discs.patients[discs.sources == source])) for source in ("pfirrmann", "spider")}
-    return Card(
-        name="disc-grades",
-        version="1",
-        task=TASK,
-        description="Pfirrmann grade and yes-or-no findings of discs on mid-sagittal T2 pictures: a logistic model on measured signal and height.",
-        intended_use="Research on graded lumbar MRI. Not a medical device; not for decisions about patients.",
-        inputs=(),
-        outputs=(),
-        classes=tuple(str(grade + 1) for grade in range(GRADES)),
-        training_data=(
-            TrainingData("YOLOspine's graded pictures", "academic and research use", f"Pfirrmann grades of {patients['pfirrmann']} patients"),
-            TrainingData("SPIDER's mid-sagittal pictures and gradings", "CC BY 4.0", f"{patients['spider']} patients, T2"),
-        ),
-        results=tuple(results),
-        research_only=True,
-        parameters={
-            "features": list(NAMES),
-            "mean": np.nan_to_num(scaler.mean).round(6).tolist(),
-            "deviation": scaler.deviation.round(6).tolist(),
-            "coefficients": {name: values.round(6).tolist() for name, values in coefficients.items()},
-        },
+def table(pictures: list[GradedPicture], oof: DiscsOutOfFold) -> tuple[Result, ...]:
+    """Print and return what the models come to on patients that they had not seen."""
+    results: list[Result] = []
+    for source in ("yolospine", "spider t2", "spider t1"):
+        own = [place for place, picture in enumerate(pictures) if picture.source == source]
+        shown = [pictures[place] for place in own]
+        for name, given in (("network", oof.seen), ("measurements", oof.measured), ("both", oof.both)):
+            parts = [part for place in own if (part := given[place]) is not None]
+            if len(parts) < len(own):  # the logistic model says nothing of T1 pictures
+                continue
+            figures = rows_of_table(shown, parts, source)
+            for figure in figures:
+                print(f"{name:<13}{figure.name:<46}{figure.value:7.4f}   {figure.data}")
+            results += figures if name == "both" and source != "spider t1" else []
+    return tuple(results)
+
+
+def rows_of_table(pictures: list[GradedPicture], parts: list[Floats], source: str) -> list[Result]:
+    """The figures of one set of pictures, over its lumbar discs."""
+    lumbar = np.concatenate([p.crops.steps_up for p in pictures]) < LUMBAR_DISCS
+    p = np.concatenate(parts)[lumbar]
+    grades, findings = np.concatenate([p.grades for p in pictures])[lumbar], np.concatenate([p.findings for p in pictures])[lumbar]
+    patients = np.concatenate([np.repeat(p.patient, len(p.grades)) for p in pictures])[lumbar]
+    graded = grades != UNGRADED
+    y, z, who = grades[graded], np.array([median_grade(row) - 1 for row in p[graded, :GRADES]]), patients[graded]
+    where = f"{len(y)} real discs of {len(set(who))} patients, {source}, five folds by patient"
+    figures = [
+        interval("Pfirrmann quadratic kappa", lambda r: quadratic_kappa(confusion_matrix(z[r], y[r], GRADES)), who, where),
+        interval("Pfirrmann within one grade", lambda r: float(np.mean(np.abs(y[r] - z[r]) <= 1)), who, where),
+        interval("Pfirrmann exact", lambda r: float(np.mean(y[r] == z[r])), who, where),
+    ]
+    if (findings != UNGRADED).any():
+        for column, name in enumerate(FINDINGS):
+            yes, chance = findings[graded, column] == 1, p[graded, GRADES + column]
+            figures.append(interval(f"{name} AUC", lambda r, y=yes, c=chance: roc_auc(c[r], y[r]), who, f"{int(yes.sum())} yes of {where}"))
+    return figures
+
+
+def interval(name: str, statistic, who: np.ndarray, where: str) -> Result:
+    span = bootstrap_interval(statistic, who, repeats=500)
+    return Result(f"{name} (95 %: {span.low:.3f} to {span.high:.3f})", round(span.estimate, 4), where)
+
+
+def training_data(pictures: list[GradedPicture]) -> tuple[TrainingData, ...]:
+    count = {name: len({p.patient for p in pictures if p.source.startswith(name)}) for name in ("yolospine", "spider")}
+    return (
+        TrainingData("YOLOspine's graded pictures", "academic and research use", f"Pfirrmann grades of three discs of {count['yolospine']} patients, T2"),
+        TrainingData("SPIDER's mid-sagittal pictures and gradings", "CC BY 4.0", f"{count['spider']} patients, T2 and T1"),
     )
 
 

@@ -13,13 +13,13 @@ from lumbar.errors import InputError
 from lumbar.io.staging import staged_file
 from lumbar.models.registry import find_model
 from lumbar.severity.data import read_grey_picture
-from lumbar.severity.disc_features import measure_discs
-from lumbar.severity.disc_model import GRADES, TASK, DiscGrader
+from lumbar.severity.disc_grader import FINDINGS, DiscGrader
+from lumbar.severity.disc_model import GRADES, TASK
 from lumbar.severity.discs import map_picture
 from lumbar.spine.segment import TASK as SPINE_TASK
 from lumbar.spine.segment import network_of
 
-COLUMNS = ("image", "level", "pfirrmann_grade", *(f"p{grade + 1}" for grade in range(GRADES)))
+COLUMNS = ("image", "level", "pfirrmann_grade", *(f"p{grade + 1}" for grade in range(GRADES)), *FINDINGS)
 
 
 @click.command("discs")
@@ -47,8 +47,9 @@ def predict_discs(
 ) -> int:
     """Grade the lumbar discs (Pfirrmann 1 to 5) on the mid-sagittal T2 pictures that TABLE names in the folder IMAGES.
 
-    TABLE needs the column image. Pictures are head up with the front to the left. Every disc from L1/L2 to L5/S1 that is found gets a row; pictures
-    in which no spine is found are named on standard error and make the exit code 4.
+    TABLE needs the column image. The front of the patient is to the left; a picture that lies upside down is turned over. Every disc from L1/L2 to
+    L5/S1 that is found gets a row, with the chances of each grade (p1 to p5) and of yes-or-no findings; pictures in which no spine is found are named
+    on standard error and make the exit code 4.
 
     Example: lumbar predict discs grades.csv images -o discs.csv
     """
@@ -60,7 +61,7 @@ def predict_discs(
         for row in track(rows, "grading discs", quiet=quiet):
             picture = read_grey_picture(images / row.file)
             try:
-                lines += [_line(row.file, disc) for disc in grader.grade(measure_discs(map_picture(picture, network, pixel_mm)))]
+                lines += [_line(row.file, disc) for disc in grader.grade(map_picture(picture, network, pixel_mm))]
             except InputError as error:
                 failures[row.file] = str(error)
                 click.echo(f"warning: {row.file}: {error}", err=True)
@@ -72,8 +73,8 @@ def predict_discs(
 
 
 def _line(name: str, disc: DiscGrades) -> tuple[str, ...]:
-    grade = str(disc.pfirrmann_grade)
-    return (name, disc.level.value, grade, *(f"{disc.probabilities[str(k + 1)]:.6f}" for k in range(GRADES)))
+    chances = [*(disc.probabilities[str(k + 1)] for k in range(GRADES)), *(getattr(disc, finding) for finding in FINDINGS)]
+    return (name, disc.level.value, str(disc.pfirrmann_grade), *(f"{chance:.6f}" for chance in chances))
 
 
 def _present(rows: list[GradedPicture], images: Path, table: Path, allow_missing: bool) -> list[GradedPicture]:

@@ -24,24 +24,29 @@ class SpiderDisc:
     """The gradings of one disc."""
 
     patient: str
-    level: Level
+    number: int  # 1 is L5/S1, counted upwards
     pfirrmann_grade: int
     findings: dict[str, bool]
 
+    @property
+    def level(self) -> Level | None:
+        """Its name; None above L1/L2."""
+        return _FROM_BELOW[self.number - 1] if self.number <= len(_FROM_BELOW) else None
 
-def read_spider_gradings(table: Path) -> list[SpiderDisc]:
-    """The five lowest discs of every patient in `table`.
+
+def read_spider_gradings(table: Path, highest: int = 5) -> list[SpiderDisc]:
+    """The discs of every patient in `table` from L5/S1 up to number `highest`.
 
     Raises:
         UnreadableInput: the file cannot be read, or lacks a column.
     """
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:
-            return [_disc(row) for row in csv.DictReader(file) if 1 <= int(row["IVD label"]) <= len(_FROM_BELOW)]
+            return [_disc(row) for row in csv.DictReader(file) if 1 <= int(row["IVD label"]) <= highest]
     except (OSError, UnicodeDecodeError, csv.Error, KeyError, ValueError) as error:
         raise UnreadableInput(f"{table} cannot be read as SPIDER's gradings ({type(error).__name__}: {error})") from error
 
 
 def _disc(row: dict[str, str]) -> SpiderDisc:
     findings = {name: any(float(row[column]) > 0 for column in columns) for name, columns in FINDINGS.items()}
-    return SpiderDisc(row["Patient"], _FROM_BELOW[int(row["IVD label"]) - 1], int(row["Pfirrman grade"]), findings)
+    return SpiderDisc(row["Patient"], int(row["IVD label"]), int(row["Pfirrman grade"]), findings)

@@ -1,6 +1,6 @@
 """Grades of discs from their features: a logistic model whose numbers stand in the card, so that no network is needed to read or run it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,11 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from lumbar.domain.anatomy import Level
-from lumbar.domain.findings import DiscGrades
 from lumbar.errors import ModelError
 from lumbar.models.folder import Model
-from lumbar.severity.disc_features import NAMES, MeasuredDisc
+from lumbar.severity.disc_features import NAMES
 
 TASK = "disc_grades"
 PFIRRMANN = "pfirrmann_grade"
@@ -33,9 +31,13 @@ class Scaler:
         """The scaler of `features` (n, k)."""
         return cls(np.nanmean(features, axis=0), np.maximum(np.nanstd(features, axis=0), 1e-6))
 
+    def scaled(self, features: Floats) -> Floats:
+        """(n, k) in deviations from the mean, held within 4, 0 where missing."""
+        return np.asarray(np.clip(np.nan_to_num((features - self.mean) / self.deviation), -4, 4))
+
     def __call__(self, features: Floats) -> Floats:
-        """(n, 2k + 1): a constant, the scaled features, and their squares, both held within 4 deviations."""
-        scaled = np.clip(np.nan_to_num((features - self.mean) / self.deviation), -4, 4)
+        """(n, 2k + 1): a constant, the scaled features, and their squares."""
+        scaled = self.scaled(features)
         return np.concatenate([np.ones((len(features), 1)), scaled, scaled**2 - 1], axis=1)
 
 
@@ -62,8 +64,8 @@ def softmax(logits: Floats) -> Floats:
     return np.asarray(raised / raised.sum(axis=-1, keepdims=True))
 
 
-class DiscGrader:
-    """Pfirrmann grades, and the yes-or-no findings that the card has coefficients for."""
+class MeasuredGrades:
+    """The logistic model of a card: probabilities of the Pfirrmann grade and of the yes-or-no findings, from measurements alone."""
 
     def __init__(self, model: Model) -> None:
         """Take the coefficients from the card of `model`.
@@ -75,26 +77,17 @@ class DiscGrader:
         try:
             if tuple(parameters["features"]) != NAMES:
                 raise ValueError("the features are others than this version measures")
-            self._scaler = Scaler(np.array(parameters["mean"], float), np.array(parameters["deviation"], float))
+            self.scaler = Scaler(np.array(parameters["mean"], float), np.array(parameters["deviation"], float))
             self._coefficients = {name: np.array(values, float) for name, values in parameters["coefficients"].items()}
             if self._coefficients[PFIRRMANN].shape != (2 * len(NAMES) + 1, GRADES):
                 raise ValueError(f"the coefficients have the shape {self._coefficients[PFIRRMANN].shape}")
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"the card in {model.folder} does not hold a disc grader ({error}); fit it again") from error
-        self.model = model
 
-    def grade(self, discs: Sequence[MeasuredDisc]) -> tuple[DiscGrades, ...]:
-        """The grades of `discs`; the Pfirrmann grade is the median of its probabilities, the best guess where distance counts."""
-        if not discs:
-            return ()
-        x = self._scaler(np.stack([disc.features for disc in discs]))
-        p = {name: softmax(x @ coefficients) for name, coefficients in self._coefficients.items()}
-        return tuple(self._one(disc.level, {name: values[row] for name, values in p.items()}) for row, disc in enumerate(discs))
-
-    def _one(self, level: Level, p: Mapping[str, Floats]) -> DiscGrades:
-        grades = p[PFIRRMANN]
-        findings = {name: float(values[1]) for name, values in p.items() if name != PFIRRMANN}
-        return DiscGrades(level, median_grade(grades), {str(k + 1): float(v) for k, v in enumerate(grades)}, **findings)
+    def probabilities(self, features: Floats) -> dict[str, Floats]:
+        """Name → (n, classes) of discs with `features` (n, k)."""
+        x = self.scaler(features)
+        return {name: softmax(x @ coefficients) for name, coefficients in self._coefficients.items()}
 
 
 def median_grade(probabilities: Floats) -> int:
