@@ -2,7 +2,8 @@
 
 A grey patch would be a sight that the network never learnt from, and the mean of the place itself would keep what is to be hidden (a dark disc stays
 dark). So the place takes the look that it has on average in training, in studies of a like contrast: several means are kept, one a group of studies that
-look alike, and the group nearest to the study is used. Hiding then asks: how old would this spine look if it were average here?
+look alike, and the group nearest to the study is used. Studies are compared beside the discs only: groups are of contrasts, not of worn and of healthy
+discs. Hiding then asks: how old would this spine look if it were average here?
 """
 
 from dataclasses import dataclass
@@ -11,10 +12,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lumbar.age.crops import SliceSet
+from lumbar.age.crops import CropOptions, SliceSet
 from lumbar.errors import ModelError
 
 FILE = "typical.npy"
+_DISC_HALF_MM = 10.0  # rows so near to the middle of the disc say nothing of the contrast
 BIN_CENTRES_MM = (-14.0, -7.0, 0.0, 7.0, 14.0)  # to the left of the middle
 
 
@@ -30,8 +32,14 @@ class Typical:
         levels = np.arange(places.shape[0])[:, None]
         there = slices.present > 0
         choices = self.crops[:, levels, places]
-        distance = [float(np.square(choice[there] - slices.pictures[there]).mean()) for choice in choices]
+        beside = rows_beside_discs(slices.options)
+        distance = [float(np.square((choice[there] - slices.pictures[there])[:, beside]).mean()) for choice in choices]
         return np.asarray(choices[int(np.argmin(distance))], dtype=np.float32)
+
+
+def rows_beside_discs(options: CropOptions) -> NDArray[np.bool_]:
+    """(rows,) which rows of a crop show vertebrae and not the disc."""
+    return np.asarray(np.abs(np.arange(options.rows) - options.middle[0]) * options.pixel_mm > _DISC_HALF_MM)
 
 
 def read_typical(folder: Path) -> Typical:

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from lumbar.age.crops import LEVELS
 from lumbar.age.store import MARGIN, CropStore, unpacked
-from lumbar.age.typical import BIN_CENTRES_MM
+from lumbar.age.typical import BIN_CENTRES_MM, rows_beside_discs
 
 _LEAST_STUDIES = 12  # behind a group's means
 _ROUNDS = 20
@@ -17,7 +17,8 @@ def fit_typical(store: CropStore, groups: int = 6, most: int = 600) -> NDArray[n
     chosen = np.unique(np.linspace(0, len(store) - 1, min(most, len(store))).astype(int))
     means, counts = zip(*(_by_place(store, int(number)) for number in chosen), strict=True)
     total, count = np.array(means), np.array(counts)
-    looks = np.array([_look(sums, number) for sums, number in zip(total, count, strict=True)])
+    beside = rows_beside_discs(store.options)
+    looks = np.array([_look(sums[..., beside, :], number) for sums, number in zip(total, count, strict=True)])
     label = _cluster(looks, max(1, min(groups, len(chosen) // _LEAST_STUDIES)))
     overall = total.sum(axis=0) / np.maximum(count.sum(axis=0), 1)[..., None, None]
     result = []

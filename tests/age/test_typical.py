@@ -1,0 +1,47 @@
+"""Typical crops: means by place, groups by contrast and not by how worn the discs are."""
+
+import numpy as np
+import pytest
+
+from lumbar.age.crops import CropOptions
+from lumbar.age.store import MARGIN, CropStore, packed
+from lumbar.age.typical import Typical, rows_beside_discs
+from lumbar.age.typical_fit import fit_typical
+
+OPTIONS = CropOptions()
+
+
+def _store(grey: np.ndarray, disc: np.ndarray) -> CropStore:
+    """Crops of grey bodies with a disc of another grey, at three places."""
+    n = len(grey)
+    pictures = np.broadcast_to(grey[:, None, None, None, None], (n, 5, 3, OPTIONS.rows + 2 * MARGIN, OPTIONS.columns + 2 * MARGIN)).copy()
+    pictures[:, :, :, 19 + MARGIN : 21 + MARGIN] = disc[:, None, None, None, None]
+    position = np.tile(np.array([-14.0, 0.0, 14.0], dtype=np.float32), (n, 5, 1))
+    words = np.array(["x"] * n)
+    ages = np.full(n, 50, dtype=np.float32)
+    return CropStore(
+        packed(pictures), position, np.ones_like(position), ages, np.zeros(n, dtype=np.float32), words, words, words, np.ones(n, dtype=bool), OPTIONS
+    )
+
+
+def test_groups_follow_the_contrast_and_average_over_the_discs() -> None:
+    random = np.random.default_rng(0)
+    grey = np.repeat([0.2, 0.8], 30)
+    disc = random.uniform(0, 1, 60)
+    store = _store(grey, disc)
+    groups = fit_typical(store, groups=2)
+    assert groups.shape == (2, 5, 5, OPTIONS.rows, OPTIONS.columns)
+    assert sorted(groups[:, 0, 2, 5, 5].tolist()) == pytest.approx([0.2, 0.8], abs=0.01)
+    for number in (0, 45):
+        slices = store.slices(number)
+        typical = Typical(groups).like(slices)
+        assert typical.shape == slices.pictures.shape
+        assert abs(typical[2, 1, 5, 5] - grey[number]) < 0.01
+        own = disc[:30] if number < 30 else disc[30:]
+        assert abs(typical[2, 1, 20, 5] - own.mean()) < 0.01  # whatever the study's own disc shows
+
+
+def test_rows_beside_discs_leave_the_disc_out() -> None:
+    beside = rows_beside_discs(OPTIONS)
+    assert not beside[13:27].any()
+    assert beside[[0, 10, 30, 39]].all()
