@@ -1,0 +1,169 @@
+"""The age as a task of the pipeline, and its section in the report; the network is made here."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+from cartoon import Drawing, draw, read
+
+from lumbar import pipeline
+from lumbar.age.calibration import Calibration, HeldOut, fit_calibration
+from lumbar.age.predict import AgeResult
+from lumbar.age.segments import SEGMENTS, WHOLE
+from lumbar.cli.main import main
+from lumbar.domain.findings import AgeFinding, Importance, LevelAge, LevelFinding, ModelUse, Selta
+from lumbar.domain.study import Patient, Plane, Role, Series, Stack, Study, Weighting
+from lumbar.domain.volume import Volume
+from lumbar.errors import InputError
+from lumbar.io.nifti import write_nifti
+from lumbar.pipeline import Analysis, AnalysisOptions, analyze
+from lumbar.report.age_section import age_section
+from lumbar.report.document import schema, to_document
+from lumbar.report.html import render
+from lumbar.report.pictures import draw_pictures
+
+pytestmark = pytest.mark.usefixtures("whole_pictures")
+
+
+class DrawnModel:
+    """Stands in for the folder of the spine model: the network of the cartoon."""
+
+    use = ModelUse("spine", "cartoon", "1", "0" * 64, "drawings")
+
+
+def a_calibration() -> Calibration:
+    rng = np.random.default_rng(0)
+    age = rng.uniform(20, 90, 400)
+    years = {name: 20 + 0.7 * age + rng.normal(0, 5, 400) for name in SEGMENTS}
+    return fit_calibration(HeldOut(age, years, rng.normal(size=(400, 4)), np.ones(400, bool)), rng.normal(size=(300, 4)), (20.0, 90.0))
+
+
+class AgePredictor:
+    """Says 61 years of everybody, and keeps what it was asked."""
+
+    use = ModelUse("age", "made-here", "1", "0" * 64, "synthetic people")
+    calibration = a_calibration()
+
+    def __init__(self, levels_needed: int = 0) -> None:
+        self.levels_needed = levels_needed
+        self.asked: list[tuple[float | None, str | None]] = []
+
+    def predict(self, volume: Volume, levels: tuple[LevelFinding, ...], known: float | None, sex: str | None) -> AgeResult:
+        if len(levels) < self.levels_needed:
+            raise InputError("too few levels")
+        self.asked.append((known, sex))
+        delta = self.calibration.delta(61.0, known) if known is not None else None
+        selta = (Selta("L4/L5", 2.6, True),) if known is not None else ()
+        finding = AgeFinding(
+            61.0, (50.0, 72.0), 0.9, None if known is None else 61.0 - known, delta[0] if delta else None,
+            tuple(LevelAge(name, 60.0) for name in SEGMENTS if name != WHOLE), selta, (Importance("L4", -1.0), Importance("L4/L5", 4.0)),
+        )  # fmt: skip
+        return AgeResult(finding, delta[1] if delta else None, delta[2] if delta else None, (), None, False, True, ("age: synthetic people only",))
+
+
+@pytest.fixture
+def study(monkeypatch: pytest.MonkeyPatch) -> Study:
+    monkeypatch.setattr(pipeline, "find_model", lambda *_: DrawnModel())
+    monkeypatch.setattr(pipeline, "network_of", lambda _: read)
+    monkeypatch.setattr(pipeline, "has_model", lambda *_: True)
+    monkeypatch.setattr(pipeline, "find_folder", lambda *_: Path("made-here"))
+    volume, _ = draw(Drawing())
+    stack = Stack(volume, tuple(range(1, len(volume.array) + 1)))
+    return Study("1", (Series("s", (stack,), Plane.SAGITTAL, Weighting.T2, Role.SAGITTAL_T2, "drawn"),), Patient(71.0, "F"))
+
+
+@pytest.fixture
+def predictor(monkeypatch: pytest.MonkeyPatch) -> Iterator[AgePredictor]:
+    made = AgePredictor()
+    monkeypatch.setattr(pipeline, "load_age", lambda *_: made)
+    yield made
+
+
+def aged(study: Study, **options: object) -> Analysis:
+    return analyze(study, AnalysisOptions(tasks=("age",), **options))  # type: ignore[arg-type]
+
+
+def page_of(analysis: Analysis) -> str:
+    pictures = draw_pictures(analysis)
+    return render(analysis, pictures, dict.fromkeys(pictures, "data:,x"))
+
+
+def test_an_age_is_given_only_to_who_asks_for_it(study: Study, predictor: AgePredictor) -> None:
+    analysis = analyze(study, AnalysisOptions(tasks=("spine",)))
+    assert analysis.findings.age is None
+    assert predictor.asked == []
+    analysis = aged(study)
+    assert predictor.asked == [(71.0, "F")]  # from the header
+    assert analysis.findings.age is not None
+    assert analysis.findings.age.age_delta_years == -10.0
+    assert analysis.findings.age.age_delta_z is not None
+    assert analysis.findings.models[-1].name == "made-here"
+    assert "age: synthetic people only" in analysis.findings.warnings
+    assert analysis.findings.unmet_tasks == ()
+    jsonschema.validate(to_document(analysis.findings), schema())
+
+
+def test_what_the_command_says_comes_before_the_header(study: Study, predictor: AgePredictor) -> None:
+    aged(study, age_years=0.0, sex="M")
+    assert predictor.asked == [(0.0, "M")]
+    aged(replace(study, patient=Patient()))
+    assert predictor.asked[-1] == (None, None)
+
+
+def test_without_a_sagittal_t2_or_levels_there_is_no_age_and_it_is_said(study: Study, predictor: AgePredictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    t1 = replace(study, series=(replace(study.series[0], role=Role.SAGITTAL_T1, weighting=Weighting.T1),))
+    for one, needed, said in ((t1, 0, "needs a sagittal T2 or STIR"), (study, 9, "too few levels")):
+        predictor.levels_needed = needed
+        analysis = aged(one)
+        assert analysis.findings.age is None
+        assert analysis.findings.unmet_tasks == ("age",)
+        assert any(said in warning for warning in analysis.findings.warnings)
+    monkeypatch.setattr(pipeline, "has_model", lambda *_: False)
+    analysis = aged(study)
+    assert analysis.findings.unmet_tasks == ("age",)
+    assert any("age: no model is installed" in warning for warning in analysis.findings.warnings)
+
+
+def test_the_command_ends_with_4_where_the_asked_age_could_not_be_given(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "has_model", lambda *_: False)
+    write_nifti(tmp_path / "sagittal_t2.nii.gz", study.series[0].stacks[0].volume)
+    with pytest.raises(SystemExit) as left:
+        main(["analyze", str(tmp_path / "sagittal_t2.nii.gz"), "-o", str(tmp_path / "out"), "--tasks", "spine,age", "--age", "50", "--sex", "F"])
+    assert left.value.code == 4
+    assert (tmp_path / "out" / "report.html").is_file()
+
+
+def test_the_report_says_what_delta_and_selta_mean(study: Study, predictor: AgePredictor) -> None:
+    text = page_of(aged(study))
+    assert "61 years (90 % interval 50 to 72)" in text
+    assert "Delta −10.0 years: the spine looks that much younger than the person&#39;s 71 years" in text
+    assert "Selta L4/L5 +2.6: this segment runs ahead of L1–L3 by that many standard deviations, outside the healthy 95 % range." in text
+    assert "not valid for patients" in text
+    alone = page_of(aged(replace(study, patient=Patient())))
+    assert "Delta" not in alone.split('id="measurements"')[0].split('id="age"')[1]
+    assert "No age of the person was given" in alone
+
+
+def test_the_persons_point_lies_on_the_curve_where_its_numbers_say(study: Study, predictor: AgePredictor) -> None:
+    analysis = aged(study)
+    section = age_section(analysis, {})
+    assert section is not None
+    curve = section.curve
+    assert curve.point is not None
+
+    def value(place: float, ticks: tuple[tuple[float, str], ...]) -> float:
+        places, labels = zip(*ticks, strict=True)
+        slope, start = np.polyfit(places, [float(label) for label in labels], 1)
+        return float(slope * place + start)
+
+    assert value(curve.point[0], curve.ticks_x) == pytest.approx(71, abs=0.3)
+    assert value(curve.point[1], curve.ticks_y) == pytest.approx(61, abs=0.3)
+    assert value(curve.low, curve.ticks_y) == pytest.approx(50, abs=0.3)
+    assert curve.low > curve.middle > curve.high  # a drawing's y runs downwards
+    bars = {bar.title: bar for bar in section.importance}
+    assert bars["L4/L5"].start == 50 and bars["L4/L5"].width == 50
+    assert bars["L4"].start == pytest.approx(37.5) and bars["L4"].width == 12.5  # a quarter of the largest, to the younger side
+    assert [bar.flagged for bar in section.bars if bar.title == "L4/L5"] == [True]
