@@ -9,7 +9,7 @@ import argparse
 
 import numpy as np
 
-from lumbar.muscle.infiltration import fat_share, reference_fat
+from lumbar.muscle.infiltration import fat_shares, reference_fat
 from lumbar.phantom.acquire import label_pictures
 from lumbar.phantom.labels import MUSCLE
 from lumbar.phantom.sites import SITES
@@ -42,10 +42,15 @@ def study_errors(seed: int, site: str) -> dict[str, list[float]]:
     labels = label_pictures(study.anatomy, series)
     pixel = series.planes[0].pixel_mm
     numbers = [MUSCLE[key] for key in MEASURED]
-    fat = reference_fat(series.pictures.astype(np.float32), np.isin(labels, numbers), (series.protocol.spacing_mm, pixel, pixel))
+    inside = np.isin(labels, numbers)
+    around = reference_fat(series.pictures.astype(np.float32), inside, (series.protocol.spacing_mm, pixel, pixel))
     truth = {(m["muscle"], m["side"]): m["fat_fraction_mean"] for m in muscle_truth(study.anatomy)}
-    values = [series.pictures[labels == number].astype(np.float64) for number in numbers]
-    return {method: [fat_share(v, method, fat)[0] - truth[key] for v, key in zip(values, MEASURED, strict=True)] for method in METHODS}
+    values, names = series.pictures[inside].astype(np.float64), labels[inside]
+    found = {}
+    for method in METHODS:
+        shares = fat_shares(values, method, around)
+        found[method] = [float(shares[names == number].mean()) - truth[key] for number, key in zip(numbers, MEASURED, strict=True)]
+    return found
 
 
 if __name__ == "__main__":

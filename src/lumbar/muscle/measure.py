@@ -18,7 +18,7 @@ from lumbar.imaging.resample import sample
 from lumbar.metrics.segmentation import brought_onto
 from lumbar.muscle.axial import restore, slice_thickness_mm, to_axial
 from lumbar.muscle.dixon import pair, swapped
-from lumbar.muscle.infiltration import fat_share, reference_fat
+from lumbar.muscle.infiltration import fat_shares, reference_fat
 from lumbar.muscle.labels import LABELS
 from lumbar.muscle.mixture import Method
 
@@ -78,8 +78,22 @@ class _Scene:
             return np.asarray(np.where(total > 0, self.fat / total, np.nan), dtype=np.float32)
 
     @cached_property
-    def fat_level(self) -> float | None:
-        return reference_fat(self.picture, self.labels > 0, self.grid.spacing_mm)
+    def infiltration(self) -> NDArray[np.float32] | None:
+        """Share of fat of each voxel of the muscles by its grey value, 0 elsewhere; None if this picture cannot tell."""
+        inside = self.labels > 0
+        around = reference_fat(self.picture, inside, self.grid.spacing_mm)
+        found = None if around is None else fat_shares(self.picture[inside].astype(np.float64), self.options.method, around)
+        if found is None:
+            return None
+        shares = np.zeros(inside.shape, np.float32)
+        shares[inside] = found
+        return shares
+
+    @cached_property
+    def fat_share(self) -> NDArray[np.float32] | None:
+        """Share of fat in [0, 1] of each voxel of the muscles, 0 elsewhere: Dixon's fraction, or else what the grey values say."""
+        shares = self.infiltration if self.fat_fraction is None else np.where(self.labels > 0, np.nan_to_num(self.fat_fraction), 0)
+        return None if shares is None else np.asarray(np.clip(shares, 0, 1), np.float32)
 
     @cached_property
     def disc_areas_mm2(self) -> dict[Level, float]:
@@ -118,16 +132,12 @@ def measure(image: Volume, mask: Volume, fat: Volume | None = None, options: Mea
     if missing:
         warnings.append(f"the mask has no {' and no '.join(missing)}, so it was not measured")
     warnings += _wrong_side(scene)
-    shares = {label: _fat_share(scene, label) for label in found}
-    findings = _with_asymmetry([_measure_one(scene, label, shares[label]) for label in found])
-    return Measurement(findings, tuple(warnings), restore(_painted(scene, shares), mask))
-
-
-def _painted(scene: _Scene, shares: dict[int, NDArray[np.float32]]) -> NDArray[np.float32]:
-    picture = np.zeros(scene.labels.shape, np.float32)
-    for label, share in shares.items():
-        picture[scene.labels == label] = share
-    return picture
+    share = scene.fat_share
+    if share is None:
+        warnings.append("fat is not clearly brighter than muscle on this picture (fat suppression?), so fat infiltration was not measured")
+        share = np.zeros(scene.labels.shape, np.float32)
+    findings = _with_asymmetry([_measure_one(scene, label, share) for label in found])
+    return Measurement(findings, tuple(warnings), None if scene.fat_share is None else restore(share, mask))
 
 
 def slice_at(grid: Grid, level: LevelFinding) -> int | None:
@@ -147,20 +157,10 @@ def _scene(image: Volume, mask: Volume, fat: Volume | None, options: MeasureOpti
     return _Scene(axial.grid, labels, picture, fat_array, options), [*paired.warnings, *swapped(picture, fat_array, labels > 0)]
 
 
-def _fat_share(scene: _Scene, label: int) -> NDArray[np.float32]:
-    """(voxels of the label,) share of fat of each: Dixon's fraction, or the chance of being fat by its grey value."""
-    inside = scene.labels == label
-    if scene.fat_fraction is not None:
-        return np.nan_to_num(scene.fat_fraction[inside])
-    return np.asarray(fat_share(scene.picture[inside].astype(np.float64), scene.options.method, scene.fat_level)[1], np.float32)
-
-
-def _measure_one(scene: _Scene, label: int, shares: NDArray[np.float32]) -> MuscleFinding:
+def _measure_one(scene: _Scene, label: int, share: NDArray[np.float32]) -> MuscleFinding:
     muscle, side = LABELS[label]
     inside = scene.labels == label
     fraction = scene.fat_fraction
-    share = np.zeros(inside.shape, np.float32)
-    share[inside] = shares
     mean = ratio = infiltration = None
     if scene.fat is not None and fraction is not None:
         how = "Dixon fat / (fat + water)"
@@ -168,10 +168,11 @@ def _measure_one(scene: _Scene, label: int, shares: NDArray[np.float32]) -> Musc
         total = float((scene.fat[inside] + scene.picture[inside]).sum(dtype=np.float64))
         ratio = float(scene.fat[inside].sum(dtype=np.float64)) / total if total > 0 else None
     else:
-        how, infiltration = METHODS[scene.options.method], float(shares.mean(dtype=np.float64))
+        how = METHODS[scene.options.method]
+        infiltration = None if scene.infiltration is None else max(0.0, float(scene.infiltration[inside].mean(dtype=np.float64)))
     area = inside.sum(axis=(1, 2)) * scene.pixel_mm2
     means = tuple(None if fraction is None else _mean(fraction[k][inside[k]]) for k in range(len(area)))
-    slices = _Slices(area, area - share.sum(axis=(1, 2), dtype=np.float64) * scene.pixel_mm2, means)
+    slices = _Slices(area, area - np.where(inside, share, 0).sum(axis=(1, 2), dtype=np.float64) * scene.pixel_mm2, means)
     return MuscleFinding(
         muscle,
         side,

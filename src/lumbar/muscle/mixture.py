@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 Method = Literal["gmm3", "gmm2", "kmeans3"]
 Values = NDArray[np.float64]
 
-_BINS = 256
-_ROUNDS = 300
+_BINS = 200
+_ROUNDS = 200
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,11 @@ def responsibilities(mixture: Mixture, values: Values) -> Values:
     logs = _log_densities(values, np.array(mixture.weights), np.array(mixture.means), np.array(mixture.deviations))
     chances = np.exp(logs - logs.max(axis=0))
     return np.asarray(chances / chances.sum(axis=0))
+
+
+def density(mixture: Mixture, values: Values) -> Values:
+    """(n,) probability density at each value."""
+    return np.asarray(np.exp(_log_densities(values, np.array(mixture.weights), np.array(mixture.means), np.array(mixture.deviations))).sum(axis=0))
 
 
 def three_means(values: Values, clusters: int = 3) -> Values:
@@ -84,7 +89,7 @@ def _maximise(x: Values, count: Values, means: Values) -> Mixture:
         means = (share * x).sum(axis=1) / mass
         deviations = np.maximum(np.sqrt((share * (x - means[:, None]) ** 2).sum(axis=1) / mass), floor)
         weights = mass / mass.sum()
-        if now - before < 1e-8:
+        if now - before < 1e-7:
             break
         before = now
     order = np.argsort(means)
