@@ -1,10 +1,10 @@
 """Synthetic people for the age recipes: crops for training in chunks, and test studies whose discs the spine model finds.
 
-    python recipes/age_phantom_cohort.py WORK train --people 1000       # sites A to F, crops at known discs moved by chance, in chunks of 100
+    python recipes/age_phantom_cohort.py WORK train --people 1000       # sites A to F, crops at known discs moved by chance, in chunks of 50
     python recipes/age_phantom_cohort.py WORK test                      # sites G, H and I, which no training sees
 
-Pictures are sagittal T2, STIR or SPACE as the sites make them, at half their matrix and with the slices within reach of the crops alone. The test has 260
-people; 60 of them scanned twice (other slices, other noise); and 120 pairs with a member of the 260 in which nothing is different but one lower segment,
+Pictures are sagittal T2, STIR or SPACE as the sites make them, at half their matrix and with the slices within reach of the crops alone. The test has 200
+people; 40 of them scanned twice (other slices, other noise); and 90 pairs with a member of the 200 in which nothing is different but one lower segment,
 which is as worn as that of a person 20 or 30 years older. Call it again to go on where it stopped.
 """
 
@@ -34,12 +34,12 @@ from lumbar.spine.segment import TASK, network_of
 
 TRAIN_SITES, TEST_SITES = "ABCDEF", "GHI"
 TRAIN_SEED, TEST_SEED = 41_000_000, 42_000_000
-CHUNK = 100
-TEST_PEOPLE, RETESTS, AHEAD = 260, 60, 120
+CHUNK = 50
+TEST_PEOPLE, RETESTS, AHEAD = 200, 40, 90
 AHEAD_YEARS = (20.0, 30.0)
 LOWER = (Level.L3_L4, Level.L4_L5, Level.L5_S1)
 JITTER_MM = 1.3  # about how far the spine model's discs lie from the true ones
-SPINE_REACH_MM = 11.0  # slices that the spine model looks at
+SPINE_REACH_MM = 8.0  # slices that the spine model looks at
 OPTIONS = CropOptions()
 RATES = np.array([0.36, 0.37, 0.38, 0.43, 0.47, 0.53, 0.63, 0.60]) / 60  # wear a year of each disc from T10/T11, as in phantom/population.py
 OWN_SPREAD = 0.065  # wear of a disc per unit of its own trait, likewise
@@ -111,7 +111,7 @@ def test_studies(plan: list[Study], failures: list[str]) -> Iterator[tuple[Subje
         body, subject = anatomy(study)
         volume = scan(body, study)
         try:
-            points = finder(_middle(volume), Weighting.T2, "")
+            points = finder(middle_slices(volume), Weighting.T2, "")
             slices = cut_slices(volume, points, wide(OPTIONS))
         except InputError as error:
             failures.append(f"{subject.subject} {subject.repeat}: {error}")
@@ -122,7 +122,7 @@ def test_studies(plan: list[Study], failures: list[str]) -> Iterator[tuple[Subje
         yield subject, slices
 
 
-def _middle(volume: Volume) -> Volume:
+def middle_slices(volume: Volume) -> Volume:
     """The slices that the spine model needs to find the discs: a third of the time of all."""
     grid = volume.grid
     middle = grid.center_mm @ grid.normal
@@ -141,7 +141,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path)
     parser.add_argument("part", choices=("train", "test"))
-    parser.add_argument("--people", type=int, default=1000, help="of the training, in whole chunks of 100")
+    parser.add_argument("--people", type=int, default=1000, help="of the training, in whole chunks of 50")
     parser.add_argument("--of", type=int, nargs=2, default=(0, 1), metavar=("K", "N"), help="make only every N-th chunk, from the K-th: to work in parallel")
     arguments = parser.parse_args()
     plan, failures = test_plan(), []
