@@ -18,7 +18,7 @@ from lumbar.models.card import Card, TensorSpec
 from lumbar.models.folder import Model
 from lumbar.muscle.axial import restore, to_axial
 from lumbar.muscle.engine import INPUT, OUTPUT
-from lumbar.muscle.postprocess import clean
+from lumbar.muscle.postprocess import clean, implausible
 from lumbar.muscle.predict import Predictor, lumbar_slices
 from lumbar.muscle.preview import sheet_png
 from lumbar.muscle.segment import MuscleNetwork, segment
@@ -215,3 +215,16 @@ def test_a_mirrored_picture_gets_the_mirrored_mask_whatever_the_network_favours(
     assert found.any()
     differing = np.array([0, 4, 3, 2, 1])[other[:, :, ::-1]] != found
     assert differing.mean() < 0.002  # ties at borders
+
+
+def test_a_leak_is_said():
+    grid = Grid(np.arange(3)[:, None] * [0.0, 0, 4], [0, 1.0, 0], [1.0, 0, 0], 120, 220)
+    labels = np.asarray(boxes(grid).array).copy()
+    assert "leaked" not in " ".join(implausible(labels, grid))
+    comb = labels.copy()
+    comb[1, :, 10:50] = 0
+    comb[1, 5:110:4, 10:50] = 1  # teeth of one pixel
+    assert any("outline too long" in warning and "right erector spinae" in warning for warning in implausible(comb, grid))
+    flood = labels.copy()
+    flood[1, :, 60:130] = 2
+    assert any("larger than such a muscle can be" in warning and "right multifidus" in warning for warning in implausible(flood, grid))

@@ -13,6 +13,8 @@ _MOVED_SHARE = 0.02  # of all muscle voxels: more that changed side than this is
 _JUMP = 0.5  # change of area from one slice to the next, as a share of the larger
 _MAX_ASYMMETRY = 0.25  # difference of the sides' areas over their mean
 _MIN_MM2 = 150.0  # smaller areas change by chance
+_LEAST_THICKNESS_MM = 4.5  # twice the area over the outline's length; whole muscles have 7 and more
+_LARGEST_MM2 = {Muscle.ERECTOR_SPINAE: 4500.0, Muscle.MULTIFIDUS: 2500.0}  # no back muscle of a person is larger on one side
 
 
 def clean(labels: NDArray[np.uint8], grid: Grid) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
@@ -33,7 +35,7 @@ def clean(labels: NDArray[np.uint8], grid: Grid) -> tuple[NDArray[np.uint8], tup
 
 
 def implausible(labels: NDArray[np.uint8], grid: Grid) -> list[str]:
-    """Warnings on missing muscles, area jumps between neighbouring slices and sides that differ."""
+    """Warnings on missing muscles, area jumps between neighbouring slices, leaks into the surroundings and sides that differ."""
     pixel_mm2 = float(np.prod(grid.spacing_mm[1:]))
     areas = {label: (labels == label).sum(axis=(1, 2)) * pixel_mm2 for label in LABELS}
     seen = np.flatnonzero((labels > 0).any(axis=(1, 2)))
@@ -47,6 +49,13 @@ def implausible(labels: NDArray[np.uint8], grid: Grid) -> list[str]:
             warnings.append(
                 f"the area of the {_name(label)} jumps by more than half between slices (first: {jumps[0] + 1} and {jumps[0] + 2} from the foot end)"
             )
+    for label, area in areas.items():
+        large = area > _LARGEST_MM2[LABELS[label][0]]
+        frayed = (area > _MIN_MM2) & (2 * area < _LEAST_THICKNESS_MM * _outline_mm(labels == label, grid))
+        if (large | frayed).any():
+            first = int(np.flatnonzero(large | frayed)[0])
+            why = "is larger than such a muscle can be" if large[first] else "has an outline too long for its area"
+            warnings.append(f"the {_name(label)} {why} on {(large | frayed).sum()} slices (first: {first + 1} from the foot end); it may have leaked out")
     for muscle in (Muscle.ERECTOR_SPINAE, Muscle.MULTIFIDUS):
         left, right = (next(areas[label] for label, name in LABELS.items() if name == (muscle, side)) for side in Side)
         mean = (left + right) / 2
@@ -54,6 +63,14 @@ def implausible(labels: NDArray[np.uint8], grid: Grid) -> list[str]:
         if odd.sum() > 0.2 * max(len(seen), 1):
             warnings.append(f"the sides of the {muscle.value.replace('_', ' ')} differ by more than 25 % on {odd.sum()} of {len(seen)} slices")
     return warnings
+
+
+def _outline_mm(mask: NDArray[np.bool_], grid: Grid) -> NDArray[np.float64]:
+    """(slices,) length of the outline along the edges of pixels; for a slanted border that is up to 1.4 times its true length."""
+    _, row_mm, column_mm = grid.spacing_mm
+    down = np.abs(np.diff(mask.astype(np.int8), axis=1, prepend=0, append=0)).sum(axis=(1, 2))
+    across = np.abs(np.diff(mask.astype(np.int8), axis=2, prepend=0, append=0)).sum(axis=(1, 2))
+    return np.asarray(down * column_mm + across * row_mm, np.float64)
 
 
 def _onto_their_sides(labels: NDArray[np.uint8], grid: Grid) -> tuple[NDArray[np.uint8], float]:
