@@ -2,7 +2,7 @@
 
     python recipes/severity_phantom_table.py runs/phantoms                       # all of it: phantoms, preparation, training, table; goes on where killed
     python recipes/severity_phantom_table.py runs/phantoms --only vit --steps 500
-    python recipes/severity_phantom_table.py runs/phantoms --ablations --masks   # also without mask channels, jitter, attention across levels, mirroring
+    python recipes/severity_phantom_table.py runs/phantoms --ablations --masks   # also cut-offs on measurements; hybrid without masks, jitter, other levels, mirroring
 
 500 training studies of sites A to F, 150 test studies of sites G to I, which no network saw. The best possible answer knows the anatomy exactly, but not
 the reader's mood (recipes/phantom_best_possible.py); prior is the training shares of every column, times the weights. Everything here is synthetic.
@@ -24,6 +24,7 @@ from lumbar.phantom.cohort import CohortOptions, make_cohort, study_options
 from lumbar.phantom.degeneration import grade_probabilities
 from lumbar.phantom.population import sample_person
 from lumbar.severity.calibrate import fit_calibration
+from lumbar.severity.measurement_grader import fit_measurement_grader
 from lumbar.severity.out_of_fold import NETWORK
 from lumbar.severity.prepare import PrepareOptions, prepare
 from lumbar.severity.score import GRADE_WEIGHTS, official_score, score_intervals
@@ -115,6 +116,9 @@ def table(data: dict[str, StudySet], test_cohort: CohortOptions, arguments: argp
         if (folder / NETWORK).is_file():
             answers[name] = answered(folder, train_set, test, masks=arguments.masks and name not in UNMASKED, threads=arguments.threads)
             idle[name] = json.loads((folder / EXPORT).read_text())["loader_idle_share"]
+    if train_set.measures is not None and test.measures is not None:
+        rule = fit_measurement_grader(train_set.measures[train_set.rows], train_set.targets)
+        answers["measurements"] = rule.grade(test.measures[test.rows])
     answers["best possible"] = chances
     print(f"synthetic: {len(train_set.names)} training studies (sites {SITES['train']}), {len(test.names)} test studies (sites {SITES['test']}),")
     print(f"test crops cut at places from {'the labels' if arguments.places == 'labels' else 'the spine model'}, matrix scale {arguments.matrix_scale}")

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from lumbar.datasets.rsna2024 import LabelPoint, Rsna2024, SeriesRow
 from lumbar.domain.findings import LevelFinding
+from lumbar.domain.geometry import Grid, Points
 from lumbar.domain.study import Plane, Role, Stack, Study
+from lumbar.domain.volume import Volume
 from lumbar.errors import InputError, NoUsableSeries
 from lumbar.io.read import read_study
 from lumbar.models.registry import find_model
@@ -24,6 +26,8 @@ from lumbar.spine.segment import TASK as SPINE_TASK
 from lumbar.spine.segment import Network, network_of
 from lumbar.spine.spine_map import SpineMap, map_spine, tissue_mask
 
+_REACH_MM = 24.0  # from the middle of the spine to the last slice that matters: foramina lie at 16 mm, and a scoliosis moves them
+_FEWEST_SLICES = 5
 KINDS = {View.CANAL: "Sagittal T2/STIR", View.FORAMEN: "Sagittal T1", View.AXIAL: "Axial T2"}
 
 
@@ -141,7 +145,9 @@ def _marked(work: _Work) -> tuple[StudyCrops, tuple[str, ...]]:
         )
     if not work.options.masks:
         return cut_views(spots), (*problems, *missing)
-    spine = _spine([stack for view in (View.CANAL, View.FORAMEN) for _, stack in stacks[view]], studies, work.options)
+    sagittal = [stack for view in (View.CANAL, View.FORAMEN) for _, stack in stacks[view]]
+    middle_mm = np.mean([spot.point_mm for ((_, side), _), spot in spots.items() if side is None], axis=0)
+    spine = _spine(sagittal, studies, work.options, middle_mm)
     return replace(cut_views(spots, tissue_mask(spine)), measures=measured(spine.finding.levels)), (*problems, *missing)
 
 
@@ -156,18 +162,28 @@ def _located(study: Study, options: PrepareOptions) -> StudyCrops:
     return replace(cut_views(spots, tissue_mask(spine)), measures=measured(spine.finding.levels))
 
 
-def _spine(stacks: Sequence[Stack], studies: Sequence[Study], options: PrepareOptions) -> SpineMap:
-    """The spine in the first of `stacks` that shows one."""
+def _spine(stacks: Sequence[Stack], studies: Sequence[Study], options: PrepareOptions, middle_mm: Points | None = None) -> SpineMap:
+    """The spine in the first of `stacks` that shows one; where its middle is known, only slices near it are looked at, which is twice as fast."""
     if not stacks:
         raise NoUsableSeries("there is no sagittal series, which the spine model needs")
     weightings = {id(stack): series.weighting for study in studies for series in study.series for stack in series.stacks}
     failures = []
     for stack in stacks:
+        volume = stack.volume if middle_mm is None else _near(stack.volume, middle_mm)
         try:
-            return map_spine(stack.volume, Plane.SAGITTAL, weightings[id(stack)], _network(options.models))
+            return map_spine(volume, Plane.SAGITTAL, weightings[id(stack)], _network(options.models))
         except InputError as error:
             failures.append(str(error))
     raise NoUsableSeries("; ".join(failures))
+
+
+def _near(volume: Volume, middle_mm: Points) -> Volume:
+    """The slices of `volume` within reach of the foramina on both sides of `middle_mm`."""
+    grid = volume.grid
+    kept = np.abs((grid.origins_mm - middle_mm) @ grid.normal) <= _REACH_MM
+    if kept.sum() < _FEWEST_SLICES:
+        return volume
+    return Volume(volume.array[kept], Grid(grid.origins_mm[kept], grid.row_step_mm, grid.column_step_mm, grid.rows, grid.columns))
 
 
 @lru_cache(maxsize=1)
