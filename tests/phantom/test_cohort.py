@@ -6,14 +6,26 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 
+from lumbar.domain.anatomy import Level
 from lumbar.errors import UsageError
 from lumbar.io.nifti import read_nifti, read_nifti_mask
 from lumbar.phantom import cohort as cohorts
-from lumbar.phantom.cohort import CohortOptions, make_cohort, study_options
+from lumbar.phantom.cohort import make_cohort, study_options
+from lumbar.phantom.cohort_options import CohortOptions
+from lumbar.phantom.cohort_rsna import blank_grades
 from lumbar.phantom.signal import Sequence
 from lumbar.phantom.sites import SeriesProtocol, Site
+
+# What the 26 attributes of every file of the data set are, besides the pixels.
+STRIPPED = {
+    *("SOPInstanceUID", "ContentDate", "ContentTime", "SeriesDescription", "PatientID", "SliceThickness", "SpacingBetweenSlices", "PatientPosition"),
+    *("StudyInstanceUID", "SeriesInstanceUID", "InstanceNumber", "ImagePositionPatient", "ImageOrientationPatient", "FrameOfReferenceUID", "SliceLocation"),
+    *("SamplesPerPixel", "PhotometricInterpretation", "Rows", "Columns", "PixelSpacing", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
+    *("WindowCenter", "WindowWidth"),
+}
 
 
 @pytest.fixture
@@ -110,6 +122,33 @@ def test_a_note_of_before_an_option_existed_still_counts(tmp_path: Path) -> None
     assert list(make_cohort(options, out)) == []
     with pytest.raises(UsageError, match="another cohort"):
         list(make_cohort(replace(options, matrix_scale=0.5), out))
+
+
+@pytest.mark.usefixtures("small")
+def test_stripped_files_carry_the_attributes_of_the_data_set_and_no_more(tmp_path: Path) -> None:
+    out = tmp_path / "rsna"
+    list(make_cohort(CohortOptions("rsna2024", 1), out))
+    for path in out.rglob("*.dcm"):
+        assert {element.keyword for element in pydicom.dcmread(path)} == STRIPPED | {"PixelData"}
+
+
+def test_blank_grades_come_in_the_patterns_of_the_data_set() -> None:
+    blanks = [blank_grades(seed, 0.0116) for seed in range(20000)]
+    assert sum(map(len, blanks)) / (25 * len(blanks)) == pytest.approx(0.0116, abs=0.0008)
+    upper = [Level.L1_L2 in {level for _, level in b} and len(b) in (2, 4) for b in blanks]
+    assert np.mean(upper) == pytest.approx(163 / 1975, abs=0.01)  # both recesses of L1/L2, half the time those of L2/L3 too
+    assert not any(blank_grades(seed, 0.0) for seed in range(100))
+
+
+@pytest.mark.usefixtures("small")
+def test_a_blank_grade_has_no_place(tmp_path: Path) -> None:
+    out, options = tmp_path / "blank", CohortOptions("rsna2024", 1, seed=3, blank_share=0.12)
+    assert len(blank_grades(study_options(options, 0).seed, 0.12)) == 4
+    list(make_cohort(options, out))
+    (grades,) = _rows(out / "train.csv")
+    blank = [name for name, value in grades.items() if value == ""]
+    assert blank == [f"{side}_subarticular_stenosis_{level}" for side in ("left", "right") for level in ("l1_l2", "l2_l3")]
+    assert len(_rows(out / "train_label_coordinates.csv")) == 21
 
 
 @pytest.mark.slow

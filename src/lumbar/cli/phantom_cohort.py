@@ -5,7 +5,8 @@ from pathlib import Path
 import click
 
 from lumbar.cli.progress import track
-from lumbar.phantom.cohort import LAYOUTS, CohortOptions, make_cohort
+from lumbar.phantom.cohort import make_cohort
+from lumbar.phantom.cohort_options import LAYOUTS, MOST_BLANK, CohortOptions
 from lumbar.phantom.study import MATRIX_SCALES
 
 
@@ -41,6 +42,10 @@ def _years(_: click.Context, __: click.Parameter, value: str | None) -> tuple[fl
     show_default=True,
     help="Coarser pictures of the same field of view; 0.5 takes about half the time.",
 )
+@click.option(
+    "--blanks", "blank_share", type=click.FloatRange(0, MOST_BLANK), default=0.0, metavar="SHARE", help="Grades left blank (rsna2024); the data set has 0.012."
+)
+@click.option("--metal", "metal_share", type=click.FloatRange(0, 1), default=0.0, metavar="SHARE", help="People with screws and rods at L4 and L5.")
 @click.option("--quiet", is_flag=True, help="No progress bar and no summary.")
 def cohort(out: Path, jobs: int, quiet: bool, ages_years: tuple[float, ...], **wanted: object) -> None:
     """Make many synthetic studies in the layout of a data set.

@@ -26,6 +26,7 @@ from lumbar.phantom.study import MATRIX_SCALES, MUSCLE_ROLES, ROLES, StudyOption
     show_default=True,
     help="Coarser pictures of the same field of view; 0.5 takes about half the time.",
 )
+@click.option("--metal", is_flag=True, help="Screws, rods and a cage at L4 and L5.")
 @click.option("--no-masks", is_flag=True, help="Leave the label volumes out.")
 @click.option("--overwrite", is_flag=True, help="Write into OUT even if it is not empty.")
 @click.option("--json", "as_json", is_flag=True, help="Print truth.json on standard output.")

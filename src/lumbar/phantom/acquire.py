@@ -10,6 +10,7 @@ from lumbar.domain.geometry import Grid
 from lumbar.domain.volume import Volume
 from lumbar.phantom.anatomy import Anatomy
 from lumbar.phantom.canvas import Plane
+from lumbar.phantom.metal import distorted, disturbances
 from lumbar.phantom.render import render_labels, render_slice
 from lumbar.phantom.signal import Palette
 from lumbar.phantom.sites import SeriesProtocol, Site
@@ -101,6 +102,9 @@ def acquire(anatomy: Anatomy, site: Site, protocol: SeriesProtocol, scan: int = 
     for number, plane in enumerate(planes):
         coarse = measured_plane(plane, protocol.acquired)
         water, fat = render_slice(anatomy, coarse, protocol.thickness_mm, palette, protocol.samples)
+        if anatomy.implants:
+            fields = disturbances(anatomy.implants, coarse, protocol.thickness_mm)
+            water, fat = (distorted(pool, fields, protocol.fat_shift_pixels, protocol.frequency_axis) for pool in (water, fat))
         coil = _coil(anatomy, coarse, site, protocol)
         pools = ((water, 0 * fat), (fat, 0 * water)) if dixon else ((water, fat),)
         for role, (first, second) in zip(roles, pools, strict=True):

@@ -120,6 +120,14 @@ class Blob:
 
 
 @dataclass(frozen=True, eq=False)
+class Implant:
+    """A metal rod with round ends: the shank of a screw, a connecting rod, half a cage."""
+
+    ends_mm: Floats  # (2, 3)
+    radius_mm: float
+
+
+@dataclass(frozen=True, eq=False)
 class Anatomy:
     """Everything there is to paint."""
 
@@ -136,6 +144,7 @@ class Anatomy:
     sac_end_mm: float  # z of the end of the dural sac
     roots: NDArray[np.float32]  # (roots, 2, rows of the profiles): place of each root of the cauda equina across the sac; 99 where it has left
     narrowing: NDArray[np.float64]  # (5 conditions, 5 levels), latent, 0 … 1
+    implants: tuple[Implant, ...] = ()
 
     def vertebra(self, name: str) -> Vertebra:
         """The vertebra called `name`."""

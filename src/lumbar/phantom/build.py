@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from lumbar.phantom.anatomy import SIDES, Anatomy, Blob, Floats, Profiles, Vertebra
 from lumbar.phantom.degeneration import Degeneration, degeneration_at
+from lumbar.phantom.metal import place_implants
 from lumbar.phantom.population import Person
 from lumbar.phantom.profiles import MUSCLES, SIDE_NAMES, STEP_MM, build_profiles, side_tables
 from lumbar.phantom.skeleton import build_skeleton
@@ -36,6 +37,7 @@ def build_anatomy(person: Person, degeneration: Degeneration) -> Anatomy:
         sac_end_mm=float(vertebrae[9].frame.center_mm[2] + 5.0 * random.standard_normal()),
         roots=_cauda(profiles, vertebrae, person.seed, float(conus)),
         narrowing=degeneration.narrowing,
+        implants=place_implants(vertebrae[6], vertebrae[7], discs[6]) if person.metal else (),
     )
 
 

@@ -15,43 +15,26 @@ import numpy as np
 from lumbar.errors import UsageError
 from lumbar.phantom.cohort_age import AGE_COLUMNS, INDEX_COLUMNS, write_age_study
 from lumbar.phantom.cohort_dixon import dataset_document, write_dixon_study
+from lumbar.phantom.cohort_options import LAYOUTS, MOST_BLANK, CohortOptions
 from lumbar.phantom.cohort_rsna import GRADE_COLUMNS, POINT_COLUMNS, SERIES_COLUMNS, write_rsna_study
 from lumbar.phantom.sites import SITES
 from lumbar.phantom.study import MATRIX_SCALES, StudyOptions
 
-LAYOUTS = ("rsna2024", "dixon", "age")
 _PLAN = "cohort.json"
 _MARKS = "truth"  # one JSON a finished study: its answers and its rows
-
-
-@dataclass(frozen=True)
-class CohortOptions:
-    """What to make."""
-
-    layout: str  # one of LAYOUTS
-    studies: int  # people
-    seed: int = 1
-    sites: str = "ABCDEFGHI"  # letters of the sites to draw from
-    ages_years: tuple[float, float] | None = None  # drawn evenly between them; as in a hospital if None
-    stages_years: tuple[float, ...] = ()  # planted ages of accelerated degeneration
-    repeats: int = 1  # scans a visit (age)
-    follow_up_years: float = 0.0  # a second visit so much later (age); 0 for none
-    matrix_scale: float = 1.0  # matrix of every series in relation to the site's; 0.5 takes about half the time
 
 
 @dataclass(frozen=True)
 class _Work:
     """One study of a cohort."""
 
-    layout: str
+    cohort: CohortOptions
     out: Path
     number: int
     options: StudyOptions
-    repeats: int
-    follow_up_years: float
 
 
-_WRITERS: dict[str, Callable[[Path, int, StudyOptions, int, float], dict[str, Any]]] = {
+_WRITERS: dict[str, Callable[[Path, int, StudyOptions, CohortOptions], dict[str, Any]]] = {
     "rsna2024": write_rsna_study,
     "dixon": write_dixon_study,
     "age": write_age_study,
@@ -83,7 +66,8 @@ def study_options(options: CohortOptions, number: int) -> StudyOptions:
     random = np.random.default_rng([seed, 6])
     age = round(float(random.uniform(*options.ages_years)), 1) if options.ages_years else None
     place = options.sites[int(random.integers(len(options.sites)))]
-    return StudyOptions(seed, age_years=age, site=place, stages_years=options.stages_years, matrix_scale=options.matrix_scale)
+    metal = bool(random.random() < options.metal_share)
+    return StudyOptions(seed, age_years=age, site=place, stages_years=options.stages_years, matrix_scale=options.matrix_scale, metal=metal)
 
 
 def _check(options: CohortOptions) -> None:
@@ -96,6 +80,8 @@ def _check(options: CohortOptions) -> None:
         raise UsageError(f"a cohort has 1 to 1000000 studies and 1 or more repeats, not {options.studies} and {options.repeats}")
     if not MATRIX_SCALES[0] <= options.matrix_scale <= MATRIX_SCALES[1]:
         raise UsageError(f"the matrix can be scaled by {MATRIX_SCALES[0]} to {MATRIX_SCALES[1]}, not by {options.matrix_scale}")
+    if not 0 <= options.blank_share <= MOST_BLANK or not 0 <= options.metal_share <= 1:
+        raise UsageError(f"blank grades are a share of 0 to {MOST_BLANK}, metal one of 0 to 1, not {options.blank_share} and {options.metal_share}")
 
 
 def _claim(options: CohortOptions, out: Path) -> None:
@@ -119,7 +105,7 @@ def _claim(options: CohortOptions, out: Path) -> None:
 
 
 def _plan(options: CohortOptions, out: Path) -> list[_Work]:
-    return [_Work(options.layout, out, n, study_options(options, n), options.repeats, options.follow_up_years) for n in range(options.studies)]
+    return [_Work(options, out, n, study_options(options, n)) for n in range(options.studies)]
 
 
 def _mark(out: Path, number: int) -> Path:
@@ -132,7 +118,7 @@ def _make(work: _Work) -> int:
     shutil.rmtree(stage, ignore_errors=True)
     stage.mkdir()
     try:
-        record = _WRITERS[work.layout](stage, work.number, work.options, work.repeats, work.follow_up_years)
+        record = _WRITERS[work.cohort.layout](stage, work.number, work.options, work.cohort)
         for path in sorted(p for p in stage.rglob("*") if p.is_file()):
             target = work.out / path.relative_to(stage)
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,7 @@ import numpy as np
 from lumbar.domain.volume import Volume
 from lumbar.io.nifti import write_nifti
 from lumbar.phantom.acquire import grid_of, label_pictures
+from lumbar.phantom.cohort_options import CohortOptions
 from lumbar.phantom.labels import MUSCLE
 from lumbar.phantom.study import MUSCLE_ROLES, StudyOptions, make_study, study_truth
 
@@ -16,7 +17,7 @@ LABELS = {"background": 0, "right_erector_spinae": 1, "right_multifidus": 2, "le
 _CONTRASTS = {"axial_t1": "T1", "muscle_t2": "T2", "dixon_water": "water", "dixon_fat": "fat"}
 
 
-def write_dixon_study(folder: Path, number: int, options: StudyOptions, repeats: int, follow_up_years: float) -> dict[str, Any]:
+def write_dixon_study(folder: Path, number: int, options: StudyOptions, cohort: CohortOptions) -> dict[str, Any]:
     """Write `imagesTr/<case>_0000.nii.gz` and `labelsTr/<case>.nii.gz` of four cases; returns the answers and the cases."""
     study = make_study(replace(options, roles=MUSCLE_ROLES))
     (folder / "imagesTr").mkdir()

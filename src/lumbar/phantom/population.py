@@ -28,6 +28,7 @@ class Person:
     traits: Floats  # (96,) standard normal numbers of everything else
     stages_years: tuple[float, ...] = ()  # planted ages of accelerated degeneration
     variant: str = "none"  # one of VARIANTS
+    metal: bool = False  # screws, rods and a cage at L4 and L5
     atrophy: tuple[float, float] = (0.0, 0.0)  # share of multifidus and erector spinae that is lost and half replaced by fat, left and right
 
 

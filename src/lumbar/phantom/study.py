@@ -36,6 +36,7 @@ class StudyOptions:
     variant: str = "none"  # one of `population.VARIANTS`
     stages_years: tuple[float, ...] = ()  # planted ages of accelerated degeneration
     scan: int = 0  # another number is another scan of the same person
+    metal: bool = False  # screws, rods and a cage at L4 and L5
     matrix_scale: float = 1.0  # matrix of every series in relation to the site's, over the same field of view
 
 
@@ -53,7 +54,7 @@ class PhantomStudy:
 
 def make_study(options: StudyOptions) -> PhantomStudy:
     """Grow the patient and scan them."""
-    person = replace(sample_person(options.seed, options.age_years, options.sex, options.stages_years), variant=options.variant)
+    person = replace(sample_person(options.seed, options.age_years, options.sex, options.stages_years), variant=options.variant, metal=options.metal)
     degeneration = person_degeneration(person)
     anatomy = build_anatomy(person, degeneration)
     place = site_of(options)
@@ -118,6 +119,8 @@ def study_header(study: PhantomStudy) -> StudyHeader:
     key = f"{study.options.seed}/{study.person.age_years}/{study.person.sex}/{study.site.name}/{study.options.variant}/{study.options.scan}"
     if study.options.matrix_scale != 1:
         key += f"/{study.options.matrix_scale}"
+    if study.options.metal:
+        key += "/metal"
     return StudyHeader(
         study_uid=derived_uid("lumbar phantom study", key),
         frame_uid=derived_uid("lumbar phantom frame", key),

@@ -33,6 +33,8 @@ def truth_document(person: Person, degeneration: Degeneration, anatomy: Anatomy,
         "seed": person.seed,
         "site": site,
         "person": {"age_years": person.age_years, "sex": person.sex, "height_m": person.height_m, "acceleration_sd": round(person.acceleration, 4)},
+        "variant": person.variant,
+        "implants": [{"ends_mm": [_rounded(end) for end in part.ends_mm], "radius_mm": part.radius_mm} for part in anatomy.implants],
         "severity": _severity(degeneration),
         "discs": [_disc(anatomy, anatomy.disc(level.value)) for level in LEVELS],
         "vertebrae": [{"vertebra": v.name, "center_mm": _rounded(v.frame.center_mm), "height_mm": round(v.height_mm, 3)} for v in anatomy.vertebrae[2:9]],
@@ -70,6 +72,7 @@ def _disc(anatomy: Anatomy, disc: Disc) -> dict[str, Any]:
         "pfirrmann_grade": disc.pfirrmann_grade,
         "slip_mm": round(-slip, 3),
         "modic": max(upper.modic[1], lower.modic[0]),
+        "schmorl_mm": round(max(upper.schmorl_mm[1], lower.schmorl_mm[0]), 2),
     }
 
 
