@@ -22,8 +22,11 @@ from sklearn.metrics import roc_auc_score
 
 from lumbar.age.build import ModelWords, build_model, trained_ages
 from lumbar.age.calibration import Calibration, HeldOut, fit_calibration
+from lumbar.age.crops import SliceSet
+from lumbar.age.engine import POSITION_UNIT_MM, AgeEngine, Ages
 from lumbar.age.evaluate import evaluate
 from lumbar.age.familiarity import fit_familiarity
+from lumbar.age.importance import Explainer
 from lumbar.age.network import AgeNetwork, AgeNetworkOptions
 from lumbar.age.predict import Predictor, load
 from lumbar.age.segments import BASELINE, LOWER_SEGMENTS, WHOLE
@@ -208,6 +211,41 @@ def heat_maps(predictor: Predictor, store: CropStore) -> None:
         )
 
 
+class RandomEngine(AgeEngine):
+    """A network of the same shape that has learnt nothing."""
+
+    def __init__(self, seed: int) -> None:
+        torch.manual_seed(seed)
+        self.network = AgeNetwork(AgeNetworkOptions()).eval()
+
+    @torch.no_grad()
+    def encode(self, crops: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self.network.encoder(torch.from_numpy(crops[:, None])).numpy()
+
+    @torch.no_grad()
+    def ages(self, described: NDArray[np.float32], slices: SliceSet, sex: str | None) -> Ages:
+        sets = [np.broadcast_to(v, (len(described), *v.shape)).copy() for v in (slices.position_mm / np.float32(POSITION_UNIT_MM), slices.present)]
+        years, _, features = self.network.set(*map(torch.from_numpy, (described, *sets)), torch.zeros(len(described)))
+        return Ages(years.double().numpy(), features[:, -1].double().numpy())
+
+
+def sanity(predictor: Predictor, store: CropStore, people: int = 40) -> None:
+    """Do maps go when the weights go, and does the age fall faster in the order of importance than in chance order?"""
+    random, alike, areas = np.random.default_rng(0), [], []
+    for k in np.flatnonzero(first_scans(store))[:people]:
+        slices = store.slices(int(k))
+        typical = predictor.typical.like(slices)
+        sane, drawn = (Explainer(engine, slices, typical, None) for engine in (predictor.engine, RandomEngine(int(k))))
+        a, b = (np.concatenate([m.ravel() for m in e.heat_map().maps.values()]) for e in (sane, drawn))
+        alike.append(abs(pearson(a, b)))
+        names = [s.name for s in sorted(sane.structures(), key=lambda s: -s.delta_years)]
+        chance = [np.mean(sane.deletion_curve(list(random.permutation(names)))) for _ in range(5)]
+        areas.append((np.mean(sane.deletion_curve(names)), np.mean(chance), np.mean(sane.deletion_curve(names[::-1]))))
+    first, chance, last = np.mean(areas, axis=0)
+    print(f"randomised weights: |r| of maps {np.mean(alike):.2f} (1 would mean that the maps show the picture and not the network), {people} people")
+    print(f"mean age along the deletion curve: {first:.1f} most ageing first, {chance:.1f} by chance, {last:.1f} least ageing first")
+
+
 def model(work: Path, out: Path) -> None:
     store, network = stores(work, "test"), trained(work, SHIPPED)
     found = held_out(network, store)
@@ -222,7 +260,9 @@ def model(work: Path, out: Path) -> None:
     data = TrainingData("lumbar phantom", "Apache-2.0", f"{len(fitted)} synthetic people of sites A-F (recipes/age_phantom.py)")
     with staged_folder(out, overwrite=False) as folder:
         build_model(folder, network, fitted, calibration, ModelWords(out.name, (data,), tuple(results), synthetic_only=True))
-    heat_maps(load(out, threads=1), store)
+    predictor = load(out, threads=1)
+    heat_maps(predictor, store)
+    sanity(predictor, store)
 
 
 def main() -> None:

@@ -41,6 +41,13 @@ def test_groups_follow_the_contrast_and_average_over_the_discs() -> None:
         assert abs(typical[2, 1, 20, 5] - own.mean()) < 0.01  # whatever the study's own disc shows
 
 
+def test_a_handful_of_odd_studies_makes_no_group() -> None:
+    grey = np.array([0.2] * 30 + [0.8] * 30 + [1.3] * 3)
+    groups = fit_typical(_store(grey, np.full(63, 0.5)), groups=3)
+    assert len(groups) == 2
+    assert sorted(groups[:, 0, 2, 5, 5].tolist()) == pytest.approx([0.2, (30 * 0.8 + 3 * 1.3) / 33], abs=0.01)
+
+
 def test_rows_beside_discs_leave_the_disc_out() -> None:
     beside = rows_beside_discs(OPTIONS)
     assert not beside[13:27].any()

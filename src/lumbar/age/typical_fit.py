@@ -49,14 +49,25 @@ def _look(sums: NDArray[np.float32], count: NDArray[np.int64]) -> NDArray[np.flo
 
 
 def _cluster(points: NDArray[np.float64], count: int) -> NDArray[np.int64]:
-    """(n,) group of each point: k-means from points that lie far apart (each the farthest from those before it)."""
+    """(n,) group of each point: k-means from points that lie far apart (each the farthest from those before it).
+
+    Groups of few points are dissolved, smallest first: the mean of a handful of odd studies is not typical of anything.
+    """
     centres = [points[np.square(points - points.mean(axis=0)).sum(axis=1).argmin()]]
     while len(centres) < count:
         away = np.min([np.square(points - centre).sum(axis=1) for centre in centres], axis=0)
         centres.append(points[away.argmax()])
     middle = np.array(centres)
-    label = np.zeros(len(points), dtype=np.int64)
-    for _ in range(_ROUNDS):
-        label = np.square(points[:, None] - middle).sum(axis=2).argmin(axis=1)
-        middle = np.array([points[label == k].mean(axis=0) if (label == k).any() else middle[k] for k in range(len(middle))])
-    return label
+    while True:
+        for _ in range(_ROUNDS):
+            label = _nearest(points, middle)
+            middle = np.array([points[label == k].mean(axis=0) if (label == k).any() else middle[k] for k in range(len(middle))])
+        label = _nearest(points, middle)
+        size = np.bincount(label, minlength=len(middle))
+        if len(middle) == 1 or size.min() >= _LEAST_STUDIES:
+            return label
+        middle = np.delete(middle, int(size.argmin()), axis=0)
+
+
+def _nearest(points: NDArray[np.float64], middle: NDArray[np.float64]) -> NDArray[np.int64]:
+    return np.asarray(np.square(points[:, None] - middle).sum(axis=2).argmin(axis=1))
