@@ -1,9 +1,9 @@
 """Time and memory from files to masks and measurements, beside nnU-Net's default 3d_fullres network on the same picture with the same threads.
 
-    python benchmarks/muscle.py ../shared/data/dixon MODEL [--threads 2] [--nnunet]
+    python benchmarks/muscle.py ../shared/data/dixon [MODEL] [--threads 2] [--nnunet]
 
 nnU-Net's network has random weights, which take as long as trained ones; its plan is the one that nnU-Net's planner makes for this picture (patch
-28 × 256 × 256, six stages of 32 to 320 features). `--nnunet` needs PyTorch and dynamic_network_architectures.
+28 × 256 × 256, six stages of 32 to 320 features). MODEL is the packaged one by default. `--nnunet` needs PyTorch and dynamic_network_architectures.
 """
 
 import argparse
@@ -16,10 +16,12 @@ import numpy as np
 
 from lumbar.io.nifti import read_nifti, write_nifti
 from lumbar.models.folder import load_folder
+from lumbar.models.registry import find_folder
 from lumbar.models.runtime import Network
 from lumbar.muscle.engine import run_model
 from lumbar.muscle.measure import measure
 from lumbar.muscle.nnunet_runtime import NnunetPlan, predict_labels
+from lumbar.muscle.predict import TASK
 
 PATCH = (28, 256, 256)
 STRIDES = ((1, 1, 1), (1, 2, 2), (1, 2, 2), (2, 2, 2), (2, 2, 2), (1, 2, 2))
@@ -29,13 +31,13 @@ KERNELS = ((1, 3, 3), (1, 3, 3), (3, 3, 3), (3, 3, 3), (3, 3, 3), (3, 3, 3))
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dixon", type=Path)
-    parser.add_argument("model", type=Path)
+    parser.add_argument("model", type=Path, nargs="?")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--nnunet", action="store_true")
     options = parser.parse_args()
     for label, with_fat in (("water alone", False), ("water and fat", True)):
         start = time.perf_counter()
-        own(options.dixon, options.model, options.threads, with_fat)
+        own(options.dixon, options.model or find_folder(TASK, None), options.threads, with_fat)
         print(f"lumbar, {label}, files to masks and measurements: {time.perf_counter() - start:.2f} s")
     print(f"peak memory so far: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
     if options.nnunet:
