@@ -162,3 +162,11 @@ def test_an_imported_network_labels_as_nnunet_does(tmp_path, flat, transpose):
     assert card.classes == ("background", "a", "b", "c", "d")
     equal = check_import(source, out, [noise_picture()[None]], (4.0, 1.0, 0.8), options)
     assert equal >= 0.999  # random weights make ragged labels, so this is harder than a trained network
+
+
+def test_two_stages_are_refused(tmp_path):
+    pytest.importorskip("torch")
+    from lumbar.muscle.nnunet_train import NnunetTraining, train_nnunet  # noqa: PLC0415
+
+    with pytest.raises(UsageError, match="at least 3"):
+        train_nnunet([tmp_path], tmp_path / "work", NnunetTraining(features=(8, 16)))

@@ -55,7 +55,7 @@ def test_the_own_network_is_trained_exported_and_used(capfd, tmp_path, data):
 @pytest.mark.filterwarnings("ignore")
 def test_nnunet_is_driven_from_files_to_an_imported_model(capfd, tmp_path, data):
     pytest.importorskip("nnunetv2")
-    small = [word for size in (32, 64) for word in ("--patch", str(size))] + [word for n in (8, 16) for word in ("--features", str(n))]
+    small = [word for size in (32, 64) for word in ("--patch", str(size))] + [word for n in (8, 16, 16) for word in ("--features", str(n))]
     card, said = trained_and_used(capfd, tmp_path, data, "--engine", "nnunet", "--epochs", "1", "--iterations", "2", "--batch", "2", *small)
     assert card["parameters"]["engine"] == "nnunet"
     assert card["parameters"]["nnunet"]["patch"] == [32, 64]

@@ -16,7 +16,7 @@ import numpy as np
 from lumbar.datasets.myosegmentum import read_dixon
 from lumbar.datasets.nnunet_raw import RawCase, write_raw
 from lumbar.domain.volume import Volume
-from lumbar.errors import LumbarError
+from lumbar.errors import LumbarError, UsageError
 from lumbar.metrics.segmentation import brought_onto
 from lumbar.muscle.axial import to_axial
 from lumbar.muscle.data import on_one_scale
@@ -24,6 +24,7 @@ from lumbar.muscle.labels import LABELS
 from lumbar.muscle.synthesis import contrasts
 
 _NUMBER, _NAME, _TRAINER, _OWN = 515, "LumbarMuscle", "nnUNetTrainerLumbar", "lumbar"
+_LEAST_STAGES = 3  # with two, the weights of its deep supervision add up to 0 and every loss is not a number
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,13 @@ def train_nnunet(folders: Sequence[Path], work: Path, options: NnunetTraining) -
     """Train on all subjects of `folders` in the folder `work` and return the trained folder (plans.json, dataset.json, fold_all).
 
     Raises:
-        UsageError: `work` holds such a data set already.
+        UsageError: `work` holds such a data set already, or fewer than three stages are asked for.
         LumbarError: one of nnU-Net's programs failed; its output has said why.
     """
+    if options.features and len(options.features) < _LEAST_STAGES:
+        raise UsageError(
+            f"nnU-Net weighs the outputs of all stages but the lowest, so it needs at least {_LEAST_STAGES} numbers of features; got {len(options.features)}"
+        )
     names = {f"{side.value}_{muscle.value}": label for label, (muscle, side) in LABELS.items()}
     raw = write_raw(work / "raw", _NUMBER, _NAME, names, _cases(folders))
     threads = str(options.threads)
