@@ -6,7 +6,9 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import nibabel
 import numpy as np
 import pydicom
 import pytest
@@ -86,12 +88,32 @@ def test_a_coarser_matrix_shows_the_same_field_and_people(small_study: PhantomSt
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dciodvfy (dicom3tools) is not installed")
-def test_dciodvfy_finds_no_error(folder: Path) -> None:
-    for role in ("sagittal_t1", "sagittal_t2", "axial_t2"):
-        path = folder / "dicom" / role / "001.dcm"
+def test_dciodvfy_finds_no_error_in_any_slice(folder: Path) -> None:
+    paths = sorted((folder / "dicom").rglob("*.dcm"))
+    assert len(paths) == 24
+    for path in paths:
         report = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, check=False)
-        errors = [line for line in (report.stdout + report.stderr).splitlines() if line.startswith("Error")]
-        assert errors == []
+        assert [line for line in (report.stdout + report.stderr).splitlines() if line.startswith("Error")] == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("dcm2niix") is None, reason="dcm2niix is not installed")
+@pytest.mark.parametrize("role", ["sagittal_t1", "sagittal_t2"])
+def test_dcm2niix_places_every_pixel_alike(folder: Path, small_study: PhantomStudy, tmp_path: Path, role: str) -> None:
+    subprocess.run(["dcm2niix", "-z", "n", "-f", "found", "-o", str(tmp_path), str(folder / "dicom" / role)], capture_output=True, check=True)
+    (path,) = tmp_path.glob("*.nii")
+    image: Any = nibabel.load(path)
+    values = np.asarray(image.dataobj)
+    series = small_study.series[role]
+    random = np.random.default_rng(1)
+    for number, row, column in random.integers((7, 160, 160), size=(50, 3)):
+        plane = series.planes[number]
+        point = plane.origin_mm + row * plane.row_step_mm + column * plane.column_step_mm
+        index = np.linalg.inv(image.affine) @ np.append(point * (-1, -1, 1), 1)
+        nearest = np.round(index).astype(int)
+        away = image.affine @ nearest - np.append(point * (-1, -1, 1), 1)
+        np.testing.assert_allclose(away, 0, atol=1e-3)
+        assert values[tuple(nearest[:3])] == series.pictures[number, row, column]
 
 
 @pytest.mark.slow

@@ -66,8 +66,8 @@ def build_skeleton(person: Person, degeneration: Degeneration) -> tuple[tuple[Ve
 
 def _apply_variant(person: Person, sizes: Floats, heights: Floats) -> None:
     """Change sizes of bodies and discs to those of a fracture or a transitional vertebra."""
-    if person.variant == "fracture":  # a wedge at the thoracolumbar junction
-        broken = 3 + int(abs(person.traits[35]) > 0.7)
+    if person.variant == "fracture":
+        broken = _broken(person)
         sizes[broken, 3] -= 0.38 * sizes[broken, 2]
         sizes[broken, 2] *= 0.80
     elif person.variant == "lumbarised":  # S1 is free: a sixth lumbar vertebra with a disc of its own
@@ -75,6 +75,11 @@ def _apply_variant(person: Person, sizes: Floats, heights: Floats) -> None:
         sizes[8, :6] = 0.97 * sizes[7, :6]
     elif person.variant == "sacralised":  # L5 belongs to the sacrum
         heights[7] = person.size * np.array([3.2, 2.6])
+
+
+def _broken(person: Person) -> int:
+    """Which vertebra a fracture has made a wedge of: one at the thoracolumbar junction, L1 or L2."""
+    return 3 + int(abs(person.traits[35]) > 0.7)
 
 
 def frame_axes(lean: float, roll: float, turn: float) -> Floats:
@@ -93,6 +98,9 @@ def _chain(person: Person, sizes: Floats, heights: Floats, slips: Floats) -> _Ch
         steps[7], steps[8] = -11.0, -17.0
     elif person.variant == "sacralised":
         steps[6], steps[7] = -18.0, -9.0
+    elif person.variant == "fracture":  # the spine bends forward over the wedge by most of its angle
+        broken = _broken(person)
+        steps[broken - 1 : broken + 1] -= 0.4 * np.degrees(np.arctan(sizes[broken, 3] / (2 * sizes[broken, 1])))
     lean = np.concatenate([[0.0], np.cumsum(steps)])
     lean += 4.5 - lean[5] + 3.5 * traits[24]
     places = np.arange(count) - 5

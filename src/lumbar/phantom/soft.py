@@ -86,14 +86,17 @@ def paint_belly(anatomy: Anatomy, canvas: Canvas) -> None:
             canvas.cover(window, distance + np.float32(3.5 if bowel else 0.55 * blob.half_mm[0]), core)
 
 
+def _near(anatomy: Anatomy, canvas: Canvas, box_mm: Floats) -> Field | None:
+    """The field around a structure, or None where the plane passes it by or shows labels only."""
+    window = canvas.plane.window(box_mm, 2.0) if canvas.palette is not None else None
+    return Field(anatomy.profiles, canvas.plane, window) if window else None
+
+
 def paint_vessels(anatomy: Anatomy, canvas: Canvas) -> None:
     """Aorta and vena cava, which divide in front of L4."""
-    if canvas.palette is None:
+    field = _near(anatomy, canvas, anatomy.vessel_box_mm)
+    if canvas.palette is None or field is None:
         return
-    window = canvas.plane.window(anatomy.vessel_box_mm, 2.0)
-    if window is None:
-        return
-    field = Field(anatomy.profiles, canvas.plane, window)
     apart = field["vessels_apart"]
     for name in ("aorta", "cava"):
         radius = field[f"{name}_radius"]
@@ -101,18 +104,15 @@ def paint_vessels(anatomy: Anatomy, canvas: Canvas) -> None:
             shift = np.float32(side) * apart
             across, through = (radius, radius) if name == "aorta" else (radius * np.float32(1.2), radius * np.float32(0.75))
             distance = ellipse(field.beside - field[f"{name}_x"] - shift, field.y - field[f"{name}_y"] - np.float32(0.1) * apart, across, through)
-            canvas.cover(window, distance - np.float32(1.1), canvas.palette["fascia"])
-            canvas.cover(window, distance, canvas.palette["blood" if name == "aorta" else "vein"])
+            canvas.cover(field.window, distance - np.float32(1.1), canvas.palette["fascia"])
+            canvas.cover(field.window, distance, canvas.palette["blood" if name == "aorta" else "vein"])
 
 
 def paint_midline(anatomy: Anatomy, canvas: Canvas) -> None:
     """Between the spinous processes: ligaments and fat; behind them the supraspinous ligament."""
-    if canvas.palette is None:
+    field = _near(anatomy, canvas, anatomy.midline_box_mm)
+    if canvas.palette is None or field is None:
         return
-    window = canvas.plane.window(anatomy.midline_box_mm, 2.0)
-    if window is None:
-        return
-    field = Field(anatomy.profiles, canvas.plane, window)
     half = field["canal_half"]
     back = field["fascia"] - field["canal_y"]
     plate = np.maximum(np.abs(field.beside) - np.float32(3.2), np.maximum(half + 5 - field.behind, field.behind - back + 1))
@@ -120,6 +120,6 @@ def paint_midline(anatomy: Anatomy, canvas: Canvas) -> None:
     streak, cloud = grain(field.x, slant, field.behind, 0.8, anatomy.seed + 23, FIBRE), grain(field.x, field.y, field.z, 0.9, anatomy.seed + 25, SMOOTH)
     share = np.clip(np.float32(0.42) + np.float32(0.16) * streak + np.float32(0.36) * cloud, 0.05, 0.95)
     first, second = canvas.palette["ligament"][0] * 1.4, canvas.palette.pure_fat
-    canvas.cover(window, plate, ((1 - share) * np.float32(first), share * np.float32(second)))
+    canvas.cover(field.window, plate, ((1 - share) * np.float32(first), share * np.float32(second)))
     speck = grain(field.x, field.y, field.z, 0.8, anatomy.seed + 24, FINE)
-    canvas.blend(window, np.clip(speck - np.float32(0.75), 0, 1) * (plate < 0), (0.0, canvas.palette.pure_fat))
+    canvas.blend(field.window, np.clip(speck - np.float32(0.75), 0, 1) * (plate < 0), (0.0, canvas.palette.pure_fat))
