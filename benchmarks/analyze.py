@@ -1,6 +1,6 @@
 """Where the time of `lumbar analyze` goes, beside the floor: reading and decoding the files alone.
 
-    python benchmarks/analyze.py STUDY [--runs 5] [--threads 0]
+    python benchmarks/analyze.py STUDY [--runs 5] [--threads 0] [--tasks spine,severity,muscle]
 
 Prints cold starts of the whole command (wall clock, processor time, peak memory), then the share of each stage in one warm process. Quote medians and
 shares; single times depend on the machine.
@@ -24,6 +24,7 @@ from lumbar.io.read import read_study
 from lumbar.models.registry import find_model
 from lumbar.pipeline import AnalysisOptions, analyze
 from lumbar.report.write import write_analysis
+from lumbar.severity.predict import load as load_grader
 from lumbar.spine.of_study import largest_stack
 from lumbar.spine.segment import TASK, network_of, segment
 
@@ -32,7 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", type=Path)
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--tasks", default="spine")
+    parser.add_argument("--tasks", default="spine,severity,muscle", help="as of `lumbar analyze`; the default is what it does by default")
     parser.add_argument("--threads", type=int, default=0)
     arguments = parser.parse_args()
     cold_starts(arguments)
@@ -75,6 +76,11 @@ def stages(arguments: argparse.Namespace) -> None:
     analysis = timed("the whole analysis", lambda: analyze(study, AnalysisOptions(tasks=tuple(arguments.tasks.split(",")), threads=arguments.threads)))
     stack = largest_stack(analysis.spine_series)
     timed("  of it: the spine network", lambda: segment(stack.volume, network_of(model), analysis.spine_series.plane))
+    if "severity" in arguments.tasks:
+        grader = timed("loading the grading networks", lambda: load_grader(None, arguments.threads))
+        levels = analysis.spine.finding.levels
+        timed("  grades: crops to probabilities", lambda: grader.predict(study, levels))
+        timed("  the same with heat maps", lambda: grader.explain(study, levels))
     with tempfile.TemporaryDirectory() as folder:
         timed("writing report, masks and pictures", lambda: write_analysis(analysis, Path(folder)))
     total = times["reading the study"] + times["the whole analysis"] + times["writing report, masks and pictures"]

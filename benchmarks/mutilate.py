@@ -1,7 +1,8 @@
 """Damages copies of a DICOM study in many ways and sees how a command of lumbar takes it.
 
     python benchmarks/mutilate.py STUDY                                        # lumbar inspect, 200 copies
-    python benchmarks/mutilate.py STUDY --copies 50 -- analyze {input} -o {out}
+    python benchmarks/mutilate.py --copies 50 STUDY -- analyze {input} -o {out}
+    python -W error::RuntimeWarning benchmarks/mutilate.py --copies 30 STUDY -- analyze {input} -o {out}
 
 A copy passes if the command ends with exit code 0, 3 or 4, without a traceback, in time, with a message for code 3, and leaves either whole output or
 none. Prints a table of outcomes and fails if any copy does not pass. Each copy runs in a forked process, so that a crash of a decoder is seen as one.

@@ -77,6 +77,18 @@ def test_angulations_become_stacks_and_parallel_blocks_too(tmp_path):
     assert series[0].warnings == ()
 
 
+@pytest.mark.filterwarnings("error")
+def test_gaps_of_two_sizes_equally_often_are_read_without_a_number_going_missing(tmp_path):
+    """Half of the gaps are 3 mm and half 5 mm: the mean of the two, which an even count has as its median, is like none of them."""
+    datasets = stack_datasets(noise(9), sagittal_matrix())
+    for dataset, x in zip(datasets, np.cumsum([0, 3, 5, 3, 5, 3, 5, 3, 5]), strict=True):
+        dataset.ImagePositionPatient = [float(x), *dataset.ImagePositionPatient[1:]]
+        save(dataset, tmp_path / f"{x}.dcm")
+    (series,) = read_study(tmp_path).series
+    assert series.instances == 9
+    assert series.warnings == ("its slices are unevenly spaced, 3.00 to 5.00 mm apart",)
+
+
 def test_missing_slices_keep_the_stack_together_and_are_counted(tmp_path):
     paths = write_stack(tmp_path, noise(12), sagittal_matrix())
     for index in (4, 5, 8):
