@@ -2,7 +2,7 @@
 
     python recipes/severity_phantom_table.py runs/phantoms                       # all of it: phantoms, preparation, training, table; goes on where killed
     python recipes/severity_phantom_table.py runs/phantoms --only vit --steps 500
-    python recipes/severity_phantom_table.py runs/phantoms --ablations --masks   # also cut-offs on measurements; hybrid without masks, jitter, other levels, mirroring
+    python recipes/severity_phantom_table.py runs/phantoms --ablations --masks   # also without masks, jitter, other levels, mirroring
 
 500 training studies of sites A to F, 150 test studies of sites G to I, which no network saw. The best possible answer knows the anatomy exactly, but not
 the reader's mood (recipes/phantom_best_possible.py); prior is the training shares of every column, times the weights. Everything here is synthetic.
@@ -29,7 +29,7 @@ from lumbar.severity.out_of_fold import NETWORK
 from lumbar.severity.prepare import PrepareOptions, prepare
 from lumbar.severity.score import GRADE_WEIGHTS, official_score, score_intervals
 from lumbar.severity.store import open_store
-from lumbar.severity.study_data import StudySet, from_store
+from lumbar.severity.study_data import InputOptions, StudySet, from_store
 from lumbar.severity.study_grader import by_level, calibrated, raw_answers
 from lumbar.severity.study_model import EXPORT
 from lumbar.severity.study_rows import graded
@@ -151,8 +151,8 @@ def answered(folder: Path, train_set: StudySet, test: StudySet, *, masks: bool, 
     """Metric-weighted probabilities of the test studies; the temperature is fitted on the training studies that decided when to stop."""
     network = Network((folder / NETWORK).read_bytes(), str(folder), threads)
     aside = train_set.subset(np.isin(train_set.names, json.loads((folder / EXPORT).read_text())["stopped_by"]))
-    calibration = fit_calibration(by_level(raw_answers((network,), aside, masks)), by_level(aside.targets))
-    return calibrated(raw_answers((network,), test, masks), calibration).metric
+    calibration = fit_calibration(by_level(raw_answers((network,), aside, InputOptions(masks))), by_level(aside.targets))
+    return calibrated(raw_answers((network,), test, InputOptions(masks)), calibration).metric
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from lumbar.phantom.cohort import CohortOptions, make_cohort
 from lumbar.severity.calibrate import crossfitted
 from lumbar.severity.evaluate import evaluate
 from lumbar.severity.store import open_store
-from lumbar.severity.study_data import from_store
+from lumbar.severity.study_data import InputOptions, from_store
 from lumbar.severity.study_grader import by_level
 from lumbar.severity.study_model import grade_held_out_studies
 from lumbar.severity.study_rows import submission_rows
@@ -39,7 +39,7 @@ def main() -> None:
     run(prepare_rsna2024, data, "-o", store, "--jobs", arguments.jobs, *(["--masks"] if arguments.masks else []))
     if not (model / "card.json").is_file():
         licence = "synthetic" if arguments.rehearse else "RSNA 2024 challenge: non-commercial research only"
-        how = ("--folds", arguments.folds, "--steps", arguments.steps, "--kind", arguments.kind, "--encoder", arguments.encoder)
+        how = ("--folds", arguments.folds, "--steps", arguments.steps, "--kind", arguments.kind, "--encoder", arguments.encoder, "--slices", arguments.slices)
         machine = ("--devices", arguments.devices, "--nodes", arguments.nodes, "--workers", arguments.workers, "--threads", arguments.threads)
         asked = ("--store", store, "--grades", data / "train.csv", "--runs", work / "runs", "-o", model, "--licence", licence)
         run(train_severity, *asked, *how, *machine, *([] if arguments.rehearse else ["--research-only"]))
@@ -54,6 +54,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("work", type=Path, help="folder of everything that is made")
     parser.add_argument("--kind", default="hybrid", choices=["hybrid", "vit"])
     parser.add_argument("--encoder", default="medium", help="tiny, small, medium, large or timm/NAME")
+    parser.add_argument("--slices", type=int, default=3, choices=[3, 5], help="of sagittal crops; with five, attention runs over slices too")
     parser.add_argument("--steps", type=int, default=12000, help="optimiser steps a fold, at most; training stops early by the official score")
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--masks", action="store_true", help="run the spine model in preparation: its masks and measurements become inputs")
@@ -75,8 +76,8 @@ def run(command, *words: object) -> None:  # type: ignore[no-untyped-def]
 
 def out_of_fold(data: Path, work: Path, arguments: argparse.Namespace) -> None:
     """Write and evaluate the grades of every study from the network that had not seen it."""
-    grades = read_grades(data / "train.csv")
-    oof = grade_held_out_studies(from_store(open_store(work / "store"), grades), work / "runs", arguments.kind, arguments.masks, arguments.threads)
+    grades, wanted = read_grades(data / "train.csv"), InputOptions(arguments.masks, arguments.slices)
+    oof = grade_held_out_studies(from_store(open_store(work / "store"), grades), work / "runs", arguments.kind, wanted, arguments.threads)
     folds = oof.folds if len(np.unique(oof.folds)) > 1 else np.arange(len(oof.folds)) % 2
     metric = crossfitted(by_level(oof.raw), by_level(oof.studies.targets), np.repeat(folds, 5))[0].metric
     answers = metric.reshape(len(oof.raw), 5, 5, 3).swapaxes(1, 2)

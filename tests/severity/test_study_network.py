@@ -23,25 +23,25 @@ def a_network(**options: object) -> torch.nn.Module:
     return network
 
 
-def some_inputs(channels: int = 3) -> list[torch.Tensor]:
+def some_inputs(channels: int = 3, slices: int = 3) -> list[torch.Tensor]:
     generator = torch.Generator().manual_seed(1)
-    shapes = ((2, 5, 1, channels, 64, 64), (2, 5, 2, channels, 64, 64), (2, 5, 1, channels, 96, 136))
+    shapes = ((2, 5, 1, channels + slices - 3, 64, 64), (2, 5, 2, channels + slices - 3, 64, 64), (2, 5, 1, channels, 96, 136))
     return [*(torch.randn(shape, generator=generator) for shape in shapes), torch.ones(2, 5, 4), torch.randn(2, 5, 14, generator=generator)]
 
 
-def mirrored(inputs: list[torch.Tensor]) -> list[torch.Tensor]:
+def mirrored(inputs: list[torch.Tensor], slices: int = 3) -> list[torch.Tensor]:
     """The same studies seen in a mirror: slices of the canal the other way round, foramina exchanged, axial pictures flipped."""
     canal, foramen, axial, present, measures = inputs
-    turned = torch.cat([canal[..., :3, :, :].flip(-3), canal[..., 3:, :, :]], -3)
+    turned = torch.cat([canal[..., :slices, :, :].flip(-3), canal[..., slices:, :, :]], -3)
     return [turned, foramen.flip(2), axial.flip(-1), present[:, :, [0, 2, 1, 3]], measures]
 
 
-@pytest.mark.parametrize("masks", [False, True])
-def test_a_mirrored_study_gets_the_mirrored_answer_exactly(masks: bool) -> None:
-    network, inputs = a_network(masks=masks, measures=True), some_inputs(6 if masks else 3)
+@pytest.mark.parametrize(("masks", "slices"), [(False, 3), (True, 3), (False, 5), (True, 5)])
+def test_a_mirrored_study_gets_the_mirrored_answer_exactly(masks: bool, slices: int) -> None:
+    network, inputs = a_network(masks=masks, measures=True, slices=slices), some_inputs(6 if masks else 3, slices)
     inputs[3][0, 2] = torch.tensor([1.0, 0.0, 1.0, 1.0])  # one foramen missing
     with torch.no_grad():
-        straight, turned = network(*inputs), network(*mirrored(inputs))
+        straight, turned = network(*inputs), network(*mirrored(inputs, slices))
     torch.testing.assert_close(turned, straight[:, list(SWAPPED_SIDES)], atol=1e-4, rtol=0)
     assert (straight[:, 1] - straight[:, 2]).abs().max() > 1e-3  # and the sides do differ
     assert (straight[:, 3] - straight[:, 4]).abs().max() > 1e-3
@@ -131,3 +131,12 @@ def test_an_encoder_of_timm_is_one_word(monkeypatch: pytest.MonkeyPatch) -> None
     network = a_network(encoder="timm/convnext_atto", pretrained=True)
     assert network(*some_inputs()).shape == (2, 5, 5, 3)
     assert asked[0] == ("convnext_atto", {"pretrained": True, "in_chans": 3, "num_classes": 0})
+
+
+def test_with_five_slices_the_outer_ones_count_and_with_three_channels_more_classes_do() -> None:
+    network, inputs = a_network(slices=5), some_inputs(3, 5)
+    for view, place in ((0, 0), (0, 4), (1, 0), (1, 4)):
+        changed = [x.clone() for x in inputs]
+        changed[view][:, :, :, place] += 1.0 + torch.randn_like(changed[view][:, :, :, place])
+        with torch.no_grad():
+            assert (network(*inputs) - network(*changed)).abs().max() > 1e-4, (view, place)

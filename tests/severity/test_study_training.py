@@ -22,7 +22,7 @@ from lumbar.severity.mixing import MixOptions, mix  # noqa: E402
 from lumbar.severity.prepare import PrepareOptions, prepare  # noqa: E402
 from lumbar.severity.store import open_store  # noqa: E402
 from lumbar.severity.study_augment import StudyAugmentOptions, augmented  # noqa: E402
-from lumbar.severity.study_data import StudySet, from_store, study_inputs  # noqa: E402
+from lumbar.severity.study_data import InputOptions, StudySet, from_store, study_inputs  # noqa: E402
 from lumbar.severity.study_folds import StudyFoldOptions, split_studies, train_study_fold  # noqa: E402
 from lumbar.severity.study_grader import StudyGrader  # noqa: E402
 from lumbar.severity.study_model import grade_held_out_studies, write_study_model  # noqa: E402
@@ -80,7 +80,7 @@ def test_unchanged_studies_are_what_inference_sees() -> None:
     data = some_studies(2)
     drawn = np.array([1, 0])
     changed = augmented(data, drawn, STILL, torch.Generator().manual_seed(0))
-    wanted = study_inputs(data, drawn, masks=False)
+    wanted = study_inputs(data, drawn, InputOptions())
     assert changed.targets.tolist() == data.targets[drawn].tolist()
     for view in View:
         seen, same = changed.views[view].flatten(), torch.from_numpy(wanted[view.value]).flatten()
@@ -173,12 +173,27 @@ def test_from_a_data_set_to_a_model_folder_that_grades(tmp_path: Path) -> None:
     config = StudyTraining(network=TINY, fit=FitOptions(steps=120, threads=1, average_decay=0.95), mix=MixOptions(0, 0), validate_every=40, learning_rate=4e-3)
     for fold in range(2):
         train_study_fold([studies], tmp_path / "runs", fold, config, StudyFoldOptions(folds=2))
-    oof = grade_held_out_studies(studies, tmp_path / "runs", "hybrid", masks=False)
+    oof = grade_held_out_studies(studies, tmp_path / "runs", "hybrid", InputOptions())
     score, prior, _ = oof.scores(10)
     assert score.official_score < 0.8 * prior.official_score
     (tmp_path / "model").mkdir()
-    write_study_model(tmp_path / "model", tmp_path / "runs", "hybrid", oof, (), masks=False, research_only=False)
+    write_study_model(tmp_path / "model", tmp_path / "runs", "hybrid", oof, (), wanted=InputOptions(), research_only=False)
     model = load_folder(tmp_path / "model", task="severity_studies")
     answers = StudyGrader(model).grade(studies).clinical
     severe, normal = answers[..., 2][grades == 2], answers[..., 2][grades == 0]
     assert severe.mean() > normal.mean() + 0.3
+
+
+def test_five_slices_are_all_there_and_a_jittered_crop_repeats_its_last() -> None:
+    data = some_studies(1)
+    for k in range(5):
+        data.pictures[View.FORAMEN][:, :, :, k, ::2] = 20 + 40 * k
+        data.pictures[View.FORAMEN][:, :, :, k, 1::2] = 0
+    five = InputOptions(slices=5)
+    still = augmented(data, np.array([0]), STILL, torch.Generator().manual_seed(0), wanted=five).views[View.FORAMEN][0, 0, 0]
+    assert still.shape[0] == 5
+    assert (still.mean((1, 2)).diff() > 0).all()
+    jittered = augmented(data, np.array([0]), replace(STILL, slice_jitter_probability=1.0), torch.Generator().manual_seed(0), wanted=five)
+    equal = (jittered.views[View.FORAMEN][0].flatten(0, 1).mean((2, 3)).diff(dim=1).abs() < 1e-3).sum(1)
+    assert equal.tolist() == [1] * 10
+    assert study_inputs(data, np.array([0]), five)["canal"].shape == (1, 5, 1, 5, 64, 64)

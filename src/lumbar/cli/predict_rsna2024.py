@@ -95,7 +95,7 @@ class _Graders:
 
     def _whole(self, study: Study, name: str, grader: StudyGrader) -> dict[str, NDArray[np.float64]]:
         """The rows of levels that any crop shows."""
-        crops = crops_of(study, PrepareOptions("spine", grader.masks, self.options.models))
+        crops = crops_of(study, PrepareOptions("spine", grader.wanted.masks, self.options.models))
         seen = [level for level, there in zip(Level, crops.present, strict=True) if there.any()]
         answers = dict(submission_rows([name], grader.grade(one_study(crops, name)).metric))
         return {row: answers[row] for condition in Condition for level in seen for row in (row_id(name, condition, level),)}

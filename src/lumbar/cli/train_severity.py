@@ -24,6 +24,7 @@ class _Request:
     runs: Path
     kind: str
     encoder: str
+    slices: int
     folds: int
     steps: int
     stop_early: bool
@@ -47,6 +48,7 @@ class _Request:
 @click.option("--research-only", is_flag=True, help="The training data forbid other use than research. (Axial crop graders always say so.)")
 @click.option("--kind", type=click.Choice(["hybrid", "vit"]), default="hybrid", show_default=True, help="Network.")
 @click.option("--encoder", default="medium", show_default=True, help="Of the hybrid for whole studies: tiny, small, medium, large or timm/NAME.")
+@click.option("--slices", type=click.Choice(["3", "5"]), default="3", show_default=True, callback=lambda _, __, value: int(value), help="Of sagittal crops.")
 @click.option("--folds", type=click.IntRange(2, 20), default=5, show_default=True, help="Folds by study; one network each.")
 @click.option("--steps", type=click.IntRange(2), default=1300, show_default=True, help="Optimiser steps a fold, at most.")
 @click.option("--stop-early", is_flag=True, help="Axial crops: set a tenth aside and stop by the official score on it. (Whole studies always do.)")
@@ -99,6 +101,7 @@ def _train_crops(crops: list[AxialCrop], images: Path, grades: Grades | None, ou
         for fold in range(request.folds):
             click.echo(f"fold {fold + 1} of {request.folds}", err=True)
             train_fold(crops, labels, images, request.runs, fold, config=config, options=options)
+        _end_helpers()
         oof = grade_held_out(crops, labels, images, request.runs, request.kind, request.threads)
         measured = figures(oof)
         data = TrainingData(f"{len(crops)} axial crops of {len(studies)} studies", request.licence)
@@ -118,7 +121,7 @@ def _train_studies(store: Path, grades: Grades, crops: tuple[list[AxialCrop], Pa
         raise InputError(f"{store} has {whole} studies with crops, and {(sources[0].targets >= 0).sum()} of their grades are known; too few")
     if crops is not None:
         sources.append(from_axial_crops(crops[0], targets(crops[0], grades), stored_pictures(*crops)))
-    config = default_study_training(request.kind, request.steps, request.encoder, masks=prepared.masks)
+    config = default_study_training(request.kind, request.steps, request.encoder, masks=prepared.masks, slices=request.slices)
     fit = replace(config.fit, devices=request.devices, nodes=request.nodes, precision=request.precision, threads=request.threads)
     config = replace(config, fit=fit, workers=request.workers)
     with staged_folder(out, overwrite=False) as folder:
@@ -128,12 +131,21 @@ def _train_studies(store: Path, grades: Grades, crops: tuple[list[AxialCrop], Pa
             click.echo(
                 f"loader idle {100 * note.loader_idle_share:.0f} % of the time, best official score {note.best_score:.3f} at step {note.best_step}", err=True
             )
-        oof = grade_held_out_studies(sources[0], request.runs, request.kind, config.network.masks, request.threads)
+        _end_helpers()
+        oof = grade_held_out_studies(sources[0], request.runs, request.kind, config.network.inputs, request.threads)
         data = [TrainingData(f"{whole} whole studies", request.licence)]
         data += [TrainingData(f"{len(crops[0])} axial crops", request.licence)] if crops else []
-        write_study_model(folder, request.runs, request.kind, oof, tuple(data), masks=config.network.masks, research_only=request.research_only)
+        write_study_model(folder, request.runs, request.kind, oof, tuple(data), wanted=config.network.inputs, research_only=request.research_only)
     score, prior, intervals = oof.scores()
     interval = intervals["official_score"]
     click.echo(f"official score {score.official_score:.3f} ({interval.low:.3f} to {interval.high:.3f}), {len(oof.studies.names)} studies out of fold")
     for name in ("spinal", "foraminal", "subarticular", "any_severe_spinal"):
         click.echo(f"{name:<18} {getattr(score, name):.3f} (frequencies alone {getattr(prior, name):.3f})")
+
+
+def _end_helpers() -> None:
+    """The processes that Lightning started, or that were started on other machines, have nothing to write."""
+    from lumbar.training.ranks import is_helper  # noqa: PLC0415  (PyTorch, an extra)
+
+    if is_helper():
+        raise SystemExit(0)

@@ -46,16 +46,22 @@ def augment(
 
 
 def change(
-    crops: torch.Tensor, mirrored: torch.Tensor, options: CropAugmentOptions, generator: torch.Generator, size: tuple[int, int], nearer: float = 1.0
+    crops: torch.Tensor,
+    mirrored: torch.Tensor,
+    options: CropAugmentOptions,
+    generator: torch.Generator,
+    size: tuple[int, int],
+    nearer: float = 1.0,
+    grey: int = 3,
 ) -> torch.Tensor:
     """The same for pictures (n, channels, rows, columns) whose slices are chosen and whose mirroring (n,) is decided already.
 
-    With `nearer` above 1 an unchanged picture shows that much less than all of the crop. Of more than three channels the others are classes: they are
-    placed with the pictures, and their grey values are left alone.
+    With `nearer` above 1 an unchanged picture shows that much less than all of the crop. The first `grey` channels are pictures, the others classes: these
+    are placed with the pictures, and their values are left alone.
     """
     draw = _Draw(len(crops), generator)
     placed = _place(crops, mirrored, options, draw, size, nearer)
-    x, classes = placed[:, :3], placed[:, 3:]
+    x, classes = placed[:, :grey], placed[:, grey:]
     x = x.clamp(0, 1) ** torch.exp(draw(-options.gamma, options.gamma, 1, 1, 1))
     x = standardized(x)
     blurred = draw(0, 1) < options.blur_probability
@@ -68,7 +74,7 @@ def change(
 
 
 def standardized(x: torch.Tensor) -> torch.Tensor:
-    """Pictures (n, 3, rows, columns) of zero mean and unit variance each."""
+    """Pictures (n, slices, rows, columns) of zero mean and unit variance each."""
     return (x - x.mean((1, 2, 3), True)) / x.std((1, 2, 3), keepdim=True).clamp_min(1e-3)
 
 

@@ -59,6 +59,8 @@ def train_fold(
     config = replace(config, fit=replace(config.fit, seed=options.seed + fold))
     learnt, aside = _set_aside(data.subset(chosen), options)
     module = train(learnt, folder, config, aside)
+    if module.global_rank:  # this process only helped another to train
+        return folder
     difference = export_network(module.network, folder / NETWORK)
     (folder / _EXPORT).write_text(json.dumps({"difference": difference, "config": str(config)}), encoding="utf-8")
     return folder

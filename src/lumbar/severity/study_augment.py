@@ -7,9 +7,10 @@ import torch
 from numpy.typing import NDArray
 
 from lumbar.severity.augment import FULL_SIZE, SWAPPED_SIDES, CropAugmentOptions, change, change_slices, slices_in_order
-from lumbar.severity.study_data import StudySet, mask_channels, measure_inputs
+from lumbar.severity.study_data import InputOptions, StudySet, mask_channels, measure_inputs
 from lumbar.severity.views import FIELD_MM, SAGITTAL_SLICES, SEEN_MM, SEEN_PIXELS, View
 
+THREE_SLICES = InputOptions()
 _SLOTS_MIRRORED = [0, 2, 1, 3]
 _SAGITTAL = CropAugmentOptions(shift=0.07, rotation_degrees=10.0, zoom=(0.88, 1.15), stretch=0.1, mirror_probability=0.0)
 
@@ -43,9 +44,14 @@ class StudyInputs:
 
 
 def augmented(
-    data: StudySet, drawn: NDArray[np.int64], options: StudyAugmentOptions, generator: torch.Generator, scale: float = 1.0, masks: bool = False
+    data: StudySet,
+    drawn: NDArray[np.int64],
+    options: StudyAugmentOptions,
+    generator: torch.Generator,
+    scale: float = 1.0,
+    wanted: InputOptions = THREE_SLICES,
 ) -> StudyInputs:
-    """The studies `drawn` (n,) of `data`, changed at random; at `scale` of the network's full size, with `masks` as further channels."""
+    """The studies `drawn` (n,) of `data`, changed at random; at `scale` of the network's full size, with the channels that are `wanted`."""
     count = len(drawn)
     mirrored = torch.rand(count, generator=generator) < options.mirror_probability
     targets = torch.from_numpy(data.targets[drawn])
@@ -57,28 +63,30 @@ def augmented(
     thinned = present & kept
     empty = ~thinned.flatten(1).any(1)
     present = torch.where(empty[:, None, None], present, thinned)
-    views = {view: _view(data, view, drawn, mirrored, options, generator, scale, masks) for view in data.pictures}
+    views = {view: _view(data, view, drawn, mirrored, _How(options, generator, scale, wanted)) for view in data.pictures}
     measures = torch.from_numpy(measure_inputs(None if data.measures is None else data.measures[data.rows[drawn]], count))
     measures = measures * (torch.rand(count, 1, 1, generator=generator) >= options.measure_absence_probability)
     return StudyInputs(views, present.float(), measures, targets)
 
 
-def _view(
-    data: StudySet,
-    view: View,
-    drawn: NDArray[np.int64],
-    mirrored: torch.Tensor,
-    options: StudyAugmentOptions,
-    generator: torch.Generator,
-    scale: float,
-    masks: bool,
-) -> torch.Tensor:
+@dataclass(frozen=True, eq=False)
+class _How:
+    """What all views of a batch share."""
+
+    options: StudyAugmentOptions
+    generator: torch.Generator
+    scale: float
+    wanted: InputOptions
+
+
+def _view(data: StudySet, view: View, drawn: NDArray[np.int64], mirrored: torch.Tensor, how: _How) -> torch.Tensor:
+    options, generator, scale = how.options, how.generator, how.scale
     rows = data.rows[drawn]
     pictures = torch.from_numpy(np.ascontiguousarray(data.pictures[view][rows])).float() / 255
     levels, crops = pictures.shape[1:3]
     each = mirrored.repeat_interleave(levels * crops)
     flat = pictures.flatten(0, 2)
-    if masks and data.masks is not None:
+    if how.wanted.masks and data.masks is not None:
         flat = torch.cat([flat, torch.from_numpy(mask_channels(data.masks[view][rows][:, :, :, pictures.shape[3] // 2])).float().flatten(0, 2)], 1)
     if view is View.AXIAL:
         flat = torch.cat([change_slices(flat[:, :3], options.axial, generator), flat[:, 3:]], 1)
@@ -90,16 +98,17 @@ def _view(
             flat = torch.where(each.reshape(-1, crops, 1, 1, 1), sides.flip(1), sides).flatten(0, 1)
         else:
             flat = torch.where(each[:, None, None, None], torch.cat([flat[:, :SAGITTAL_SLICES].flip(1), flat[:, SAGITTAL_SLICES:]], 1), flat)
-        flat = torch.cat([_jittered_sagittal(flat[:, :SAGITTAL_SLICES], options, generator), flat[:, SAGITTAL_SLICES:]], 1)
+        flat = torch.cat([_jittered_sagittal(flat[:, :SAGITTAL_SLICES], how), flat[:, SAGITTAL_SLICES:]], 1)
         size = round(SEEN_PIXELS * scale), round(SEEN_PIXELS * scale)
-        changed = change(flat, torch.zeros(len(flat), dtype=torch.bool), options.sagittal, generator, size, nearer=FIELD_MM / SEEN_MM)
+        changed = change(flat, torch.zeros(len(flat), dtype=torch.bool), options.sagittal, generator, size, FIELD_MM / SEEN_MM, how.wanted.slices)
     return changed.reshape(len(drawn), levels, crops, *changed.shape[1:])
 
 
-def _jittered_sagittal(crops: torch.Tensor, options: StudyAugmentOptions, generator: torch.Generator) -> torch.Tensor:
-    """Three of the five slices: the middle ones, or those beside; sometimes a neighbour is lost."""
+def _jittered_sagittal(crops: torch.Tensor, how: _How) -> torch.Tensor:
+    """The wanted slices of the five around the middle one, or one aside, where the last is repeated; sometimes a neighbour is lost."""
+    count, generator, probability = how.wanted.slices, how.generator, how.options.slice_jitter_probability
     draw = torch.rand(len(crops), generator=generator)
-    start = 1 + (draw < options.slice_jitter_probability / 2).long() - (draw > 1 - options.slice_jitter_probability / 2).long()
-    order = start[:, None] + torch.arange(3)
-    lost = torch.rand(len(crops), 3, generator=generator) < options.sagittal.slice_loss_probability
-    return slices_in_order(crops, torch.where(lost, order[:, 1:2], order))
+    start = SAGITTAL_SLICES // 2 - count // 2 + (draw < probability / 2).long() - (draw > 1 - probability / 2).long()
+    order = (start[:, None] + torch.arange(count)).clamp(0, SAGITTAL_SLICES - 1)
+    lost = torch.rand(len(crops), count, generator=generator) < how.options.sagittal.slice_loss_probability
+    return slices_in_order(crops, torch.where(lost, order[:, count // 2 : count // 2 + 1], order))

@@ -21,6 +21,14 @@ Arrays = dict[str, NDArray[np.float32]]  # inputs of a network by name
 _USUAL = np.array([(13.0, 4.0), (150.0, 70.0), (8.0, 2.5), (6.0, 2.0), (0.33, 0.1), (0.4, 0.25), (0.0, 2.5)], np.float32)
 
 
+@dataclass(frozen=True)
+class InputOptions:
+    """Which of what is stored a network takes."""
+
+    masks: bool = False  # the classes of the spine model as three channels more
+    slices: int = 3  # of a sagittal crop: 3, or all 5
+
+
 @dataclass(frozen=True, eq=False)
 class StudySet:
     """Studies with their grades; the crops may stay on disk."""
@@ -81,6 +89,7 @@ def network_arrays(
     present: NDArray[np.bool_],
     masks: Mapping[View, NDArray[np.uint8]] | None = None,
     measures: NDArray[np.float32] | None = None,
+    slices: int = 3,
 ) -> Arrays:
     """Inputs of a network for studies with `pictures` (n, 5, crops, slices, rows, columns); with `masks` three channels more.
 
@@ -89,7 +98,7 @@ def network_arrays(
     result: Arrays = {"present": present.astype(np.float32), "measures": measure_inputs(measures, len(present))}
     for view in View:
         stored = pictures[view]
-        grey = _seen(stored if view is View.AXIAL else stored[:, :, :, _MIDDLE - 1 : _MIDDLE + 2], view)
+        grey = _seen(stored if view is View.AXIAL else stored[:, :, :, _MIDDLE - slices // 2 : _MIDDLE + slices // 2 + 1], view)
         mean, deviation = grey.mean((-3, -2, -1), keepdims=True), grey.std((-3, -2, -1), keepdims=True)
         grey = (grey - mean) / np.maximum(deviation, 1e-3 * 255)
         if masks is not None:
@@ -100,13 +109,13 @@ def network_arrays(
     return result
 
 
-def study_inputs(studies: StudySet, chosen: NDArray[np.int64], masks: bool) -> Arrays:
+def study_inputs(studies: StudySet, chosen: NDArray[np.int64], wanted: InputOptions) -> Arrays:
     """Inputs of a network for some studies as they are; zeros for views that their source lacks."""
     rows = studies.rows[chosen]
     pictures = {v: studies.pictures[v][rows] if v in studies.pictures else np.zeros((len(rows), *SHAPES[v]), np.uint8) for v in View}
-    classes = {v: studies.masks[v][rows] for v in View} if masks and studies.masks is not None else None
+    classes = {v: studies.masks[v][rows] for v in View} if wanted.masks and studies.masks is not None else None
     measures = None if studies.measures is None else studies.measures[rows]
-    return network_arrays(pictures, studies.present[chosen], classes, measures)
+    return network_arrays(pictures, studies.present[chosen], classes, measures, wanted.slices)
 
 
 def mask_channels(classes: NDArray[np.uint8]) -> NDArray[np.uint8]:

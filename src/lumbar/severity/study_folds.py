@@ -51,6 +51,7 @@ class FoldNote:
     best_score: float  # official score on the studies that decided when to stop
     best_step: int
     stopped_by: tuple[str, ...]  # those studies
+    helper: bool = False  # this process only helped another to train: it has nothing to export or to write
 
 
 def train_study_fold(sources: Sequence[StudySet], runs: Path, fold: int, config: StudyTraining, options: StudyFoldOptions) -> FoldNote:
@@ -76,6 +77,8 @@ def train_and_export(sources: Sequence[StudySet], folder: Path, config: StudyTra
     held_out = sources[0].subset(np.isin(sources[0].names, list(aside)))
     learnt = [source.subset(~np.isin(source.names, list(aside))) for source in sources]
     trained = train_studies(learnt, held_out, folder, config)
+    if trained.rank:
+        return FoldNote(0.0, trained.loader_idle_share, trained.best_score, trained.best_step, (), helper=True)
     difference = export_study_network(trained.module.network, config.network, folder / NETWORK)
     note = FoldNote(difference, trained.loader_idle_share, trained.best_score, trained.best_step, tuple(sorted(aside)))
     (folder / EXPORT).write_text(json.dumps(asdict(note)), encoding="utf-8")
@@ -86,7 +89,8 @@ def export_study_network(network: torch.nn.Module, options: StudyNetworkOptions,
     """Write `network` as ONNX with 16-bit weights; the largest difference to PyTorch."""
     generator = torch.Generator().manual_seed(0)
     n, levels, size = 3, len(LEVELS), (SEEN_PIXELS, SEEN_PIXELS)
-    shapes = ((n, levels, 1, options.channels, *size), (n, levels, 2, options.channels, *size), (n, levels, 1, options.channels, CROP_ROWS, CROP_COLUMNS))
+    sagittal = options.sagittal_channels, *size
+    shapes = ((n, levels, 1, *sagittal), (n, levels, 2, *sagittal), (n, levels, 1, options.channels, CROP_ROWS, CROP_COLUMNS))
     example = {name: torch.randn(shape, generator=generator) for name, shape in zip(INPUTS, shapes, strict=False)}
     present = torch.ones(n, levels, len(SLOTS))
     present[0, 0] = present[1, :, 3] = 0.0

@@ -10,7 +10,7 @@ from lumbar.errors import ModelError
 from lumbar.models.folder import Model
 from lumbar.models.runtime import Network
 from lumbar.severity.grader import LOGITS, Calibration, CropGrades, softmax
-from lumbar.severity.study_data import StudySet, study_inputs
+from lumbar.severity.study_data import InputOptions, StudySet, study_inputs
 from lumbar.severity.study_rows import Answers
 from lumbar.severity.views import StudyCrops
 
@@ -34,12 +34,13 @@ class StudyGrader:
         if not model.networks:
             raise ModelError(f"{model.folder} holds no network; a model for {TASK} has one or more")
         self.model = model
-        self.masks = bool(model.card.parameters.get("masks", False))  # whether it wants the spine model's masks and measurements
+        parameters = model.card.parameters
+        self.wanted = InputOptions(bool(parameters.get("masks", False)), int(parameters.get("sagittal_slices", 3)))
         self.calibration = Calibration.from_card(model.card.parameters, model.folder)
 
     def grade(self, studies: StudySet, progress: Progress | None = None) -> CropGrades:
         """Probabilities (n, 5 conditions, 5 levels, 3) of both kinds."""
-        return calibrated(raw_answers(self.model.networks, studies, self.masks, progress), self.calibration)
+        return calibrated(raw_answers(self.model.networks, studies, self.wanted, progress), self.calibration)
 
 
 def calibrated(raw: Answers, calibration: Calibration) -> CropGrades:
@@ -53,13 +54,13 @@ def by_level(values: NDArray[Value]) -> NDArray[Value]:
     return values.swapaxes(1, 2).reshape(values.shape[0] * values.shape[2], values.shape[1], *values.shape[3:])
 
 
-def raw_answers(networks: Sequence[Network], studies: StudySet, masks: bool = False, progress: Progress | None = None) -> Answers:
+def raw_answers(networks: Sequence[Network], studies: StudySet, wanted: InputOptions, progress: Progress | None = None) -> Answers:
     """(n, 5, 5, 3) mean probabilities over networks, before any calibration."""
     count = len(studies.names)
     result = np.empty((count, 5, 5, 3))
     for start in range(0, count, _STUDIES_AT_ONCE):
         chosen = np.arange(start, min(start + _STUDIES_AT_ONCE, count))
-        inputs = study_inputs(studies, chosen, masks)
+        inputs = study_inputs(studies, chosen, wanted)
         result[chosen] = np.mean([softmax(network.run(inputs)[LOGITS].astype(np.float64)) for network in networks], axis=0)
         if progress is not None:
             progress(int(chosen[-1]) + 1, count)

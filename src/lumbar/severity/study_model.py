@@ -19,7 +19,7 @@ from lumbar.severity.evaluate import weighted_prior
 from lumbar.severity.grader import LOGITS
 from lumbar.severity.out_of_fold import ANSWERS, NETWORK, SPLITS, fold_folder
 from lumbar.severity.score import GROUPS, OfficialScore, official_score, score_intervals
-from lumbar.severity.study_data import StudySet
+from lumbar.severity.study_data import InputOptions, StudySet
 from lumbar.severity.study_grader import TASK, by_level, raw_answers
 from lumbar.severity.study_rows import Answers, graded
 from lumbar.severity.views import LEVELS, MEASURES, SEEN_PIXELS, SLOTS
@@ -45,7 +45,7 @@ class StudiesOutOfFold:
         return official_score(rows), official_score(rows.with_probabilities(weighted_prior(rows))), score_intervals(rows, repeats)
 
 
-def grade_held_out_studies(studies: StudySet, runs: Path, kind: str, masks: bool, threads: int = 0) -> StudiesOutOfFold:
+def grade_held_out_studies(studies: StudySet, runs: Path, kind: str, wanted: InputOptions, threads: int = 0) -> StudiesOutOfFold:
     """Grade each study with the network of its fold; folds that are not trained yet are left out, answers are kept beside the network.
 
     Raises:
@@ -63,7 +63,7 @@ def grade_held_out_studies(studies: StudySet, runs: Path, kind: str, masks: bool
             continue
         if not (folder / ANSWERS).is_file():
             network = Network((folder / NETWORK).read_bytes(), str(folder / NETWORK), threads)
-            np.save(folder / ANSWERS, raw_answers((network,), studies.subset(folds == fold), masks))
+            np.save(folder / ANSWERS, raw_answers((network,), studies.subset(folds == fold), wanted))
         raw[folds == fold] = np.load(folder / ANSWERS)
     there = np.isfinite(raw[:, 0, 0, 0])
     if not there.any():
@@ -71,7 +71,9 @@ def grade_held_out_studies(studies: StudySet, runs: Path, kind: str, masks: bool
     return StudiesOutOfFold(studies.subset(there), raw[there], folds[there])
 
 
-def write_study_model(folder: Path, runs: Path, kind: str, oof: StudiesOutOfFold, data: tuple[TrainingData, ...], *, masks: bool, research_only: bool) -> Card:
+def write_study_model(
+    folder: Path, runs: Path, kind: str, oof: StudiesOutOfFold, data: tuple[TrainingData, ...], *, wanted: InputOptions, research_only: bool
+) -> Card:
     """Put the networks of all trained folds into `folder`, with the calibration fitted on `oof`; returns the card."""
     differences = []
     for fold in np.unique(oof.folds).tolist():
@@ -87,8 +89,8 @@ def write_study_model(folder: Path, runs: Path, kind: str, oof: StudiesOutOfFold
         if np.isfinite(value)
     )
     calibration = as_parameters(fit_calibration(by_level(oof.raw), by_level(oof.studies.targets)))
-    parameters = {"calibration": calibration, "conformal_coverage": COVERAGE, "masks": masks, "groups": list(GROUPS)}
-    return write_card(folder, _card(kind, parameters, results, data, max(differences), masks=masks, research_only=research_only))
+    parameters = {"calibration": calibration, "conformal_coverage": COVERAGE, "masks": wanted.masks, "sagittal_slices": wanted.slices, "groups": list(GROUPS)}
+    return write_card(folder, _card(kind, parameters, results, data, max(differences), wanted=wanted, research_only=research_only))
 
 
 def _card(
@@ -98,11 +100,11 @@ def _card(
     data: tuple[TrainingData, ...],
     difference: float,
     *,
-    masks: bool,
+    wanted: InputOptions,
     research_only: bool,
 ) -> Card:
-    channels = 6 if masks else 3
-    what = "zero mean and unit variance of the grey channels" + (", then vertebra, disc and canal of the middle slice" if masks else "")
+    channels, slices = 3 * wanted.masks, wanted.slices
+    what = "zero mean and unit variance of the grey channels" + (", then vertebra, disc and canal of the middle slice" if wanted.masks else "")
     sagittal = (SEEN_PIXELS, SEEN_PIXELS)
     return Card(
         name="severity-studies",
@@ -112,9 +114,9 @@ def _card(
         " trained on the folds of a cross-validation by study. Losses are weighted 1, 2, 4 as in the official score of RSNA 2024.",
         intended_use="Research on graded lumbar MRI. Not a medical device; not for decisions about patients.",
         inputs=(
-            TensorSpec("canal", ("n", 5, 1, channels, *sagittal), f"36 mm of sagittal T2, slices from the patient's right to left; {what}"),
-            TensorSpec("foramen", ("n", 5, 2, channels, *sagittal), f"36 mm of sagittal T1 of the left and right foramen, slices outwards; {what}"),
-            TensorSpec("axial", ("n", 5, 1, channels, CROP_ROWS, CROP_COLUMNS), f"48 × 33 mm of axial T2, the patient's left at the right edge; {what}"),
+            TensorSpec("canal", ("n", 5, 1, slices + channels, *sagittal), f"36 mm of sagittal T2, slices from the patient's right to left; {what}"),
+            TensorSpec("foramen", ("n", 5, 2, slices + channels, *sagittal), f"36 mm of sagittal T1 of the left and right foramen, slices outwards; {what}"),
+            TensorSpec("axial", ("n", 5, 1, 3 + channels, CROP_ROWS, CROP_COLUMNS), f"48 × 33 mm of axial T2, the patient's left at the right edge; {what}"),
             TensorSpec("present", ("n", 5, len(SLOTS)), "1 where there is a canal, left foramen, right foramen, axial crop; zeros elsewhere, as in the crop"),
             TensorSpec("measures", ("n", 5, 2 * len(MEASURES)), "measurements of the spine model at usual value 0 and spread 1, then 1 where there is one"),
         ),

@@ -3,16 +3,17 @@
 Both take the crops of n studies and give logits (n, 5 conditions, 5 levels, 3 grades). Crops that are missing are masked: training and inference work
 with the axial crops alone, with sagittal series alone, and with everything.
 
-    canal    (n, 5 levels, 1, channels, 64, 64)   slices from the patient's right to left
-    foramen  (n, 5 levels, 2 sides, channels, 64, 64)   slices from the middle outwards
-    axial    (n, 5 levels, 1, channels, 96, 136)   the patient's left at the right edge
+    canal    (n, 5 levels, 1, sagittal channels, 64, 64)   slices from the patient's right to left
+    foramen  (n, 5 levels, 2 sides, sagittal channels, 64, 64)   slices from the middle outwards
+    axial    (n, 5 levels, 1, axial channels, 96, 136)   the patient's left at the right edge
     present  (n, 5 levels, 4 slots)   1 where there is a crop
     measures (n, 5 levels, 2 × measures)   standardised values, then 1 where there is one; zeros without the spine model
 
-Channels are three grey slices and, if the network was built for them, the classes of the middle slice as the spine model sees them.
+Channels are grey slices (three of an axial crop; three or five of a sagittal one, whose every slice with its two neighbours then is a token of its own)
+and, if the network was built for them, the classes of the middle slice as the spine model sees them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -20,30 +21,20 @@ from torch import nn
 
 from lumbar.severity.encoders import build_encoder
 from lumbar.severity.network import GRADES
+from lumbar.severity.study_data import InputOptions
 from lumbar.severity.views import MASKS, MEASURES
 
 Views = tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]
 LEVELS = 5
 
-# Kinds of tokens, and the side of each of a level's tokens: 0 none, 1 left, 2 right.
-_CANAL, _FORAMEN, _AXIAL_SIDE, _AXIAL_MIDDLE, _MEASURES, _ASK_CANAL, _ASK_FORAMEN, _ASK_RECESS = range(8)
-_TOKENS = (
-    (_CANAL, 0),
-    (_FORAMEN, 1),
-    (_FORAMEN, 2),
-    (_AXIAL_SIDE, 1),
-    (_AXIAL_SIDE, 2),
-    (_AXIAL_MIDDLE, 0),
-    (_MEASURES, 0),
-    (_ASK_CANAL, 0),
-    (_ASK_FORAMEN, 1),
-    (_ASK_FORAMEN, 2),
-    (_ASK_RECESS, 1),
-    (_ASK_RECESS, 2),
-)
-_SEEN = 7  # tokens that hold something seen; the others ask
-_SLOT_OF = (0, 1, 2, 3, 3, 3)  # which crop a seen token comes from
-_OWN = ((0, 5), (1, 3), (2, 4), (3, 5), (4, 5))  # tokens that a question starts from, in the order of `Condition`
+# Kinds of tokens; of five sagittal slices those beside the middle one have kinds of their own.
+_CANAL, _FORAMEN, _AXIAL_SIDE, _AXIAL_MIDDLE, _MEASURES, _ASK_CANAL, _ASK_FORAMEN, _ASK_RECESS, _CANAL_BESIDE, _FORAMEN_INNER, _FORAMEN_OUTER = range(11)
+_KINDS = 11
+# (kind, side: 0 none, 1 left, 2 right, which crop it comes from) of a level's tokens that hold something seen.
+_SEEN = ((_CANAL, 0, 0), (_FORAMEN, 1, 1), (_FORAMEN, 2, 2), (_AXIAL_SIDE, 1, 3), (_AXIAL_SIDE, 2, 3), (_AXIAL_MIDDLE, 0, 3))
+_SEEN_BESIDE = ((_CANAL_BESIDE, 1, 0), (_CANAL_BESIDE, 2, 0), (_FORAMEN_INNER, 1, 1), (_FORAMEN_INNER, 2, 2), (_FORAMEN_OUTER, 1, 1), (_FORAMEN_OUTER, 2, 2))
+_ASKED = ((_ASK_CANAL, 0), (_ASK_FORAMEN, 1), (_ASK_FORAMEN, 2), (_ASK_RECESS, 1), (_ASK_RECESS, 2))  # in the order of `Condition`
+_OWN = ((0, 5), (1, 3), (2, 4), (3, 5), (4, 5))  # tokens of `_SEEN` that a question starts from
 
 
 @dataclass(frozen=True)
@@ -61,11 +52,22 @@ class StudyNetworkOptions:
     measures: bool = False  # its measurements as a further token a level
     cross_level: bool = True  # levels see each other
     mirror: bool = True  # left and right share weights by mirroring
+    slices: int = 3  # of a sagittal crop, 3 or 5; with five, attention runs over slices too, at three times the time for sagittal crops
+
+    @property
+    def inputs(self) -> InputOptions:
+        """What the network takes of what is stored."""
+        return InputOptions(self.masks, self.slices)
 
     @property
     def channels(self) -> int:
-        """Of every crop."""
+        """Of an axial crop, and of what an encoder sees: three slices at a time."""
         return 3 + MASKS * self.masks
+
+    @property
+    def sagittal_channels(self) -> int:
+        """Of a sagittal crop."""
+        return self.slices + MASKS * self.masks
 
 
 def build_study_network(options: StudyNetworkOptions) -> nn.Module:
@@ -94,7 +96,9 @@ class StudyHybrid(nn.Module):
         self.level = nn.Embedding(LEVELS, width)
         for table in (self.ask, self.level):
             nn.init.normal_(table.weight, std=0.02)
-        self.attention = nn.ModuleList(TokenAttention(width, options.heads, options.dropout, options.cross_level) for _ in range(options.layers))
+        self.seen = _SEEN + (_SEEN_BESIDE if options.slices > 3 else ())
+        tokens = ((*((kind, side) for kind, side, _ in self.seen), (_MEASURES, 0), *_ASKED), options.cross_level)
+        self.attention = nn.ModuleList(TokenAttention(width, options.heads, options.dropout, *tokens) for _ in range(options.layers))
         self.heads = nn.ModuleList(nn.Sequential(nn.LayerNorm(width), nn.Dropout(options.dropout), nn.Linear(width, GRADES)) for _ in range(3))
 
     def forward(
@@ -103,15 +107,18 @@ class StudyHybrid(nn.Module):
         """Logits (n, 5, 5, 3); a view that no study of the batch has may be None."""
         n = present.shape[0]
         nothing = self.level.weight.new_zeros(1, LEVELS, self.options.width).expand(n, -1, -1)
-        seen = [nothing] * 6
+        seen = [nothing] * len(self.seen)
         if canal is not None:
-            seen[0] = self.project[0](self._encode(self.canal, _unsided(canal[:, :, 0]) if self.options.mirror else canal[:, :, 0]))
+            seen[0], *beside = self._canal_tokens(canal[:, :, 0])
+            seen[6 : 6 + len(beside)] = beside
         if foramen is not None:
-            sides = foramen if self.options.mirror else torch.stack([foramen[:, :, 0], _slices_reversed(foramen[:, :, 1])], 2)
-            seen[1], seen[2] = self.project[1](self._encode(self.foramen, sides)).unbind(2)
+            middle, *beside = self._foramen_tokens(foramen)
+            seen[1], seen[2] = middle.unbind(2)
+            for number, pair in enumerate(beside):
+                seen[8 + 2 * number], seen[9 + 2 * number] = pair.unbind(2)
         if axial is not None:
             seen[3], seen[4], seen[5] = self._axial_tokens(axial[:, :, 0])
-        known = present[:, :, list(_SLOT_OF)]
+        known = present[:, :, [slot for _, _, slot in self.seen]]
         seen.append(self.measured(measures))
         has_measures = (measures.abs().sum(-1, keepdim=True) > 0).to(known.dtype) if self.options.measures else torch.zeros_like(known[:, :, :1])
         known = torch.cat([known, has_measures], dim=2)
@@ -119,10 +126,10 @@ class StudyHybrid(nn.Module):
         asked = torch.stack([tokens[:, :, list(own)].sum(2) for own in _OWN], dim=2) + self.ask.weight[[0, 1, 1, 2, 2]]
         place = self.level.weight[None, :, None]
         everything = (torch.cat([tokens, asked], dim=2) + place).flatten(1, 2)
-        hidden = torch.cat([known < 0.5, known.new_zeros(n, LEVELS, len(_OWN)) > 0.5], dim=2).flatten(1)
+        hidden = torch.cat([known < 0.5, known.new_zeros(n, LEVELS, len(_ASKED)) > 0.5], dim=2).flatten(1)
         for layer in self.attention:
             everything = layer(everything, hidden)
-        answers = everything.reshape(n, LEVELS, len(_TOKENS), -1)[:, :, _SEEN:]
+        answers = everything.reshape(n, LEVELS, len(self.seen) + 1 + len(_ASKED), -1)[:, :, len(self.seen) + 1 :]
         logits = [self.heads[head](answers[:, :, place]) for place, head in enumerate((0, 1, 1, 2, 2))]
         return torch.stack(logits, dim=1)
 
@@ -130,6 +137,31 @@ class StudyHybrid(nn.Module):
         """Features (..., width) of pictures (..., channels, rows, columns)."""
         features: torch.Tensor = encoder(pictures.flatten(0, pictures.ndim - 4).contiguous(memory_format=torch.channels_last))
         return features.reshape(*pictures.shape[:-3], -1)
+
+    def _canal_tokens(self, crops: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """The token of (n, 5, channels, rows, columns), and with five slices those to the left and to the right, each seen outwards."""
+        middle, inner, outer = self._threes(crops)
+        tokens = [self.project[0](self._encode(self.canal, _unsided(middle) if self.options.mirror else middle))]
+        if self.options.slices > 3:
+            right = _slices_reversed(inner) if self.options.mirror else inner
+            tokens += self.project[0](self._encode(self.canal, torch.stack([outer, right], 2))).unbind(2)
+        return tuple(tokens)
+
+    def _foramen_tokens(self, crops: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Tokens (n, 5, 2, width) of (n, 5, 2, channels, rows, columns): of the middle slice, and with five slices of the one inwards and outwards."""
+        count = self.options.slices
+        if not self.options.mirror:  # both from the patient's right to left
+            crops = torch.stack([crops[:, :, 0], _slices_reversed(crops[:, :, 1], count)], 2)
+        parts = self._threes(crops)[: 1 if count == 3 else 3]
+        return tuple(self.project[1](self._encode(self.foramen, part)) for part in parts)
+
+    def _threes(self, crops: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Three neighbouring slices and the classes, around the middle slice, the one before, and the one after (with three slices always the same)."""
+        count = self.options.slices
+        classes = crops[..., count:, :, :]
+        starts = (1, 0, 2) if count > 3 else (0, 0, 0)
+        middle, before, after = (torch.cat([crops[..., start : start + 3, :, :], classes], -3) for start in starts)
+        return middle, before, after
 
     def _axial_tokens(self, crops: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Left, right and middle tokens of (n, 5, channels, rows, columns): each half with all of the canal, the right one mirrored."""
@@ -147,20 +179,20 @@ class TokenAttention(nn.Module):
     step: torch.Tensor
     apart: torch.Tensor
 
-    def __init__(self, width: int, heads: int, dropout: float, cross_level: bool) -> None:
+    def __init__(self, width: int, heads: int, dropout: float, tokens: Sequence[tuple[int, int]], cross_level: bool) -> None:
         super().__init__()
         self.count = heads
         self.before, self.between = nn.LayerNorm(width), nn.LayerNorm(width)
         self.mix, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Dropout(dropout), nn.Linear(2 * width, width))
         self.drop = nn.Dropout(dropout)
-        kind, side = torch.tensor(_TOKENS).repeat(LEVELS, 1).unbind(1)
-        level = torch.arange(LEVELS).repeat_interleave(len(_TOKENS))
+        kind, side = torch.tensor(tokens).repeat(LEVELS, 1).unbind(1)
+        level = torch.arange(LEVELS).repeat_interleave(len(tokens))
         sidedness = torch.where((side[:, None] == 0) | (side[None] == 0), 0, torch.where(side[:, None] == side[None], 1, 2))
-        self.register_buffer("relation", (kind[:, None] * 8 + kind[None]) * 3 + sidedness, persistent=False)
+        self.register_buffer("relation", (kind[:, None] * _KINDS + kind[None]) * 3 + sidedness, persistent=False)
         self.register_buffer("step", level[None] - level[:, None] + LEVELS - 1, persistent=False)
         self.register_buffer("apart", (level[:, None] != level[None]) & (not cross_level), persistent=False)
-        self.by_relation, self.by_step = nn.Embedding(8 * 8 * 3, heads), nn.Embedding(2 * LEVELS - 1, heads)
+        self.by_relation, self.by_step = nn.Embedding(_KINDS * _KINDS * 3, heads), nn.Embedding(2 * LEVELS - 1, heads)
         nn.init.zeros_(self.by_relation.weight)
         nn.init.zeros_(self.by_step.weight)
 
@@ -180,6 +212,8 @@ class StudyVit(nn.Module):
 
     def __init__(self, options: StudyNetworkOptions) -> None:
         super().__init__()
+        if options.slices != 3:
+            raise ValueError("the vit sees three slices of a crop")
         self.canal = CropVit(options, (64, 64), GRADES)
         self.foramen = CropVit(options, (64, 64), GRADES)
         self.axial = CropVit(options, (96, 136), 2 * GRADES)
@@ -228,8 +262,8 @@ def _unsided(canal: torch.Tensor) -> torch.Tensor:
     return torch.cat([middle, (left + right) / 2, (left - right).abs(), canal[..., 3:, :, :]], dim=-3)
 
 
-def _slices_reversed(crops: torch.Tensor) -> torch.Tensor:
-    return torch.cat([crops[..., :3, :, :].flip(-3), crops[..., 3:, :, :]], dim=-3)
+def _slices_reversed(crops: torch.Tensor, count: int = 3) -> torch.Tensor:
+    return torch.cat([crops[..., :count, :, :].flip(-3), crops[..., count:, :, :]], dim=-3)
 
 
 def _projection(inputs: int, width: int, dropout: float) -> nn.Sequential:

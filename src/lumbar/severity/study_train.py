@@ -19,13 +19,14 @@ from lumbar.severity.losses import any_severe_loss, soft_labels, weighted_loss
 from lumbar.severity.mixing import MixOptions, mix
 from lumbar.severity.score import official_score
 from lumbar.severity.study_augment import StudyAugmentOptions, augmented
-from lumbar.severity.study_data import StudySet, study_inputs
+from lumbar.severity.study_data import InputOptions, StudySet, study_inputs
 from lumbar.severity.study_network import StudyNetworkOptions, build_study_network
 from lumbar.severity.study_rows import graded
 from lumbar.severity.views import View
 from lumbar.training.best_weights import BestWeights
 from lumbar.training.fit import FitOptions, Validation, fit
 from lumbar.training.loader_idle import LoaderIdle
+from lumbar.training.ranks import TellRank
 
 CONFIG, RESULT = "config.json", "training.json"
 _SCORE = "official_score"
@@ -87,7 +88,7 @@ class RandomStudyBatches(IterableDataset[StudyBatch]):
 
     def _batch(self, source: StudySet, drawn: NDArray[np.int64], generator: torch.Generator, scale: float) -> StudyBatch:
         config = self.config
-        inputs = augmented(source, drawn, config.augment, generator, scale, config.network.masks)
+        inputs = augmented(source, drawn, config.augment, generator, scale, config.network.inputs)
         labels = soft_labels(inputs.targets, config.smoothing)
         partner = torch.randperm(len(drawn), generator=generator)
         # Two studies that lack different crops are not blended: a half-empty crop would be neither there nor missing.
@@ -100,13 +101,13 @@ class RandomStudyBatches(IterableDataset[StudyBatch]):
 class HeldOutStudies(IterableDataset[StudyBatch]):
     """Studies as they are, once, in batches."""
 
-    def __init__(self, studies: StudySet, masks: bool) -> None:
-        self.studies, self.masks = studies, masks
+    def __init__(self, studies: StudySet, wanted: InputOptions) -> None:
+        self.studies, self.wanted = studies, wanted
 
     def __iter__(self) -> Iterator[StudyBatch]:
         for start in range(0, len(self.studies.names), _VALIDATED_AT_ONCE):
             chosen = np.arange(start, min(start + _VALIDATED_AT_ONCE, len(self.studies.names)))
-            arrays = {name: torch.from_numpy(array) for name, array in study_inputs(self.studies, chosen, self.masks).items()}
+            arrays = {name: torch.from_numpy(array) for name, array in study_inputs(self.studies, chosen, self.wanted).items()}
             crops = arrays["canal"], arrays["foramen"], arrays["axial"]
             yield StudyBatch(*crops, arrays["present"], arrays["measures"], torch.from_numpy(self.studies.targets[chosen]))
 
@@ -144,7 +145,7 @@ class StudyModule(lightning.LightningModule):
         rows = graded(np.concatenate(self._answers), np.concatenate(self._targets))
         score = official_score(rows)
         parts = np.array([score.spinal, score.foraminal, score.subarticular, score.any_severe_spinal])
-        self.log(_SCORE, float(np.nanmean(parts)))  # a part without labels, as the foramina of axial crops, does not count
+        self.log(_SCORE, float(np.nanmean(parts)), sync_dist=True)  # a part without labels, as the foramina of axial crops, does not count
         self._answers, self._targets = [], []
 
     def configure_optimizers(self):  # type: ignore[no-untyped-def]
@@ -157,13 +158,13 @@ class StudyModule(lightning.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
-def default_study_training(kind: str, steps: int, encoder: str = "small", masks: bool = False) -> StudyTraining:
+def default_study_training(kind: str, steps: int, encoder: str = "small", masks: bool = False, slices: int = 3) -> StudyTraining:
     """The usual settings for a network of `kind`, with the spine model's masks and measurements as inputs or without."""
     usual = StudyTraining(fit=FitOptions(steps=steps, average_decay=0.998), validate_every=max(1, min(250, steps // 8)))
     if kind == "vit":
         network = StudyNetworkOptions("vit", masks=masks)
         return replace(usual, network=network, coarse_share=0.0, learning_rate=5e-4)  # its size is fixed, and at a higher rate it learns nothing
-    return replace(usual, network=StudyNetworkOptions(encoder=encoder, masks=masks, measures=masks))
+    return replace(usual, network=StudyNetworkOptions(encoder=encoder, masks=masks, measures=masks, slices=slices))
 
 
 @dataclass(frozen=True)
@@ -174,6 +175,7 @@ class TrainedStudies:
     best_score: float  # official score in validation; infinite without validation
     best_step: int
     loader_idle_share: float
+    rank: int  # of this process among those that trained together; all but 0 are helpers
 
 
 def train_studies(sources: Sequence[StudySet], held_out: StudySet | None, folder: Path, config: StudyTraining) -> TrainedStudies:
@@ -190,20 +192,13 @@ def train_studies(sources: Sequence[StudySet], held_out: StudySet | None, folder
     idle, best = LoaderIdle(), BestWeights(_SCORE, config.patience)
     validation = None
     if held_out is not None and (held_out.targets != UNLABELLED).any():
-        batches = DataLoader(HeldOutStudies(held_out, config.network.masks), batch_size=None)
+        batches = DataLoader(HeldOutStudies(held_out, config.network.inputs), batch_size=None)
         validation = Validation(batches, min(config.validate_every, config.fit.steps))
     loader = DataLoader(stream, batch_size=None, num_workers=config.workers, persistent_workers=config.workers > 0)
-    fit(module, loader, folder, config.fit, validation=validation, callbacks=(_Rank(stream), idle, *([best] if validation else [])))
+    fit(module, loader, folder, config.fit, validation=validation, callbacks=(TellRank(stream), idle, *([best] if validation else [])))
+    trained = TrainedStudies(module, best.best, best.best_step, idle.share, stream.rank)
+    if trained.rank:
+        return trained
     result = {"best_score": best.best if validation else None, "best_step": best.best_step, "loader_idle_share": idle.share}
     (folder / RESULT).write_text(json.dumps(result), encoding="utf-8")
-    return TrainedStudies(module, best.best, best.best_step, idle.share)
-
-
-class _Rank(lightning.Callback):
-    """Tells the stream which of several training processes it feeds, so that each sees other studies."""
-
-    def __init__(self, stream: RandomStudyBatches) -> None:
-        self.stream = stream
-
-    def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
-        self.stream.rank = trainer.global_rank
+    return trained

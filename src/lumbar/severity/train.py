@@ -23,6 +23,7 @@ from lumbar.severity.score import Graded, official_score
 from lumbar.training.best_weights import BestWeights
 from lumbar.training.fit import FitOptions, Validation, fit
 from lumbar.training.loader_idle import LoaderIdle
+from lumbar.training.ranks import TellRank
 
 CONFIG, RESULT = "config.json", "training.json"
 _SCORE = "official_score"
@@ -74,10 +75,11 @@ class RandomStudies(IterableDataset[Batch]):
 
     def __init__(self, crops: LabelledCrops, config: SeverityTraining, start: int = 0) -> None:
         self.crops, self.config, self.start = crops, config, start
+        self.rank = 0  # of this process among several that train together; set before training
         self.members = [np.flatnonzero(crops.studies == name) for name in np.unique(crops.studies)]
 
     def __iter__(self) -> Iterator[Batch]:
-        rng = np.random.default_rng((self.config.fit.seed, self.start))
+        rng = np.random.default_rng((self.config.fit.seed, self.start, self.rank))
         generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
         queue: list[int] = []
         for step in itertools.count(self.start):
@@ -158,7 +160,7 @@ class SeverityModule(lightning.LightningModule):
         """Log the mean of the parts of the official score that there are labels for."""
         parts = [[getattr(rows, name) for rows in self._held_out] for name in ("studies", "conditions", "levels", "targets", "probabilities")]
         score = official_score(Graded(*(np.concatenate(part) for part in parts)))
-        self.log(_SCORE, float(np.nanmean([score.spinal, score.foraminal, score.subarticular, score.any_severe_spinal])))
+        self.log(_SCORE, float(np.nanmean([score.spinal, score.foraminal, score.subarticular, score.any_severe_spinal])), sync_dist=True)
         self._held_out = []
 
     def configure_optimizers(self):  # type: ignore[no-untyped-def]
@@ -189,8 +191,9 @@ def train(crops: LabelledCrops, folder: Path, config: SeverityTraining, held_out
     start = int(torch.load(last, weights_only=False)["global_step"]) if last.exists() else 0
     idle, best = LoaderIdle(), BestWeights(_SCORE, config.patience)
     validation = Validation(DataLoader(HeldOutCrops(held_out), batch_size=None), config.validate_every) if held_out is not None else None
-    callbacks = (idle, best) if validation else (idle,)
-    fit(module, DataLoader(RandomStudies(crops, config, start), batch_size=None), folder, config.fit, validation=validation, callbacks=callbacks)
+    stream = RandomStudies(crops, config, start)
+    callbacks = (TellRank(stream), idle, *([best] if validation else []))
+    fit(module, DataLoader(stream, batch_size=None), folder, config.fit, validation=validation, callbacks=callbacks)
     result = {"best_score": best.best if validation else None, "best_step": best.best_step, "loader_idle_share": idle.share}
     (folder / RESULT).write_text(json.dumps(result), encoding="utf-8")
     return module
