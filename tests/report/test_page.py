@@ -24,7 +24,8 @@ from lumbar.report.document import schema
 from lumbar.report.html import render
 from lumbar.report.numbers import percent, shown, signed
 from lumbar.report.pictures import draw_pictures
-from lumbar.report.severity_section import COLUMNS, overview, summary, trusts
+from lumbar.report.severity_section import COLUMNS, overview, trusts
+from lumbar.report.summary import summary
 from lumbar.report.write import write_analysis
 from lumbar.severity.predict import Predictor
 
@@ -190,3 +191,15 @@ def test_a_network_that_looks_at_the_left_edge_is_shown_there(analysis: Analysis
         if finding.most_important is not None and finding.evidence is not None:
             stack = next(s for series in analysis.study.series for s in series.stacks if finding.most_important.instance_number in s.instance_numbers)
             assert finding.most_important.x < stack.volume.grid.columns / 2  # columns run to the patient's left: the crop's left is the right side
+
+
+def test_a_narrow_canal_that_is_graded_normal_is_pointed_out(analysis: Analysis) -> None:
+    assert analysis.findings.spine is not None
+    narrow = tuple(replace(f, canal_ap_mm=7.0 if f.level is Level.L4_L5 else 14.0) for f in analysis.findings.spine.levels)
+    findings = replace(analysis.findings, spine=replace(analysis.findings.spine, levels=narrow))
+    said = dict(summary(findings))["notice"]
+    assert said.startswith("Measurement and grade disagree at L4/L5:")
+    assert "notice" not in dict(summary(analysis.findings))
+    prior = a_prior()
+    frequencies = tuple(prior.finding(g.condition, g.level) for g in findings.severity)  # nobody looked, so nothing disagrees
+    assert "notice" not in dict(summary(replace(findings, severity=frequencies, models=(prior.use,))))

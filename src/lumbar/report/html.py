@@ -17,7 +17,8 @@ from lumbar.report.muscle_section import muscles
 from lumbar.report.numbers import percent, shown
 from lumbar.report.pictures import Picture
 from lumbar.report.reference_ranges import RANGES
-from lumbar.report.severity_section import COLUMNS, DISC_FINDINGS, blocks, overview, summary, trusts
+from lumbar.report.severity_section import COLUMNS, DISC_FINDINGS, blocks, overview, trusts
+from lumbar.report.summary import summary
 
 
 def render(analysis: Analysis, pictures: Mapping[str, Picture], urls: Mapping[str, str]) -> str:

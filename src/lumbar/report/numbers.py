@@ -17,3 +17,8 @@ def signed(value: float | None, digits: int) -> str:
 def percent(value: float | None, digits: int = 0) -> str:
     """A share as per cent."""
     return "–" if value is None else f"{shown(100 * value, digits)} %"
+
+
+def in_mm(value: float | None) -> str:
+    """A length with its unit, or an en dash."""
+    return "–" if value is None else f"{shown(value, 1)} mm"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from lumbar.domain.anatomy import Condition, Level, Severity
 from lumbar.domain.findings import DiscGrades, Evidence, Findings, LevelFinding, ModelUse, SeverityFinding
 from lumbar.pipeline import Analysis
-from lumbar.report.numbers import shown
+from lumbar.report.numbers import in_mm, shown
 from lumbar.report.pictures import Picture, name_of, shown_findings, words
 from lumbar.report.reference_ranges import RANGES
 from lumbar.severity.prior import TASK as PRIOR_TASK
@@ -101,7 +101,7 @@ def overview(findings: Findings) -> tuple[Row, ...]:
     by_place = {(g.condition, g.level): g for g in findings.severity}
     measured = {f.level: f for f in findings.spine.levels} if findings.spine else {}
     discs = {d.level: d for d in findings.disc_grades}
-    graded = {g.model for g in findings.severity} - _priors(findings)
+    graded = {g.model for g in findings.severity} - priors_of(findings)
     rows = []
     for level in Level:
         cells = tuple(_cell(by_place.get((condition, level)), title, graded) for condition, title in COLUMNS)
@@ -118,48 +118,12 @@ def blocks(analysis: Analysis, pictures: Mapping[str, Picture]) -> tuple[Block, 
 def trusts(findings: Findings) -> tuple[Trust, ...]:
     """One line for each structure and model that graded it, where the card holds figures for it."""
     uses = {use.name: use for use in findings.models}
-    pairs = dict.fromkeys((_RESULTS[g.condition], g.model) for g in findings.severity if g.model in uses and g.model not in _priors(findings))
+    pairs = dict.fromkeys((_RESULTS[g.condition], g.model) for g in findings.severity if g.model in uses and g.model not in priors_of(findings))
     lines = [_trust(structure, uses[model]) for structure, model in pairs]
     return tuple(line for line in lines if line is not None)
 
 
-def summary(findings: Findings) -> tuple[tuple[str, str], ...]:
-    """(class, sentence) of what a reader should look at first, the gravest first."""
-    graded = [g for g in findings.severity if g.model not in _priors(findings)]
-    lines = []
-    for severity in (Severity.SEVERE, Severity.MODERATE):
-        places = [f"{level.value} {_listed([t.lower() for c, t in COLUMNS if _is(graded, c, level, severity)])}" for level in Level]
-        there = [p for p, level in zip(places, Level, strict=True) if any(g.level is level and g.severity is severity for g in graded)]
-        if there:
-            lines.append((severity.value, f"{GRADE_WORDS[severity].capitalize()}: {'; '.join(there)}."))
-    if graded and not lines:
-        lines.append(("normal_mild", "Nothing was graded moderate or severe."))
-    unsure = sum(g.uncertain for g in graded)
-    if unsure:
-        lines.append(("plain", f"{unsure} of {len(graded)} grades are uncertain: more than one grade is within the 90 % set."))
-    return (*lines, *_measured_lines(findings))
-
-
-def _measured_lines(findings: Findings) -> list[tuple[str, str]]:
-    """What the measurements show outside the usual ranges."""
-    levels = findings.spine.levels if findings.spine else ()
-    lines = []
-    for field, title, unit in (("canal_ap_mm", "Canal under 10 mm from front to back", "mm"), ("slip_mm", "Slip of more than 3 mm", "mm")):
-        reference = next(r for r in RANGES if r.field == field)
-        marked = [f"{f.level.value} ({shown(getattr(f, field), 1)} {unit})" for f in levels if reference.marked(f)]
-        if marked:
-            lines.append(("plain", f"{title}: {', '.join(marked)}."))
-    worst = [f"{d.level.value} ({d.pfirrmann_grade})" for d in findings.disc_grades if d.pfirrmann_grade and d.pfirrmann_grade >= 4]
-    if worst:
-        lines.append(("plain", f"Discs of Pfirrmann grade 4 or 5: {', '.join(worst)}."))
-    return lines
-
-
-def _is(graded: Sequence[SeverityFinding], condition: Condition, level: Level, severity: Severity) -> bool:
-    return any(g.condition is condition and g.level is level and g.severity is severity for g in graded)
-
-
-def _priors(findings: Findings) -> set[str]:
+def priors_of(findings: Findings) -> set[str]:
     """Names of the models that only know how common the grades are."""
     return {use.name for use in findings.models if use.task == PRIOR_TASK}
 
@@ -176,7 +140,7 @@ def _measures(level: LevelFinding | None, disc: DiscGrades | None) -> tuple[tupl
     if level is not None:
         for field, title in (("canal_ap_mm", "canal"), ("disc_height_mm", "disc height"), ("slip_mm", "slip")):
             reference = next(r for r in RANGES if r.field == field)
-            found.append((title, _mm(getattr(level, field)), reference.marked(level)))
+            found.append((title, in_mm(getattr(level, field)), reference.marked(level)))
     if disc is not None and disc.pfirrmann_grade is not None:
         found.append(("Pfirrmann", str(disc.pfirrmann_grade), disc.pfirrmann_grade >= 4))
     return tuple(found)
@@ -223,13 +187,9 @@ def _beside(condition: Condition, level: LevelFinding | None) -> str:
     if level is None:
         return "–"
     if condition is Condition.SPINAL_CANAL_STENOSIS:
-        return f"canal {_mm(level.canal_ap_mm)} front to back, {shown(level.canal_area_mm2, 0)} mm² mid-sagittal over the disc"
-    heights = f"disc height {_mm(level.disc_height_mm)}, at the back {_mm(level.disc_height_posterior_mm)}"
-    return f"{heights}; slip {_mm(level.slip_mm)}" if "foraminal" in condition.value else f"canal {_mm(level.canal_ap_mm)} front to back; {heights}"
-
-
-def _mm(value: float | None) -> str:
-    return "–" if value is None else f"{shown(value, 1)} mm"
+        return f"canal {in_mm(level.canal_ap_mm)} front to back, {shown(level.canal_area_mm2, 0)} mm² mid-sagittal over the disc"
+    heights = f"disc height {in_mm(level.disc_height_mm)}, at the back {in_mm(level.disc_height_posterior_mm)}"
+    return f"{heights}; slip {in_mm(level.slip_mm)}" if "foraminal" in condition.value else f"canal {in_mm(level.canal_ap_mm)} front to back; {heights}"
 
 
 def _trust(structure: str, use: ModelUse) -> Trust | None:
@@ -251,7 +211,3 @@ def _trust(structure: str, use: ModelUse) -> Trust | None:
         coverage=text("coverage", 2),
         data=next(iter(values.values())).data,
     )
-
-
-def _listed(words: Sequence[str]) -> str:
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else list(words))

@@ -1,0 +1,56 @@
+"""What a reader should look at first, in a few sentences: the gravest grades, and measurements outside the usual ranges."""
+
+from collections.abc import Sequence
+
+from lumbar.domain.anatomy import Condition, Level, Severity
+from lumbar.domain.findings import Findings
+from lumbar.report.numbers import in_mm
+from lumbar.report.reference_ranges import RANGES
+from lumbar.report.severity_section import COLUMNS, GRADE_WORDS, priors_of
+
+
+def summary(findings: Findings) -> tuple[tuple[str, str], ...]:
+    """(class, sentence) of what a reader should look at first, the gravest first."""
+    graded = [g for g in findings.severity if g.model not in priors_of(findings)]
+    lines = []
+    for severity in (Severity.SEVERE, Severity.MODERATE):
+        found = {(g.condition, g.level) for g in graded if g.severity is severity}
+        places = {level: [title.lower() for condition, title in COLUMNS if (condition, level) in found] for level in Level}
+        there = [f"{level.value} {_listed(titles)}" for level, titles in places.items() if titles]
+        if there:
+            lines.append((severity.value, f"{GRADE_WORDS[severity].capitalize()}: {'; '.join(there)}."))
+    if graded and not lines:
+        lines.append(("normal_mild", "Nothing was graded moderate or severe."))
+    unsure = sum(g.uncertain for g in graded)
+    if unsure:
+        lines.append(("plain", f"{unsure} of {len(graded)} grades are uncertain: more than one grade is within the 90 % set."))
+    return (*lines, *_measured_lines(findings))
+
+
+def _measured_lines(findings: Findings) -> list[tuple[str, str]]:
+    """What the measurements show outside the usual ranges."""
+    levels = findings.spine.levels if findings.spine else ()
+    lines = []
+    for field, title in (("canal_ap_mm", "Canal under 10 mm from front to back"), ("slip_mm", "Slip of more than 3 mm")):
+        reference = next(r for r in RANGES if r.field == field)
+        marked = [f"{f.level.value} ({in_mm(getattr(f, field))})" for f in levels if reference.marked(f)]
+        if marked:
+            lines.append(("plain", f"{title}: {', '.join(marked)}."))
+    if odd := _disagreeing(findings):
+        lines.append(("notice", f"Measurement and grade disagree at {_listed(odd)}: the canal measures under 10 mm, yet it is graded normal or mild."))
+    worst = [f"{d.level.value} ({d.pfirrmann_grade})" for d in findings.disc_grades if d.pfirrmann_grade and d.pfirrmann_grade >= 4]
+    if worst:
+        lines.append(("plain", f"Discs of Pfirrmann grade 4 or 5: {', '.join(worst)}."))
+    return lines
+
+
+def _disagreeing(findings: Findings) -> list[str]:
+    """Levels whose canal measures narrow and is graded normal; not L5/S1, where the sac tapers off by nature."""
+    reference = next(r for r in RANGES if r.field == "canal_ap_mm")
+    narrow = {f.level for f in findings.spine.levels if reference.marked(f)} - {Level.L5_S1} if findings.spine else set()
+    graded = [g for g in findings.severity if g.condition is Condition.SPINAL_CANAL_STENOSIS and g.model not in priors_of(findings)]
+    return [g.level.value for g in graded if g.severity is Severity.NORMAL_MILD and g.level in narrow]
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else list(words))
