@@ -4,13 +4,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from lumbar.phantom.acquire import grid_of, label_pictures
 from lumbar.phantom.anatomy import Anatomy
 from lumbar.phantom.build import build_anatomy
 from lumbar.phantom.canvas import Plane
 from lumbar.phantom.labels import BODY, CANAL, DISC, MUSCLE
-from lumbar.phantom.render import render_labels
+from lumbar.phantom.muscles import painted_fat_map
+from lumbar.phantom.render import render_labels, render_slice
+from lumbar.phantom.signal import Palette, Sequence
+from lumbar.phantom.soft import Field
 from lumbar.phantom.study import PhantomStudy, study_truth
 from lumbar.phantom.truth import canal_ap_mm, muscle_sections
 
@@ -46,6 +50,21 @@ def test_muscle_sections_are_areas_of_the_masks(small_study: PhantomStudy) -> No
     sections = muscle_sections(anatomy, z)
     for number in MUSCLE.values():
         assert (labels == number).sum() * pixel**2 == pytest.approx(sections[number][0], rel=0.02)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("muscle", ["multifidus", "erector_spinae"])
+def test_the_painted_fat_is_what_a_picture_without_t1_weighting_shows(small_study: PhantomStudy, muscle: str, side: str) -> None:
+    anatomy = small_study.anatomy
+    z = float(anatomy.disc("L3/L4").frame.center_mm[2])
+    x, y = anatomy.profiles.at("canal_x", z), anatomy.profiles.at("canal_y", z)
+    plane = Plane(np.array([x - 80.3, y + 0.2, z]), np.array([0, 0.25, 0]), np.array([0.25, 0, 0]), 240, 640)
+    water, fat = render_slice(anatomy, plane, 0.0, Palette(Sequence("dixon", 1e6, 2.0, flip_degrees=1.0)), 1)
+    inside = ndimage.binary_erosion(render_labels(anatomy, plane) == MUSCLE[muscle, side])
+    share = painted_fat_map(anatomy, muscle, 1.0 if side == "left" else -1.0, Field(anatomy.profiles, plane, plane.whole))
+    seen = fat[inside] / (fat + water)[inside]
+    assert seen.mean() == pytest.approx(share[inside].mean(), rel=0.02)
+    assert np.median(np.abs(seen - share[inside])) < 0.01
 
 
 def test_all_levels_are_in_the_masks_from_head_to_foot(small_study: PhantomStudy) -> None:

@@ -32,14 +32,25 @@ def paint_muscles(anatomy: Anatomy, canvas: Canvas) -> None:
             if float(distance.min()) > 1:
                 continue
             fat = muscle_fat_map(anatomy, muscle, side, field)
-            noise = grain(field.x, field.y, field.z, 0.9, anatomy.seed + 19, BUNDLE)
+            noise = _bundles(anatomy, field)
             grey = 1 + np.float32(0.07) * noise
+            fascia_mm, layer_mm = _coats(noise)
             if muscle == "multifidus":  # a layer of fat parts it from the erector spinae
-                canvas.cover(window, distance - np.float32(1.2) - np.float32(0.9) * noise, canvas.palette["epidural_fat"])
-            canvas.cover(window, distance - np.float32(0.25) - np.float32(0.55) * noise, canvas.palette["fascia"])
+                canvas.cover(window, distance - layer_mm, canvas.palette["epidural_fat"])
+            canvas.cover(window, distance - fascia_mm, canvas.palette["fascia"])
             # The share is one of protons, so fat in muscle has muscle's density of them.
             lean, pure = np.float32(canvas.palette["muscle"][0]), np.float32(canvas.palette.pure_fat * TISSUES["muscle"].density / FAT_DENSITY)
             canvas.cover(window, distance, ((1 - fat) * lean * grey, fat * pure))
+
+
+def _bundles(anatomy: Anatomy, field: Field) -> Floats:
+    """The noise that lets coats be thick here and missing there."""
+    return grain(field.x, field.y, field.z, 0.9, anatomy.seed + 19, BUNDLE)
+
+
+def _coats(noise: Floats) -> tuple[Floats, Floats]:
+    """How far fascia and, around multifidus, the layer of fat reach beyond the muscle, in mm."""
+    return np.float32(0.25) + np.float32(0.55) * noise, np.float32(1.2) + np.float32(0.9) * noise
 
 
 def muscle_distance(anatomy: Anatomy, muscle: str, side: float, field: Field) -> Floats:
@@ -60,6 +71,17 @@ def muscle_distance(anatomy: Anatomy, muscle: str, side: float, field: Field) ->
         distance = np.maximum(distance, field.y - field["fascia"] + np.float32(2.5) + dent)
     border = grain(field.x, field.y, field.z, 0.9, anatomy.seed + 3, SMOOTH)
     return np.asarray(distance + np.float32(0.8) * border)
+
+
+def painted_fat_map(anatomy: Anatomy, muscle: str, side: float, field: Field) -> Floats:
+    """Fat share of each point within a muscle's label: that of the muscle, and in the erector spinae that of the coats of multifidus painted over it."""
+    share = muscle_fat_map(anatomy, muscle, side, field)
+    if muscle != "erector_spinae":
+        return share
+    fascia_mm, layer_mm = _coats(_bundles(anatomy, field))
+    inner = muscle_distance(anatomy, "multifidus", side, field)
+    share = np.where(inner < layer_mm, np.float32(TISSUES["epidural_fat"].fat_share), share)
+    return np.where(inner < fascia_mm, np.float32(TISSUES["fascia"].fat_share), share)
 
 
 def muscle_fat_map(anatomy: Anatomy, muscle: str, side: float, field: Field) -> Floats:

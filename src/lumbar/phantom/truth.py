@@ -14,7 +14,7 @@ from lumbar.phantom.anatomy import Anatomy, Disc
 from lumbar.phantom.canvas import Plane
 from lumbar.phantom.degeneration import CONDITIONS, LEVELS, Degeneration
 from lumbar.phantom.labels import CANAL, DISC, MUSCLE, codebook
-from lumbar.phantom.muscles import muscle_fat_map
+from lumbar.phantom.muscles import painted_fat_map
 from lumbar.phantom.population import Person
 from lumbar.phantom.render import render_labels
 from lumbar.phantom.soft import Field
@@ -153,7 +153,7 @@ def muscle_sections(anatomy: Anatomy, z_mm: float) -> dict[int, tuple[float, flo
     result = {}
     for (muscle, side), number in MUSCLE.items():
         inside = labels == number
-        share = muscle_fat_map(anatomy, muscle, 1.0 if side == "left" else -1.0, field)
+        share = painted_fat_map(anatomy, muscle, 1.0 if side == "left" else -1.0, field)
         area = float(inside.sum()) * _PLANE_MM**2
         result[number] = (area, float(share[inside].mean()) if inside.any() else 0.0)
     return result
