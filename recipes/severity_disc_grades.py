@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder with pfirrmann/ and spider/")
     parser.add_argument("runs", type=Path, help="folder that keeps crops, checkpoints and networks")
     parser.add_argument("--folds", type=int, nargs="*", help="train these alone")
-    parser.add_argument("--steps", type=int, default=800)
+    parser.add_argument("--steps", type=int, default=750)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("-o", "--out", type=Path, help="model folder to write")
     arguments = parser.parse_args()

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -36,6 +36,7 @@ TASKS = ("spine", "severity", "muscle", "age")
 
 T = TypeVar("T")
 Progress = Callable[[str, int, int], None]  # step, done, of how many
+Spine = Future[tuple[FoundSpine, ModelUse]]
 
 
 @dataclass(frozen=True)
@@ -86,12 +87,12 @@ def analyze(study: Study, options: AnalysisOptions, progress: Progress | None = 
         NoUsableSeries: no series of the study shows a lumbar spine.
         ModelError: a model is missing or damaged.
     """
-    found, model = _spine(study, options, progress)
-    levels = found.spine.finding.levels
-    _say(progress, "grading and measuring")
-    with ThreadPoolExecutor() as pool:
-        grading, measuring = pool.submit(_severity, study, levels, options), pool.submit(_muscle, study, levels, options)
-        discs, age = _discs(found, options), _age(study, levels, options)
+    with ThreadPoolExecutor() as pool:  # tasks load their models while the spine is being found, and then run side by side
+        spine = pool.submit(_spine, study, options, progress)
+        grading, measuring = pool.submit(_severity, study, spine, options), pool.submit(_muscle, study, spine, options)
+        found, model = spine.result()
+        _say(progress, "grading and measuring")
+        discs, age = _discs(found, options), _age(study, found.spine.finding.levels, options)
         severity, muscle = grading.result(), measuring.result()
     parts: tuple[_Part[Any], ...] = (severity, discs, muscle, age)
     findings = Findings(
@@ -122,6 +123,10 @@ def _spine(study: Study, options: AnalysisOptions, progress: Progress | None) ->
     return find_spine(study, network_of(model), options.lowest_level, step), model.use
 
 
+def _levels(spine: Spine) -> Sequence[LevelFinding]:
+    return spine.result()[0].spine.finding.levels
+
+
 @dataclass(frozen=True, eq=False)
 class _Part(Generic[T]):
     """What one task beside the spine came to."""
@@ -142,11 +147,11 @@ def _skipped(task: str, model_task: str, options: AnalysisOptions) -> _Part[Any]
     return None
 
 
-def _severity(study: Study, levels: Sequence[LevelFinding], options: AnalysisOptions) -> _Part[StudyGrades]:
+def _severity(study: Study, spine: Spine, options: AnalysisOptions) -> _Part[StudyGrades]:
     if (skipped := _skipped("severity", PRIOR_TASK, options)) is not None:
         return skipped
     grader = load_grader(options.models, options.shared_threads)
-    grades = grader.explain(study, levels)
+    grades = grader.explain(study, _levels(spine))
     used = {finding.model for finding in grades.findings}
     models = tuple(use for use in grader.uses if use.name in used)
     return _Part("severity", grades, models, grader.warnings(grades.findings), unmet=used == {grader.prior.name})
@@ -159,7 +164,7 @@ def _discs(found: FoundSpine, options: AnalysisOptions) -> _Part[tuple[DiscGrade
         return _Part("severity")
     model = load_folder(find_folder(DISC_TASK, options.models), options.shared_threads, DISC_TASK)
     try:
-        return _Part("severity", DiscGrader(model).grade(found.spine), (model.use,))
+        return _Part("severity", DiscGrader(model).grade(found.spine, familiar_only=True), (model.use,))
     except InputError as error:
         return _Part("severity", warnings=(f"disc grades: {error}",))
 
@@ -186,10 +191,11 @@ def _age_finding(age: Age) -> AgeFinding:
     return replace(age.result.finding, age_delta_z=age.result.delta_z, age_delta_percentile=age.result.delta_percentile)
 
 
-def _muscle(study: Study, levels: Sequence[LevelFinding], options: AnalysisOptions) -> _Part[MuscleResult]:
+def _muscle(study: Study, spine: Spine, options: AnalysisOptions) -> _Part[MuscleResult]:
     if (skipped := _skipped("muscle", MUSCLE_TASK, options)) is not None:
         return skipped
     predictor = load_muscle(find_folder(MUSCLE_TASK, options.models), options.shared_threads)
+    levels = _levels(spine)
     try:
         result = predictor.predict(study, levels)
     except NoUsableSeries as error:

@@ -19,7 +19,7 @@ from lumbar.models.folder import Model
 from lumbar.models.registry import find_model, has_model
 from lumbar.severity.disc_crops import BODY, CANAL, COLUMNS, DISC, ROWS, crops, steps_up
 from lumbar.severity.disc_features import NAMES
-from lumbar.severity.disc_grader import FINDINGS, DiscGrader, blended, looks_t2, network_input
+from lumbar.severity.disc_grader import FINDINGS, DiscGrader, blended, doubt_of_contrast, looks_t2, network_input
 from lumbar.severity.disc_model import GRADES, MeasuredGrades, Scaler, fit_logistic, median_grade, softmax
 from lumbar.spine.segment import PIXEL_MM
 from lumbar.spine.segment import TASK as SPINE_TASK
@@ -91,8 +91,13 @@ def test_a_picture_is_t2_where_csf_outshines_marrow() -> None:
     features[:, NAMES.index("core to bone")] = np.log(0.8)  # a core of 80, marrow of 100 and CSF of 160 or 60
     features[:, NAMES.index("core to CSF")] = np.log(80 / 160)
     assert looks_t2(features)
+    assert doubt_of_contrast(features) is None
     features[:, NAMES.index("core to CSF")] = np.log(80 / 60)
     assert not looks_t2(features)
+    assert "CSF is darker" in (doubt_of_contrast(features) or "")
+    features[:, NAMES.index("core to CSF")] = np.log(80 / 800)  # CSF eight times as bright as marrow
+    assert looks_t2(features)
+    assert "suppressed" in (doubt_of_contrast(features) or "")
     assert looks_t2(np.full((2, len(NAMES)), np.nan, np.float32))
 
 

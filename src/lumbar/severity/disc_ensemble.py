@@ -167,7 +167,7 @@ def _card(data: tuple[TrainingData, ...], results: tuple[Result, ...]) -> Card:
         task=TASK,
         description="Pfirrmann grade and yes-or-no findings of discs on mid-sagittal T2 pictures: networks of the folds of a cross-validation by patient,"
         " which see all discs of a picture at once, averaged with a logistic model of measured signal and height.",
-        intended_use="Research on graded lumbar MRI. Not a medical device; not for decisions about patients.",
+        intended_use="Research on graded lumbar T2 MRI without fat suppression. Not a medical device; not for decisions about patients.",
         inputs=(
             TensorSpec(CROPS, ("n", 3, ROWS, COLUMNS), "grey values around 0, mask of the disc, canal 1 and bone -1; the disc's front to the left"),
             TensorSpec(STEPS_UP, ("n",), "discs above L5/S1: 0 to 4 for L5/S1 to L1/L2, then T12/L1"),

@@ -21,8 +21,9 @@ CROPS, STEPS_UP, PICTURES, MEASUREMENTS, LOGITS = "crops", "steps_up", "pictures
 FINDINGS = tuple(SPIDER_FINDINGS)  # in the order of the network's further outputs
 
 _LEVELS_UP = tuple(Level)[::-1]
-# Logarithm of CSF against marrow below which a picture is no T2 picture: of 289 pictures of known weighting one lies on the wrong side.
+# Logarithm of CSF against marrow below which a picture is no T2 picture: of 289 SPIDER pictures two T1 ones lie on the wrong side.
 _LEAST_FLUID = 0.05
+_MOST_FLUID = 1.85  # the same of pictures with suppressed fat: none of the 555 graded T2 pictures reaches it
 
 
 class DiscGrader:
@@ -37,15 +38,20 @@ class DiscGrader:
         self.model = model
         self._measured = MeasuredGrades(model)
 
-    def grade(self, spine: SpineMap) -> tuple[DiscGrades, ...]:
+    def grade(self, spine: SpineMap, familiar_only: bool = False) -> tuple[DiscGrades, ...]:
         """The grades of the named discs of `spine`, from head to foot; none where no disc has an outline.
 
         The Pfirrmann grade is the median of its probabilities, the best guess where distance counts.
+
+        Raises:
+            InputError: with `familiar_only`, the contrast is none that the grades were checked on.
         """
         try:
             discs = cut_discs(spine)
         except InputError:
             return ()
+        if familiar_only and (doubt := doubt_of_contrast(discs.features)):
+            raise InputError(doubt)
         lumbar = [row for row, steps in enumerate(discs.steps_up) if steps < len(_LEVELS_UP)]
         p = blended(self.network_probabilities(discs), self.measured_probabilities(discs))
         return tuple(_one(_LEVELS_UP[int(discs.steps_up[row])], p[row]) for row in reversed(lumbar))
@@ -95,9 +101,23 @@ def blended(seen: Floats | None, measured: Floats | None) -> Floats:
 
 def looks_t2(features: NDArray[np.float32]) -> bool:
     """Whether CSF is brighter than marrow in a picture whose discs have `features` (n, k); true where it could not be measured."""
+    return not _fluid(features) < _LEAST_FLUID
+
+
+def doubt_of_contrast(features: NDArray[np.float32]) -> str | None:
+    """Why grades from a picture with these features (n, k) are not to be relied on; None where it looks like those that they were checked on."""
+    if not looks_t2(features):
+        return "CSF is darker than marrow, and the grades were checked on T2-weighted pictures alone"
+    if _fluid(features) > _MOST_FLUID:
+        return "marrow is darker than in any picture that the grades were checked on: fat seems to be suppressed (STIR), take a T2-weighted series without that"
+    return None
+
+
+def _fluid(features: NDArray[np.float32]) -> float:
+    """Logarithm of CSF against marrow, NaN where it could not be measured."""
     fluid = features[:, NAMES.index("core to bone")] - features[:, NAMES.index("core to CSF")]
     known = fluid[np.isfinite(fluid)]
-    return not len(known) or bool(np.median(known) >= _LEAST_FLUID)
+    return float(np.median(known)) if len(known) else float("nan")
 
 
 def network_input(greys: NDArray[np.uint8], tissues: NDArray[np.uint8]) -> NDArray[np.float32]:
