@@ -4,7 +4,7 @@
     python recipes/severity_rsna2024.py data work --rehearse 12 --encoder tiny --steps 40 --folds 2     # on a phantom cohort in the same layout
 
 Every step goes on where it was killed. WORK gets store/ (2 GB for all 1,975 studies), runs/ (checkpoints, splits, logs), model/, out_of_fold.csv and, if the
-data has test images, submission.csv with the rows of its sample. With --rehearse, DATA is made first: synthetic studies, two of them as test images.
+data has test images, submission.csv with the rows of its sample. With --rehearse, DATA is made first: synthetic studies, and one more as test images.
 """
 
 import argparse
@@ -92,11 +92,11 @@ def out_of_fold(data: Path, work: Path, arguments: argparse.Namespace) -> None:
 
 
 def rehearsal(data: Path, studies: int, jobs: int) -> None:
-    """A phantom cohort in DATA, and two more studies as its test images with a sample of the rows that are wanted."""
+    """A phantom cohort in DATA, and one more study as its test images with a sample of the rows that are wanted."""
     for _ in make_cohort(CohortOptions("rsna2024", studies, 43, "ABCDEF", matrix_scale=0.5), data, jobs):
         pass
     test = data.parent / f"{data.name}_test"
-    for _ in make_cohort(CohortOptions("rsna2024", 2, 44, "GHI", matrix_scale=0.5), test, jobs):
+    for _ in make_cohort(CohortOptions("rsna2024", 1, 44, "GHI", matrix_scale=0.5), test, jobs):
         pass
     if not (data / "test_images").exists():
         (data / "test_images").symlink_to((test / "train_images").resolve())
