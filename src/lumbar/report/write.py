@@ -23,21 +23,21 @@ from lumbar.spine.spine_map import level_mask, tissue_mask
 
 def write_analysis(analysis: Analysis, folder: Path) -> Analysis:
     """Write findings, report, tables, masks and previews into `folder`, which exists; comes back with a warning for each mask that no file can hold."""
-    warnings = _write_masks(analysis, folder / "masks")
-    analysis = replace(analysis, findings=replace(analysis.findings, warnings=(*analysis.findings.warnings, *warnings)))
+    previews = folder / "previews"
+    previews.mkdir()
+    with ThreadPoolExecutor() as pool:
+        masks = pool.submit(_write_masks, analysis, folder / "masks")
+        pictures = draw_pictures(analysis)
+        saved = [pool.submit(save, picture.image, previews / f"{name}.png") for name, picture in pictures.items()]
+        urls = dict(zip(pictures, pool.map(lambda picture: data_url(picture.image), pictures.values()), strict=True))
+        for one in saved:
+            one.result()
+        analysis = replace(analysis, findings=replace(analysis.findings, warnings=(*analysis.findings.warnings, *masks.result())))
     (folder / "findings.json").write_text(to_json(to_document(analysis.findings)), encoding="utf-8")
     if analysis.findings.severity:
         (folder / "grades.csv").write_text(grades_csv(analysis.findings), encoding="utf-8")
     if analysis.findings.muscles:
         (folder / "muscles.csv").write_text(muscles_csv(analysis.findings), encoding="utf-8")
-    pictures = draw_pictures(analysis)
-    previews = folder / "previews"
-    previews.mkdir()
-    with ThreadPoolExecutor() as pool:
-        saved = [pool.submit(save, picture.image, previews / f"{name}.png") for name, picture in pictures.items()]
-        urls = dict(zip(pictures, pool.map(lambda picture: data_url(picture.image), pictures.values()), strict=True))
-        for one in saved:
-            one.result()
     (folder / "report.html").write_text(render(analysis, pictures, urls), encoding="utf-8")
     return analysis
 
