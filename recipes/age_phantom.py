@@ -1,6 +1,6 @@
 """The age network on synthetic people: variants in one table, and everything that is promised of the shipped one. No real person is in any of this.
 
-    python recipes/age_phantom_cohort.py WORK train --people 1200 && python recipes/age_phantom_cohort.py WORK test
+    python recipes/age_phantom_cohort.py WORK train --people 1100     # then test, then calibrate
     python recipes/age_phantom.py WORK train [--variant NAME]      # one network a variant; takes up where it was killed
     python recipes/age_phantom.py WORK table                       # errors at sites G, H, I, which no network has seen
     python recipes/age_phantom.py WORK model -o MODEL              # calibrated, exported; prints coverage, deltas, Selta, retest, heat map
@@ -16,12 +16,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from age_phantom_cohort import AHEAD_YEARS, TEST_PEOPLE, TEST_SEED, stores
+from age_phantom_cohort import AHEAD_YEARS, LOWER, TEST_PEOPLE, TEST_SEED, Study, state, stores
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from lumbar.age.build import ModelWords, build_model, trained_ages
 from lumbar.age.calibration import Calibration, HeldOut, fit_calibration
+from lumbar.age.conformal import fit_conformal
 from lumbar.age.crops import SliceSet
 from lumbar.age.engine import POSITION_UNIT_MM, AgeEngine, Ages
 from lumbar.age.evaluate import evaluate
@@ -29,7 +30,8 @@ from lumbar.age.familiarity import fit_familiarity
 from lumbar.age.importance import Explainer
 from lumbar.age.network import AgeNetwork, AgeNetworkOptions
 from lumbar.age.predict import Predictor, load
-from lumbar.age.segments import BASELINE, LOWER_SEGMENTS, WHOLE
+from lumbar.age.segments import BASELINE, LOWER_SEGMENTS, SEGMENT_LEVELS, WHOLE
+from lumbar.age.selta import fit_selta
 from lumbar.age.store import CropStore
 from lumbar.age.train import AgeTraining, held_out, train
 from lumbar.age.training_run import table_of
@@ -50,8 +52,10 @@ VARIANTS = {
     "attention+yaware": ("attention", "y-aware"),
     "max": ("max", "none"),
     "recurrent": ("recurrent", "none"),
+    "shipped": ("attention", "rank-n-contrast"),
 }
-SHIPPED = "attention+rnc"
+REFERENCE = "attention+rnc"  # what the others are compared with
+SHIPPED = "shipped"  # the same, trained on more people and longer than the comparison
 FOLDS = 5
 
 Array = NDArray[np.float64]
@@ -76,6 +80,7 @@ def train_variant(work: Path, variant: str, steps: int) -> None:
     print(f"{variant}: {len(store)} people, {steps} steps", flush=True)
     network = train(store, work / "runs" / variant, training(variant, steps))
     torch.save(network.state_dict(), work / "runs" / f"{variant}.pt")
+    (work / "runs" / f"{variant}.txt").write_text(f"{len(store)} people, {steps} steps\n")
 
 
 def shown_features(person: Person, everything: bool) -> list[float]:
@@ -101,6 +106,35 @@ def best_possible(seeds: range, everything: bool, fitted_on: int = 8000) -> Arra
     return np.asarray(design[fitted_on:] @ np.linalg.solve(first.T @ first + np.eye(design.shape[1]), first.T @ ages[:fitted_on]))
 
 
+def segment_ages(studies: list[Study], fitted: dict[str, Array] | None = None) -> tuple[dict[str, Array], dict[str, Array], Array]:
+    """Ages of each segment for an observer who knows its discs and narrowings exactly, by linear regression; also the coefficients and the true ages."""
+    states = [state(study) for study in studies]
+    ages = np.array([person.age_years for person, _ in states])
+    years, fits = {}, {}
+    for name, levels in SEGMENT_LEVELS.items():
+        columns = [list(Level).index(level) for level in levels]
+        rows = [[1.0, *disc_degeneration(p, worn.normal)[[3 + c for c in columns]], *worn.normal[:, columns].ravel()] for p, worn in states]
+        table = np.array(rows)
+        fits[name] = fitted[name] if fitted else np.linalg.lstsq(table, ages, rcond=None)[0]
+        years[name] = table @ fits[name]
+    return years, fits, ages
+
+
+def best_selta(healthy: int = 2000, ahead: int = 300) -> None:
+    """How well the exact state of the segments would tell one that runs ahead, through the same Selta."""
+    people = [Study(91_000_000 + k, "A") for k in range(healthy)]
+    years, fits, ages = segment_ages(people)
+    references = fit_selta({name: y for name, y in years.items() if name != WHOLE}, ages)
+    for more in AHEAD_YEARS:
+        value, truth = [], []
+        for level in LOWER:
+            own, _, own_ages = segment_ages([Study(92_000_000 + k, "A", ahead=level, ahead_years=more) for k in range(ahead)], fits)
+            reference = references[level.value]
+            value += [*reference.value(years[level.value], years[BASELINE], ages), *reference.value(own[level.value], own[BASELINE], own_ages)]
+            truth += [0] * healthy + [1] * ahead
+        print(f"best possible AUC of Selta, one lower segment {more:.0f} years ahead, its state known exactly: {roc_auc_score(truth, value):.3f}")
+
+
 def first_scans(store: CropStore) -> Mask:
     return np.asarray(store.repeat == "0")
 
@@ -117,7 +151,7 @@ def table(work: Path) -> None:
     seeds = [int(name[1:]) for name in people.subject]
     every = {False: best_possible(range(TEST_SEED, TEST_SEED + TEST_PEOPLE), False), True: best_possible(range(TEST_SEED, TEST_SEED + TEST_PEOPLE), True)}
     best = {key: values[np.array(seeds) - TEST_SEED] for key, values in every.items()}
-    print(f"synthetic; {len(stores(work, 'train'))} people of sites A-F in training, {len(people)} of sites G, H, I tested; mean absolute error, 95 % interval")
+    print(f"synthetic; trained on sites A-F, tested on {len(people)} people of sites G, H, I; mean absolute error, 95 % interval")
     print(f"{'guessing the median age':44s}{interval(age, np.full(len(age), np.median(age)), people.subject)}")
     print(f"{'best possible, all latents':44s}{interval(age, best[True], people.subject)}")
     print(f"{'best possible, what the crops show':44s}{interval(age, best[False], people.subject)}")
@@ -125,14 +159,17 @@ def table(work: Path) -> None:
     limit = float(np.abs(best[False] - age).mean())
     for name, years in found.items():
         predicted = years[WHOLE]
-        ahead = [np.abs(found[SHIPPED][WHOLE] - age), np.abs(predicted - age)]
+        ahead = [np.abs(found[REFERENCE][WHOLE] - age), np.abs(predicted - age)]
         gain = bootstrap_interval(lambda rows, ahead=ahead: float((ahead[0][rows] - ahead[1][rows]).mean()), people.subject, 2000)
-        line = f"{name:44s}{interval(age, predicted, people.subject)}  {np.abs(predicted - age).mean() / limit:.2f} x best   r {pearson(age, predicted):.3f}"
-        print(line + ("" if name == SHIPPED else f"   {SHIPPED} better by {-gain.estimate:.2f} ({-gain.high:.2f} to {-gain.low:.2f})"))
-    for name, years in found[SHIPPED].items():
-        print(f"  segment {name:34s}{interval(age, years, people.subject)}")
-    by_site = " ".join(f"{s} {np.abs(found[SHIPPED][WHOLE] - age)[people.site == s].mean():.2f}" for s in np.unique(people.site))
-    print(f"  by site: {by_site}")
+        words = (work / "runs" / f"{name}.txt").read_text().strip()
+        ratio = np.abs(predicted - age).mean() / limit
+        line = f"{f'{name} ({words})':44s}{interval(age, predicted, people.subject)}  {ratio:.2f} x best   r {pearson(age, predicted):.3f}"
+        print(line + ("" if name == REFERENCE else f"   {REFERENCE} better by {-gain.estimate:.2f} ({-gain.high:.2f} to {-gain.low:.2f})"))
+    last = list(found)[-1]
+    for name, years in found[last].items():
+        print(f"  {last}, segment {name:24s}{interval(age, years, people.subject)}")
+    by_site = " ".join(f"{s} {np.abs(found[last][WHOLE] - age)[people.site == s].mean():.2f}" for s in np.unique(people.site))
+    print(f"  {last}, by site: {by_site}")
 
 
 def person_folds(store: CropStore) -> NDArray[np.int64]:
@@ -148,7 +185,7 @@ def crossed(store: CropStore, found: HeldOut, network: AgeNetwork, work: Path) -
     return [(fold == k, fit_calibration(found.rows((fold != k) & first_scans(store)), familiarity, (18.0, 92.0))) for k in range(FOLDS)]
 
 
-def judge(store: CropStore, found: HeldOut, parts: list[tuple[Mask, Calibration]]) -> list[Result]:
+def judge(work: Path, network: AgeNetwork, store: CropStore, found: HeldOut, parts: list[tuple[Mask, Calibration]]) -> list[Result]:
     """Coverage, deltas, Selta and retest of the calibrated network."""
     first, age, whole = first_scans(store), found.age_years, found.segment_years[WHOLE]
     low, high, delta = np.empty((3, len(age)))
@@ -164,6 +201,12 @@ def judge(store: CropStore, found: HeldOut, parts: list[tuple[Mask, Calibration]
     cover = bootstrap_interval(lambda r: float(held[first][r].mean()), store.subject[first], 2000)
     where = f"{first.sum()} synthetic people of sites not trained on"
     print(f"90 % intervals hold the age of {cover.estimate:.1%} ({cover.low:.1%} to {cover.high:.1%}); mean width {np.mean((high - low)[first]):.1f} years")
+    elsewhere = stores(work, "calibrate")
+    other = held_out(network, elsewhere)
+    ends = fit_conformal(other.age_years, other.segment_years[WHOLE], 0.9, 2).interval(whole[first])
+    hit = (age[first] >= ends[0]) & (age[first] <= ends[1])
+    mae = np.abs(other.segment_years[WHOLE] - other.age_years).mean()
+    print(f"  if calibrated on {len(elsewhere)} further people of the sites of training instead (their error {mae:.2f} years): {hit.mean():.1%}")
     print(f"delta against age: r {pearson(age[first], (whole - age)[first]):+.3f} raw, {pearson(age[first], delta[first]):+.3f} corrected")
     false = np.mean([flagged[name][first].mean() for name in LOWER_SEGMENTS])
     each = ", ".join(f"{name} {flagged[name][first].mean():.1%}" for name in LOWER_SEGMENTS)
@@ -171,11 +214,11 @@ def judge(store: CropStore, found: HeldOut, parts: list[tuple[Mask, Calibration]
     results = [Result("coverage of 90 % intervals", cover.estimate, where), Result("healthy people flagged by Selta, a segment", float(false), where)]
     for years in AHEAD_YEARS:
         value, truth = [], []
-        for level in (Level.L3_L4, Level.L4_L5, Level.L5_S1):
+        for level in LOWER:
             own = store.repeat == f"{level.slug}+{years:.0f}"
             value += [*selta[level.value][first], *selta[level.value][own]]
             truth += [0] * int(first.sum()) + [1] * int(own.sum())
-        share = np.mean(np.concatenate([flagged[v.value][store.repeat == f"{v.slug}+{years:.0f}"] for v in (Level.L3_L4, Level.L4_L5, Level.L5_S1)]))
+        share = np.mean(np.concatenate([flagged[v.value][store.repeat == f"{v.slug}+{years:.0f}"] for v in LOWER]))
         auc = float(roc_auc_score(truth, value))
         print(f"Selta, one lower segment {years:.0f} years ahead: AUC {auc:.3f}, flagged {share:.0%} ({sum(truth)} people)")
         results.append(Result(f"AUC of Selta for a segment {years:.0f} years ahead", auc, f"{sum(truth)} synthetic people"))
@@ -191,7 +234,7 @@ def judge(store: CropStore, found: HeldOut, parts: list[tuple[Mask, Calibration]
 def heat_maps(predictor: Predictor, store: CropStore) -> None:
     """Share of the difference between the heat maps of two people alike but for one level that lies on that level."""
     first = {name: k for k, name in enumerate(store.subject) if store.repeat[k] == "0"}
-    shares: dict[float, list[tuple[float, float]]] = {years: [] for years in AHEAD_YEARS}
+    shares: dict[float, list[tuple[float, ...]]] = {years: [] for years in AHEAD_YEARS}
     for k in np.flatnonzero(~store.healthy):
         if store.subject[k] not in first:
             continue
@@ -201,14 +244,14 @@ def heat_maps(predictor: Predictor, store: CropStore) -> None:
         a, b = (result.heat_map for result in pair)
         assert a is not None and b is not None
         change = {name: float(np.abs(b.maps[name] - a.maps[name]).sum()) for name in a.maps if name in b.maps}
+        net = {name: abs(float((b.maps[name] - a.maps[name]).sum())) for name in change}
         bars = {s.name: abs(s.delta_years - t.delta_years) for s, t in zip(pair[1].structures, pair[0].structures, strict=True)}
-        shares[float(years)].append((change[level] / sum(change.values()), bars[level] / sum(bars.values())))
+        shares[float(years)].append((change[level] / sum(change.values()), net[level] / sum(net.values()), bars[level] / sum(bars.values())))
     for years, found in shares.items():
         both = np.array(found)
-        print(
-            f"heat map, pairs {years:.0f} years apart at one level ({len(both)}): on that level {both[:, 0].mean():.0%} of the change of the map "
-            f"(at least 60 % in {np.mean(both[:, 0] >= 0.6):.0%}), on its disc {both[:, 1].mean():.0%} of the change of all discs and vertebrae"
-        )
+        print(f"heat map, {len(both)} pairs {years:.0f} years apart at one level, share of the change that lies on that level:")
+        print(f"  pixel by pixel {both[:, 0].mean():.0%} (median {np.median(both[:, 0]):.0%}, at least 60 % in {np.mean(both[:, 0] >= 0.6):.0%} of pairs)")
+        print(f"  of the levels' sums {both[:, 1].mean():.0%} (median {np.median(both[:, 1]):.0%}); its disc among discs and vertebrae {both[:, 2].mean():.0%}")
 
 
 class RandomEngine(AgeEngine):
@@ -247,10 +290,11 @@ def sanity(predictor: Predictor, store: CropStore, people: int = 40) -> None:
 
 
 def model(work: Path, out: Path) -> None:
+    best_selta()
     store, network = stores(work, "test"), trained(work, SHIPPED)
     found = held_out(network, store)
     parts = crossed(store, found, network, work)
-    results = judge(store, found, parts)
+    results = judge(work, network, store, found, parts)
     first = first_scans(store)
     fitted = stores(work, "train")
     familiarity = fit_familiarity(held_out(network, fitted).features, found.features[first])

@@ -2,6 +2,7 @@
 
     python recipes/age_phantom_cohort.py WORK train --people 1000       # sites A to F, crops at known discs moved by chance, in chunks of 50
     python recipes/age_phantom_cohort.py WORK test                      # sites G, H and I, which no training sees
+    python recipes/age_phantom_cohort.py WORK calibrate --people 150    # further people of sites A to F
 
 Pictures are sagittal T2, STIR or SPACE as the sites make them, at half their matrix and with the slices within reach of the crops alone. The test has 200
 people; 40 of them scanned twice (other slices, other noise); and 90 pairs with a member of the 200 in which nothing is different but one lower segment,
@@ -27,13 +28,13 @@ from lumbar.models.registry import find_model
 from lumbar.phantom.acquire import acquire
 from lumbar.phantom.anatomy import Anatomy
 from lumbar.phantom.build import build_anatomy, person_degeneration
-from lumbar.phantom.degeneration import AGE_SD_YEARS, age_loadings, latent
-from lumbar.phantom.population import sample_person
+from lumbar.phantom.degeneration import AGE_SD_YEARS, Degeneration, age_loadings, latent
+from lumbar.phantom.population import Person, sample_person
 from lumbar.phantom.sites import site
 from lumbar.spine.segment import TASK, network_of
 
 TRAIN_SITES, TEST_SITES = "ABCDEF", "GHI"
-TRAIN_SEED, TEST_SEED = 41_000_000, 42_000_000
+TRAIN_SEED, TEST_SEED, CALIBRATE_SEED = 41_000_000, 42_000_000, 43_000_000
 CHUNK = 50
 TEST_PEOPLE, RETESTS, AHEAD = 200, 40, 90
 AHEAD_YEARS = (20.0, 30.0)
@@ -61,19 +62,25 @@ class Study:
         return f"{self.scan}" if self.ahead is None else f"{self.ahead.slug}+{self.ahead_years:.0f}"
 
 
-def anatomy(study: Study) -> tuple[Anatomy, Subject]:
+def state(study: Study) -> tuple[Person, Degeneration]:
     """The person; a segment that runs ahead has the wear and the narrowing that the years would have brought, and nothing else changes."""
     person = sample_person(study.seed)
-    state = person_degeneration(person)
+    worn = person_degeneration(person)
     if study.ahead is not None:
         column = list(Level).index(study.ahead)
-        normal = state.normal.copy()
+        normal = worn.normal.copy()
         normal[:, column] += age_loadings().reshape(5, 5)[:, column] * study.ahead_years / AGE_SD_YEARS
-        state = replace(state, normal=normal, narrowing=latent(normal))
+        worn = replace(worn, normal=normal, narrowing=latent(normal))
         traits = person.traits.copy()
         traits[3 + 3 + column] += study.ahead_years * RATES[3 + column] / OWN_SPREAD
         person = replace(person, traits=traits)
-    return build_anatomy(person, state), Subject(f"P{study.seed}", study.site, person.sex, person.age_years, study.name, study.ahead is None)
+    return person, worn
+
+
+def anatomy(study: Study) -> tuple[Anatomy, Subject]:
+    """What is scanned of a person, and who it is."""
+    person, worn = state(study)
+    return build_anatomy(person, worn), Subject(f"P{study.seed}", study.site, person.sex, person.age_years, study.name, study.ahead is None)
 
 
 def scan(body: Anatomy, study: Study) -> Volume:
@@ -89,8 +96,8 @@ def drawn_site(seed: int, sites: str) -> str:
     return sites[int(np.random.default_rng([seed, 6]).integers(len(sites)))]
 
 
-def train_studies(chunk: int) -> Iterator[tuple[Subject, object]]:
-    for seed in range(TRAIN_SEED + chunk * CHUNK, TRAIN_SEED + (chunk + 1) * CHUNK):
+def train_studies(first: int) -> Iterator[tuple[Subject, object]]:
+    for seed in range(first, first + CHUNK):
         study = Study(seed, drawn_site(seed, TRAIN_SITES))
         body, subject = anatomy(study)
         random = np.random.default_rng([seed, 8])
@@ -140,8 +147,8 @@ def stores(work: Path, prefix: str) -> CropStore:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path)
-    parser.add_argument("part", choices=("train", "test"))
-    parser.add_argument("--people", type=int, default=1000, help="of the training, in whole chunks of 50")
+    parser.add_argument("part", choices=("train", "test", "calibrate"))
+    parser.add_argument("--people", type=int, default=1000, help="of train and calibrate, in whole chunks of 50")
     parser.add_argument("--of", type=int, nargs=2, default=(0, 1), metavar=("K", "N"), help="make only every N-th chunk, from the K-th: to work in parallel")
     arguments = parser.parse_args()
     plan, failures = test_plan(), []
@@ -151,8 +158,9 @@ def main() -> None:
         if (folder / "people.npz").exists():
             continue
         own = plan[chunk * 20 : chunk * 20 + 20]
-        studies = train_studies(chunk) if arguments.part == "train" else test_studies(own, failures)
-        write_store(folder, studies, CHUNK if arguments.part == "train" else len(own), OPTIONS)
+        first = (CALIBRATE_SEED if arguments.part == "calibrate" else TRAIN_SEED) + chunk * CHUNK
+        studies = test_studies(own, failures) if arguments.part == "test" else train_studies(first)
+        write_store(folder, studies, max(CHUNK, len(own)), OPTIONS)
         print(folder.name, *failures, sep="\n  ", flush=True)
         failures.clear()
 
