@@ -27,16 +27,16 @@ _SIZES = np.array(
         (23.5, 17.5, 27.8, 0.6, 17.4, 15.8, 4.8, 37, 24, 5),
         (24.8, 17.9, 27.8, 2.0, 17.8, 17.2, 6.0, 35, 22, 5),
         (26.2, 17.9, 27.0, 5.2, 18.4, 19.5, 8.2, 27, 18, 4),
-        (25.5, 16.4, 29.5, 4.5, 16.5, 19.5, 8.5, 14, 15, 4),
-        (19.0, 11.5, 25.0, 3.0, 11.0, 15.0, 6.0, 9, 12, 2),
-        (15.0, 8.8, 21.0, 2.0, 8.0, 12.0, 5.0, 7, 10, 2),
-        (12.5, 7.0, 18.5, 0.0, 6.0, 10.0, 4.0, 5, 8, 2),
-        (10.5, 5.6, 15.5, 0.0, 4.0, 8.0, 3.0, 3, 5, 1),
+        (25.5, 14.2, 29.5, 4.5, 16.5, 19.5, 8.5, 14, 15, 4),
+        (19.0, 9.6, 25.0, 3.0, 11.0, 15.0, 6.0, 9, 12, 2),
+        (15.0, 7.2, 21.0, 2.0, 8.0, 12.0, 5.0, 7, 10, 2),
+        (12.5, 6.0, 18.5, 0.0, 6.0, 10.0, 4.0, 5, 8, 2),
+        (10.5, 5.0, 15.5, 0.0, 4.0, 8.0, 3.0, 3, 5, 1),
     ]
 )
 # Height of healthy discs between the rims, front and back, T10/T11 to S4/S5.
 _DISC_HEIGHTS = np.array(
-    [(5.2, 4.6), (5.8, 5.0), (7.4, 5.8), (9.0, 6.8), (10.8, 7.6), (12.4, 8.2), (14.2, 8.6), (14.4, 6.6), (1.7, 1.4), (1.0, 1.0), (0.8, 0.8), (0.8, 0.8)]
+    [(5.2, 4.6), (5.8, 5.0), (7.4, 5.8), (9.0, 6.8), (10.8, 7.6), (12.4, 8.2), (14.2, 8.6), (14.4, 6.6), (1.2, 1.0), (0.8, 0.8), (0.8, 0.8), (0.8, 0.8)]
 )
 _MEAN_DEGREES = np.array([-3.0, 4.0, 10.0, 13.5, 11.0, 4.5, -6.0, -21.0, -40.0, -50.0, -44.0, -26.0, -4.0])  # backward lean of each body, lying
 _PFIRRMANN_BORDERS = (0.14, 0.36, 0.58, 0.80)  # of disc degeneration
@@ -148,9 +148,9 @@ def _vertebra(k: int, person: Person, worn: Floats, size: Floats, frame: Frame) 
         half_depth_mm=float(size[1]),
         height_mm=float(size[2]),
         wedge=float(size[3] / (2 * size[1])),
-        taper=0.16 if k > 8 or (k == 8 and person.variant != "lumbarised") else 0.0,
+        taper=0.16 if k > 8 else 0.24 if k == 8 and person.variant != "lumbarised" else 0.0,
         concavity_mm=_concavity(k, person),
-        waist_mm=1.8 if k < 8 else 0.8,
+        waist_mm=1.8 if k < 9 else 0.8,
         lip_mm=(lips[0], lips[1]),
         canal_depth_mm=float(size[4]) * (1 + 0.04 * person.traits[37]),
         pedicle_mm=(float(size[5]), float(size[6])),

@@ -59,7 +59,7 @@ def _severity(degeneration: Degeneration) -> list[dict[str, Any]]:
 def _disc(anatomy: Anatomy, disc: Disc) -> dict[str, Any]:
     index = anatomy.discs.index(disc)
     upper, lower = anatomy.vertebrae[index], anatomy.vertebrae[index + 1]
-    slip = float((lower.frame.to_local(lower_plate_back(anatomy, index)) - np.array([0.0, lower.half_depth_mm, 0.0]))[1])
+    slip = float((lower.frame.to_local(lower_plate_back(anatomy, index)) - np.array([0.0, lower.half_depth_mm * (1 + lower.taper), 0.0]))[1])
     return {
         "level": disc.name,
         "center_mm": _rounded(disc.frame.center_mm),
