@@ -32,8 +32,9 @@ def _tasks(_: click.Context, __: click.Parameter, value: str | None) -> tuple[st
 @click.option("--age", "age_years", type=click.FloatRange(0, 120), metavar="YEARS", help="The patient's age, if the header has none or a wrong one.")
 @click.option("--sex", type=click.Choice(["F", "M"]), help="The patient's sex, if the header has none or a wrong one.")
 @click.option(
-    "--tasks", metavar=",".join(TASKS), callback=_tasks, help="What to do (default: all that a model is installed for); the spine is always found and measured."
-)
+    "--tasks", metavar=",".join(TASKS), callback=_tasks,
+    help="What to do (default: severity and muscle where a model is installed; an age only if it is named here); the spine is always found and measured.",
+)  # fmt: skip
 @click.option("--models", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="DIR", help="Model folders to use before the packaged ones.")
 @click.option("--lowest-level", type=click.Choice([level.value for level in Level]), help="Name of the lowest disc in view, if you know better.")
 @click.option("--threads", type=click.IntRange(0), default=0, help="Processor threads of the networks; 0 takes all cores.")
@@ -45,7 +46,7 @@ def analyze(study: Path, out: Path, overwrite: bool, as_json: bool, quiet: bool,
 
     \b
     lumbar analyze study/ -o out/
-    lumbar analyze study.zip -o out/ --age 54 --sex F
+    lumbar analyze study.zip -o out/ --tasks severity,muscle,age --age 54 --sex F
     lumbar analyze t2_sagittal.nii.gz -o out/ --tasks spine
 
     Leaves report.html (open it in a browser), findings.json, masks and preview pictures in OUT. Exit code 4 means: done, but some task that was asked
