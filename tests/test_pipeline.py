@@ -113,6 +113,14 @@ def test_what_the_command_says_comes_before_the_header(study: Study, predictor: 
     assert predictor.asked[-1] == (None, None)
 
 
+def test_an_age_that_nothing_is_done_with_is_told(study: Study, predictor: AgePredictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "has_model", lambda *_: False)
+    said = "an age was given with --age"
+    assert any(said in warning for warning in analyze(study, AnalysisOptions(age_years=50.0)).findings.warnings)
+    assert not any(said in warning for warning in analyze(study, AnalysisOptions()).findings.warnings)
+    assert predictor.asked == []
+
+
 def test_without_a_sagittal_t2_or_levels_there_is_no_age_and_it_is_said(study: Study, predictor: AgePredictor, monkeypatch: pytest.MonkeyPatch) -> None:
     t1 = replace(study, series=(replace(study.series[0], role=Role.SAGITTAL_T1, weighting=Weighting.T1),))
     for one, needed, said in ((t1, 0, "needs a sagittal T2 or STIR"), (study, 9, "too few levels")):

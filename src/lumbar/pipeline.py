@@ -172,7 +172,8 @@ def _discs(found: FoundSpine, options: AnalysisOptions) -> _Part[tuple[DiscGrade
 def _age(study: Study, levels: Sequence[LevelFinding], options: AnalysisOptions) -> _Part[Age]:
     """An age is given only to who asks for it by name: the model that ships has learnt from synthetic people."""
     if options.tasks is None or "age" not in options.tasks:
-        return _Part("age")
+        unused = options.tasks is None and options.age_years is not None
+        return _Part("age", warnings=("an age was given with --age, but none is predicted unless --tasks names age",) if unused else ())
     if (skipped := _skipped("age", AGE_TASK, options)) is not None:
         return skipped
     series = study.with_role(Role.SAGITTAL_T2)
