@@ -1,8 +1,9 @@
 """Time and memory of one phantom study of clinical matrices, from nothing to files.
 
-    OMP_NUM_THREADS=1 python benchmarks/phantom.py [--site B]
+    OMP_NUM_THREADS=1 python benchmarks/phantom.py [--site B] [--cohort 10]
 
-Site B has 18 × 512², 18 × 448² and 40 × 320² pixels.
+Site B has 18 × 512², 18 × 448² and 40 × 320² pixels. With --cohort, also the peak memory of a cohort in one process after each of so many studies: studies
+are made, written and forgotten one after another, so that it must not grow with their number.
 """
 
 import argparse
@@ -12,6 +13,8 @@ import time
 from pathlib import Path
 
 from lumbar.phantom.acquire import label_pictures
+from lumbar.phantom.cohort import make_cohort
+from lumbar.phantom.cohort_options import CohortOptions
 from lumbar.phantom.study import StudyOptions, make_study, study_truth, write_study
 
 
@@ -19,6 +22,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--site", default="B")
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--cohort", type=int, default=0)
     options = parser.parse_args()
     start, wall = time.process_time(), time.perf_counter()
     study = make_study(StudyOptions(options.seed, site=options.site))
@@ -33,7 +37,16 @@ def main() -> None:
     end = time.process_time()
     print(f"series {made - start:.1f} s, truth {told - made:.1f} s, labels {labelled - told:.1f} s, files and truth again {end - labelled:.1f} s of processor")
     print(f"whole {end - start - (told - made):.1f} s of processor, {time.perf_counter() - wall:.1f} s by the clock")
-    print(f"memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB at most")
+    print(f"memory {peak_mb():.0f} MB at most")
+    if options.cohort:
+        with tempfile.TemporaryDirectory() as folder:
+            cohort = CohortOptions("rsna2024", options.cohort, sites=options.site)
+            peaks = [peak_mb() for _ in make_cohort(cohort, Path(folder) / "cohort")]
+        print("cohort: at most", " ".join(f"{peak:.0f}" for peak in peaks), "MB after each study")
+
+
+def peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 if __name__ == "__main__":

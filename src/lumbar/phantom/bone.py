@@ -25,7 +25,10 @@ def paint_vertebra(anatomy: Anatomy, canvas: Canvas, number: int) -> None:
     if window is None:
         return
     body = plane.window(bone.body_box_mm, 4.0 + max(vertebra.lip_mm))
-    arch = arch_distance(plane, window, bone) + _roughness(anatomy, canvas, vertebra, window)
+    arch = arch_distance(plane, window, bone)
+    if body is None and float(arch.min()) > 1:
+        return
+    arch += _roughness(anatomy, canvas, vertebra, window)
     if body is None:
         _paint_bone(anatomy, canvas, vertebra, window, arch, None)
         return

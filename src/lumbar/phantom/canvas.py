@@ -44,11 +44,11 @@ class Plane:
 
     def window(self, points_mm: ArrayLike, reach_mm: float) -> Window | None:
         """The pixels that lie within `reach_mm` of the box around `points_mm` (n, 3); None if the plane passes the points by."""
-        offset = np.atleast_2d(np.asarray(points_mm, dtype=np.float64)) - self.origin_mm
+        offset = np.asarray(points_mm, dtype=np.float64) - self.origin_mm
         depth = offset @ self._normal
         if depth.min() > reach_mm or depth.max() < -reach_mm:
             return None
-        pixel = offset @ self._inverse.T
+        pixel = np.atleast_2d(offset) @ self._inverse.T
         low = np.floor(pixel.min(axis=0) - reach_mm / self.pixel_mm).astype(int)
         high = np.ceil(pixel.max(axis=0) + reach_mm / self.pixel_mm).astype(int) + 1
         low, high = np.maximum(low, 0), np.minimum(high, (self.rows, self.columns))

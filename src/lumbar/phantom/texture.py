@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage, special
+from scipy import fft, special
 
 Floats = NDArray[np.floating[Any]]
 
@@ -23,9 +23,20 @@ SHEET = (1.4, 8.0, 12.0)  # flat layers
 def _noise(smoothness: tuple[float, float, float]) -> NDArray[np.int8]:
     """A cube of noise, smooth over so many cells, even distribution over -127 … 127, the same in every run."""
     random = np.random.default_rng(20240607)
-    cube = ndimage.gaussian_filter(random.standard_normal((_SIZE, _SIZE, _SIZE), dtype=np.float32), smoothness, mode="wrap", truncate=2.5)
+    space = fft.rfftn(random.standard_normal((_SIZE, _SIZE, _SIZE), dtype=np.float32))
+    first, second, third = (_spectrum(sigma) for sigma in smoothness)
+    space *= first[:, None, None] * second[None, :, None] * third[: _SIZE // 2 + 1]
+    cube = fft.irfftn(space, (_SIZE, _SIZE, _SIZE))
     even = special.erf(cube * np.float32(1 / (cube.std() * np.sqrt(2))))
     return np.asarray(np.round(even * 127).astype(np.int8)).ravel()
+
+
+def _spectrum(sigma: float) -> NDArray[np.float32]:
+    """(_SIZE,) what smoothing by a Gaussian of `sigma` cells, cut off at 2.5 of them, does to each frequency."""
+    reach = int(2.5 * sigma + 0.5)
+    away = np.minimum(np.arange(_SIZE), _SIZE - np.arange(_SIZE))
+    kernel = np.where(away <= reach, np.exp(-0.5 * np.square(away / sigma)), 0)
+    return np.asarray(fft.fft(kernel / kernel.sum()).real, dtype=np.float32)
 
 
 def grain(x: Floats, y: Floats, z: Floats, cell_mm: float, shift: int, smoothness: tuple[float, float, float]) -> Floats:
