@@ -211,7 +211,9 @@ def judge(work: Path, network: AgeNetwork, store: CropStore, found: HeldOut, par
     false = np.mean([flagged[name][first].mean() for name in LOWER_SEGMENTS])
     each = ", ".join(f"{name} {flagged[name][first].mean():.1%}" for name in LOWER_SEGMENTS)
     print(f"Selta, healthy people flagged a segment: {false:.1%} ({each})")
-    results = [Result("coverage of 90 % intervals", cover.estimate, where), Result("healthy people flagged by Selta, a segment", float(false), where)]
+    results = [Result("coverage of 90 % intervals, calibrated on other people of these sites", cover.estimate, where)]
+    results.append(Result("coverage of 90 % intervals, calibrated on people of the sites of training", float(hit.mean()), where))
+    results.append(Result("healthy people flagged by Selta, a segment", float(false), where))
     for years in AHEAD_YEARS:
         value, truth = [], []
         for level in LOWER:
@@ -301,7 +303,9 @@ def model(work: Path, out: Path) -> None:
     calibration = fit_calibration(found.rows(first), familiarity, trained_ages(fitted))
     mae = float(np.abs(found.segment_years[WHOLE] - found.age_years)[first].mean())
     results.insert(0, Result("mean absolute error, years", mae, f"{first.sum()} synthetic people of sites not trained on"))
-    data = TrainingData("lumbar phantom", "Apache-2.0", f"{len(fitted)} synthetic people of sites A-F (recipes/age_phantom.py)")
+    data = TrainingData(
+        "lumbar phantom", "Apache-2.0", f"{len(fitted)} synthetic people of sites A-F; calibrated on {first.sum()} of sites G-I (recipes/age_phantom.py)"
+    )
     with staged_folder(out, overwrite=False) as folder:
         build_model(folder, network, fitted, calibration, ModelWords(out.name, (data,), tuple(results), synthetic_only=True))
     predictor = load(out, threads=1)

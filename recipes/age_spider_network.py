@@ -34,6 +34,8 @@ from lumbar.domain.volume import Volume
 from lumbar.errors import InputError
 from lumbar.metrics.bootstrap import bootstrap_interval
 from lumbar.metrics.regression import pearson
+from lumbar.models.card import Result, read_card
+from lumbar.models.folder import write_card
 from lumbar.models.registry import find_model
 from lumbar.spine.segment import TASK, network_of
 
@@ -94,7 +96,7 @@ def fine_tuned(work: Path, store: CropStore, folds: int, steps: int) -> Array:
     return result
 
 
-def show(name: str, predicted: Array, guessed: Array, age: Array) -> None:
+def show(name: str, predicted: Array, guessed: Array, age: Array) -> Result:
     people = np.arange(len(age))
     mae = bootstrap_interval(lambda r: float(np.abs(predicted - age)[r].mean()), people, 4000)
     gain = bootstrap_interval(lambda r: float((np.abs(predicted - age) - np.abs(guessed - age))[r].mean()), people, 4000)
@@ -102,6 +104,8 @@ def show(name: str, predicted: Array, guessed: Array, age: Array) -> None:
     error = f"mean absolute error {mae.estimate:5.2f} ({mae.low:.2f} to {mae.high:.2f})"
     against = f"minus guess {gain.estimate:+.2f} ({gain.low:+.2f} to {gain.high:+.2f})"
     print(f"{name:36s}{error}   {against}   r {correlation:+.2f}   bias {np.mean(predicted - age):+.1f}")
+    where = f"{len(age)} real people (SPIDER, T2 SPACE), 95 % interval {mae.low:.1f} to {mae.high:.1f}; minus guessing {gain.low:+.1f} to {gain.high:+.1f}"
+    return Result(f"mean absolute error, years: {name}", round(mae.estimate, 2), where)
 
 
 def main() -> None:
@@ -110,6 +114,7 @@ def main() -> None:
     parser.add_argument("work", type=Path)
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=120, help="of fine-tuning, in each fold")
+    parser.add_argument("--card", type=Path, metavar="MODEL", help="put the figures of the weights as they are on the card of this model folder")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     store = gathered(arguments.spider, arguments.work)
@@ -117,10 +122,14 @@ def main() -> None:
     print(f"{len(age)} real people, {age.min():.0f} to {age.max():.0f} years; weights: {SHIPPED}, synthetic people only")
     guessed = np.array([np.median(age[keep]) for keep in ~np.eye(len(age), dtype=bool)])
     alone = held_out(trained(arguments.work, SHIPPED), store).segment_years[WHOLE]
-    show("median age of the others", guessed, guessed, age)
-    show("phantom weights alone", alone, guessed, age)
-    show("phantom weights, line through others", with_line(alone, age), guessed, age)
+    results = [show("median age of the others", guessed, guessed, age)]
+    results.append(show("phantom weights alone", alone, guessed, age))
+    results.append(show("phantom weights and a line", with_line(alone, age), guessed, age))
     show(f"fine-tuned, {arguments.folds} folds of {arguments.steps} steps", fine_tuned(arguments.work, store, arguments.folds, arguments.steps), guessed, age)
+    if arguments.card:
+        card = read_card(arguments.card)
+        kept = tuple(result for result in card.results if "real people" not in result.data)
+        write_card(arguments.card, replace(card, results=(*kept, *results)))
 
 
 if __name__ == "__main__":

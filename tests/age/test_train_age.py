@@ -122,8 +122,14 @@ def test_a_trained_model_finds_the_age_without_pytorch(cohort: Path, trained: tu
     assert predictor.model.card.export_difference is not None
     assert predictor.model.card.export_difference < 1e-3
     with pytest.raises(SystemExit) as ended:
-        main(["evaluate", "age", "--table", str(cohort / "ages.csv"), "--points", str(cohort / "points.csv"), "--model", str(model), "--json"])
+        known = ["--table", str(cohort / "ages.csv"), "--points", str(cohort / "points.csv"), "--model", str(model)]
+        main(["evaluate", "age", *known, "--importance", "-o", str(model.parent / "evaluation"), "--json"])
     assert ended.value.code == 0
+    with (model.parent / "evaluation" / "importance.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["structure"] for row in rows} >= {"L1", "L3/L4", "S1"}
+    by_age = {row["ages"]: float(row["mean_delta_years"]) for row in rows if row["structure"] == "L3/L4"}
+    assert by_age["80-89"] > 1 > -1 > by_age["20-29"]  # dark discs make the old look older, bright ones the young younger
     shown = capsys.readouterr()
     assert "synthetic" in shown.err
     assert '"mae_years"' in shown.out

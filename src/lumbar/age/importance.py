@@ -22,6 +22,7 @@ _EDGE_MM = 2.0  # bands fade over about this
 _PATCH_SIGMA_MM = 6.0  # of the Gaussian that is hidden for the smooth map
 _PATCH_STEP_MM = 9.0
 _MIDDLE_MM = 6.0  # slices as near to the midline as this are hidden together for the smooth map
+_FADE_PIXELS = 4.0  # at the edge of a level's map
 _WHOLE = SEGMENTS.index(WHOLE)
 
 
@@ -44,7 +45,7 @@ class HeatMap:
     options: CropOptions
 
     def at(self, points_mm: Points) -> Map:
-        """Years (...) at LPS points (..., 3), whatever their distance to the midline; where crops overlap their mean counts, outside of all it is 0."""
+        """Years (...) at LPS points (..., 3), whatever their distance to the midline; where crops overlap their mean counts, towards the outside it fades to 0."""
         total, weight = np.zeros((2, *points_mm.shape[:-1]))
         for name, values in self.maps.items():
             place = self.frames[name].place_mm(points_mm)
@@ -193,12 +194,12 @@ def _smooth(values: NDArray[np.float64], masks: list[Map]) -> Map:
 
 
 def _bilinear(values: Map, row: Points, column: Points) -> tuple[Points, Points]:
-    """Values between pixels, and 1 inside the map or 0 outside."""
+    """Values between pixels, and the weight of the map there: 1 inside, falling to 0 at its edge, so that pictures show no frame."""
     rows, columns = values.shape
-    inside = (row >= -0.5) & (row <= rows - 0.5) & (column >= -0.5) & (column <= columns - 0.5)
+    to_edge = np.minimum(np.minimum(row + 0.5, rows - 0.5 - row), np.minimum(column + 0.5, columns - 0.5 - column))
     r, c = np.clip(row, 0, rows - 1), np.clip(column, 0, columns - 1)
     low_r, low_c = np.minimum(r.astype(int), rows - 2), np.minimum(c.astype(int), columns - 2)
     share_r, share_c = r - low_r, c - low_c
     top = values[low_r, low_c] * (1 - share_c) + values[low_r, low_c + 1] * share_c
     bottom = values[low_r + 1, low_c] * (1 - share_c) + values[low_r + 1, low_c + 1] * share_c
-    return top * (1 - share_r) + bottom * share_r, inside.astype(np.float64)
+    return top * (1 - share_r) + bottom * share_r, np.clip(to_edge / _FADE_PIXELS, 0, 1)
