@@ -303,9 +303,8 @@ def model(work: Path, out: Path) -> None:
     calibration = fit_calibration(found.rows(first), familiarity, trained_ages(fitted))
     mae = float(np.abs(found.segment_years[WHOLE] - found.age_years)[first].mean())
     results.insert(0, Result("mean absolute error, years", mae, f"{first.sum()} synthetic people of sites not trained on"))
-    data = TrainingData(
-        "lumbar phantom", "Apache-2.0", f"{len(fitted)} synthetic people of sites A-F; calibrated on {first.sum()} of sites G-I (recipes/age_phantom.py)"
-    )
+    note = f"{len(fitted)} synthetic people of sites A-F; calibrated on {first.sum()} of sites G-I (recipes/age_phantom.py)"
+    data = TrainingData("lumbar phantom", "Apache-2.0", note)
     with staged_folder(out, overwrite=False) as folder:
         build_model(folder, network, fitted, calibration, ModelWords(out.name, (data,), tuple(results), synthetic_only=True))
     predictor = load(out, threads=1)

@@ -45,7 +45,7 @@ class HeatMap:
     options: CropOptions
 
     def at(self, points_mm: Points) -> Map:
-        """Years (...) at LPS points (..., 3), whatever their distance to the midline; where crops overlap their mean counts, towards the outside it fades to 0."""
+        """Years (...) at LPS points (..., 3), whatever their distance to the midline: the mean where crops overlap, fading to 0 towards the outside."""
         total, weight = np.zeros((2, *points_mm.shape[:-1]))
         for name, values in self.maps.items():
             place = self.frames[name].place_mm(points_mm)
