@@ -19,19 +19,30 @@ _LARGEST_MM2 = {Muscle.ERECTOR_SPINAE: 4500.0, Muscle.MULTIFIDUS: 2500.0}  # no 
 
 def clean(labels: NDArray[np.uint8], grid: Grid) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
     """Labels (slices, rows, columns) on the axial `grid` with each muscle on its side, in one piece and without holes; and warnings."""
-    labels, moved = _onto_their_sides(labels, grid)
+    window = _window(labels)
+    inner, moved = _onto_their_sides(labels[window], grid)
     warnings = []
     if moved > _MOVED_SHARE:
         warnings.append(
             f"{100 * moved:.0f} % of the muscle voxels were named for the wrong side of the midline and were given to the other side; look at the mask"
         )
-    out = np.zeros_like(labels)
+    whole = np.zeros_like(inner)
     for label in LABELS:
-        piece = _largest(labels == label)
+        piece = _largest(inner == label)
         for k in np.flatnonzero(piece.any(axis=(1, 2))):
             piece[k] = ndimage.binary_fill_holes(piece[k])
-        out[piece & (out == 0)] = label
-    return out, (*warnings, *implausible(out, grid))
+        whole[piece & (whole == 0)] = label
+    out = np.zeros_like(labels)
+    out[window] = whole
+    return out, (*warnings, *implausible(whole, grid))
+
+
+def _window(labels: NDArray[np.uint8]) -> tuple[slice, slice, slice]:
+    """All slices, and the rows and columns that hold a label: most of a picture shows no muscle."""
+    seen = labels.any(axis=0)
+    found = np.argwhere(seen) if seen.any() else np.array([[0, 0]])
+    low, high = found.min(axis=0), found.max(axis=0) + 1
+    return slice(None), slice(int(low[0]), int(high[0])), slice(int(low[1]), int(high[1]))
 
 
 def implausible(labels: NDArray[np.uint8], grid: Grid) -> list[str]:
