@@ -60,8 +60,9 @@ class AgePredictor:
         finding = AgeFinding(
             61.0, (50.0, 72.0), 0.9, None if known is None else 61.0 - known, delta[0] if delta else None,
             tuple(LevelAge(name, 60.0) for name in SEGMENTS if name != WHOLE), selta, (Importance("L4", -1.0), Importance("L4/L5", 4.0)),
+            age_delta_z=delta[1] if delta else None, age_delta_percentile=delta[2] if delta else None,
         )  # fmt: skip
-        return AgeResult(finding, delta[1] if delta else None, delta[2] if delta else None, (), None, False, True, ("age: synthetic people only",))
+        return AgeResult(finding, (), None, False, True, ("age: synthetic people only",))
 
 
 @pytest.fixture

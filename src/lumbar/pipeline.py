@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -12,7 +12,7 @@ from lumbar.age.predict import TASK as AGE_TASK
 from lumbar.age.predict import AgeResult
 from lumbar.age.predict import load as load_age
 from lumbar.domain.anatomy import Level
-from lumbar.domain.findings import AgeFinding, DiscGrades, Findings, LevelFinding, ModelUse, SeriesFacts
+from lumbar.domain.findings import DiscGrades, Findings, LevelFinding, ModelUse, SeriesFacts
 from lumbar.domain.study import Plane, Role, Series, Stack, Study
 from lumbar.errors import InputError, NoUsableSeries
 from lumbar.models.folder import load_folder
@@ -103,7 +103,7 @@ def analyze(study: Study, options: AnalysisOptions, progress: Progress | None = 
         severity=severity.result.findings if severity.result else (),
         disc_grades=discs.result or (),
         muscles=muscle.result.findings if muscle.result else (),
-        age=_age_finding(age.result) if age.result else None,
+        age=age.result.result.finding if age.result else None,
         warnings=(*_reading_warnings(study), *found.failures, *found.spine.warnings, *(w for part in parts for w in part.warnings)),
         unmet_tasks=tuple(part.task for part in parts if part.unmet),
     )
@@ -186,10 +186,6 @@ def _age(study: Study, levels: Sequence[LevelFinding], options: AnalysisOptions)
     except InputError as error:
         return _Part("age", warnings=(f"age: {error}",), unmet=True)
     return _Part("age", Age(result, predictor.calibration, known), (predictor.use,), result.warnings)
-
-
-def _age_finding(age: Age) -> AgeFinding:
-    return replace(age.result.finding, age_delta_z=age.result.delta_z, age_delta_percentile=age.result.delta_percentile)
 
 
 def _muscle(study: Study, spine: Spine, options: AnalysisOptions) -> _Part[MuscleResult]:

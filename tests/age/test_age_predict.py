@@ -59,8 +59,8 @@ def test_with_an_age_there_are_deltas_and_selta() -> None:
     assert found.predicted_age_years == 60
     assert found.age_delta_years == 8
     assert found.age_delta_corrected_years == pytest.approx(8, abs=0.5)
-    assert result.delta_z == pytest.approx(8 / 5, abs=0.2)
-    assert result.delta_percentile == pytest.approx(94.5, abs=2)
+    assert result.finding.age_delta_z == pytest.approx(8 / 5, abs=0.2)
+    assert result.finding.age_delta_percentile == pytest.approx(94.5, abs=2)
     assert found.interval_years == pytest.approx((60 - 8.2, 60 + 8.2), abs=1.0)  # 1.645 · 5
     assert [(s.level, s.flagged) for s in found.age_selta] == [("L3/L4", False), ("L4/L5", True), ("L5/S1", False)]
     assert found.age_selta[1].value == pytest.approx(25 / (5 * np.sqrt(2)), rel=0.1)
@@ -70,7 +70,9 @@ def test_with_an_age_there_are_deltas_and_selta() -> None:
 
 def test_without_an_age_there_is_the_predicted_age_alone() -> None:
     result = _predictor([50.0, 50.0, 75.0, 50.0, 60.0]).predict_slices(_slices(), None, None)
-    assert (result.finding.age_delta_years, result.finding.age_delta_corrected_years, result.delta_z, result.delta_percentile) == (None,) * 4
+    assert (result.finding.age_delta_years, result.finding.age_delta_corrected_years, result.finding.age_delta_z, result.finding.age_delta_percentile) == (
+        None,
+    ) * 4
     assert result.finding.age_selta == ()
     assert result.finding.predicted_age_years == 60
 

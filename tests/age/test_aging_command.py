@@ -108,3 +108,20 @@ def test_a_small_study_gets_a_curve_but_no_search(tmp_path: Path, capsys: pytest
     assert code == 0
     assert document["stages"] == []
     assert any("too few" in warning for warning in document["warnings"])
+
+
+def test_people_seen_again_get_their_courses_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rng = np.random.default_rng(1)
+    ages = rng.uniform(25, 80, 120)
+    lines = ["subject,site,sex,age,level,index,visit"]
+    for k, age in enumerate(ages):
+        lines.append(f"s{k},x,{'FM'[k % 2]},{age:.2f},L4/L5,{age / 100 + rng.normal(0, 0.05):.4f},1")
+        if k < 12:  # a second visit after five years
+            lines.append(f"s{k},x,{'FM'[k % 2]},{age + 5:.2f},L4/L5,{age / 100 + 0.05 + rng.normal(0, 0.05):.4f},2")
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    code, _, _ = _run(capsys, str(tmp_path / "t.csv"), "-o", str(tmp_path / "out"), "--draws", "200", "--no-mixed")
+    assert code == 0
+    drawn = (tmp_path / "out" / "plots" / "courses.svg").read_text()
+    assert drawn.count("stroke: #888888") >= 12  # one line a person; without a column repeat no change can be called reliable
+    assert "#dd8452" not in drawn
+    assert "A line joins the visits of one person" in (tmp_path / "out" / "aging.html").read_text()

@@ -28,8 +28,6 @@ class AgeResult:
     """One study's age with what pictures and sentences of it need."""
 
     finding: AgeFinding  # the part that goes into findings.json
-    delta_z: float | None  # corrected delta in standard deviations of people of that age; None without a chronological age
-    delta_percentile: float | None  # share of reference people with a lower z, 0 to 100
     structures: tuple[Structure, ...]  # importance of each disc and vertebra, as a whole and by slice; empty if not asked for
     heat_map: HeatMap | None  # years by place near the midline; `heat_map.at(points_mm)` samples it
     unfamiliar: bool  # the study looks unlike those that the model learnt from
@@ -96,8 +94,6 @@ class Predictor:
                 age_delta_z=delta[1] if delta else None,
                 age_delta_percentile=delta[2] if delta else None,
             ),
-            delta_z=delta[1] if delta else None,
-            delta_percentile=delta[2] if delta else None,
             structures=importance.structures if importance else (),
             heat_map=importance.heat_map if importance else None,
             unfamiliar=unfamiliar,

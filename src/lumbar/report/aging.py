@@ -8,7 +8,7 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from lumbar.age.population import Population
-from lumbar.report.aging_plots import delta_figure, level_figures
+from lumbar.report.aging_plots import course_figure, delta_figure, level_figures
 from lumbar.report.aging_tables import population_document, write_tables
 
 _PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Ageing of a population</title><style>
@@ -45,7 +45,8 @@ together show a stage.</p>
 <tr><td>{{ c.level }}</td><td colspan="6">offsets p = {{ "%.2g" | format(c.p_offset) }}, spreads p = {{ "%.2g" | format(c.p_spread) }}; sites explain
 {{ "%.1f" | format(100 * c.variance_share) }} % of what age and sex leave</td></tr>{% endfor %}</table>{% endif %}
 {% if p.longitudinal %}<h2>The same people over time</h2><p>{{ p.longitudinal.changes | length }} courses; {{ reliable }} with a change beyond measuring
-noise (reliable-change index above 1.96). Each is listed in longitudinal.csv.</p>
+noise (reliable-change index above 1.96; orange). Each is listed in longitudinal.csv.</p>
+{{ courses }}<p class="note">A line joins the visits of one person; behind it is the curve of all people.</p>
 {% for m in p.longitudinal.models %}<p>{{ m.level }}: within people {{ "%+.3g" | format(m.change_per_year) }} a year (95 %
 {{ "%.3g … %.3g" | format(m.low, m.high) }}), between people of different age {{ "%+.3g" | format(m.between_people_per_year) }} a year; mixed model of
 {{ m.visits }} visits of {{ m.subjects }} subjects{{ "" if m.converged else ", which did not converge" }}.</p>{% endfor %}{% endif %}
@@ -60,8 +61,9 @@ def write_population(folder: Path, p: Population, adjusted: bool) -> None:
     plots = folder / "plots"
     plots.mkdir()
     figures = level_figures(p)
-    deltas = delta_figure(p)
-    named = {_slug(level, number): svg for number, (level, svg) in enumerate(figures.items())} | ({"deltas": deltas} if deltas else {})
+    deltas, courses = delta_figure(p), course_figure(p)
+    named = {_slug(level, number): svg for number, (level, svg) in enumerate(figures.items())}
+    named |= {name: svg for name, svg in (("deltas", deltas), ("courses", courses)) if svg}
     for name, svg in named.items():
         (plots / f"{name}.svg").write_text(svg, encoding="utf-8")
     page = Environment(autoescape=True).from_string(_PAGE)
@@ -70,6 +72,7 @@ def write_population(folder: Path, p: Population, adjusted: bool) -> None:
         p=p,
         figures=[(level, Markup(svg)) for level, svg in figures.items()],  # noqa: S704  (matplotlib escapes what it writes)
         deltas=Markup(deltas) if deltas else None,  # noqa: S704
+        courses=Markup(courses) if courses else None,  # noqa: S704
         adjusted=adjusted,
         reliable=sum(change.reliable for change in p.longitudinal.changes) if p.longitudinal else 0,
     )

@@ -8,12 +8,14 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from lumbar.age.curves import Curve
+from lumbar.age.groups import values_of
 from lumbar.age.population import Population
 
 Array = NDArray[np.float64]
 
 _COLOURS = {"all": "#333333", "F": "#c44e52", "M": "#4c72b0"}
 _WORDS = {"all": "all", "F": "women", "M": "men"}
+_MOST_COURSES = 300  # a level; more lines could not be told apart
 
 
 def level_figures(p: Population) -> dict[str, str]:
@@ -38,13 +40,38 @@ def delta_figure(p: Population) -> str | None:
     return _svg(figure)
 
 
+def course_figure(p: Population) -> str | None:
+    """The visits of each person joined by a line, over the curve of all people, a panel a level; None where nobody came twice."""
+    if p.longitudinal is None:
+        return None
+    levels = list(dict.fromkeys(change.level for change in p.longitudinal.changes))
+    figure = Figure(figsize=(4.2 * len(levels), 3.6), layout="constrained")
+    for column, level in enumerate(levels):
+        axes = figure.add_subplot(1, len(levels), column + 1)
+        for curve in p.curves:
+            if curve.level == level and curve.sex == "all":
+                _band(axes, curve, "value", fill=True)
+        rows = np.ones(len(p.table), dtype=bool) if p.table.level is None else p.table.level == level
+        for change in [change for change in p.longitudinal.changes if change.level == level][:_MOST_COURSES]:
+            ages, values = _course(p, rows & (p.table.subject == change.subject))
+            axes.plot(ages, values, marker=".", markersize=3, linewidth=0.8, color="#dd8452" if change.reliable else "#888888")
+        axes.set(xlabel="age, years", ylabel=p.measure if column == 0 else "")
+        axes.set_title(level, fontsize=9)
+    return _svg(figure)
+
+
+def _course(p: Population, own: NDArray[np.bool_]) -> tuple[Array, Array]:
+    """Ages of one person's visits and the mean of each visit's values, in order of age."""
+    ages, visit = np.unique(p.table.age_years[own], return_inverse=True)
+    return ages, np.bincount(visit, weights=values_of(p.table)[own]) / np.bincount(visit)
+
+
 def _level_figure(p: Population, level: str) -> str:
     curves = [curve for curve in p.curves if curve.level == level]
     figure = Figure(figsize=(12, 3.8), layout="constrained")
     data, slopes, windows = figure.subplots(1, 3)
     rows = np.ones(len(p.table), dtype=bool) if p.table.level is None else p.table.level == level
-    values = p.table.index if p.table.index is not None else p.table.predicted_years
-    assert values is not None  # describe() has refused it otherwise
+    values = values_of(p.table)
     _dots(data, p.table.age_years[rows], values[rows], "#888888")
     for curve in curves:
         _band(data, curve, "value", fill=curve.sex == "all")
