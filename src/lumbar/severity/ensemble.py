@@ -107,7 +107,7 @@ def _card(kind: str, parameters: dict[str, object], results: tuple[Result, ...],
     crop = "three neighbouring axial T2 slices, zero mean and unit variance, the patient's left at the right edge"
     return Card(
         name="severity-axial-crops",
-        version="1",
+        version="2",
         task=TASK,
         description=f"Spinal canal, subarticular and, less surely, foraminal stenosis on axial T2 crops at disc level: an ensemble of {kind} networks"
         " trained on the folds of a cross-validation by study. Losses are weighted 1, 2, 4 as in the official score of RSNA 2024.",
