@@ -20,6 +20,7 @@ from lumbar.age.segments import SEGMENTS, WHOLE
 from lumbar.age.store import CropStore, unpacked
 from lumbar.errors import UsageError
 from lumbar.training.fit import FitOptions, fit
+from lumbar.training.one_cycle import one_cycle
 
 Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]  # crops, position, present, sex, age
 
@@ -98,13 +99,8 @@ class AgeModule(lightning.LightningModule):
         return loss
 
     def configure_optimizers(self):  # type: ignore[no-untyped-def]
-        """AdamW without decay for norms and offsets."""
-        kept = [p for p in self.parameters() if p.ndim > 1]
-        free = [p for p in self.parameters() if p.ndim <= 1]
-        groups = [{"params": kept, "weight_decay": self.config.weight_decay}, {"params": free, "weight_decay": 0.0}]
-        optimizer = torch.optim.AdamW(groups, lr=self.config.learning_rate)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.config.learning_rate, total_steps=self.config.fit.steps + 1, pct_start=0.1)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        """What Lightning steps."""
+        return one_cycle(self, self.config.learning_rate, self.config.weight_decay, self.config.fit.steps + 1, rising=0.1)
 
 
 def train(store: CropStore, folder: Path, config: AgeTraining, start_from: dict[str, torch.Tensor] | None = None) -> AgeNetwork:

@@ -16,6 +16,7 @@ from lumbar.severity.disc_augment import DiscAugmentOptions, augment_discs
 from lumbar.severity.disc_crops import COLUMNS, ROWS
 from lumbar.severity.disc_network import GRADES, DiscNetwork, DiscNetworkOptions
 from lumbar.training.fit import FitOptions, fit
+from lumbar.training.one_cycle import one_cycle
 
 UNGRADED = -1
 COARSE_SIZE = (ROWS * 5 // 8, COLUMNS * 5 // 8)
@@ -142,13 +143,8 @@ class DiscModule(lightning.LightningModule):
         return loss
 
     def configure_optimizers(self):  # type: ignore[no-untyped-def]
-        """AdamW without decay for norms and offsets."""
-        kept = [p for p in self.parameters() if p.ndim > 1]
-        free = [p for p in self.parameters() if p.ndim <= 1]
-        groups = [{"params": kept, "weight_decay": self.config.weight_decay}, {"params": free, "weight_decay": 0.0}]
-        optimizer = torch.optim.AdamW(groups, lr=self.config.learning_rate)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.config.learning_rate, total_steps=self.config.fit.steps, pct_start=0.15)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        """What Lightning steps."""
+        return one_cycle(self, self.config.learning_rate, self.config.weight_decay, self.config.fit.steps, rising=0.15)
 
 
 def train_discs(discs: LabelledDiscs, folder: Path, config: DiscTraining) -> DiscModule:

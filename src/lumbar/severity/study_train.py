@@ -26,6 +26,7 @@ from lumbar.severity.views import View
 from lumbar.training.best_weights import BestWeights
 from lumbar.training.fit import FitOptions, Validation, fit
 from lumbar.training.loader_idle import LoaderIdle
+from lumbar.training.one_cycle import one_cycle
 from lumbar.training.ranks import TellRank
 
 CONFIG, RESULT = "config.json", "training.json"
@@ -149,13 +150,8 @@ class StudyModule(lightning.LightningModule):
         self._answers, self._targets = [], []
 
     def configure_optimizers(self):  # type: ignore[no-untyped-def]
-        """AdamW without decay for norms and offsets."""
-        kept = [p for p in self.parameters() if p.ndim > 1]
-        free = [p for p in self.parameters() if p.ndim <= 1]
-        groups = [{"params": kept, "weight_decay": self.config.weight_decay}, {"params": free, "weight_decay": 0.0}]
-        optimizer = torch.optim.AdamW(groups, lr=self.config.learning_rate)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.config.learning_rate, total_steps=self.config.fit.steps, pct_start=0.1)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        """What Lightning steps."""
+        return one_cycle(self, self.config.learning_rate, self.config.weight_decay, self.config.fit.steps, rising=0.1)
 
 
 def default_study_training(kind: str, steps: int, encoder: str = "small", masks: bool = False, slices: int = 3) -> StudyTraining:

@@ -23,6 +23,7 @@ from lumbar.severity.score import Graded, official_score
 from lumbar.training.best_weights import BestWeights
 from lumbar.training.fit import FitOptions, Validation, fit
 from lumbar.training.loader_idle import LoaderIdle
+from lumbar.training.one_cycle import one_cycle
 from lumbar.training.ranks import TellRank
 
 CONFIG, RESULT = "config.json", "training.json"
@@ -164,13 +165,8 @@ class SeverityModule(lightning.LightningModule):
         self._held_out = []
 
     def configure_optimizers(self):  # type: ignore[no-untyped-def]
-        """AdamW without decay for norms and offsets."""
-        kept = [p for p in self.parameters() if p.ndim > 1]
-        free = [p for p in self.parameters() if p.ndim <= 1]  # norms and offsets are not pulled towards zero
-        groups = [{"params": kept, "weight_decay": self.config.weight_decay}, {"params": free, "weight_decay": 0.0}]
-        optimizer = torch.optim.AdamW(groups, lr=self.config.learning_rate)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.config.learning_rate, total_steps=self.config.fit.steps, pct_start=0.15)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        """What Lightning steps."""
+        return one_cycle(self, self.config.learning_rate, self.config.weight_decay, self.config.fit.steps, rising=0.15)
 
 
 def default_training(kind: str, steps: int, threads: int = 0) -> SeverityTraining:
