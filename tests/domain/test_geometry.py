@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from lumbar.domain.geometry import Grid, grid_from_matrix
+from lumbar.domain.geometry import BACK, HEAD, LEFT, Grid, grid_from_matrix
 from lumbar.errors import GeometryError
 
 angles = st.tuples(*[st.floats(-180, 180)] * 3)
@@ -134,3 +134,13 @@ def test_a_grid_cannot_be_changed_and_does_not_follow_what_it_was_made_from():
     np.testing.assert_array_equal(grid.origins_mm[1], [0, 0, 4])
     with pytest.raises(ValueError, match="read-only"):
         grid.origins_mm[0, 0] = 1
+
+
+def test_toward_is_the_in_plane_axis_that_runs_most_along_a_direction() -> None:
+    tilt = np.deg2rad(20)
+    row_step, column_step = 0.5 * np.array([0, np.cos(tilt), np.sin(tilt)]), np.array([-0.5, 0, 0])  # columns run to the patient's right
+    grid = Grid(np.array([[0.0, 0, 0]]), row_step, column_step, 4, 4)
+    np.testing.assert_allclose(grid.toward(LEFT), [1, 0, 0])
+    np.testing.assert_allclose(grid.toward(BACK), [0, np.cos(tilt), np.sin(tilt)])
+    np.testing.assert_allclose(grid.toward((0, -1, 0)), [0, -np.cos(tilt), -np.sin(tilt)])
+    np.testing.assert_allclose(grid.toward(HEAD), [0, np.cos(tilt), np.sin(tilt)])

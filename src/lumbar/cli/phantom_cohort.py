@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 
+from lumbar.cli.phantom_options import matrix_scale
 from lumbar.cli.progress import track
 from lumbar.phantom.cohort import make_cohort
 from lumbar.phantom.cohort_options import LAYOUTS, MOST_BLANK, CohortOptions
-from lumbar.phantom.study import MATRIX_SCALES
 
 
 def _years(_: click.Context, __: click.Parameter, value: str | None) -> tuple[float, ...]:
@@ -35,13 +35,7 @@ def _years(_: click.Context, __: click.Parameter, value: str | None) -> tuple[fl
 @click.option("--stages", "stages_years", callback=_years, metavar="YEARS", help="Ages of accelerated degeneration to plant, such as 38,55,70.")
 @click.option("--repeats", type=click.IntRange(1), default=1, show_default=True, help="Scans of each visit (age).")
 @click.option("--follow-up", "follow_up_years", type=click.FloatRange(0, 30), default=0.0, metavar="YEARS", help="A second visit so much later (age).")
-@click.option(
-    "--matrix-scale",
-    type=click.FloatRange(*MATRIX_SCALES),
-    default=1.0,
-    show_default=True,
-    help="Coarser pictures of the same field of view; 0.5 takes about half the time.",
-)
+@matrix_scale
 @click.option(
     "--blanks", "blank_share", type=click.FloatRange(0, MOST_BLANK), default=0.0, metavar="SHARE", help="Grades left blank (rsna2024); the data set has 0.012."
 )

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import click
 
+from lumbar.cli.phantom_options import matrix_scale
 from lumbar.cli.stdout import print_json
 from lumbar.io.staging import staged_folder
 from lumbar.phantom.population import VARIANTS
 from lumbar.phantom.sites import SITES
-from lumbar.phantom.study import MATRIX_SCALES, MUSCLE_ROLES, ROLES, StudyOptions, make_study, write_study
+from lumbar.phantom.study import MUSCLE_ROLES, ROLES, StudyOptions, make_study, write_study
 
 
 @click.command()
@@ -19,13 +20,7 @@ from lumbar.phantom.study import MATRIX_SCALES, MUSCLE_ROLES, ROLES, StudyOption
 @click.option("--site", type=click.Choice([site.name for site in SITES]), help="Scanner and protocol; drawn if not given.")
 @click.option("--dixon", is_flag=True, help="Also scan the back muscles: axial T1, T2, Dixon water and fat.")
 @click.option("--variant", type=click.Choice(VARIANTS), default="none", show_default=True, help="Something out of the ordinary.")
-@click.option(
-    "--matrix-scale",
-    type=click.FloatRange(*MATRIX_SCALES),
-    default=1.0,
-    show_default=True,
-    help="Coarser pictures of the same field of view; 0.5 takes about half the time.",
-)
+@matrix_scale
 @click.option("--metal", is_flag=True, help="Screws, rods and a cage at L4 and L5.")
 @click.option("--no-masks", is_flag=True, help="Leave the label volumes out.")
 @click.option("--overwrite", is_flag=True, help="Write into OUT even if it is not empty.")

@@ -4,6 +4,7 @@ Axes of every volume are (slice, row, column). A grid keeps the position of ever
 (gantry tilt) are carried as they are instead of being forced into one matrix.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,6 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from lumbar.errors import GeometryError
 
 Points = NDArray[np.float64]
+
+LEFT, BACK, HEAD = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)  # directions of the patient in LPS
 
 _UNEVEN_TOLERANCE = 0.02  # share of the spacing by which even slices may stray: positions are written with few digits
 
@@ -58,6 +61,13 @@ class Grid:
         gaps = np.abs(np.diff(self.origins_mm @ self.normal))
         between = float(np.median(gaps)) if gaps.size else 0.0
         return between, float(np.linalg.norm(self.row_step_mm)), float(np.linalg.norm(self.column_step_mm))
+
+    def toward(self, direction: Sequence[float]) -> Points:
+        """(3,) unit vector along the rows or the columns, whichever runs most along `direction` (3,) in LPS, towards where it points."""
+        units = [step / np.linalg.norm(step) for step in (self.row_step_mm, self.column_step_mm)]
+        along = [float(unit @ np.asarray(direction)) for unit in units]
+        best = int(np.argmax(np.abs(along)))
+        return np.asarray(units[best] * np.sign(along[best]))
 
     @cached_property
     def even(self) -> bool:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lumbar.domain.findings import Evidence
-from lumbar.domain.geometry import Grid, Points
+from lumbar.domain.geometry import Points
 from lumbar.domain.study import Plane, Series, Stack, Study
 from lumbar.imaging.intensity import windowed
 from lumbar.imaging.resample import sample
@@ -73,16 +73,8 @@ def importance_on(heat: HeatMap, shape: tuple[int, int]) -> NDArray[np.float32]:
 
 def _view(stack: Stack, middle: Points, plane: Plane, size_mm: tuple[float, float]) -> CloseView:
     rows, columns = (round(size / _PIXEL_MM) for size in size_mm)
-    right, down = (_toward(stack.volume.grid, direction) for direction in _DIRECTIONS[plane])
+    right, down = (stack.volume.grid.toward(direction) for direction in _DIRECTIONS[plane])
     across = (np.arange(columns) - (columns - 1) / 2) * _PIXEL_MM
     along = (np.arange(rows) - (rows - 1) / 2) * _PIXEL_MM
     points = middle + along[:, None, None] * down + across[None, :, None] * right
     return CloseView(windowed(sample(stack.volume, points), 1, 99.7), points)
-
-
-def _toward(grid: Grid, direction: tuple[float, float, float]) -> Points:
-    """(3,) unit vector along rows or columns that runs most along `direction`."""
-    units = [step / np.linalg.norm(step) for step in (grid.row_step_mm, grid.column_step_mm)]
-    along = [float(unit @ np.array(direction)) for unit in units]
-    best = int(np.argmax(np.abs(along)))
-    return np.asarray(units[best] * np.sign(along[best]))

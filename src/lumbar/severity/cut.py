@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lumbar.domain.findings import Evidence, LevelFinding, Point
-from lumbar.domain.geometry import Grid
+from lumbar.domain.geometry import BACK, LEFT, Grid
 from lumbar.domain.study import Role, Series, Stack, Study
 from lumbar.imaging.resample import sample
 from lumbar.severity.crops import Picture
@@ -47,7 +47,7 @@ class LevelCrop:
     def evidence(self, left_mm: float = 0.0, back_mm: float = 0.0) -> Evidence:
         """The point `left_mm` to the patient's left of the crop's middle and `back_mm` behind it, in pixels of its slice."""
         grid = self.stack.volume.grid
-        return point_in_slice(self.series, self.stack, self.slice_number, self.center_mm + left_mm * _toward(grid, 0) + back_mm * _toward(grid, 1))
+        return point_in_slice(self.series, self.stack, self.slice_number, self.center_mm + left_mm * grid.toward(LEFT) + back_mm * grid.toward(BACK))
 
 
 def cut_crops(study: Study, levels: Sequence[LevelFinding]) -> dict[LevelFinding, LevelCrop]:
@@ -95,7 +95,7 @@ def _middle(level: LevelFinding, stack: Stack, number: int) -> NDArray[np.float6
     grid = stack.volume.grid
     middle = np.array(level.canal_center_mm or level.center_mm)
     middle = middle + ((grid.origins_mm[number] - middle) @ grid.normal) * grid.normal  # onto the slice
-    return np.asarray(middle + _beside(stack, number, middle) * _toward(grid, 0))
+    return np.asarray(middle + _beside(stack, number, middle) * grid.toward(LEFT))
 
 
 def _smooth(middles: list[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
@@ -120,7 +120,7 @@ def _smooth(middles: list[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
 
 def _cut(level: LevelFinding, series: Series, stack: Stack, number: int, middle: NDArray[np.float64]) -> LevelCrop:
     grid = stack.volume.grid
-    left, back = _toward(grid, 0), _toward(grid, 1)
+    left, back = grid.toward(LEFT), grid.toward(BACK)
     pixel_mm = grid.spacing_mm[1]
     rows, columns = round(HEIGHT_MM / pixel_mm), round(WIDTH_MM / pixel_mm)
     down = (np.arange(rows) - (rows - 1) / 2) * pixel_mm
@@ -139,7 +139,7 @@ def _beside(stack: Stack, number: int, middle: NDArray[np.float64]) -> float:
     grid = stack.volume.grid
     reach = REACH_MM + HALF_WIDTH_MM
     across, down = np.arange(-reach, reach + 0.25, _STRIP_PIXEL_MM), np.arange(-12.0, 12.25, _STRIP_PIXEL_MM)
-    points = middle + down[:, None, None] * _toward(grid, 1) + across[None, :, None] * _toward(grid, 0)
+    points = middle + down[:, None, None] * grid.toward(BACK) + across[None, :, None] * grid.toward(LEFT)
     return midline_shift_mm(sample(stack.volume, points), _STRIP_PIXEL_MM)
 
 
@@ -150,10 +150,3 @@ def _neighbours(stack: Stack, number: int) -> tuple[int, int, int]:
     if stack.instance_numbers[0] > stack.instance_numbers[last]:
         below, above = above, below
     return below, number, above
-
-
-def _toward(grid: Grid, axis: int) -> NDArray[np.float64]:
-    """(3,) unit direction in the slice that runs most along the patient axis `axis` (0 left, 1 back), towards its positive end."""
-    steps = [grid.row_step_mm, grid.column_step_mm]
-    step = max(steps, key=lambda s: abs(s[axis] / np.linalg.norm(s)))
-    return np.asarray(step / np.linalg.norm(step) * np.sign(step[axis]))

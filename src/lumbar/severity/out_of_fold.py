@@ -1,7 +1,7 @@
 """Grades for every study from a network that has not seen it, and what they come to. Runs without PyTorch, from the folds that training saved."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from lumbar.severity.calibrate import crossfitted
 from lumbar.severity.data import level_numbers
 from lumbar.severity.grader import raw_probabilities
 from lumbar.severity.score import GRADE_WEIGHTS
+
+Array = NDArray[np.float64]
 
 SPLITS, NETWORK, ANSWERS = "splits.json", "model.onnx", "held_out.npy"  # files of a training folder
 # Name of a row of the table → places in `Condition`.
@@ -56,31 +58,59 @@ def fold_folder(runs: Path, kind: str, fold: int) -> Path:
     return runs / f"{kind}_fold{fold}"
 
 
+def read_splits(runs: Path) -> dict[str, int]:
+    """Study → the fold that it was left out of.
+
+    Raises:
+        ModelError: `runs` has no splits.
+    """
+    try:
+        splits: dict[str, int] = json.loads((runs / SPLITS).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{runs} has no readable {SPLITS} ({error}); train there first") from error
+    return splits
+
+
+def held_out_answers(runs: Path, kind: str, folds: NDArray[np.int64], answer: Callable[[Network, NDArray[np.bool_]], Array], threads: int = 0) -> Array:
+    """What `answer(network, rows)` says of the rows of each of `folds` (n,), all in one array (n, …), not a number where a fold is not trained.
+
+    Negative folds are no folds. Answers are kept beside the network.
+
+    Raises:
+        ModelError: `runs` has no trained fold.
+    """
+    raw: Array | None = None
+    for fold in np.unique(folds[folds >= 0]).tolist():
+        folder, own = fold_folder(runs, kind, fold), folds == fold
+        if not (folder / NETWORK).is_file():
+            continue
+        if not (folder / ANSWERS).is_file():
+            network = Network((folder / NETWORK).read_bytes(), str(folder / NETWORK), threads)
+            np.save(folder / ANSWERS, answer(network, own))
+        known = np.load(folder / ANSWERS)
+        raw = np.full((len(folds), *known.shape[1:]), np.nan) if raw is None else raw
+        raw[own] = known
+    if raw is None:
+        raise ModelError(f"{runs} has no trained fold of the kind {kind!r}; train there first")
+    return raw
+
+
 def grade_held_out(crops: Sequence[AxialCrop], targets: NDArray[np.int64], images: Path, runs: Path, kind: str = "hybrid", threads: int = 0) -> OutOfFold:
     """Grade each study with the network of its fold; folds that are not trained yet are left out, grades are kept beside the network.
 
     Raises:
         ModelError: `runs` has no splits, or no trained fold.
     """
-    try:
-        fold_of = json.loads((runs / SPLITS).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{runs} has no readable {SPLITS} ({error}); train there first") from error
+    fold_of = read_splits(runs)
     folds = np.array([fold_of[crop.study_id] for crop in crops])
-    raw = np.full((*targets.shape, 3), np.nan)
-    for fold in np.unique(folds):
-        folder, own = fold_folder(runs, kind, int(fold)), np.flatnonzero(folds == fold)
-        if not (folder / NETWORK).is_file():
-            continue
-        if not (folder / ANSWERS).is_file():
-            network = Network((folder / NETWORK).read_bytes(), str(folder / NETWORK), threads)
-            chosen = [crops[i] for i in own.tolist()]
-            pictures = [read_picture(images / crop.file) for crop in chosen]
-            np.save(folder / ANSWERS, raw_probabilities((network,), pictures, [c.level for c in chosen], [c.study_id for c in chosen]))
-        raw[own] = np.load(folder / ANSWERS)
+
+    def answer(network: Network, own: NDArray[np.bool_]) -> Array:
+        chosen = [crops[i] for i in np.flatnonzero(own).tolist()]
+        pictures = [read_picture(images / crop.file) for crop in chosen]
+        return raw_probabilities((network,), pictures, [c.level for c in chosen], [c.study_id for c in chosen])
+
+    raw = held_out_answers(runs, kind, folds, answer, threads)
     there = np.isfinite(raw[:, 0, 0])
-    if not there.any():
-        raise ModelError(f"{runs} has no trained fold of the kind {kind!r}; train there first")
     return OutOfFold([crop for crop, known in zip(crops, there, strict=True) if known], targets[there], raw[there], folds[there])
 
 

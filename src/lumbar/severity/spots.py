@@ -7,10 +7,10 @@ import numpy as np
 from lumbar.datasets.rsna2024 import LabelPoint
 from lumbar.domain.anatomy import Condition, Level, Side
 from lumbar.domain.findings import LevelFinding
-from lumbar.domain.geometry import Points
+from lumbar.domain.geometry import LEFT, Points
 from lumbar.domain.study import Role, Stack, Study
 from lumbar.severity.cut import RECESS_OFFSET_MM, cut_crops
-from lumbar.severity.view_cut import Spot, Spots, toward
+from lumbar.severity.view_cut import Spot, Spots
 from lumbar.severity.views import LEVELS, SLOTS, Slot, View
 
 Stacks = Mapping[View, Sequence[tuple[str, Stack]]]  # (series, stack) that can show a view
@@ -81,7 +81,7 @@ def _between(pair: Mapping[Side, Spot]) -> Spot:
     if left and right and (left.stack, left.slice_number) == (right.stack, right.slice_number):
         return Spot(left.series, left.stack, left.slice_number, (left.point_mm + right.point_mm) / 2)
     side, spot = next(iter(pair.items()))
-    shift = (-1 if side is Side.LEFT else 1) * RECESS_OFFSET_MM * toward(spot.stack.volume.grid, 0)
+    shift = (-1 if side is Side.LEFT else 1) * RECESS_OFFSET_MM * spot.stack.volume.grid.toward(LEFT)
     return Spot(spot.series, spot.stack, spot.slice_number, spot.point_mm + shift)
 
 

@@ -8,16 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lumbar.domain.anatomy import Condition, Severity
-from lumbar.errors import ModelError
 from lumbar.metrics.bootstrap import Interval
 from lumbar.models.card import Card, Result, TensorSpec, TrainingData
 from lumbar.models.folder import write_card
-from lumbar.models.runtime import Network
 from lumbar.severity.calibrate import COVERAGE, as_parameters, crossfitted, fit_calibration
 from lumbar.severity.crops import CROP_COLUMNS, CROP_ROWS
 from lumbar.severity.evaluate import weighted_prior
 from lumbar.severity.grader import LOGITS
-from lumbar.severity.out_of_fold import ANSWERS, NETWORK, SPLITS, fold_folder
+from lumbar.severity.out_of_fold import NETWORK, fold_folder, held_out_answers, read_splits
 from lumbar.severity.score import GROUPS, OfficialScore, official_score, score_intervals
 from lumbar.severity.study_data import InputOptions, StudySet
 from lumbar.severity.study_grader import TASK, by_level, raw_answers
@@ -51,23 +49,10 @@ def grade_held_out_studies(studies: StudySet, runs: Path, kind: str, wanted: Inp
     Raises:
         ModelError: `runs` has no splits, or no trained fold.
     """
-    try:
-        fold_of = json.loads((runs / SPLITS).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{runs} has no readable {SPLITS} ({error}); train there first") from error
+    fold_of = read_splits(runs)
     folds = np.array([fold_of.get(name, -1) for name in studies.names.tolist()])
-    raw = np.full((*studies.targets.shape, 3), np.nan)
-    for fold in np.unique(folds[folds >= 0]).tolist():
-        folder = fold_folder(runs, kind, fold)
-        if not (folder / NETWORK).is_file():
-            continue
-        if not (folder / ANSWERS).is_file():
-            network = Network((folder / NETWORK).read_bytes(), str(folder / NETWORK), threads)
-            np.save(folder / ANSWERS, raw_answers((network,), studies.subset(folds == fold), wanted))
-        raw[folds == fold] = np.load(folder / ANSWERS)
+    raw = held_out_answers(runs, kind, folds, lambda network, own: raw_answers((network,), studies.subset(own), wanted), threads)
     there = np.isfinite(raw[:, 0, 0, 0])
-    if not there.any():
-        raise ModelError(f"{runs} has no trained fold of the kind {kind!r}; train there first")
     return StudiesOutOfFold(studies.subset(there), raw[there], folds[there])
 
 

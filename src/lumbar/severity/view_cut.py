@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from lumbar.domain.anatomy import Level, Side
-from lumbar.domain.geometry import Grid, Points
+from lumbar.domain.geometry import BACK, HEAD, LEFT, Points
 from lumbar.domain.study import Stack
 from lumbar.domain.volume import Volume
 from lumbar.severity.cut import HEIGHT_MM, WIDTH_MM
@@ -48,12 +48,6 @@ def cut_views(spots: Spots, tissue: Volume | None = None) -> StudyCrops:
     return StudyCrops(pictures, present, tuple(records), masks)
 
 
-def toward(grid: Grid, axis: int) -> NDArray[np.float64]:
-    """(3,) unit direction within the slices that runs most along the patient axis `axis` (0 left, 1 back, 2 head), towards its positive end."""
-    step = max((grid.row_step_mm, grid.column_step_mm), key=lambda s: abs(s[axis]) / np.linalg.norm(s))
-    return np.asarray(step / np.linalg.norm(step) * np.sign(step[axis]))
-
-
 def _sagittal_points(spot: Spot, side: Side | None) -> tuple[list[int], Points]:
     """Numbers of the five slices, and LPS points (5, rows, columns, 3)."""
     grid = spot.stack.volume.grid
@@ -64,7 +58,7 @@ def _sagittal_points(spot: Spot, side: Side | None) -> tuple[list[int], Points]:
     numbers = [int(np.clip(spot.slice_number + step * k, 0, len(grid.origins_mm) - 1)) for k in range(-half, half + 1)]
     pixel = FIELD_MM / SAGITTAL_PIXELS
     place = (np.arange(SAGITTAL_PIXELS) - (SAGITTAL_PIXELS - 1) / 2) * pixel
-    plane = spot.point_mm - place[:, None, None] * toward(grid, 2) + place[None, :, None] * toward(grid, 1)
+    plane = spot.point_mm - place[:, None, None] * grid.toward(HEAD) + place[None, :, None] * grid.toward(BACK)
     return numbers, _on_slices(plane, spot, numbers)
 
 
@@ -77,7 +71,7 @@ def _axial_points(spot: Spot) -> tuple[list[int], Points]:
         numbers.reverse()
     down = (np.arange(STORED_ROWS) + 0.5) / STORED_ROWS * HEIGHT_MM - HEIGHT_MM / 2
     across = (np.arange(STORED_COLUMNS) + 0.5) / STORED_COLUMNS * WIDTH_MM - WIDTH_MM / 2
-    plane = spot.point_mm + down[:, None, None] * toward(grid, 1) + across[None, :, None] * toward(grid, 0)
+    plane = spot.point_mm + down[:, None, None] * grid.toward(BACK) + across[None, :, None] * grid.toward(LEFT)
     return numbers, _on_slices(plane, spot, numbers)
 
 
