@@ -28,11 +28,12 @@ def main() -> None:
     labels = targets(crops, read_grades(arguments.data / "train.csv"))  # the crop table has no foraminal grades, the table of studies does
     if arguments.action == "train":
         from lumbar.severity.ensemble import FoldOptions, train_fold  # noqa: PLC0415  (PyTorch: only to train)
-        from lumbar.severity.train import default_training  # noqa: PLC0415
+        from lumbar.severity.train import continued_training, default_training  # noqa: PLC0415
 
-        config = default_training(arguments.kind, arguments.steps, arguments.threads)
+        settings = continued_training if arguments.start else default_training
+        config = settings(arguments.kind, arguments.steps, arguments.threads)
         for fold in arguments.folds:
-            train_fold(crops, labels, images, arguments.runs, fold, config=config, options=FoldOptions(held_back=HELD_BACK))
+            train_fold(crops, labels, images, arguments.runs, fold, config=config, options=FoldOptions(held_back=HELD_BACK, start=arguments.start))
         return
     oof = grade_held_out(crops, labels, images, arguments.runs, arguments.kind, arguments.threads)
     measured = figures(oof)
@@ -49,6 +50,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--kind", default="hybrid", choices=["hybrid", "vit"])
     parser.add_argument("--folds", type=int, nargs="*", default=[0, 1, 2, 3, 4])
     parser.add_argument("--steps", type=int, default=2600)
+    parser.add_argument("--start", type=Path, help="folder of finished folds to go on from, each with the same studies left out")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("-o", "--out", type=Path, help="model folder that `pack` writes")
     return parser.parse_args()

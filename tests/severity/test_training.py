@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
 from lumbar.datasets.axial_crops import read_crop_table  # noqa: E402
+from lumbar.errors import UsageError  # noqa: E402
 from lumbar.models.folder import load_folder  # noqa: E402
 from lumbar.severity.augment import SWAPPED_SIDES, CropAugmentOptions, augment  # noqa: E402
 from lumbar.severity.data import targets  # noqa: E402
@@ -175,6 +176,12 @@ def test_from_pictures_to_a_model_folder_that_grades(tmp_path: Path) -> None:
     measured = figures(oof)
     assert measured["both recesses"].loss < 0.7 * measured["both recesses"].prior
     assert json.loads((runs / "splits.json").read_text()).keys() == {str(k) for k in range(40)}
+    short = replace(config, fit=replace(config.fit, steps=5), learning_rate=1e-6)  # five steps teach nothing: what is known comes from the start
+    train_fold(crops, labels, images, tmp_path / "more", 0, config=short, options=FoldOptions(folds=2, held_back=("0",), start=runs))
+    more = figures(grade_held_out(crops, labels, images, tmp_path / "more"))
+    assert more["both recesses"].loss < 0.7 * more["both recesses"].prior
+    with pytest.raises(UsageError, match="other folds"):
+        train_fold(crops, labels, images, tmp_path / "third", 0, config=short, options=FoldOptions(folds=3, start=runs))
     (tmp_path / "model").mkdir()
     write_ensemble(tmp_path / "model", runs, "hybrid", oof, measured, ())
     model = load_folder(tmp_path / "model", task="severity_axial_crops")

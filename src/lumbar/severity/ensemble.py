@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lumbar.datasets.axial_crops import AxialCrop
 from lumbar.domain.anatomy import Condition, Severity
+from lumbar.errors import UsageError
 from lumbar.models.card import Card, Result, TensorSpec, TrainingData
 from lumbar.models.folder import write_card
 from lumbar.severity.calibrate import COVERAGE, as_parameters, fit_calibration
@@ -18,9 +19,10 @@ from lumbar.severity.crops import CROP_COLUMNS, CROP_ROWS
 from lumbar.severity.data import level_numbers, stored_pictures
 from lumbar.severity.folds import assign_folds
 from lumbar.severity.grader import CROPS, LEVELS, LOGITS, STUDIES, TASK
-from lumbar.severity.out_of_fold import NETWORK, SPLITS, OutOfFold, PartFigures, fold_folder
+from lumbar.severity.out_of_fold import NETWORK, SPLITS, OutOfFold, PartFigures, fold_folder, read_splits
 from lumbar.severity.train import LabelledCrops, SeverityTraining, train
 from lumbar.training.export import export_onnx
+from lumbar.training.fit import averaged_weights
 
 _EXPORT = "export.json"
 _PICTURES = "pictures.npy"
@@ -33,6 +35,7 @@ class FoldOptions:
     folds: int = 5
     seed: int = 20240717
     held_back: tuple[str, ...] = ()  # studies that no network is trained on
+    start: Path | None = None  # folder of an earlier training with the same splits, whose networks each fold goes on from
     stopping_parts: int = 0  # one of so many parts of a fold's training studies decides when to stop; 0: all are trained on, for all steps
 
 
@@ -53,12 +56,15 @@ def train_fold(
         return folder
     folder.mkdir(parents=True, exist_ok=True)
     fold_of = split(crops, targets, options)
+    if options.start and read_splits(options.start) != fold_of:
+        raise UsageError(f"{options.start} was split into other folds than these data: its networks have seen studies that must be held out here")
     (runs / SPLITS).write_text(json.dumps(fold_of, indent=1), encoding="utf-8")
     data = LabelledCrops(_pictures(crops, images, runs), level_numbers(crops), np.array([c.study_id for c in crops]), targets)
     chosen = np.array([fold_of[c.study_id] != fold and c.study_id not in options.held_back for c in crops])
     config = replace(config, fit=replace(config.fit, seed=options.seed + fold))
     learnt, aside = _set_aside(data.subset(chosen), options)
-    module = train(learnt, folder, config, aside)
+    start_from = averaged_weights(fold_folder(options.start, config.network.kind, fold) / "last.ckpt") if options.start else None
+    module = train(learnt, folder, config, aside, start_from)
     if module.global_rank:  # this process only helped another to train
         return folder
     difference = export_network(module.network, folder / NETWORK)

@@ -175,14 +175,25 @@ def default_training(kind: str, steps: int, threads: int = 0) -> SeverityTrainin
     return replace(usual, fit=replace(usual.fit, steps=steps, threads=threads))
 
 
-def train(crops: LabelledCrops, folder: Path, config: SeverityTraining, held_out: LabelledCrops | None = None) -> SeverityModule:
+def continued_training(kind: str, steps: int, threads: int = 0) -> SeverityTraining:
+    """Settings to go on from trained weights: half the learning rate, most steps at full size, and less blending."""
+    usual = default_training(kind, steps, threads)
+    return replace(usual, learning_rate=usual.learning_rate / 2, coarse_share=usual.coarse_share / 2, mix=MixOptions(mixup_probability=0.15))
+
+
+def train(
+    crops: LabelledCrops, folder: Path, config: SeverityTraining, held_out: LabelledCrops | None = None, start_from: dict[str, torch.Tensor] | None = None
+) -> SeverityModule:
     """Train on `crops` and return the module with its averaged weights; with crops `held_out`, those with the best official score on them.
 
-    `folder` takes checkpoints, logs, the configuration and the loader's idle share; a killed run goes on from there.
+    Training begins with the weights `start_from` where given. `folder` takes checkpoints, logs, the configuration and the loader's idle share; a killed
+    run goes on from there.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / CONFIG).write_text(json.dumps(asdict(config), indent=1), encoding="utf-8")
     module = SeverityModule(config)
+    if start_from is not None:
+        module.load_state_dict(start_from)
     last = folder / "last.ckpt"
     start = int(torch.load(last, weights_only=False)["global_step"]) if last.exists() else 0
     idle, best = LoaderIdle(), BestWeights(_SCORE, config.patience)

@@ -109,3 +109,9 @@ def fit(
     )
     last = folder / "last.ckpt"
     trainer.fit(module, batches, validation.batches if validation else None, ckpt_path=last if last.exists() else None)
+
+
+def averaged_weights(checkpoint: Path) -> dict[str, torch.Tensor]:
+    """The averaged weights of the module that was trained to `checkpoint`."""
+    weights: dict[str, torch.Tensor] = torch.load(checkpoint, weights_only=False)["callbacks"][WeightAverage.__name__]["average"]
+    return weights
