@@ -19,9 +19,8 @@ def _store(grey: np.ndarray, disc: np.ndarray) -> CropStore:
     position = np.tile(np.array([-14.0, 0.0, 14.0], dtype=np.float32), (n, 5, 1))
     words = np.array(["x"] * n)
     ages = np.full(n, 50, dtype=np.float32)
-    return CropStore(
-        packed(pictures), position, np.ones_like(position), ages, np.zeros(n, dtype=np.float32), words, words, words, np.ones(n, dtype=bool), OPTIONS
-    )
+    sex, healthy, labels = np.zeros(n, dtype=np.float32), np.ones(n, dtype=bool), np.zeros((n, 5, 0), dtype=np.float32)
+    return CropStore(packed(pictures), position, np.ones_like(position), ages, sex, words, words, words, healthy, labels, OPTIONS)
 
 
 def test_groups_follow_the_contrast_and_average_over_the_discs() -> None:

@@ -11,9 +11,11 @@ from lumbar.age.network import AgeNetwork, AgeNetworkOptions
 from lumbar.age.typical import FILE
 from lumbar.training.export import export_onnx
 
+_TOLERANCE = 0.05  # years, and units of a feature: what 16 bits cost
+
 
 def export_networks(network: AgeNetwork, folder: Path) -> float:
-    """Write both networks into `folder` and return the largest |ONNX − PyTorch| over ages (years) and features.
+    """Write both networks into `folder`, weights as 16-bit floats, and return the largest |ONNX − PyTorch| over ages (years) and features.
 
     Raises:
         ModelError: they differ.
@@ -23,7 +25,7 @@ def export_networks(network: AgeNetwork, folder: Path) -> float:
     options: AgeNetworkOptions = network.options
     people, slices = 2, 3
     crops = torch.rand(people * 5 * slices, 1, options.rows, options.columns, generator=generator)
-    encoder = export_onnx(network.encoder, {"crops": crops}, folder / ENCODER, ["described"], dynamic={"crops": {0: "crops"}})
+    encoder = export_onnx(network.encoder, {"crops": crops}, folder / ENCODER, ["described"], dynamic={"crops": {0: "crops"}}, tolerance=_TOLERANCE, half=True)
     present = torch.ones(people, 5, slices)
     present[0, 1, 2:] = 0
     sets = {
@@ -33,7 +35,8 @@ def export_networks(network: AgeNetwork, folder: Path) -> float:
         "sex": torch.tensor([1.0, -1.0]),
     }
     axes = {name: {0: "people"} if name == "sex" else {0: "people", 2: "slices"} for name in sets}
-    return max(encoder, export_onnx(network.set, sets, folder / SET, ["ages", "outputs", "features"], dynamic=axes))
+    names = ["ages", "outputs", "features"]
+    return max(encoder, export_onnx(network.set, sets, folder / SET, names, dynamic=axes, tolerance=_TOLERANCE, half=True))
 
 
 def write_typical(crops: NDArray[np.float32], folder: Path) -> None:

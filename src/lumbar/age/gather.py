@@ -51,4 +51,5 @@ def gather(table: AgeTable, folder: Path, rows: Iterable[int], finder: Finder, o
             continue
         repeat = str(table.repeat[row]) if table.repeat is not None else "1"
         healthy = bool(table.healthy[row]) if table.healthy is not None else True
-        yield Subject(str(table.subject[row]), str(table.site[row]), str(table.sex[row]), float(table.age_years[row]), repeat, healthy), slices
+        labels = tuple(tuple(map(float, level)) for level in table.labels[row]) if table.labels is not None else ()
+        yield Subject(str(table.subject[row]), str(table.site[row]), str(table.sex[row]), float(table.age_years[row]), repeat, healthy, labels), slices

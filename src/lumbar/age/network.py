@@ -135,11 +135,19 @@ class SetNetwork(nn.Module):
         Returns:
             ages (people, segments) in years, in the order of `SEGMENTS`; head outputs (people, segments, outputs); features (people, segments, features).
         """
+        return self.joined(self.levels(described, position, present), present, sex)
+
+    def levels(self, described: Tensor, position: Tensor, present: Tensor) -> Tensor:
+        """Features (people, levels, features) of each level: its slices with their places, pooled."""
         people, levels, count = present.shape
         place = torch.stack([position, position.abs(), position.square()], dim=-1)
         items = self.mix(described + self.position(place) + self.level.weight[None, :, None])
         pooled = self.pool(items.view(people * levels, count, -1), present.reshape(people * levels, count)).view(people, levels, -1)
-        pooled = self.mix_levels(pooled + self.level.weight)
+        mixed: Tensor = self.mix_levels(pooled + self.level.weight)
+        return mixed
+
+    def joined(self, pooled: Tensor, present: Tensor, sex: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """From features of levels (people, levels, features) to what `forward` gives."""
         there = (present.sum(dim=2) > 0).to(pooled.dtype)
         members = [[LEVELS.index(level) for level in SEGMENT_LEVELS[name]] for name in SEGMENTS]
         sets = [self.pool_levels(pooled[:, chosen], there[:, chosen]) for chosen in members]
@@ -159,10 +167,13 @@ class AgeNetwork(nn.Module):
 
     def forward(self, slices: Tensor, position: Tensor, present: Tensor, sex: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """As `SetNetwork`, from crops (people, levels, slices, rows, columns)."""
+        return self.set.joined(self.levels(slices, position, present), present, sex)
+
+    def levels(self, slices: Tensor, position: Tensor, present: Tensor) -> Tensor:
+        """Features (people, levels, features) of each level, from crops (people, levels, slices, rows, columns)."""
         people, levels, count = present.shape
         described = self.encoder(slices.reshape(people * levels * count, 1, *slices.shape[3:])).view(people, levels, count, -1)
-        found: tuple[Tensor, Tensor, Tensor] = self.set(described, position, present, sex)
-        return found
+        return self.set.levels(described, position, present)
 
 
 def ages_of(outputs: Tensor, options: AgeNetworkOptions) -> Tensor:

@@ -1,7 +1,7 @@
 """Crops of many studies in one memory-mapped array, so that a training reads what it draws and nothing else.
 
 FOLDER/crops.npy      (n, 5, slices, rows, columns) uint8, with a margin around what the network sees
-FOLDER/people.npz     one row a study: places of the slices, age, sex, site, subject
+FOLDER/people.npz     one row a study: places of the slices, age, sex, site, subject, labels of the levels
 """
 
 from collections.abc import Iterable
@@ -31,6 +31,7 @@ class Subject:
     age_years: float
     repeat: str = "1"
     healthy: bool = True
+    labels: tuple[tuple[float, ...], ...] = ()  # of each level, to be learnt beside the age; NaN where not known
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +47,7 @@ class CropStore:
     site: NDArray[np.str_]
     repeat: NDArray[np.str_]
     healthy: NDArray[np.bool_]
+    labels: NDArray[np.float32]  # (n, 5, labels) of each level, to be learnt beside the age; NaN where not known
     options: CropOptions  # of what the network sees, without the margin
 
     def __len__(self) -> int:
@@ -124,6 +126,7 @@ def _write_people(folder: Path, people: list[Subject], position: NDArray[np.floa
         site=np.array([p.site for p in people]),
         repeat=np.array([p.repeat for p in people]),
         healthy=np.array([p.healthy for p in people]),
+        labels=np.array([p.labels or ((),) * len(LEVELS) for p in people], dtype=np.float32),
     )
 
 

@@ -1,6 +1,7 @@
 """Training of the age network on a store of crops (needs lumbar[train])."""
 
 import itertools
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +23,7 @@ from lumbar.errors import UsageError
 from lumbar.training.fit import FitOptions, fit
 from lumbar.training.one_cycle import one_cycle
 
-Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]  # crops, position, present, sex, age
+Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]  # crops, position, present, sex, age, labels
 
 _WHOLE = SEGMENTS.index(WHOLE)
 
@@ -35,6 +36,8 @@ class AgeTraining:
     contrast: str = "rank-n-contrast"  # one of losses.CONTRASTS
     contrast_weight: float = 1.0
     segment_weight: float = 0.5  # of the mean loss of the segments beside that of the whole
+    label_weight: float = 5.0  # of the mean loss of the levels' labels, in standard deviations, where the store has any
+    mirror: bool = True  # swap the patient's left and right by chance: an age does not depend on the side
     augment: AgeAugmentOptions = field(default_factory=AgeAugmentOptions)
     people_per_batch: int = 24
     slices: int = 3  # drawn at each level in a step
@@ -50,6 +53,7 @@ class RandomSets(IterableDataset[Batch]):
 
     def __init__(self, store: CropStore, config: AgeTraining, start: int = 0) -> None:
         self.store, self.config, self.start = store, config, start
+        self.labels = standardised(store.labels)
 
     def __iter__(self) -> Iterator[Batch]:
         rng = np.random.default_rng((self.config.fit.seed, self.start))
@@ -74,33 +78,57 @@ class RandomSets(IterableDataset[Batch]):
         sex = torch.from_numpy(store.sex[drawn] * (rng.random(len(drawn)) >= config.sex_absence)).float()
         shown = augment(crops, (config.network.rows, config.network.columns), config.augment, generator)
         position = torch.from_numpy(store.position_mm[people, levels, slots] / np.float32(POSITION_UNIT_MM))
-        return shown.float(), position, present.float(), sex, torch.from_numpy(store.age_years[drawn])
+        if config.mirror:
+            position = position * torch.from_numpy(rng.choice(np.array([-1, 1], dtype=np.float32), (len(drawn), 1, 1)))
+        return shown.float(), position, present.float(), sex, torch.from_numpy(store.age_years[drawn]), torch.from_numpy(self.labels[drawn])
 
 
 class AgeModule(lightning.LightningModule):
     """The network with its losses, AdamW and a one-cycle learning rate."""
 
-    def __init__(self, config: AgeTraining) -> None:
+    def __init__(self, config: AgeTraining, labels: int = 0) -> None:
+        """`labels` is the number of labels of a level; what reads them is not part of the network, so no export holds it."""
         super().__init__()
         if config.contrast not in CONTRASTS:
             raise UsageError(f"contrast is one of {', '.join(CONTRASTS)}, not {config.contrast!r}")
         self.config = config
         self.network = AgeNetwork(config.network)
+        self.labels = torch.nn.Sequential(torch.nn.SiLU(), torch.nn.Linear(config.network.features, labels)) if labels else None
 
     def training_step(self, batch: Batch, _: int) -> torch.Tensor:
         """The loss of one batch."""
-        *sets, age = batch
-        _, outputs, features = self.network(*sets)
+        slices, position, present, sex, age, labels = batch
+        levels = self.network.levels(slices, position, present)
+        outputs, features = self.network.set.joined(levels, present, sex)[1:]
         own = [head_loss(outputs[:, k].float(), age, self.config.network) for k in range(len(SEGMENTS))]
         segments = torch.stack([loss for k, loss in enumerate(own) if k != _WHOLE]).mean()
         contrast = CONTRASTS[self.config.contrast](features[:, _WHOLE].float(), age)
         loss = own[_WHOLE] + self.config.segment_weight * segments + self.config.contrast_weight * contrast
+        if self.labels is not None:
+            told = label_loss(self.labels(levels).float(), labels, present)
+            loss = loss + self.config.label_weight * told
+            self.log("labels", told)
         self.log_dict({"loss": loss, "whole": own[_WHOLE], "segments": segments, "contrast": contrast})
         return loss
 
     def configure_optimizers(self):  # type: ignore[no-untyped-def]
         """What Lightning steps."""
         return one_cycle(self, self.config.learning_rate, self.config.weight_decay, self.config.fit.steps + 1, rising=0.1)
+
+
+def standardised(labels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Labels (n, levels, k) in standard deviations from the mean of each level; what is not known stays NaN, what is the same for all becomes 0."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a label that nobody has
+        mean, spread = np.nanmean(labels, axis=0), np.nanstd(labels, axis=0)
+    return np.asarray((labels - mean) / np.where(spread > 0, spread, 1), dtype=np.float32)
+
+
+def label_loss(found: torch.Tensor, labels: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
+    """Mean smooth absolute error of labels (n, levels, k) over those that are known (not NaN) at levels with a slice (n, levels, slices); 0 without any."""
+    known = ~labels.isnan() & (present.sum(dim=2) > 0)[..., None]
+    error = torch.nn.functional.smooth_l1_loss(found, labels.nan_to_num(), beta=0.5, reduction="none")
+    return (error * known).sum() / known.sum().clamp_min(1)
 
 
 def train(store: CropStore, folder: Path, config: AgeTraining, start_from: dict[str, torch.Tensor] | None = None) -> AgeNetwork:
@@ -112,7 +140,7 @@ def train(store: CropStore, folder: Path, config: AgeTraining, start_from: dict[
         config: what is trained and how long.
         start_from: weights to start from, as `network.state_dict()` gives them.
     """
-    module = AgeModule(config)
+    module = AgeModule(config, store.labels.shape[2])
     if start_from is not None:
         module.network.load_state_dict(start_from)
     last = folder / "last.ckpt"

@@ -14,7 +14,7 @@ from lumbar.age.build import ModelWords, build_model, trained_ages
 from lumbar.age.crops import CropOptions
 from lumbar.age.cross_validate import OutOfFold, calibrate, cross_validate, joined, splits
 from lumbar.age.evaluate import evaluate
-from lumbar.age.gather import gather, known_finder, spine_finder
+from lumbar.age.gather import Finder, gather, known_finder, spine_finder
 from lumbar.age.network import AgeNetworkOptions
 from lumbar.age.segments import SEGMENTS, WHOLE
 from lumbar.age.store import CropStore, open_store, wide, write_store
@@ -43,20 +43,31 @@ class RunOptions:
     seed: int = 0  # of the folds
 
 
-def training_of(head: str, pooling: str, contrast: str, **fitting: object) -> AgeTraining:
+@dataclass(frozen=True)
+class Places:
+    """Where the disc levels of pictures come from."""
+
+    points: Mapping[str, Mapping[Level, Points]] | None = None  # disc middles that are known, by picture; None: the spine model looks
+    models: Path | None = None  # model folders that are looked in before the packaged ones
+
+    @property
+    def finder(self) -> Finder:
+        """What finds them.
+
+        Raises:
+            ModelError: there is no spine model, and no points are given.
+        """
+        return known_finder(self.points) if self.points is not None else spine_finder(network_of(find_model(SPINE_TASK, self.models)))
+
+
+def run_options(head: str, pooling: str, contrast: str, folds: int, by_site: bool, synthetic_only: bool, **fitting: object) -> RunOptions:
     """The usual settings with some choices made; `fitting` are fields of `FitOptions`."""
     usual = AgeTraining()
-    return replace(usual, network=AgeNetworkOptions(pooling=pooling, head=head), contrast=contrast, fit=replace(usual.fit, **fitting))  # type: ignore[arg-type]
+    network, fit = AgeNetworkOptions(pooling=pooling, head=head), replace(usual.fit, **fitting)  # type: ignore[arg-type]
+    return RunOptions(replace(usual, network=network, contrast=contrast, fit=fit), folds=folds, by_site=by_site, synthetic_only=synthetic_only)
 
 
-def gather_crops(
-    table: AgeTable,
-    path: Path,
-    runs: Path,
-    points: Mapping[str, Mapping[Level, Points]] | None,
-    models: Path | None,
-    track: Callable[[Iterable[int]], Iterable[int]],
-) -> tuple[CropStore, list[str]]:
+def gather_crops(table: AgeTable, path: Path, runs: Path, places: Places, track: Callable[[Iterable[int]], Iterable[int]]) -> tuple[CropStore, list[str]]:
     """Crops of all rows of `table`, read from `path`, that can be used, and why others cannot; kept in `runs/crops` and taken from there the next time.
 
     Raises:
@@ -65,14 +76,14 @@ def gather_crops(
     """
     folder, options = runs / "crops", CropOptions()
     note = folder / "crops.json"
-    mark = {"table": hashlib.sha256(path.read_bytes()).hexdigest(), "points": points is not None, "crops": asdict(options)}
+    labels = 0 if table.labels is None else table.labels.shape[2]
+    mark = {"table": hashlib.sha256(path.read_bytes()).hexdigest(), "points": places.points is not None, "crops": asdict(options), "labels": labels}
     if note.is_file():
         kept = json.loads(note.read_text(encoding="utf-8"))
         if kept["mark"] == mark:
             return open_store(folder, options), kept["failures"]
     failures: list[str] = []
-    finder = known_finder(points) if points is not None else spine_finder(network_of(find_model(SPINE_TASK, models)))
-    studies = gather(table, path.parent, track(range(len(table))), finder, wide(options), failures)
+    studies = gather(table, path.parent, track(range(len(table))), places.finder, wide(options), failures)
     store = write_store(folder, studies, len(table), options)
     note.write_text(json.dumps({"mark": mark, "failures": failures}), encoding="utf-8")
     return store, failures

@@ -1,6 +1,7 @@
 """`lumbar aging`."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -21,7 +22,7 @@ from lumbar.io.staging import staged_folder
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the random draws.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are in the way.")
-def aging(table: Path, out: Path, alpha: float, draws: int, adjust_sites: bool, mixed: bool, seed: int, as_json: bool, overwrite: bool) -> None:
+def aging(table: Path, out: Path, alpha: float, as_json: bool, overwrite: bool, **wanted: Any) -> None:
     """Describe how a population ages: curves with bands, stages of acceleration, deltas, sites, and people over time.
 
     TABLE is a CSV with subject, site, sex, age and either level and index (a measure of degeneration, one row a subject and level) or predicted (an age
@@ -34,10 +35,10 @@ def aging(table: Path, out: Path, alpha: float, draws: int, adjust_sites: bool, 
     from lumbar.report.aging import population_text, write_population  # noqa: PLC0415  (matplotlib is slow to import)
     from lumbar.report.aging_tables import population_document  # noqa: PLC0415
 
-    stages = StageOptions(alpha=alpha, draws=draws, seed=seed)
+    options = PopulationOptions(**wanted, stages=StageOptions(alpha=alpha, draws=wanted["draws"], seed=wanted["seed"]))
     with staged_folder(out, overwrite) as folder:
-        result = describe(read_age_table(table), PopulationOptions(draws=draws, seed=seed, adjust_sites=adjust_sites, mixed=mixed, stages=stages))
-        write_population(folder, result, adjust_sites)
+        result = describe(read_age_table(table), options)
+        write_population(folder, result, options.adjust_sites)
     if as_json:
         print_json(population_document(result))
     else:

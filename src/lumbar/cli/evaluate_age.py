@@ -4,6 +4,7 @@ import csv
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -27,15 +28,7 @@ from lumbar.io.staging import staged_folder
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are in the way.")
 def evaluate_age(
-    table: Path,
-    model: Path | None,
-    points: Path | None,
-    importance: bool,
-    out: Path | None,
-    within_years: float,
-    seed: int,
-    as_json: bool,
-    overwrite: bool,
+    table: Path, model: Path | None, points: Path | None, importance: bool, out: Path | None, as_json: bool, overwrite: bool, **scoring: Any
 ) -> None:
     """Score predicted ages against true ones.
 
@@ -56,7 +49,7 @@ def evaluate_age(
         raise UsageError("--importance writes a file; say where with -o")
     found = _predict(table, model, points, importance) if model else None
     rows = found.table if found else read_age_table(table, needs=("predicted",))
-    result = evaluate(rows, EvaluationOptions(within_years=within_years, seed=seed))
+    result = evaluate(rows, EvaluationOptions(**scoring))
     document = evaluation_document(result)
     if out is not None:
         with staged_folder(out, overwrite) as folder:

@@ -25,15 +25,14 @@ from lumbar.models.card import TrainingData
 @click.option("--head", type=click.Choice(["regression", "soft-label", "ordinal"]), default="regression", show_default=True, help="How an age is put out.")
 @click.option("--pooling", type=click.Choice(["attention", "mean", "max", "recurrent"]), default="attention", show_default=True, help="How slices are joined.")
 @click.option("--contrast", type=click.Choice(["rank-n-contrast", "y-aware", "none"]), default="rank-n-contrast", show_default=True, help="Contrastive loss.")
-@click.option("--synthetic", is_flag=True, help="Nobody in TABLE is real: the card and every prediction will say so.")
+@click.option("--labels", default="", metavar="NAME,...", help="Columns NAME_l1_l2 ... NAME_l5_s1 of TABLE (a grade, a signal) to learn beside the age.")
+@click.option("--synthetic", "synthetic_only", is_flag=True, help="Nobody in TABLE is real: the card and every prediction will say so.")
 @click.option("--steps", type=click.IntRange(2), default=1500, show_default=True, help="Optimiser steps of each fold and of the final network.")
 @click.option("--threads", type=click.IntRange(0), default=0, help="Processor threads; 0: as PyTorch chooses.")
 @click.option("--precision", default="bf16-mixed", show_default=True, help="As Lightning names it; 32-true for processors without bfloat16.")
 @click.option("--devices", type=click.IntRange(1), default=1, show_default=True, help="Graphics cards (or processes) a node.")
 @click.option("--nodes", type=click.IntRange(1), default=1, show_default=True, help="Nodes.")
-def train_age(
-    table: Path, out: Path, runs: Path, licence: str, points: Path | None, models: Path | None, folds: int, by_site: bool, synthetic: bool, **training: Any
-) -> None:
+def train_age(table: Path, out: Path, runs: Path, licence: str, points: Path | None, models: Path | None, labels: str, **wanted: Any) -> None:
     """Train an age model on TABLE, a CSV with the columns subject, site, sex, age and image (or study): sagittal T2 or STIR as DICOM, NIfTI or PNG folders.
 
     \b
@@ -41,21 +40,22 @@ def train_age(
 
     Pictures lie beside the table. Folders of PNG need the columns pixel_mm and slice_mm; repeat, visit and healthy (yes/no: who may serve as reference for
     Selta) are used where they are there. Left-out predictions of the folds are written to RUNS/out_of_fold.csv, for `lumbar evaluate age --table`.
+    Labels of the levels help the network to see what few ages do not teach it; blank cells are not learnt, and a prediction needs none of them.
     """
     try:
-        from lumbar.age.training_run import RunOptions, gather_crops, run, training_of  # noqa: PLC0415  (PyTorch, an extra)
+        from lumbar.age.training_run import Places, gather_crops, run, run_options  # noqa: PLC0415  (PyTorch, an extra)
     except ModuleNotFoundError as error:
         raise UsageError(f"training needs {error.name}, which is not installed: pip install lumbar[train]") from error
-    rows = read_age_table(table)
+    rows = read_age_table(table, labels=tuple(name.strip() for name in labels.split(",") if name.strip()))
     if rows.image is None:
         raise UnreadableInput(f"{table} has no column image or study; name the picture of each row there")
-    options = RunOptions(training=training_of(**training), folds=folds, by_site=by_site, synthetic_only=synthetic)
-    known = read_points(points) if points else None
+    options = run_options(**wanted)
+    places = Places(read_points(points) if points else None, models)
     with staged_folder(out, overwrite=False) as folder:
-        store, failures = gather_crops(rows, table, runs, known, models, lambda numbers: track(numbers, "crops", total=len(rows)))
+        store, failures = gather_crops(rows, table, runs, places, lambda numbers: track(numbers, "crops", total=len(rows)))
         for failure in failures:
             click.echo(f"warning: {failure}; left out", err=True)
-        data = TrainingData(f"{table.name}: {len(store)} series of {_people(rows)} people{' (synthetic)' if synthetic else ''}", licence)
+        data = TrainingData(f"{table.name}: {len(store)} series of {_people(rows)} people{' (synthetic)' if options.synthetic_only else ''}", licence)
         for line in run(store, runs, folder, out.name, (data,), options):
             click.echo(line, err=True)
     click.echo(f"{out}")

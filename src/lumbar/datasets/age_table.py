@@ -2,7 +2,8 @@
 
 Columns, in any order and case: `subject, site, sex, age` always; then, as the task needs, `predicted`, `low` and `high` (years), `level` and `index`
 (a measure of degeneration), `image` or `study`, and, where a subject comes more than once, `visit`, `date` (YYYY-MM-DD) and `repeat` (a second scan of
-the same visit). `healthy` is yes or no; `pixel_mm` and `slice_mm` belong to folders of PNG, which do not tell their size. Further columns are ignored.
+the same visit). `healthy` is yes or no; `pixel_mm` and `slice_mm` belong to folders of PNG, which do not tell their size. Labels of the disc levels, such
+as grades, are columns like `pfirrmann_l1_l2` … `pfirrmann_l5_s1`, read if they are asked for. Further columns are ignored.
 """
 
 import csv
@@ -15,6 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from lumbar.domain.anatomy import Level
 from lumbar.errors import UnreadableInput
 
 Numbers = NDArray[np.float64]
@@ -22,6 +24,7 @@ Words = NDArray[np.str_]
 
 _SEXES = {"f": "F", "female": "F", "w": "F", "m": "M", "male": "M", "u": "U", "unknown": "U", "o": "U", "other": "U"}
 _FLAGS = {"1": True, "yes": True, "true": True, "0": False, "no": False, "false": False}
+_BLANK = {"", "nan", "na", "none", "null"}
 _HIGHEST_AGE = 120.0
 
 T = TypeVar("T", bound=np.generic)
@@ -49,6 +52,7 @@ class AgeTable:
     pixel_mm: Numbers | None = None  # of pictures that do not tell, as PNG
     slice_mm: Numbers | None = None  # from one picture to the next, likewise
     healthy: NDArray[np.bool_] | None = None
+    labels: Numbers | None = None  # (n, 5, labels) of each disc level; NaN where the cell is blank
 
     def __len__(self) -> int:
         return len(self.subject)
@@ -59,14 +63,15 @@ class AgeTable:
         return replace(self, **columns)
 
 
-def read_age_table(path: Path, needs: tuple[str, ...] = ()) -> AgeTable:
-    """Read and check a CSV; `needs` names columns beyond `subject, site, sex, age` that must be there.
+def read_age_table(path: Path, needs: tuple[str, ...] = (), labels: tuple[str, ...] = ()) -> AgeTable:
+    """Read and check a CSV; `needs` names columns beyond `subject, site, sex, age` that must be there, `labels` labels with a column a level.
 
     Raises:
         UnreadableInput: no such file, not a CSV, a column is missing, or a cell of a row is blank, not a number, out of range or contradicts another row.
     """
     header, records = _records(path)
-    missing = [name for name in ("subject", "site", "sex", "age", *needs) if name not in header]
+    by_level = [[f"{name.lower()}_{level.slug}" for name in labels] for level in Level]
+    missing = [name for name in ("subject", "site", "sex", "age", *needs, *(name for level in by_level for name in level)) if name not in header]
     if missing:
         raise UnreadableInput(f"{path} has no column {', '.join(missing)}; found {', '.join(header)}. Name the columns like this in the first line")
     if not records:
@@ -92,6 +97,7 @@ def read_age_table(path: Path, needs: tuple[str, ...] = ()) -> AgeTable:
         pixel_mm=cells.optional("pixel_mm", lambda n: cells.numbers(n, 0.05, 10, "a pixel size in mm")),
         slice_mm=cells.optional("slice_mm", lambda n: cells.numbers(n, 0.05, 50, "a distance of slices in mm")),
         healthy=cells.optional("healthy", lambda n: cells.parsed(n, _FLAGS, "yes or no").astype(np.bool_)),
+        labels=np.array([[cells.known_numbers(name) for name in level] for level in by_level]).transpose(2, 0, 1) if labels else None,
     )
     _check(path, table)
     return table
@@ -106,10 +112,17 @@ class _Cells:
     def optional(self, name: str, read: Callable[[str], NDArray[T]]) -> NDArray[T] | None:
         return read(name) if name in self.header else None
 
+    def known_numbers(self, name: str) -> list[float]:
+        """Numbers of a column that may have blank cells, which become NaN."""
+        column = self.header.index(name)
+        known = [(line, row) for line, row in self.records if row[column].strip().lower() not in _BLANK]
+        found = dict(zip([line for line, _ in known], _Cells(self.path, self.header, known).numbers(name, -1e12, 1e12, "a number"), strict=True))
+        return [float(found.get(line, np.nan)) for line, _ in self.records]
+
     def words(self, name: str, remedy: str = "fill it or leave the row out") -> Words:
         column = self.header.index(name)
         for line, row in self.records:
-            if row[column].strip().lower() in {"", "nan", "na", "none", "null"}:
+            if row[column].strip().lower() in _BLANK:
                 raise UnreadableInput(f"{self.path}, line {line}: {name} is blank ({row[column]!r}); {remedy}")
         return np.array([row[column].strip() for _, row in self.records], dtype=np.str_)
 
