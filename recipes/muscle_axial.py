@@ -24,6 +24,7 @@ from lumbar.models.folder import load_folder
 from lumbar.muscle.axial import to_axial
 from lumbar.muscle.build import BuildOptions, export
 from lumbar.muscle.data import on_one_scale, training_slices
+from lumbar.muscle.drawn_slices import drawn_slices
 from lumbar.muscle.engine import run_model
 from lumbar.muscle.labels import LABELS
 from lumbar.muscle.phantom_slices import phantom_slices
@@ -45,10 +46,11 @@ def main() -> None:
     case = next(iter(read_dixon(options.dixon)))
     learnt, tested = split(training_slices(case.subject, case.water, case.fat, case.mask), options.leave_out)
     phantoms = [s for seed in range(FIRST_SEED, FIRST_SEED + options.people) for s in phantom_slices(seed, SLICES)]
-    print(f"{len(learnt)} slices of people, {len(phantoms)} slices of {options.people} phantoms", flush=True)
+    drawn = [s for seed in range(FIRST_SEED, FIRST_SEED + options.drawn) for s in drawn_slices(seed, SLICES)]
+    print(f"{len(learnt)} slices of people, {len(phantoms)} of {options.people} phantoms, {len(drawn)} drawn", flush=True)
     config = training(options.pixel, FitOptions(steps=options.steps, threads=options.threads, checkpoint_every=100))
     start = torch.load(options.start, weights_only=False)["callbacks"]["WeightAverage"]["average"] if options.start else None
-    module = train(learnt + phantoms, options.out / "work", config, start)
+    module = train(learnt + phantoms + drawn, options.out / "work", config, start)
     folder = options.out / "muscle-axial"
     folder.mkdir(parents=True, exist_ok=True)
     data = (
@@ -102,6 +104,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--leave-out", choices=["nobody", "person", "lower", "upper"], default="nobody")
     parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--people", type=int, default=120)
+    parser.add_argument("--drawn", type=int, default=150, help="made-up people of whom slices are drawn")
     parser.add_argument("--pixel", type=float, default=1.25, help="mm; 2 is four times as quick and a little coarser")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--version", default="0.1.0")

@@ -141,3 +141,29 @@ def test_published_example(shared_data):
     assert round(found.findings[0].fat_fraction_ratio, 3) == 0.146
     assert any("steps of 1.55" in warning for warning in found.warnings)
     assert any("voxel by voxel" in warning for warning in found.warnings)
+
+
+def test_inner_voxels_leave_out_the_rim_that_blur_reaches():
+    grid = axial_grid()
+    mask = axial_mask(grid)
+    fat = np.full(grid.shape, 100.0, np.float32)
+    water = np.full(grid.shape, 900.0, np.float32)
+    rim = (mask.array == 1).copy()
+    rim[1:5, 22:38, 24:46] = False  # 2 voxels of 1 mm down, 4 of 0.5 mm across
+    fat[rim], water[rim] = 500, 500
+    whole = measure(Volume(water, grid), mask, Volume(fat, grid)).findings[0]
+    inner = measure(Volume(water, grid), mask, Volume(fat, grid), MeasureOptions(inner_mm=2.0)).findings[0]
+    core = 16 * 22 / (20 * 30)
+    assert whole.fat_fraction_mean == pytest.approx(0.1 * core + 0.5 * (1 - core))
+    assert inner.fat_fraction_mean == pytest.approx(0.1)
+    assert inner.fat_fraction_ratio == pytest.approx(0.1)
+    assert inner.volume_ml == whole.volume_ml
+    assert "2 mm within" in inner.method and "within" not in whole.method
+
+
+def test_a_muscle_thinner_than_the_rim_has_no_inner_fat():
+    mask, water, fat = scene()
+    found = measure(water, mask, fat, MeasureOptions(inner_mm=30.0)).findings[0]
+    assert found.fat_fraction_mean is None
+    assert found.fat_fraction_ratio is None
+    assert found.volume_ml > 0

@@ -26,6 +26,7 @@ _FILE = click.Path(path_type=Path)
 @click.option("--fat", type=_FILE, help="The fat picture of a Dixon pair; IMAGE is then its water picture.")
 @click.option("--levels", type=_FILE, help="levels.nii.gz of `lumbar segment spine` (disc labels 1 to 5), for areas by level.")
 @click.option("--method", type=click.Choice(list(METHODS)), default="gmm3", show_default=True, help="How fat is told apart without a fat picture.")
+@click.option("--inner", type=click.FloatRange(min=0), default=0.0, help="Shares of fat only from voxels deeper than this within the outline, in mm.")
 @click.option("-o", "out", type=_FILE, help="Also write muscles.csv and muscles.json into this folder.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are already in OUT.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document: muscles and warnings.")
@@ -37,7 +38,7 @@ def measure_muscle(**options: Any) -> None:
     Example: lumbar measure muscle water.nii.gz muscle.nii.gz --fat fat.nii.gz --json
     """
     discs = read_nifti_mask(options["levels"]) if options["levels"] else None
-    settings = MeasureOptions(levels_of(discs) if discs else (), discs, cast(Method, options["method"]))
+    settings = MeasureOptions(levels_of(discs) if discs else (), discs, cast(Method, options["method"]), options["inner"])
     fat = read_nifti(options["fat"]) if options["fat"] else None
     image, mask = read_nifti(options["image"]), read_nifti_mask(options["mask"])
     try:

@@ -45,6 +45,7 @@ _FILE = click.Path(path_type=Path)
 @click.option("--slices", type=_FILE, help="CSV with pid, slice_start, slice_stop (from 0, both included): only these slices of the file; overrules --levels.")
 @click.option("--pid", help="The row of --slices to take; by default the one whose pid is in the name of IMAGE.")
 @click.option("--method", type=click.Choice(list(METHODS)), default="gmm3", show_default=True, help="How fat is told apart without a fat picture.")
+@click.option("--inner", type=click.FloatRange(min=0), default=0.0, help="Shares of fat only from voxels deeper than this within the outline, in mm.")
 @click.option("--models", "models", type=_FILE, help="Your own model folder, or a folder of them; searched first.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are already in OUT.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document: muscles and warnings.")
@@ -63,7 +64,7 @@ def segment_muscle(**options: Any) -> None:
     found = run_model(model, image, fat, _wanted(image, kept, options))
     measured = Measurement((), ())
     if found.mask.array.any():
-        measured = measure(image, found.mask, fat, MeasureOptions(levels, discs, cast(Method, options["method"])))
+        measured = measure(image, found.mask, fat, MeasureOptions(levels, discs, cast(Method, options["method"]), options["inner"]))
     everything = Measurement(measured.findings, tuple(dict.fromkeys((*doubts, *found.warnings, *measured.warnings))))
     with staged_folder(options["out"], options["overwrite"]) as stage:
         write_nifti(stage / "muscle.nii.gz", found.mask)

@@ -9,6 +9,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from lumbar.domain.anatomy import Level, Side
 from lumbar.domain.findings import LevelFinding, MuscleFinding, MuscleLevel, MuscleSlice
@@ -41,6 +42,7 @@ class MeasureOptions:
     levels: tuple[LevelFinding, ...] = ()  # for areas by level: at the slice nearest to the middle of the disc
     discs: Volume | None = None  # disc labels 1…5 of `levels.nii.gz`, for the ratio of muscle to disc area
     method: Method = "gmm3"  # for pictures without a Dixon pair
+    inner_mm: float = 0.0  # shares of fat are those of voxels further than this within the outline, which its blur does not reach
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,18 +162,21 @@ def _scene(image: Volume, mask: Volume, fat: Volume | None, options: MeasureOpti
 def _measure_one(scene: _Scene, label: int, share: NDArray[np.float32]) -> MuscleFinding:
     muscle, side = LABELS[label]
     inside = scene.labels == label
+    area = inside.sum(axis=(1, 2)) * scene.pixel_mm2
+    core = _core(inside, scene)
     fraction = scene.fat_fraction
     mean = ratio = infiltration = None
     if scene.fat is not None and fraction is not None:
         how = "Dixon fat / (fat + water)"
-        mean = _mean(fraction[inside])
-        total = float((scene.fat[inside] + scene.picture[inside]).sum(dtype=np.float64))
-        ratio = float(scene.fat[inside].sum(dtype=np.float64)) / total if total > 0 else None
+        mean = _mean(fraction[core])
+        total = float((scene.fat[core] + scene.picture[core]).sum(dtype=np.float64))
+        ratio = float(scene.fat[core].sum(dtype=np.float64)) / total if total > 0 else None
     else:
         how = METHODS[scene.options.method]
-        infiltration = None if scene.infiltration is None else max(0.0, float(scene.infiltration[inside].mean(dtype=np.float64)))
-    area = inside.sum(axis=(1, 2)) * scene.pixel_mm2
-    means = tuple(None if fraction is None else _mean(fraction[k][inside[k]]) for k in range(len(area)))
+        infiltration = None if scene.infiltration is None or not core.any() else max(0.0, float(scene.infiltration[core].mean(dtype=np.float64)))
+    if scene.options.inner_mm > 0:
+        how += f", more than {scene.options.inner_mm:g} mm within the outline"
+    means = tuple(None if fraction is None else _mean(fraction[k][core[k]]) for k in range(len(area)))
     slices = _Slices(area, area - np.where(inside, share, 0).sum(axis=(1, 2), dtype=np.float64) * scene.pixel_mm2, means)
     return MuscleFinding(
         muscle,
@@ -187,6 +192,16 @@ def _measure_one(scene: _Scene, label: int, share: NDArray[np.float32]) -> Muscl
         lean_volume_ml=float(slices.lean_mm2 @ scene.thickness_mm) / 1000,
         csa_lean_max_mm2=float(slices.lean_mm2.max()),
     )
+
+
+def _core(inside: NDArray[np.bool_], scene: _Scene) -> NDArray[np.bool_]:
+    """The voxels of a muscle whose middles lie further than `inner_mm` from its outline in the plane of their slice; all for 0."""
+    if scene.options.inner_mm <= 0:
+        return inside
+    spacing = scene.grid.spacing_mm[1:]
+    # The nearest voxel outside has its middle half a pixel beyond the outline.
+    depths = [ndimage.distance_transform_edt(np.pad(one, 1), sampling=spacing)[1:-1, 1:-1] for one in inside]
+    return np.asarray(np.stack(depths) - min(spacing) / 2 > scene.options.inner_mm)
 
 
 def _at_levels(scene: _Scene, slices: _Slices) -> tuple[MuscleLevel, ...]:

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from lumbar.muscle.phantom_back import with_other_back
-from lumbar.muscle.views import AxialSlice, Picture
+from lumbar.muscle.views import AxialSlice, Origin, Picture
 from lumbar.phantom.anatomy import Anatomy
 from lumbar.phantom.build import build_anatomy, person_degeneration
 from lumbar.phantom.canvas import Plane
@@ -40,7 +40,7 @@ def _one(anatomy: Anatomy, name: str, rng: Generator) -> AxialSlice:
     if rng.random() < _CLOSED:
         water, fat = _close_seams(water, fat, labels)
     scale = np.float32(_MUSCLE_GREY / palette["muscle"][0])
-    return AxialSlice(name, np.asarray(water * scale, np.float32), np.asarray(fat * scale, np.float32), labels, 1.0, synthetic=True)
+    return AxialSlice(name, np.asarray(water * scale, np.float32), np.asarray(fat * scale, np.float32), labels, 1.0, Origin.PHANTOM)
 
 
 def _close_seams(water: Picture, fat: Picture, labels: NDArray[np.uint8]) -> tuple[Picture, Picture]:

@@ -27,6 +27,7 @@ class SynthesisOptions:
     septum_probability: float = 0.5  # a line of fat or fascia along the muscles' borders
     pure_probability: float = 0.35  # the water or the fat picture as it is
     mild_probability: float = 0.45  # `mild` instead of `contrast`: pictures as scanners give them
+    coil_probability: float = 0.4  # signal that falls from the back to the front, as coils under the back leave it
     contrast: AugmentOptions = field(
         default_factory=lambda: AugmentOptions(
             tissue_probability=0.3, remap_probability=0.35, field_probability=0.6, noise_probability=0.4, void_probability=0.05
@@ -46,7 +47,17 @@ def random_picture(water: Picture, fat: Picture, labels: Labels, options: Synthe
     if rng.random() < options.septum_probability:
         water, fat = _draw_septa(water, fat, labels, rng)
     contrast = options.mild if rng.random() < options.mild_probability else options.contrast
-    return random_contrast(_sequence(water, fat, options, rng), tissues(water, fat), contrast, rng)
+    picture = _sequence(water, fat, options, rng)
+    if rng.random() < options.coil_probability:
+        picture = picture * coil_gain(picture.shape, rng)
+    return random_contrast(picture, tissues(water, fat), contrast, rng)
+
+
+def coil_gain(shape: tuple[int, ...], rng: Generator) -> Picture:
+    """Sensitivity of coils under the back, 1 in the last row: it falls to the front, and from a place near the middle to the sides."""
+    rows, columns = (np.linspace(0, 1, n, dtype=np.float32) for n in shape)
+    across = rng.uniform(0, 1.5) * np.square(columns - rng.uniform(0.35, 0.65))
+    return np.asarray(np.exp(-rng.uniform(0.3, 2.5) * (1 - rows)[:, None] - across[None]), np.float32)
 
 
 def infiltrate(water: Picture, fat: Picture, labels: Labels, rng: Generator) -> tuple[Picture, Picture]:

@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from lumbar.muscle.labels import LABELS
 from lumbar.muscle.synthesis import SynthesisOptions, random_picture, retreat
-from lumbar.muscle.views import AxialSlice, ViewOptions, random_frame, random_view
+from lumbar.muscle.views import AxialSlice, Origin, ViewOptions, random_frame, random_view
 from lumbar.training.fit import FitOptions, fit
 from lumbar.training.segmenter import Segmenter
 
@@ -23,7 +23,7 @@ class MuscleTraining:
     batch: int = 6
     features: tuple[int, ...] = (16, 32, 64, 128, 160, 160)
     learning_rate: float = 2e-3
-    phantom_share: float = 0.35  # of the views, where there are both people and phantoms
+    shares: dict[Origin, float] = field(default_factory=lambda: {Origin.PERSON: 0.5, Origin.DRAWN: 0.35, Origin.PHANTOM: 0.15})  # of the views
     views: ViewOptions = field(default_factory=ViewOptions)
     synthesis: SynthesisOptions = field(default_factory=SynthesisOptions)
     fit: FitOptions = field(default_factory=lambda: FitOptions(steps=2500))
@@ -40,21 +40,22 @@ def training(pixel_mm: float, fit_options: FitOptions) -> MuscleTraining:
 
 
 class RandomAxialViews(IterableDataset[tuple[torch.Tensor, torch.Tensor]]):
-    """An endless stream of augmented views; people are drawn equally often, however many slices they have, and phantoms as `phantom_share` says."""
+    """An endless stream of augmented views; people are drawn equally often, however many slices they have, and origins as `shares` says."""
 
     def __init__(self, examples: list[AxialSlice], config: MuscleTraining, start: int = 0) -> None:
-        groups: dict[bool, dict[str, list[AxialSlice]]] = {}
+        groups: dict[Origin, dict[str, list[AxialSlice]]] = {}
         for example in examples:
-            groups.setdefault(example.synthetic, {}).setdefault(example.patient, []).append(example)
-        self.groups = {synthetic: [people[name] for name in sorted(people)] for synthetic, people in groups.items()}
+            groups.setdefault(example.origin, {}).setdefault(example.patient, []).append(example)
+        self.groups = [[people[name] for name in sorted(people)] for people in groups.values()]
+        weights = np.array([config.shares[origin] for origin in groups])
+        self.weights = weights / weights.sum()
         self.config = config
         self.start = start
 
     def __iter__(self):  # type: ignore[no-untyped-def]
         rng = np.random.default_rng((self.config.fit.seed, self.start))
         while True:
-            synthetic = rng.random() < self.config.phantom_share if len(self.groups) == 2 else next(iter(self.groups))
-            people = self.groups[bool(synthetic)]
+            people = self.groups[rng.choice(len(self.groups), p=self.weights)]
             slices = people[rng.integers(len(people))]
             image, labels = training_pair(slices[rng.integers(len(slices))], self.config, rng)
             yield torch.from_numpy(image)[None], torch.from_numpy(labels.astype(np.int64))

@@ -6,6 +6,7 @@ one (random displacements at two scales), which makes the two sides differ.
 """
 
 from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 import torch
@@ -18,6 +19,14 @@ Picture = NDArray[np.float32]
 Labels = NDArray[np.uint8]
 
 
+class Origin(Enum):
+    """What a slice shows."""
+
+    PERSON = "person"
+    PHANTOM = "phantom"  # cut from a three-dimensional phantom
+    DRAWN = "drawn"  # a drawn slice
+
+
 @dataclass(frozen=True, eq=False)
 class AxialSlice:
     """One axial picture pair with its reference labels; rows run from front to back, columns from the patient's right to the left."""
@@ -27,7 +36,7 @@ class AxialSlice:
     fat: Picture  # same scale as the water: a voxel of pure fat and one of pure water are about equally bright
     labels: Labels  # numbers of `muscle/labels.py`
     pixel_mm: float  # square pixels
-    synthetic: bool = False  # cut from a phantom
+    origin: Origin = Origin.PERSON
 
 
 @dataclass(frozen=True)
@@ -41,17 +50,18 @@ class ViewOptions:
     shear: float = 0.12
     symmetric_spread: float = 0.3  # log slope of each 12 mm strip of the symmetric bend
     taper: tuple[float, float] = (-0.2, 0.3)  # how much thinner the back gets on 60 mm to the side, as a share
-    synthetic_taper: tuple[float, float] = (0.0, 0.9)  # phantoms have blunter muscles than people
+    phantom_taper: tuple[float, float] = (0.0, 0.9)  # phantoms have blunter muscles than people
     lift_mm: float = 8.0  # how far forward or back it bends there
     free_coarse_mm: float = 6.0  # spread of displacements drawn every 64 mm
     free_fine_mm: float = 2.5  # every 24 mm
     jitter_mm: tuple[float, float] = (30.0, 25.0)  # how far the view's middle strays from the muscles', down and across
     frame_probability: float = 0.5  # a smaller field of view: nothing beyond a random frame
+    strip_probability: float = 0.1  # a field of view that ends within the erector spinae on both sides
 
 
 def random_view(example: AxialSlice, shape: tuple[int, int], pixel_mm: float, options: ViewOptions, rng: Generator) -> tuple[Picture, Picture, Labels]:
     """(water, fat, labels) of `shape` at `pixel_mm`, bent, placed and possibly mirrored at random."""
-    where = _points_mm(shape, pixel_mm, options, options.synthetic_taper if example.synthetic else options.taper, rng)
+    where = _points_mm(shape, pixel_mm, options, options.phantom_taper if example.origin is Origin.PHANTOM else options.taper, rng)
     middle = np.argwhere(example.labels > 0).mean(axis=0) if example.labels.any() else np.array(example.labels.shape) / 2
     index = where / example.pixel_mm + (middle + rng.uniform(-4, 4, 2))[:, None, None]
     classes = np.arange(len(MIRRORED))[:, None, None] == example.labels[None]
@@ -67,7 +77,11 @@ def random_view(example: AxialSlice, shape: tuple[int, int], pixel_mm: float, op
 
 def random_frame(shape: tuple[int, int], options: ViewOptions, rng: Generator) -> tuple[slice, slice]:
     """The rows and columns that a scan with a smaller field of view would show; often all of them."""
-    if rng.random() >= options.frame_probability:
+    kind = rng.random()
+    if kind < options.strip_probability:
+        width, middle = rng.uniform(0.3, 0.55) * shape[1], rng.uniform(0.42, 0.58) * shape[1]
+        return slice(0, shape[0]), slice(int(max(0, middle - width / 2)), int(middle + width / 2))
+    if kind >= options.strip_probability + options.frame_probability:
         return slice(0, shape[0]), slice(0, shape[1])
     low = rng.uniform(0, 0.2, 2) * shape
     high = shape - rng.uniform(0, 0.2, 2) * shape
