@@ -15,8 +15,8 @@ from lumbar.datasets.axial_crops import read_crop_table
 from lumbar.datasets.rsna2024_grades import read_grades
 from lumbar.io.staging import staged_folder
 from lumbar.models.card import TrainingData
-from lumbar.severity.data import targets
-from lumbar.severity.out_of_fold import OutOfFold, PartFigures, figures, grade_held_out
+from lumbar.severity.axial.data import targets
+from lumbar.severity.axial.out_of_fold import OutOfFold, PartFigures, figures, grade_held_out
 
 HELD_BACK = ("100206310",)  # the study that comes with its images: never trained on, so that grading it stays honest
 
@@ -27,8 +27,8 @@ def main() -> None:
     crops = [crop for crop in read_crop_table(arguments.data / "axial_crops.csv") if (images / crop.file).is_file()]
     labels = targets(crops, read_grades(arguments.data / "train.csv"))  # the crop table has no foraminal grades, the table of studies does
     if arguments.action == "train":
-        from lumbar.severity.ensemble import FoldOptions, train_fold  # noqa: PLC0415  (PyTorch: only to train)
-        from lumbar.severity.train import continued_training, default_training  # noqa: PLC0415
+        from lumbar.severity.axial.ensemble import FoldOptions, train_fold  # noqa: PLC0415  (PyTorch: only to train)
+        from lumbar.severity.axial.train import continued_training, default_training  # noqa: PLC0415
 
         settings = continued_training if arguments.start else default_training
         config = settings(arguments.kind, arguments.steps, arguments.threads)
@@ -67,7 +67,7 @@ def print_table(oof: OutOfFold, measured: dict[str, PartFigures]) -> None:
 
 
 def pack(arguments: argparse.Namespace, oof: OutOfFold, measured: dict[str, PartFigures], studies: int) -> None:
-    from lumbar.severity.ensemble import write_ensemble  # noqa: PLC0415
+    from lumbar.severity.axial.ensemble import write_ensemble  # noqa: PLC0415
 
     data = TrainingData(
         f"RSNA 2024 lumbar spine degenerative classification: axial crops of {studies} studies, cut by takanami12",

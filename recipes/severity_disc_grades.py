@@ -20,9 +20,9 @@ from lumbar.metrics.bootstrap import bootstrap_interval
 from lumbar.metrics.classification import confusion_matrix, quadratic_kappa, roc_auc
 from lumbar.models.card import Result, TrainingData
 from lumbar.models.registry import find_model
-from lumbar.severity.data import read_grey_picture
-from lumbar.severity.disc_crops import HIGHEST, STORED_COLUMNS, STORED_ROWS, DiscCrops, cut_discs
-from lumbar.severity.disc_ensemble import (
+from lumbar.severity.axial.data import read_grey_picture
+from lumbar.severity.discs.crops import HIGHEST, STORED_COLUMNS, STORED_ROWS, DiscCrops, cut_discs
+from lumbar.severity.discs.ensemble import (
     DiscsOutOfFold,
     GradedPicture,
     discs_out_of_fold,
@@ -32,12 +32,12 @@ from lumbar.severity.disc_ensemble import (
     train_disc_fold,
     write_disc_model,
 )
-from lumbar.severity.disc_features import NAMES
-from lumbar.severity.disc_grader import FINDINGS
-from lumbar.severity.disc_model import GRADES, Floats, median_grade
-from lumbar.severity.disc_network import DiscNetworkOptions
-from lumbar.severity.disc_train import UNGRADED, DiscTraining
-from lumbar.severity.discs import map_picture
+from lumbar.severity.discs.features import NAMES
+from lumbar.severity.discs.find import map_picture
+from lumbar.severity.discs.grader import FINDINGS
+from lumbar.severity.discs.model import GRADES, Floats, median_grade
+from lumbar.severity.discs.network import DiscNetworkOptions
+from lumbar.severity.discs.train import UNGRADED, DiscTraining
 from lumbar.spine.segment import Network, network_of
 from lumbar.training.fit import FitOptions
 

@@ -29,9 +29,9 @@ from lumbar.datasets.axial_crops import AXIAL_CONDITIONS, AxialCrop, read_crop_t
 from lumbar.domain.anatomy import Condition, Level, Severity
 from lumbar.models.registry import find_model
 from lumbar.models.runtime import Network
-from lumbar.severity.crops import network_input
-from lumbar.severity.explain import hidden_by, importance, log_odds
-from lumbar.severity.grader import CROPS, LEVELS, LOGITS, STUDIES, TASK, CropGrader
+from lumbar.severity.axial.explain import hidden_by, importance, log_odds
+from lumbar.severity.axial.grader import CROPS, LEVELS, LOGITS, STUDIES, TASK, CropGrader
+from lumbar.severity.axial.picture import network_input
 
 PLACES = [tuple(Condition).index(condition) for condition in AXIAL_CONDITIONS]
 

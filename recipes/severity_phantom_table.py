@@ -23,16 +23,16 @@ from lumbar.phantom.build import person_degeneration
 from lumbar.phantom.cohort import CohortOptions, make_cohort, study_options
 from lumbar.phantom.degeneration import grade_probabilities
 from lumbar.phantom.population import sample_person
+from lumbar.severity.axial.out_of_fold import NETWORK
 from lumbar.severity.calibrate import fit_calibration
-from lumbar.severity.measurement_grader import fit_measurement_grader
-from lumbar.severity.out_of_fold import NETWORK
-from lumbar.severity.prepare import PrepareOptions, prepare
 from lumbar.severity.score import GRADE_WEIGHTS, official_score, score_intervals
-from lumbar.severity.store import open_store
-from lumbar.severity.study_data import InputOptions, StudySet, from_store
-from lumbar.severity.study_grader import by_level, calibrated, raw_answers
-from lumbar.severity.study_model import EXPORT
-from lumbar.severity.study_rows import graded
+from lumbar.severity.studies.data import InputOptions, StudySet, from_store
+from lumbar.severity.studies.grader import by_level, calibrated, raw_answers
+from lumbar.severity.studies.measurement_grader import fit_measurement_grader
+from lumbar.severity.studies.model import EXPORT
+from lumbar.severity.studies.prepare import PrepareOptions, prepare
+from lumbar.severity.studies.rows import graded
+from lumbar.severity.studies.store import open_store
 
 SEEDS = {"train": 41, "test": 42}
 SITES = {"train": "ABCDEF", "test": "GHI"}
@@ -87,8 +87,8 @@ def prepared(part: str, arguments: argparse.Namespace) -> StudySet:
 
 
 def train(name: str, data: StudySet, arguments: argparse.Namespace) -> None:
-    from lumbar.severity.study_folds import train_and_export  # noqa: PLC0415  (PyTorch: only to train)
-    from lumbar.severity.study_train import default_study_training  # noqa: PLC0415
+    from lumbar.severity.studies.folds import train_and_export  # noqa: PLC0415  (PyTorch: only to train)
+    from lumbar.severity.studies.train import default_study_training  # noqa: PLC0415
 
     folder = arguments.work / "runs" / name
     if (folder / NETWORK).is_file():

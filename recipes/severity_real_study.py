@@ -17,7 +17,7 @@ from lumbar.domain.study import Study
 from lumbar.io.read import read_study
 from lumbar.metrics.classification import weighted_log_loss
 from lumbar.pipeline import AnalysisOptions, analyze
-from lumbar.severity.data import GRADE_ORDER
+from lumbar.severity.axial.data import GRADE_ORDER
 from lumbar.severity.evaluate import evaluate
 from lumbar.severity.predict import load
 from lumbar.severity.score import GRADE_WEIGHTS

@@ -23,11 +23,11 @@ from lumbar.domain.anatomy import Condition, Level
 from lumbar.phantom.cohort import CohortOptions, make_cohort
 from lumbar.severity.calibrate import crossfitted
 from lumbar.severity.evaluate import evaluate
-from lumbar.severity.store import open_store
-from lumbar.severity.study_data import InputOptions, from_store
-from lumbar.severity.study_grader import by_level
-from lumbar.severity.study_model import grade_held_out_studies
-from lumbar.severity.study_rows import submission_rows
+from lumbar.severity.studies.data import InputOptions, from_store
+from lumbar.severity.studies.grader import by_level
+from lumbar.severity.studies.model import grade_held_out_studies
+from lumbar.severity.studies.rows import submission_rows
+from lumbar.severity.studies.store import open_store
 
 
 def main() -> None:

@@ -20,10 +20,10 @@ from lumbar.models.registry import find_folder, find_model, has_model
 from lumbar.muscle.predict import TASK as MUSCLE_TASK
 from lumbar.muscle.predict import MuscleResult, StackMask
 from lumbar.muscle.predict import load as load_muscle
-from lumbar.severity.cut import LevelCrop
-from lumbar.severity.disc_grader import DiscGrader
-from lumbar.severity.disc_model import TASK as DISC_TASK
-from lumbar.severity.explain import HeatMap
+from lumbar.severity.axial.cut import LevelCrop
+from lumbar.severity.axial.explain import HeatMap
+from lumbar.severity.discs.grader import DiscGrader
+from lumbar.severity.discs.model import TASK as DISC_TASK
 from lumbar.severity.predict import StudyGrades
 from lumbar.severity.predict import load as load_grader
 from lumbar.severity.prior import TASK as PRIOR_TASK

@@ -16,9 +16,9 @@ from lumbar.muscle.predict import StackMask
 from lumbar.report.drawing import draw_axial, draw_heat
 from lumbar.report.evidence import importance_on, place_of, view_around, view_of_crop
 from lumbar.report.views import axial_views
-from lumbar.severity.crops import CROP_COLUMNS, CROP_ROWS
-from lumbar.severity.cut import cut_crops
-from lumbar.severity.explain import HeatMap
+from lumbar.severity.axial.cut import cut_crops
+from lumbar.severity.axial.explain import HeatMap
+from lumbar.severity.axial.picture import CROP_COLUMNS, CROP_ROWS
 
 FLIPS = list(product([False, True], repeat=3))
 SPOT = at(7.0, -5.0)  # to the patient's left and in front

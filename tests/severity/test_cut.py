@@ -16,9 +16,9 @@ from lumbar.domain.geometry import Grid
 from lumbar.domain.study import Plane, Role, Series, Stack, Study, Weighting
 from lumbar.domain.volume import Volume
 from lumbar.io.read import read_study
-from lumbar.severity import cut as cut_module
-from lumbar.severity.cut import RECESS_OFFSET_MM, WIDTH_MM, cut_crops
-from lumbar.severity.midline import HALF_WIDTH_MM, REACH_MM, midline_shift_mm
+from lumbar.severity.axial import cut as cut_module
+from lumbar.severity.axial.cut import RECESS_OFFSET_MM, WIDTH_MM, cut_crops
+from lumbar.severity.axial.midline import HALF_WIDTH_MM, REACH_MM, midline_shift_mm
 
 PIXEL, GAP, SIZE = 0.5, 4.0, 240
 CANAL = np.array([3.0, 40.0, -100.0])

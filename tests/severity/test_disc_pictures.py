@@ -8,8 +8,8 @@ import pytest
 
 from lumbar.domain.anatomy import Level, SpineClass
 from lumbar.models.registry import find_model, has_model
-from lumbar.severity.data import read_grey_picture
-from lumbar.severity.discs import map_picture, upright_bend
+from lumbar.severity.axial.data import read_grey_picture
+from lumbar.severity.discs.find import map_picture, upright_bend
 from lumbar.spine.segment import PIXEL_MM, network_of
 from lumbar.spine.segment import TASK as SPINE_TASK
 

@@ -11,9 +11,9 @@ pytest.importorskip("lightning")
 
 from lumbar.models.card import TrainingData  # noqa: E402
 from lumbar.models.folder import load_folder  # noqa: E402
-from lumbar.severity.disc_augment import DiscAugmentOptions, augment_discs, disc_input  # noqa: E402
-from lumbar.severity.disc_crops import COLUMNS, DISC, ROWS, STORED_COLUMNS, STORED_ROWS, DiscCrops  # noqa: E402
-from lumbar.severity.disc_ensemble import (  # noqa: E402
+from lumbar.severity.discs.augment import DiscAugmentOptions, augment_discs, disc_input  # noqa: E402
+from lumbar.severity.discs.crops import COLUMNS, DISC, ROWS, STORED_COLUMNS, STORED_ROWS, DiscCrops  # noqa: E402
+from lumbar.severity.discs.ensemble import (  # noqa: E402
     GradedPicture,
     discs_out_of_fold,
     fold_folder,
@@ -22,10 +22,10 @@ from lumbar.severity.disc_ensemble import (  # noqa: E402
     train_disc_fold,
     write_disc_model,
 )
-from lumbar.severity.disc_features import NAMES  # noqa: E402
-from lumbar.severity.disc_grader import FINDINGS, DiscGrader, network_input  # noqa: E402
-from lumbar.severity.disc_network import DiscNetwork, DiscNetworkOptions  # noqa: E402
-from lumbar.severity.disc_train import UNGRADED, DiscTraining, disc_loss, soft_grades  # noqa: E402
+from lumbar.severity.discs.features import NAMES  # noqa: E402
+from lumbar.severity.discs.grader import FINDINGS, DiscGrader, network_input  # noqa: E402
+from lumbar.severity.discs.network import DiscNetwork, DiscNetworkOptions  # noqa: E402
+from lumbar.severity.discs.train import UNGRADED, DiscTraining, disc_loss, soft_grades  # noqa: E402
 from lumbar.training.fit import FitOptions  # noqa: E402
 
 SMALL = DiscNetworkOptions(features=(8, 8, 8, 8), blocks=(1, 1, 1, 1), width=16, layers=1, heads=2, measurements=len(NAMES))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from lumbar.cli import predict_discs as predict_discs_module
 from lumbar.cli.main import main
@@ -17,10 +18,10 @@ from lumbar.errors import InputError, ModelError, UnreadableInput
 from lumbar.models.card import Card
 from lumbar.models.folder import Model
 from lumbar.models.registry import find_model, has_model
-from lumbar.severity.disc_crops import BODY, CANAL, COLUMNS, DISC, ROWS, crops, steps_up
-from lumbar.severity.disc_features import NAMES
-from lumbar.severity.disc_grader import FINDINGS, DiscGrader, blended, doubt_of_contrast, looks_t2, network_input
-from lumbar.severity.disc_model import GRADES, MeasuredGrades, Scaler, fit_logistic, median_grade, softmax
+from lumbar.severity.discs.crops import BODY, CANAL, COLUMNS, DISC, ROWS, crops, steps_up
+from lumbar.severity.discs.features import NAMES
+from lumbar.severity.discs.grader import FINDINGS, DiscGrader, blended, doubt_of_contrast, looks_t2, network_input
+from lumbar.severity.discs.model import GRADES, MeasuredGrades, Scaler, fit_logistic, median_grade
 from lumbar.spine.segment import PIXEL_MM
 from lumbar.spine.segment import TASK as SPINE_TASK
 
@@ -140,9 +141,9 @@ def test_the_fit_is_that_of_scikit_learn() -> None:
     linear = pytest.importorskip("sklearn.linear_model")
     rng = np.random.default_rng(0)
     x = np.concatenate([np.ones((300, 1)), rng.normal(size=(300, 4))], axis=1)
-    y = (rng.random(300)[:, None] > softmax(x @ rng.normal(size=(5, 3))).cumsum(axis=1)[:, :2]).sum(axis=1)
+    y = (rng.random(300)[:, None] > softmax(x @ rng.normal(size=(5, 3)), axis=-1).cumsum(axis=1)[:, :2]).sum(axis=1)
     other = linear.LogisticRegression(C=1 / (2 * 3.0), tol=1e-8, max_iter=2000).fit(x[:, 1:], y)
-    np.testing.assert_allclose(softmax(x @ fit_logistic(x, y, 3, penalty=3.0)), other.predict_proba(x[:, 1:]), atol=2e-3)
+    np.testing.assert_allclose(softmax(x @ fit_logistic(x, y, 3, penalty=3.0), axis=-1), other.predict_proba(x[:, 1:]), atol=2e-3)
 
 
 def test_the_scaler_by_hand() -> None:

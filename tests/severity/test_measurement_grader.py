@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from lumbar.severity.measurement_grader import UNKNOWN, cutoff_grades, fit_measurement_grader
-from lumbar.severity.views import MEASURES
+from lumbar.severity.studies.measurement_grader import UNKNOWN, cutoff_grades, fit_measurement_grader
+from lumbar.severity.studies.views import MEASURES
 
 
 def measures(canal_mm: list[float], disc_mm: list[float]) -> np.ndarray:

@@ -15,8 +15,9 @@ from lumbar.errors import ModelError
 from lumbar.models.card import Card
 from lumbar.models.folder import Model
 from lumbar.models.registry import find_model
+from lumbar.severity.axial.grader import CropGrader
 from lumbar.severity.calibrate import as_parameters
-from lumbar.severity.grader import Calibration, CropGrader
+from lumbar.severity.calibration import Calibration
 from lumbar.severity.predict import Predictor, load
 from lumbar.severity.prior import TASK, Prior
 

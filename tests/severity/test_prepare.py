@@ -13,10 +13,10 @@ from lumbar.datasets.rsna2024 import read_rsna2024
 from lumbar.datasets.rsna2024_grades import read_grades
 from lumbar.domain.anatomy import Condition, Level
 from lumbar.errors import UsageError
-from lumbar.severity.prepare import PrepareOptions, prepare
-from lumbar.severity.store import Store, open_store
-from lumbar.severity.study_data import from_store, network_arrays
-from lumbar.severity.views import View
+from lumbar.severity.studies.data import from_store, network_arrays
+from lumbar.severity.studies.prepare import PrepareOptions, prepare
+from lumbar.severity.studies.store import Store, open_store
+from lumbar.severity.studies.views import View
 
 
 @pytest.fixture(scope="module")

@@ -16,19 +16,19 @@ from painted_study import write_data_set  # noqa: E402
 from lumbar.datasets.rsna2024 import read_rsna2024  # noqa: E402
 from lumbar.datasets.rsna2024_grades import read_grades  # noqa: E402
 from lumbar.models.folder import load_folder  # noqa: E402
-from lumbar.severity.augment import CropAugmentOptions  # noqa: E402
+from lumbar.severity.axial.augment import CropAugmentOptions  # noqa: E402
 from lumbar.severity.losses import any_severe_loss  # noqa: E402
 from lumbar.severity.mixing import MixOptions, mix  # noqa: E402
-from lumbar.severity.prepare import PrepareOptions, prepare  # noqa: E402
-from lumbar.severity.store import open_store  # noqa: E402
-from lumbar.severity.study_augment import StudyAugmentOptions, augmented  # noqa: E402
-from lumbar.severity.study_data import InputOptions, StudySet, from_store, study_inputs  # noqa: E402
-from lumbar.severity.study_folds import StudyFoldOptions, split_studies, train_study_fold  # noqa: E402
-from lumbar.severity.study_grader import StudyGrader  # noqa: E402
-from lumbar.severity.study_model import grade_held_out_studies, write_study_model  # noqa: E402
-from lumbar.severity.study_network import StudyNetworkOptions  # noqa: E402
-from lumbar.severity.study_train import RandomStudyBatches, StudyTraining, train_studies  # noqa: E402
-from lumbar.severity.views import SHAPES, View  # noqa: E402
+from lumbar.severity.studies.augment import StudyAugmentOptions, augmented  # noqa: E402
+from lumbar.severity.studies.data import InputOptions, StudySet, from_store, study_inputs  # noqa: E402
+from lumbar.severity.studies.folds import StudyFoldOptions, split_studies, train_study_fold  # noqa: E402
+from lumbar.severity.studies.grader import StudyGrader  # noqa: E402
+from lumbar.severity.studies.model import grade_held_out_studies, write_study_model  # noqa: E402
+from lumbar.severity.studies.network import StudyNetworkOptions  # noqa: E402
+from lumbar.severity.studies.prepare import PrepareOptions, prepare  # noqa: E402
+from lumbar.severity.studies.store import open_store  # noqa: E402
+from lumbar.severity.studies.train import RandomStudyBatches, StudyTraining, train_studies  # noqa: E402
+from lumbar.severity.studies.views import SHAPES, View  # noqa: E402
 from lumbar.training.fit import FitOptions  # noqa: E402
 
 STILL_CROPS = CropAugmentOptions(0, 0, (1.0, 1.0), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)

@@ -11,7 +11,7 @@ from lumbar.datasets.submission import write_submission
 from lumbar.errors import InputError
 from lumbar.io.staging import staged_file
 from lumbar.models.registry import find_model
-from lumbar.severity.grader import TASK, CropGrader
+from lumbar.severity.axial.grader import TASK, CropGrader
 from lumbar.severity.rows import crop_rows
 
 

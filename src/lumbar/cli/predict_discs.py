@@ -12,10 +12,10 @@ from lumbar.domain.findings import DiscGrades
 from lumbar.errors import InputError
 from lumbar.io.staging import staged_file
 from lumbar.models.registry import find_model
-from lumbar.severity.data import read_grey_picture
-from lumbar.severity.disc_grader import FINDINGS, DiscGrader
-from lumbar.severity.disc_model import GRADES, TASK
-from lumbar.severity.discs import map_picture
+from lumbar.severity.axial.data import read_grey_picture
+from lumbar.severity.discs.find import map_picture
+from lumbar.severity.discs.grader import FINDINGS, DiscGrader
+from lumbar.severity.discs.model import GRADES, TASK
 from lumbar.spine.segment import TASK as SPINE_TASK
 from lumbar.spine.segment import network_of
 

@@ -19,10 +19,10 @@ from lumbar.io.staging import staged_file
 from lumbar.models.registry import PLACES, find_folder, find_model, has_model
 from lumbar.pipeline import AnalysisOptions, analyze
 from lumbar.severity.predict import load
-from lumbar.severity.prepare import PrepareOptions, crops_of
-from lumbar.severity.study_grader import TASK as STUDY_TASK
-from lumbar.severity.study_grader import StudyGrader, one_study
-from lumbar.severity.study_rows import submission_rows
+from lumbar.severity.studies.grader import TASK as STUDY_TASK
+from lumbar.severity.studies.grader import StudyGrader, one_study
+from lumbar.severity.studies.prepare import PrepareOptions, crops_of
+from lumbar.severity.studies.rows import submission_rows
 
 SAMPLE = "sample_submission.csv"
 

@@ -11,8 +11,8 @@ from lumbar.domain.geometry import Points
 from lumbar.domain.study import Plane, Series, Stack, Study
 from lumbar.imaging.intensity import windowed
 from lumbar.imaging.resample import sample
-from lumbar.severity.cut import LevelCrop
-from lumbar.severity.explain import HeatMap
+from lumbar.severity.axial.cut import LevelCrop
+from lumbar.severity.axial.explain import HeatMap
 
 _PIXEL_MM = 0.2  # of the views: finer than any series, so that nothing of it is lost
 # Patient directions (LPS) that a reader expects to the right and downwards.

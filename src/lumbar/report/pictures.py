@@ -16,7 +16,7 @@ from lumbar.pipeline import Analysis
 from lumbar.report.drawing import draw_age_map, draw_axial, draw_close, draw_heat, draw_sagittal
 from lumbar.report.evidence import importance_on, place_of, view_around, view_of_crop
 from lumbar.report.views import SAGITTAL_MM, AxialView, SagittalView, axial_views, sagittal_view
-from lumbar.severity.explain import HeatMap
+from lumbar.severity.axial.explain import HeatMap
 from lumbar.spine.segment import PIXEL_MM
 from lumbar.spine.spine_map import SpineMap
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from lumbar.domain.anatomy import Condition
 from lumbar.metrics.calibration import conformal_sets, conformal_threshold, fit_temperature, reweighted
-from lumbar.severity.grader import Calibration, CropGrades
+from lumbar.severity.calibration import Calibration, CropGrades
 from lumbar.severity.score import GRADE_WEIGHTS
 
 COVERAGE = 0.9

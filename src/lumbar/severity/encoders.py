@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from lumbar.errors import UsageError
-from lumbar.severity.network import Encoder
+from lumbar.severity.residual import Encoder
 
 # Name → channels of the stages and residual blocks of each. Adding one is a line here; `timm/NAME` needs none.
 _RESIDUAL: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {

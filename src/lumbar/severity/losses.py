@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from lumbar.severity.network import GRADES
-from lumbar.severity.score import GRADE_WEIGHTS
+from lumbar.severity.score import GRADE_WEIGHTS, GRADES
 
 MEAN_WEIGHT = 1.3  # about the mean weight of a labelled row; keeps the loss near 1 without depending on what a batch happens to hold
 _SMALLEST = 1e-4  # a probability is held this far from 0 and 1

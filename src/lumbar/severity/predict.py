@@ -12,10 +12,10 @@ from lumbar.domain.findings import Evidence, LevelFinding, ModelUse, SeverityFin
 from lumbar.domain.study import Role, Study
 from lumbar.metrics.calibration import conformal_sets
 from lumbar.models.registry import find_model, has_model
-from lumbar.severity.cut import RECESS_OFFSET_MM, LevelCrop, cut_crops, point_in_slice
-from lumbar.severity.explain import HeatMap, heat_maps
+from lumbar.severity.axial.cut import RECESS_OFFSET_MM, LevelCrop, cut_crops, point_in_slice
+from lumbar.severity.axial.explain import HeatMap, heat_maps
+from lumbar.severity.axial.grader import TASK, CropGrader
 from lumbar.severity.finding import make_finding
-from lumbar.severity.grader import TASK, CropGrader
 from lumbar.severity.prior import TASK as PRIOR_TASK
 from lumbar.severity.prior import Prior
 

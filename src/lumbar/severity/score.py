@@ -17,6 +17,7 @@ from lumbar.metrics.bootstrap import Interval, bootstrap_interval
 from lumbar.metrics.classification import SMALLEST, row_log_losses
 
 GRADE_WEIGHTS = (1.0, 2.0, 4.0)
+GRADES = len(GRADE_WEIGHTS)
 GROUPS: dict[str, tuple[Condition, ...]] = {
     "spinal": (Condition.SPINAL_CANAL_STENOSIS,),
     "foraminal": (Condition.LEFT_NEURAL_FORAMINAL_NARROWING, Condition.RIGHT_NEURAL_FORAMINAL_NARROWING),

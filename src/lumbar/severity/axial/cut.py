@@ -1,0 +1,152 @@
+"""Axial crops of a study at its disc levels, made like the ready-made ones that the network learnt from.
+
+Measured on the ready-made crops: their middle is the middle between the two recesses (0.50 ± 0.02 of the width and height), the recesses lie at 0.355
+and 0.645 of the width, width and height are as 1.45 to 1, each of the three slices is scaled by its own maximum, and red and blue are the instances
+before and after. On the study whose pixel size is known they are 43 to 56 mm wide.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lumbar.domain.findings import Evidence, LevelFinding, Point
+from lumbar.domain.geometry import BACK, LEFT, Grid
+from lumbar.domain.study import Role, Series, Stack, Study
+from lumbar.imaging.resample import sample
+from lumbar.severity.axial.midline import HALF_WIDTH_MM, REACH_MM, midline_shift_mm
+from lumbar.severity.axial.picture import Picture
+
+WIDTH_MM = 48.0
+HEIGHT_MM = 33.0
+RECESS_OFFSET_MM = 0.145 * WIDTH_MM  # from the middle of the canal to a recess
+_MOST_OBLIQUE = 0.7  # cosine of the angle to the horizontal beyond which a stack is not axial
+_STRIP_PIXEL_MM = 0.5
+_LARGEST_STRAY_MM = 1.5
+_FARTHEST_MM = 6.0  # of the nearest slice from the disc's middle
+
+
+@dataclass(frozen=True, eq=False)
+class LevelCrop:
+    """The crop of one level, and where it comes from."""
+
+    level: LevelFinding
+    picture: Picture
+    series: Series
+    stack: Stack
+    slice_number: int  # in the stack
+    center_mm: NDArray[np.float64]  # (3,) middle of the crop, in the plane of the slice
+
+    @property
+    def size_mm(self) -> tuple[float, float]:
+        """From the crop's upper to its lower border, and from its left to its right one."""
+        pixel_mm = self.stack.volume.grid.spacing_mm[1]
+        return self.picture.shape[0] * pixel_mm, self.picture.shape[1] * pixel_mm
+
+    def evidence(self, left_mm: float = 0.0, back_mm: float = 0.0) -> Evidence:
+        """The point `left_mm` to the patient's left of the crop's middle and `back_mm` behind it, in pixels of its slice."""
+        grid = self.stack.volume.grid
+        return point_in_slice(self.series, self.stack, self.slice_number, self.center_mm + left_mm * grid.toward(LEFT) + back_mm * grid.toward(BACK))
+
+
+def cut_crops(study: Study, levels: Sequence[LevelFinding]) -> dict[LevelFinding, LevelCrop]:
+    """The crop of each of `levels` that an axial T2 slice shows."""
+    found = [(level, _nearest_slice(study, level.center_mm, level.canal_center_mm or level.center_mm)) for level in levels]
+    cuts = [(level, *place) for level, place in found if place is not None]
+    middles = _smooth([_middle(level, stack, number) for level, _, stack, number in cuts])
+    return {level: _cut(level, series, stack, number, middle) for (level, series, stack, number), middle in zip(cuts, middles, strict=True)}
+
+
+def point_in_slice(series: Series, stack: Stack, number: int, point_mm: Point | NDArray[np.float64]) -> Evidence:
+    """`point_mm` as pixels (x along columns, y along rows) of slice `number`."""
+    index = stack.volume.grid.indices(np.asarray(point_mm, dtype=np.float64))
+    return Evidence(series.series_uid, stack.instance_numbers[number], float(index[2]), float(index[1]))
+
+
+def _nearest_slice(study: Study, disc_mm: Point, canal_mm: Point) -> tuple[Series, Stack, int] | None:
+    """The axial T2 slice through the middle of the disc; among stacks that hold one, that whose slices are nearest, then best in line with it.
+
+    What counts is the point halfway between disc and canal: there the slice must cut the level, whichever way it is tilted.
+    """
+    point = (np.array(disc_mm) + np.array(canal_mm)) / 2
+    best: tuple[float, Series, Stack, int] | None = None
+    for series in study.with_role(Role.AXIAL_T2):
+        for stack in series.stacks:
+            grid = stack.volume.grid
+            if abs(grid.normal[2]) < _MOST_OBLIQUE or not _inside_picture(grid, point):
+                continue
+            distances = np.abs((grid.origins_mm - point) @ grid.normal)
+            number = int(distances.argmin())
+            # A disc's own plane holds both its middle and the canal behind it: the slice that strays least from both is the best cut.
+            stray = max(abs(float((grid.origins_mm[number] - np.array(p)) @ grid.normal)) for p in (disc_mm, canal_mm))
+            if distances[number] <= _FARTHEST_MM and (best is None or stray < best[0]):
+                best = (stray, series, stack, number)
+    return best[1:] if best else None
+
+
+def _inside_picture(grid: Grid, point: NDArray[np.float64]) -> bool:
+    _, row, column = grid.indices(point)
+    return bool(0 <= row <= grid.rows - 1 and 0 <= column <= grid.columns - 1)
+
+
+def _middle(level: LevelFinding, stack: Stack, number: int) -> NDArray[np.float64]:
+    """(3,) the middle of the canal in the plane of the slice, sideways where left and right look most alike."""
+    grid = stack.volume.grid
+    middle = np.array(level.canal_center_mm or level.center_mm)
+    middle = middle + ((grid.origins_mm[number] - middle) @ grid.normal) * grid.normal  # onto the slice
+    return np.asarray(middle + _beside(stack, number, middle) * grid.toward(LEFT))
+
+
+def _smooth(middles: list[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
+    """Middles that stray sideways from a straight line through all of them are drawn back to within `_LARGEST_STRAY_MM` of it.
+
+    One-sided disease makes a slice unlike its mirror image; the levels above and below know better. The line is Theil and Sen's, which a single
+    stray does not move.
+    """
+    if len(middles) < 3:
+        return middles
+    x, z = np.array([m[0] for m in middles]), np.array([m[2] for m in middles])
+    first, second = np.triu_indices(len(x), 1)
+    apart = np.abs(z[second] - z[first]) > 1.0
+    if not apart.any():
+        return middles
+    slope = float(np.median((x[second] - x[first])[apart] / (z[second] - z[first])[apart]))
+    line = slope * z + np.median(x - slope * z)
+    stray = x - line
+    kept = line + np.clip(stray, -_LARGEST_STRAY_MM, _LARGEST_STRAY_MM)
+    return [np.add(m, (shift, 0.0, 0.0)) for m, shift in zip(middles, kept - x, strict=True)]
+
+
+def _cut(level: LevelFinding, series: Series, stack: Stack, number: int, middle: NDArray[np.float64]) -> LevelCrop:
+    grid = stack.volume.grid
+    left, back = grid.toward(LEFT), grid.toward(BACK)
+    pixel_mm = grid.spacing_mm[1]
+    rows, columns = round(HEIGHT_MM / pixel_mm), round(WIDTH_MM / pixel_mm)
+    down = (np.arange(rows) - (rows - 1) / 2) * pixel_mm
+    across = (np.arange(columns) - (columns - 1) / 2) * pixel_mm
+    points = middle + down[:, None, None] * back + across[None, :, None] * left
+    layers = []
+    for neighbour in _neighbours(stack, number):
+        shifted = points + (grid.origins_mm[neighbour] - grid.origins_mm[number])
+        values = sample(stack.volume, shifted)
+        layers.append(np.clip(values / max(float(stack.volume.array[neighbour].max()), 1e-6), 0, 1) * 255)
+    return LevelCrop(level, np.stack(layers, axis=-1).round().astype(np.uint8), series, stack, number, middle)
+
+
+def _beside(stack: Stack, number: int, middle: NDArray[np.float64]) -> float:
+    """How many millimetres to the patient's left of `middle` the slice's own middle lies."""
+    grid = stack.volume.grid
+    reach = REACH_MM + HALF_WIDTH_MM
+    across, down = np.arange(-reach, reach + 0.25, _STRIP_PIXEL_MM), np.arange(-12.0, 12.25, _STRIP_PIXEL_MM)
+    points = middle + down[:, None, None] * grid.toward(BACK) + across[None, :, None] * grid.toward(LEFT)
+    return midline_shift_mm(sample(stack.volume, points), _STRIP_PIXEL_MM)
+
+
+def _neighbours(stack: Stack, number: int) -> tuple[int, int, int]:
+    """Slices for red, green and blue: by instance number the one before, the slice itself, the one after; itself again at the end of a stack."""
+    last = len(stack.instance_numbers) - 1
+    below, above = max(number - 1, 0), min(number + 1, last)
+    if stack.instance_numbers[0] > stack.instance_numbers[last]:
+        below, above = above, below
+    return below, number, above

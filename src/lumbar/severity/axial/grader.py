@@ -1,0 +1,85 @@
+"""Grades of axial crops from a model folder, without PyTorch."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from lumbar.domain.anatomy import Condition, Level
+from lumbar.errors import ModelError
+from lumbar.models.folder import Model
+from lumbar.models.runtime import Network
+from lumbar.severity.axial.picture import VIEWS, Picture, network_input
+from lumbar.severity.calibration import Calibration, CropGrades
+
+TASK = "severity_axial_crops"
+CROPS, LEVELS, STUDIES, LOGITS = "crops", "levels", "studies", "logits"
+_CROPS_AT_ONCE = 60
+
+Progress = Callable[[int, int], None]  # crops done, of how many
+
+
+class CropGrader:
+    """An ensemble of networks; each looks at every crop as it is and a little nearer, and all views count the same."""
+
+    def __init__(self, model: Model, workers: int = 1) -> None:
+        """Take the networks and the calibration of `model`; `workers` networks run at a time, best with one thread each.
+
+        Raises:
+            ModelError: there is no network or no calibration.
+        """
+        if not model.networks:
+            raise ModelError(f"{model.folder} holds no network; a model for {TASK} has one or more")
+        self.model = model
+        self.workers = workers
+        self.calibration = Calibration.from_card(model.card.parameters, model.folder)
+
+    def grade(self, pictures: Sequence[Picture], levels: Sequence[Level], studies: Sequence[str], progress: Progress | None = None) -> CropGrades:
+        """Grades of `pictures` at `levels`; crops of the same study are looked at together."""
+        return self.calibration.apply(raw_probabilities(self.model.networks, pictures, levels, studies, progress, self.workers))
+
+
+def raw_probabilities(
+    networks: Sequence[Network],
+    pictures: Sequence[Picture],
+    levels: Sequence[Level],
+    studies: Sequence[str],
+    progress: Progress | None = None,
+    workers: int = 1,
+) -> NDArray[np.float64]:
+    """(n, 5, 3) mean probabilities over networks and views, before any calibration."""
+    result = np.empty((len(pictures), len(Condition), 3))
+    order = tuple(Level)
+    numbers = np.array([order.index(level) for level in levels], np.int64)
+    _, owners = np.unique(np.asarray(studies), return_inverse=True)
+    done = 0
+    with ThreadPoolExecutor(workers) as pool:
+        for rows in _portions(owners):
+            views = [np.stack([network_input(pictures[row], view) for row in rows]) for view in range(VIEWS)]
+            jobs = [(network, view, numbers[rows], owners[rows]) for network in networks for view in views]
+            result[rows] = np.mean([softmax(logits, axis=-1) for logits in pool.map(lambda job: network_logits(*job), jobs)], axis=0)
+            done += len(rows)
+            if progress is not None:
+                progress(done, len(pictures))
+    return result
+
+
+def network_logits(network: Network, crops: NDArray[np.float32], levels: NDArray[np.int64], studies: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
+    """(n, 5, 3) of `crops` (n, 3, 96, 136) at `levels` (n,) 0 … 4; without `studies` (n,) every crop is the only one of its study."""
+    owners = np.arange(len(crops)) if studies is None else studies
+    return np.asarray(network.run({CROPS: crops, LEVELS: levels, STUDIES: owners})[LOGITS], dtype=np.float64)
+
+
+def _portions(owners: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Rows of whole studies, about `_CROPS_AT_ONCE` at a time."""
+    waiting: list[NDArray[np.int64]] = []
+    order = np.argsort(owners, kind="stable")
+    for members in np.split(order, np.flatnonzero(np.diff(owners[order])) + 1):
+        waiting.append(members)
+        if sum(map(len, waiting)) >= _CROPS_AT_ONCE:
+            yield np.concatenate(waiting)
+            waiting = []
+    if waiting:
+        yield np.concatenate(waiting)

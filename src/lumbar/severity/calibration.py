@@ -1,0 +1,52 @@
+"""From raw probabilities to the two that are given out: as the official score wants them, and as common as the grades are."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lumbar.domain.anatomy import Condition
+from lumbar.errors import ModelError
+from lumbar.metrics.calibration import reweighted, tempered
+from lumbar.severity.score import GRADE_WEIGHTS
+
+
+@dataclass(frozen=True, eq=False)
+class CropGrades:
+    """Probabilities (n, 5, 3) of crops: conditions in the order of `Condition`, grades from normal/mild to severe."""
+
+    metric: NDArray[np.float64]  # as trained, with the weights 1, 2, 4 of the official score: what a submission wants
+    clinical: NDArray[np.float64]  # calibrated to how common the grades are
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How raw probabilities become the two outputs, fitted on predictions for studies that a network had not seen."""
+
+    metric_temperature: tuple[float, ...]  # by condition
+    clinical_temperature: tuple[float, ...]
+    conformal_threshold: tuple[float, ...]  # least clinical probability of a grade to be in the 90 % set
+
+    @classmethod
+    def from_card(cls, parameters: Mapping[str, Any], source: Path) -> "Calibration":
+        """The calibration in a card.
+
+        Raises:
+            ModelError: it is not there, or not one value a condition.
+        """
+        try:
+            values = [tuple(float(parameters["calibration"][name][c.value]) for c in Condition) for name in cls.__dataclass_fields__]
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(f"the card in {source} lacks a calibration of the grades ({error}); pack the model again") from error
+        return cls(*values)
+
+    def apply(self, raw: NDArray[np.float64]) -> CropGrades:
+        """The two outputs from raw probabilities (n, 5, 3)."""
+        metric, clinical = np.empty_like(raw), np.empty_like(raw)
+        for place in range(raw.shape[1]):
+            metric[:, place] = tempered(raw[:, place], self.metric_temperature[place])
+            clinical[:, place] = tempered(reweighted(raw[:, place], 1 / np.array(GRADE_WEIGHTS)), self.clinical_temperature[place])
+        return CropGrades(metric, clinical)
