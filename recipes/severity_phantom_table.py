@@ -4,6 +4,8 @@
     python recipes/severity_phantom_table.py runs/phantoms --only vit --steps 500
     python recipes/severity_phantom_table.py runs/phantoms --ablations --masks   # also without masks, jitter, other levels, mirroring
 
+Ablations are trained for fewer steps; `short` is the whole hybrid with as many, to compare them with.
+
 500 training studies of sites A to F, 150 test studies of sites G to I, which no network saw. The best possible answer knows the anatomy exactly, but not
 the reader's mood (recipes/phantom_best_possible.py); prior is the training shares of every column, times the weights. Everything here is synthetic.
 """
@@ -38,7 +40,7 @@ SEEDS = {"train": 41, "test": 42}
 SITES = {"train": "ABCDEF", "test": "GHI"}
 WEIGHTS = np.array(GRADE_WEIGHTS)
 UNMASKED = ("vit", "no_masks")
-ABLATIONS = ("no_masks", "no_jitter", "no_cross_level", "no_mirror")
+ABLATIONS = ("short", "no_masks", "no_jitter", "no_cross_level", "no_mirror")
 
 
 def main() -> None:
@@ -58,8 +60,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--test", type=int, default=150, help="test studies")
     parser.add_argument("--matrix-scale", type=float, default=0.5, help="of the phantoms' pictures: 0.5 has a quarter of the pixels")
     parser.add_argument("--steps", type=int, default=2400, help="optimiser steps of the hybrid; the vit makes half of them in about the same time")
+    parser.add_argument("--ablation-steps", type=int, default=1200)
     parser.add_argument("--encoder", default="small", help="of the hybrid")
-    parser.add_argument("--only", help="train one network: vit, hybrid or an ablation")
+    parser.add_argument("--only", choices=["vit", "hybrid", *ABLATIONS], help="train this one alone")
     parser.add_argument("--ablations", action="store_true", help="train the ablations too")
     parser.add_argument("--masks", action="store_true", help="run the spine model in preparation; its masks and measurements become inputs of the hybrid")
     parser.add_argument("--places", default="labels", choices=["labels", "spine"], help="where the test studies' crops are cut")
@@ -95,7 +98,8 @@ def train(name: str, data: StudySet, arguments: argparse.Namespace) -> None:
         return
     vit = name == "vit"
     masks = arguments.masks and name not in UNMASKED
-    config = default_study_training("vit" if vit else "hybrid", arguments.steps // 2 if vit else arguments.steps, arguments.encoder, masks)
+    steps = arguments.steps // 2 if vit else arguments.ablation_steps if name in ABLATIONS else arguments.steps
+    config = default_study_training("vit" if vit else "hybrid", steps, arguments.encoder, masks)
     config = replace(config, fit=replace(config.fit, threads=arguments.threads))
     changed = {
         "no_jitter": replace(config, augment=config.augment.still()),
