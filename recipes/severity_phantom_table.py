@@ -53,7 +53,7 @@ def main() -> None:
     table(data, cohorts["test"], arguments)
 
 
-def parse() -> argparse.Namespace:
+def parse(words: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path, help="folder of phantoms, stores and runs; about 7 GB at half the matrix")
     parser.add_argument("--train", type=int, default=500, help="training studies")
@@ -68,7 +68,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--places", default="labels", choices=["labels", "spine"], help="where the test studies' crops are cut")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--threads", type=int, default=0)
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
 def cohort(part: str, arguments: argparse.Namespace) -> CohortOptions:

@@ -13,13 +13,14 @@ from lumbar.domain.study import Plane, Role, Series, Stack, Study, Weighting
 from lumbar.domain.volume import Volume
 from lumbar.errors import ModelError
 from lumbar.models.card import Card
-from lumbar.models.folder import Model
-from lumbar.models.registry import find_model
+from lumbar.models.folder import Model, write_card
+from lumbar.models.registry import find_folder, find_model
 from lumbar.severity.axial.grader import CropGrader
 from lumbar.severity.calibrate import as_parameters
 from lumbar.severity.calibration import Calibration
 from lumbar.severity.predict import Predictor, load
 from lumbar.severity.prior import TASK, Prior
+from lumbar.severity.studies.grader import StudyGrader
 
 CENTER = np.array([4.0, 30.0, -50.0])
 
@@ -104,8 +105,43 @@ def test_without_the_research_model_all_are_frequencies_and_it_is_said() -> None
     predictor = Predictor(a_prior(), None)
     findings = predictor.predict(STUDY, LEVELS)
     assert {f.model for f in findings} == {"severity-prior"}
-    assert "no model for axial slices is installed" in predictor.warnings(findings)[0]
+    assert "no model for them is installed" in predictor.warnings(findings)[0]
     assert [use.name for use in predictor.uses] == ["severity-prior"]
+
+
+class SevereLeftForamina:
+    def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        logits = np.zeros((len(inputs["present"]), 5, 5, 3), np.float32)
+        logits[:, 1, :, 2] = 9.0
+        return {"logits": logits}
+
+
+def a_study_grader() -> StudyGrader:
+    calibration = as_parameters(Calibration((1.0,) * 5, (1.0,) * 5, (0.4,) * 5))
+    card = Card("whole", "1", "severity_studies", "", "", (), (), (), (), (), parameters={"calibration": calibration})
+    return StudyGrader(Model(Path("whole"), card, (SevereLeftForamina(),), "0" * 64))  # type: ignore[arg-type]
+
+
+def test_a_model_for_whole_studies_grades_what_its_views_show_and_nothing_else() -> None:
+    sagittal_only = Study("1", STUDY.series[1:])
+    predictor = Predictor(a_prior(), a_study_grader())
+    findings = predictor.predict(sagittal_only, LEVELS)
+    graded = {f.condition: f for f in findings if f.model == "whole"}
+    assert {f.level for f in graded.values()} == {Level.L4_L5}
+    assert set(graded) == {Condition.SPINAL_CANAL_STENOSIS, Condition.LEFT_NEURAL_FORAMINAL_NARROWING, Condition.RIGHT_NEURAL_FORAMINAL_NARROWING}
+    assert graded[Condition.LEFT_NEURAL_FORAMINAL_NARROWING].severity.value == "severe"
+    assert graded[Condition.RIGHT_NEURAL_FORAMINAL_NARROWING].probabilities.severe == pytest.approx(1 / 3)
+    assert "22 of 25" in predictor.warnings(findings)[0]
+    assert len({f.condition for f in predictor.predict(STUDY, LEVELS) if f.model == "whole"}) == 5  # an axial slice shows the recesses, too
+    explained = predictor.explain(sagittal_only, LEVELS)
+    assert (explained.heat_maps, explained.crops) == ((), {})
+
+
+def test_the_first_model_of_either_kind_counts(tmp_path: Path) -> None:
+    (tmp_path / "network.onnx").write_bytes((find_folder("spine") / "model.onnx").read_bytes())
+    write_card(tmp_path, a_study_grader().model.card)
+    assert load(tmp_path).uses[0].name == "whole"
+    assert load().uses[0].name == "severity-axial-crops"
 
 
 def test_the_prior_gives_the_published_frequencies_and_their_weighted_form() -> None:

@@ -12,17 +12,11 @@ from lumbar.cli.progress import track
 from lumbar.datasets.rsna2024_labels import row_id
 from lumbar.datasets.submission import write_submission
 from lumbar.domain.anatomy import Condition, Level
-from lumbar.domain.study import Study
 from lumbar.errors import InputError, UnreadableInput, UsageError
 from lumbar.io.read import read_study
 from lumbar.io.staging import staged_file
-from lumbar.models.registry import PLACES, find_folder, find_model, has_model
 from lumbar.pipeline import AnalysisOptions, analyze
-from lumbar.severity.predict import load
-from lumbar.severity.studies.grader import TASK as STUDY_TASK
-from lumbar.severity.studies.grader import StudyGrader, one_study
-from lumbar.severity.studies.prepare import PrepareOptions, crops_of
-from lumbar.severity.studies.rows import submission_rows
+from lumbar.severity.predict import Predictor, load
 
 SAMPLE = "sample_submission.csv"
 
@@ -38,11 +32,11 @@ SAMPLE = "sample_submission.csv"
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 @click.option("--overwrite", is_flag=True, help="Replace a file that is in the way.")
-def predict_rsna2024(data: Path, out: Path, split: str, overwrite: bool, as_json: bool, quiet: bool, **wanted: object) -> int:
+def predict_rsna2024(data: Path, out: Path, split: str, overwrite: bool, as_json: bool, quiet: bool, models: Path | None, threads: int) -> int:
     """Grade the studies of the RSNA 2024 data set in the folder DATA and write a submission.
 
-    A model for whole studies in the folder of --models (from lumbar train severity --store) grades all five conditions; without one the grader of axial
-    crops does, and where it has no crop, the known frequencies of the grades stand.
+    A model in the folder of --models comes first: one for whole studies (from lumbar train severity --store) or one for axial crops. What it cannot see
+    gets the known frequencies of the grades.
 
     With --split test the rows are those of sample_submission.csv, in its order; with --split train 25 for each study in train_images. A study that
     cannot be analysed gets the known frequencies of the grades, is named on standard error, and makes the exit code 4.
@@ -53,11 +47,11 @@ def predict_rsna2024(data: Path, out: Path, split: str, overwrite: bool, as_json
     names = _sample_rows(data / SAMPLE) if split == "test" else _all_rows(images)
     if out.exists() and not overwrite:
         raise UsageError(f"{out} exists; choose another name or add --overwrite")
-    graders = _Graders(**wanted)  # type: ignore[arg-type]
+    predictor, options = load(models, threads), AnalysisOptions(tasks=("spine",), models=models, threads=threads)
     answers: dict[str, NDArray[np.float64]] = {}
     failures: dict[str, str] = {}
     for study in track(list(dict.fromkeys(name.split("_", 1)[0] for name in names)), "grading studies", quiet=quiet):
-        found, failure = graders.grade(images / study)
+        found, failure = _graded(images / study, predictor, options)
         answers.update(found)
         if failure:
             failures[study] = failure
@@ -69,36 +63,18 @@ def predict_rsna2024(data: Path, out: Path, split: str, overwrite: bool, as_json
     return 4 if failures else 0
 
 
-class _Graders:
-    """The models that grade a study: one for whole studies, if the user has one, before those of the package."""
-
-    def __init__(self, models: Path | None, threads: int) -> None:
-        self.predictor = load(models, threads)
-        self.options = AnalysisOptions(tasks=("spine",), models=models, threads=threads)
-        own = models is not None and has_model(STUDY_TASK, models) and find_folder(STUDY_TASK, models).parent not in PLACES
-        self.studies = StudyGrader(find_model(STUDY_TASK, models, threads)) if own else None
-
-    def grade(self, folder: Path) -> tuple[dict[str, NDArray[np.float64]], str]:
-        """The 25 rows of the study in `folder`, and why they are only frequencies, or an empty text."""
-        rows = {row_id(folder.name, c, v): self.predictor.prior.metric(c, v) for c in Condition for v in Level}
-        try:
-            if not folder.is_dir():
-                raise UnreadableInput(f"{folder} is not there")
-            study = read_study(folder)
-            if self.studies is not None:
-                return rows | self._whole(study, folder.name, self.studies), ""
-            findings = self.predictor.predict(study, analyze(study, self.options).spine.finding.levels)
-            rows |= {row_id(folder.name, f.condition, f.level): np.array([*vars(f.probabilities).values()]) for f in findings}
-            return rows, "; ".join(f"{folder.name}: {text}" for text in self.predictor.warnings(findings))
-        except InputError as error:
-            return rows, f"{folder.name}: {error}"
-
-    def _whole(self, study: Study, name: str, grader: StudyGrader) -> dict[str, NDArray[np.float64]]:
-        """The rows of levels that any crop shows."""
-        crops = crops_of(study, PrepareOptions("spine", grader.wanted.masks, self.options.models))
-        seen = [level for level, there in zip(Level, crops.present, strict=True) if there.any()]
-        answers = dict(submission_rows([name], grader.grade(one_study(crops, name)).metric))
-        return {row: answers[row] for condition in Condition for level in seen for row in (row_id(name, condition, level),)}
+def _graded(folder: Path, predictor: Predictor, options: AnalysisOptions) -> tuple[dict[str, NDArray[np.float64]], str]:
+    """The 25 rows of the study in `folder`, and why they are only frequencies, or an empty text."""
+    rows = {row_id(folder.name, c, v): predictor.prior.metric(c, v) for c in Condition for v in Level}
+    try:
+        if not folder.is_dir():
+            raise UnreadableInput(f"{folder} is not there")
+        study = read_study(folder)
+        findings = predictor.predict(study, analyze(study, options).spine.finding.levels)
+        rows |= {row_id(folder.name, f.condition, f.level): np.array([*vars(f.probabilities).values()]) for f in findings}
+        return rows, "; ".join(f"{folder.name}: {text}" for text in predictor.warnings(findings))
+    except InputError as error:
+        return rows, f"{folder.name}: {error}"
 
 
 def _sample_rows(sample: Path) -> list[str]:

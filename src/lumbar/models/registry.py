@@ -6,6 +6,7 @@
 For one task the user's models come first, then the research-only ones, then the others; within one place the alphabet decides.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from lumbar.errors import ModelError
@@ -47,6 +48,12 @@ def find_folder(task: str, extra: Path | None = None) -> Path:
         seen.append(f"{card.name} ({card.task})")
     where = f"{extra} and the package" if extra else "the package"
     raise ModelError(f"no model for the task {task!r} in {where}; found: {', '.join(seen) or 'none'}; give a folder with --models")
+
+
+def preferred_task(tasks: Sequence[str], extra: Path | None = None) -> str | None:
+    """Which of `tasks`, that do the same in different ways, the preferred model is for; None where there is a model for none."""
+    found = (read_card(folder).task for folder in model_folders(extra))
+    return next((task for task in found if task in tasks), None)
 
 
 def has_model(task: str, extra: Path | None = None) -> bool:

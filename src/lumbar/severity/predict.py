@@ -7,17 +7,24 @@ from pathlib import Path
 
 import numpy as np
 
-from lumbar.domain.anatomy import Condition, Level, Severity
+from lumbar.domain.anatomy import Condition, Level, Severity, Side
 from lumbar.domain.findings import Evidence, LevelFinding, ModelUse, SeverityFinding
 from lumbar.domain.study import Role, Study
 from lumbar.metrics.calibration import conformal_sets
-from lumbar.models.registry import find_model, has_model
+from lumbar.models.registry import find_model, preferred_task
 from lumbar.severity.axial.cut import RECESS_OFFSET_MM, LevelCrop, cut_crops, point_in_slice
 from lumbar.severity.axial.explain import HeatMap, heat_maps
 from lumbar.severity.axial.grader import TASK, CropGrader
+from lumbar.severity.calibration import CropGrades
 from lumbar.severity.finding import make_finding
 from lumbar.severity.prior import TASK as PRIOR_TASK
 from lumbar.severity.prior import Prior
+from lumbar.severity.studies.grader import TASK as STUDY_TASK
+from lumbar.severity.studies.grader import StudyGrader, one_study
+from lumbar.severity.studies.prepare import PrepareOptions, crops_of
+from lumbar.severity.studies.spots import spine_spots
+from lumbar.severity.studies.view_cut import cut_views
+from lumbar.severity.studies.views import SLOTS, View
 
 # Millimetres from the middle of the canal to the patient's left at which a condition is looked for.
 _FORAMEN_MM = (0.0, -3.0, 4.0)  # a foramen lies a little in front of and above the middle of the canal at the height of the disc
@@ -35,6 +42,15 @@ _VIEWS = {
     Condition.RIGHT_NEURAL_FORAMINAL_NARROWING: (Role.SAGITTAL_T1, Role.SAGITTAL_T2),
 }
 
+# The sagittal view that shows a condition, beside the axial one that shows them all.
+_SLOT_OF = {
+    Condition.SPINAL_CANAL_STENOSIS: (View.CANAL, None),
+    Condition.LEFT_NEURAL_FORAMINAL_NARROWING: (View.FORAMEN, Side.LEFT),
+    Condition.RIGHT_NEURAL_FORAMINAL_NARROWING: (View.FORAMEN, Side.RIGHT),
+    Condition.LEFT_SUBARTICULAR_STENOSIS: (View.AXIAL, None),
+    Condition.RIGHT_SUBARTICULAR_STENOSIS: (View.AXIAL, None),
+}
+
 Cell = tuple[Condition, Level]
 
 
@@ -48,11 +64,13 @@ class StudyGrades:
 
 
 class Predictor:
-    """Grades studies. Levels that no axial T2 slice shows, and all where no network is there, get the known frequencies of the grades instead."""
+    """Grades studies. What no network can see, and all where no network is there, gets the known frequencies of the grades instead."""
 
-    def __init__(self, prior: Prior, grader: CropGrader | None) -> None:
+    def __init__(self, prior: Prior, grader: CropGrader | StudyGrader | None, models: Path | None = None) -> None:
+        """Take a grader of axial crops or of whole studies; `models` is where one that sees masks finds the spine model."""
         self.prior = prior
         self.grader = grader
+        self.models = models
 
     @property
     def uses(self) -> tuple[ModelUse, ...]:
@@ -67,17 +85,17 @@ class Predictor:
         """The findings of `predict`, with heat maps of what is moderate or severe."""
         crops = self._crops(study, levels)
         findings = self._findings(study, levels, crops)
-        maps = heat_maps(self.grader, crops, findings) if self.grader and crops else ()
+        maps = heat_maps(self.grader, crops, findings) if isinstance(self.grader, CropGrader) and crops else ()
         peaks = {(one.condition, one.level): one.peak for one in maps}
         findings = tuple(replace(finding, most_important=peaks.get((finding.condition, finding.level))) for finding in findings)
-        return StudyGrades(findings, crops if self.grader else {}, maps)
+        return StudyGrades(findings, crops if isinstance(self.grader, CropGrader) else {}, maps)
 
     def _crops(self, study: Study, levels: Sequence[LevelFinding]) -> dict[Level, LevelCrop]:
         return {found.level: crop for found, crop in cut_crops(study, levels).items()}
 
     def _findings(self, study: Study, levels: Sequence[LevelFinding], crops: Mapping[Level, LevelCrop]) -> tuple[SeverityFinding, ...]:
         places = {place.level: place for place in levels}
-        graded = self._grade(crops) if self.grader and crops else {}
+        graded = self._graded(study, levels, crops)
         findings = []
         for condition in Condition:
             for level in Level:
@@ -91,34 +109,63 @@ class Predictor:
         if not unseen:
             return ()
         names = ", ".join(sorted({f"{f.condition.value.replace('_', ' ')} {f.level.value}" for f in unseen}))
-        why = "no model for axial slices is installed" if self.grader is None else "no axial T2 slice shows these levels"
+        why = "no model for them is installed" if self.grader is None else f"no {self._seen} shows these levels"
         return (f"{len(unseen)} of {len(findings)} severity grades are only how common the grades are, no picture was graded ({why}): {names}",)
 
-    def _grade(self, crops: Mapping[Level, LevelCrop]) -> dict[Cell, SeverityFinding]:
-        assert self.grader is not None
-        grades = self.grader.grade([crop.picture for crop in crops.values()], list(crops), ["study"] * len(crops))
-        result = {}
-        for place, condition in enumerate(Condition):
-            sets = conformal_sets(grades.clinical[:, place], self.grader.calibration.conformal_threshold[place])
-            for row, level in enumerate(crops):
-                both = grades.metric[row, place], grades.clinical[row, place]
-                finding = make_finding(condition, level, *both, uncertain=bool(sets[row].sum() > 1), model=self.grader.model.card.name)
-                within = tuple(grade for grade, inside in zip(Severity, sets[row], strict=True) if inside)
-                result[condition, level] = replace(finding, conformal_set=within)
-        return result
+    @property
+    def _seen(self) -> str:
+        return "axial T2 slice" if isinstance(self.grader, CropGrader) else "series that the model takes"
+
+    def _graded(self, study: Study, levels: Sequence[LevelFinding], crops: Mapping[Level, LevelCrop]) -> dict[Cell, SeverityFinding]:
+        """The findings of all that the grader can see."""
+        if isinstance(self.grader, CropGrader):
+            if not crops:
+                return {}
+            grades = self.grader.grade([crop.picture for crop in crops.values()], list(crops), ["study"] * len(crops))
+            return _made(grades, list(crops), self.grader)
+        if self.grader is None or not levels:
+            return {}
+        views = crops_of(study, PrepareOptions("spine", masks=True, models=self.models)) if self.grader.wanted.masks else cut_views(spine_spots(study, levels))
+        if not views.present.any():
+            return {}
+        grades = self.grader.grade(one_study(views, "study"))
+        flat = CropGrades(*(part[0].swapaxes(0, 1) for part in (grades.metric, grades.clinical)))
+        found = _made(flat, tuple(Level), self.grader)
+        seen = views.present[:, [SLOTS.index(slot) for slot in _SLOT_OF.values()]] | views.present[:, [SLOTS.index((View.AXIAL, None))]]
+        shown = {(condition, level) for level, row in zip(Level, seen, strict=True) for condition, there in zip(_SLOT_OF, row, strict=True) if there}
+        return {cell: finding for cell, finding in found.items() if cell in shown}
+
+
+def _made(grades: CropGrades, levels: Sequence[Level], grader: CropGrader | StudyGrader) -> dict[Cell, SeverityFinding]:
+    """The findings of probabilities (levels, 5 conditions, 3)."""
+    result = {}
+    for place, condition in enumerate(Condition):
+        sets = conformal_sets(grades.clinical[:, place], grader.calibration.conformal_threshold[place])
+        for row, level in enumerate(levels):
+            both = grades.metric[row, place], grades.clinical[row, place]
+            finding = make_finding(condition, level, *both, uncertain=bool(sets[row].sum() > 1), model=grader.model.card.name)
+            within = tuple(grade for grade, inside in zip(Severity, sets[row], strict=True) if inside)
+            result[condition, level] = replace(finding, conformal_set=within)
+    return result
 
 
 def load(models: Path | None = None, threads: int = 0) -> Predictor:
     """The predictor of the preferred models; `models` is a folder that comes before those of the package, `threads` 0 means all cores.
 
-    The network for axial crops may be missing, as where research-only weights were left out; the grades' frequencies may not.
+    A model for whole studies, such as the user trained, and one for axial crops do the same: the first of the two counts. Both may be missing; the
+    grades' frequencies may not.
 
     Raises:
         ModelError: a model is damaged, or there is none for the frequencies.
     """
-    # Several networks at a time with one thread each need half the processor time of one at a time with all threads.
-    grader = CropGrader(find_model(TASK, models, threads=1), threads or os.cpu_count() or 1) if has_model(TASK, models) else None
-    return Predictor(Prior(find_model(PRIOR_TASK, models, threads)), grader)
+    task = preferred_task((TASK, STUDY_TASK), models)
+    grader: CropGrader | StudyGrader | None = None
+    if task == TASK:
+        # Several networks at a time with one thread each need half the processor time of one at a time with all threads.
+        grader = CropGrader(find_model(TASK, models, threads=1), threads or os.cpu_count() or 1)
+    elif task == STUDY_TASK:
+        grader = StudyGrader(find_model(STUDY_TASK, models, threads))
+    return Predictor(Prior(find_model(PRIOR_TASK, models, threads)), grader, models)
 
 
 def _evidence(study: Study, condition: Condition, place: LevelFinding | None, crop: LevelCrop | None) -> Evidence | None:

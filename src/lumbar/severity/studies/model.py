@@ -1,6 +1,7 @@
 """The model folder of a grader of whole studies: networks of all folds, calibration and figures from studies that they had not seen."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from lumbar.severity.axial.grader import LOGITS
 from lumbar.severity.axial.out_of_fold import NETWORK, fold_folder, held_out_answers, read_splits
 from lumbar.severity.axial.picture import CROP_COLUMNS, CROP_ROWS
 from lumbar.severity.calibrate import COVERAGE, as_parameters, crossfitted, fit_calibration
+from lumbar.severity.calibration import Calibration
 from lumbar.severity.evaluate import weighted_prior
 from lumbar.severity.score import GROUPS, OfficialScore, official_score, score_intervals
 from lumbar.severity.studies.data import InputOptions, StudySet
@@ -56,47 +58,56 @@ def grade_held_out_studies(studies: StudySet, runs: Path, kind: str, wanted: Inp
     return StudiesOutOfFold(studies.subset(there), raw[there], folds[there])
 
 
+@dataclass(frozen=True)
+class StudyModelWords:
+    """What the card of a model says beside its figures."""
+
+    name: str
+    version: str
+    how: str  # what its networks are: "an ensemble of hybrid networks …"
+    data: tuple[TrainingData, ...]
+    research_only: bool
+
+
 def write_study_model(
     folder: Path, runs: Path, kind: str, oof: StudiesOutOfFold, data: tuple[TrainingData, ...], *, wanted: InputOptions, research_only: bool
 ) -> Card:
     """Put the networks of all trained folds into `folder`, with the calibration fitted on `oof`; returns the card."""
-    differences = []
-    for fold in np.unique(oof.folds).tolist():
-        source = fold_folder(runs, kind, fold)
-        (folder / f"fold{fold}.onnx").write_bytes((source / NETWORK).read_bytes())
-        differences.append(json.loads((source / EXPORT).read_text(encoding="utf-8"))["difference"])
     score, prior, _ = oof.scores(repeats=2)
     where = f"out of fold, {len(oof.studies.names)} studies, one network each"
-    results = tuple(
-        Result(f"{_SHOWN.get(name, name)}: {what}", round(value, 4), where)
-        for what, found in (("loss", score), ("prior", prior))
-        for name, value in vars(found).items()
-        if np.isfinite(value)
-    )
-    calibration = as_parameters(fit_calibration(by_level(oof.raw), by_level(oof.studies.targets)))
-    parameters = {"calibration": calibration, "conformal_coverage": COVERAGE, "masks": wanted.masks, "sagittal_slices": wanted.slices, "groups": list(GROUPS)}
-    return write_card(folder, _card(kind, parameters, results, data, max(differences), wanted=wanted, research_only=research_only))
+    results = (*score_results("loss", score, where), *score_results("prior", prior, where))
+    words = StudyModelWords("severity-studies", "1", f"an ensemble of {kind} networks trained on the folds of a cross-validation by study", data, research_only)
+    calibration = fit_calibration(by_level(oof.raw), by_level(oof.studies.targets))
+    return pack_networks(folder, [fold_folder(runs, kind, fold) for fold in np.unique(oof.folds).tolist()], calibration, results, words, wanted)
 
 
-def _card(
-    kind: str,
-    parameters: dict[str, object],
-    results: tuple[Result, ...],
-    data: tuple[TrainingData, ...],
-    difference: float,
-    *,
-    wanted: InputOptions,
-    research_only: bool,
+def score_results(what: str, score: OfficialScore, where: str) -> tuple[Result, ...]:
+    """The parts of `score` that there were labels for, as a card holds them."""
+    return tuple(Result(f"{_SHOWN.get(name, name)}: {what}", round(value, 4), where) for name, value in vars(score).items() if np.isfinite(value))
+
+
+def pack_networks(
+    folder: Path, trained: Sequence[Path], calibration: Calibration, results: tuple[Result, ...], words: StudyModelWords, wanted: InputOptions
 ) -> Card:
+    """Put the networks of the training folders `trained` into `folder`; returns the card."""
+    differences = []
+    for number, source in enumerate(trained):
+        (folder / f"network{number}.onnx").write_bytes((source / NETWORK).read_bytes())
+        differences.append(json.loads((source / EXPORT).read_text(encoding="utf-8"))["difference"])
+    parameters = {"calibration": as_parameters(calibration), "conformal_coverage": COVERAGE, "masks": wanted.masks, "sagittal_slices": wanted.slices}
+    return write_card(folder, _card(words, {**parameters, "groups": list(GROUPS)}, results, max(differences), wanted))
+
+
+def _card(words: StudyModelWords, parameters: dict[str, object], results: tuple[Result, ...], difference: float, wanted: InputOptions) -> Card:
     channels, slices = 3 * wanted.masks, wanted.slices
     what = "zero mean and unit variance of the grey channels" + (", then vertebra, disc and canal of the middle slice" if wanted.masks else "")
     sagittal = (SEEN_PIXELS, SEEN_PIXELS)
     return Card(
-        name="severity-studies",
-        version="1",
+        name=words.name,
+        version=words.version,
         task=TASK,
-        description=f"All five conditions at all five levels from sagittal T1, sagittal T2 and axial T2 crops of a study: an ensemble of {kind} networks"
-        " trained on the folds of a cross-validation by study. Losses are weighted 1, 2, 4 as in the official score of RSNA 2024.",
+        description=f"All five conditions at all five levels from sagittal T1, sagittal T2 and axial T2 crops of a study: {words.how}."
+        " Losses are weighted 1, 2, 4 as in the official score of RSNA 2024.",
         intended_use="Research on graded lumbar MRI. Not a medical device; not for decisions about patients.",
         inputs=(
             TensorSpec("canal", ("n", 5, 1, slices + channels, *sagittal), f"36 mm of sagittal T2, slices from the patient's right to left; {what}"),
@@ -107,9 +118,9 @@ def _card(
         ),
         outputs=(TensorSpec(LOGITS, ("n", 5, 5, 3), "conditions as in parameters.conditions, levels, grades as in classes"),),
         classes=tuple(severity.value for severity in Severity),
-        training_data=data,
+        training_data=words.data,
         results=results,
-        research_only=research_only,
+        research_only=words.research_only,
         export_difference=difference,
         parameters={"conditions": [c.value for c in Condition], **parameters},
     )
