@@ -228,3 +228,15 @@ def test_a_leak_is_said():
     flood = labels.copy()
     flood[1, :, 60:130] = 2
     assert any("larger than such a muscle can be" in warning and "right multifidus" in warning for warning in implausible(flood, grid))
+
+
+def test_an_organ_named_erector_spinae_does_not_take_the_muscle_s_place():
+    grid = axial_grid(rows=90)
+    labels = np.array(axial_mask(grid).array)
+    labels = np.roll(labels, 45, axis=1)
+    organ = np.zeros(labels.shape, bool)
+    organ[:, 2:30, 5:60] = True  # four times as large as the muscle, 40 mm in front of it
+    muscle = labels == 1
+    cleaned, _ = clean(np.where(organ, 1, labels).astype(np.uint8), grid)
+    assert organ.sum() > 3 * muscle.sum()
+    assert np.array_equal(cleaned == 1, muscle)

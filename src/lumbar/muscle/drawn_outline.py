@@ -2,7 +2,8 @@
 
 Coordinates are (to the side, behind) in mm from the middle of the spinal canal; the tables run from L1/L2 down to L5/S1. One side's muscles fill one
 compartment between spinous process, lamina, quadratus lumborum and fascia; a curve parts the multifidus from the erector spinae. At L1/L2 the
-multifidus is small and deep and the erector spinae reaches the midline behind it; from L4 down the multifidus reaches the fascia.
+multifidus is small and deep and the erector spinae reaches the midline behind it; from L4 down the multifidus reaches the fascia, and the fat and
+the short muscles between it, lamina and spinous process belong to neither.
 """
 
 from dataclasses import dataclass
@@ -17,11 +18,11 @@ _STEP = 0.25  # of `level`, from one table to the next
 # From the corner of lamina and spinous process along the front to the tip, and back along the fascia to the midline.
 _COMPARTMENT = np.array(
     [
-        [(4, 17), (14, 14), (21, 15), (40, 12), (62, 21), (82, 33), (66, 46), (38, 55), (18, 50), (8, 42), (4, 31)],
-        [(4, 17), (15, 13), (22, 14), (42, 12), (62, 20), (80, 33), (66, 48), (40, 58), (20, 53), (7, 45), (4, 32)],
-        [(4, 17), (16, 13), (24, 13), (42, 11), (61, 18), (76, 31), (64, 48), (40, 59), (20, 55), (6, 49), (4, 32)],
-        [(4, 17), (19, 11), (27, 8), (41, 4), (58, 11), (71, 25), (59, 42), (40, 51), (20, 56), (5, 55), (4, 34)],
-        [(4, 17), (22, 13), (34, 9), (45, 5), (58, 8), (66, 19), (58, 32), (43, 45), (22, 54), (5, 53), (4, 34)],
+        [(6, 19), (14, 14), (21, 15), (40, 12), (62, 21), (82, 33), (66, 46), (38, 55), (18, 50), (8, 42), (4, 30)],
+        [(6, 19), (15, 13), (22, 14), (42, 12), (62, 20), (80, 33), (66, 48), (40, 58), (20, 53), (7, 45), (4, 32)],
+        [(8, 19), (16, 13), (24, 13), (42, 11), (61, 18), (76, 31), (64, 48), (40, 59), (20, 55), (6, 49), (4, 34)],
+        [(12, 21), (20, 11), (27, 8), (41, 4), (58, 11), (71, 25), (59, 42), (40, 51), (20, 56), (5, 55), (4, 38)],
+        [(13, 23), (23, 13), (34, 9), (45, 5), (58, 8), (66, 19), (58, 32), (43, 45), (22, 54), (5, 53), (4, 39)],
     ],
     np.float64,
 )

@@ -53,13 +53,13 @@ def draw_trunk(canvas: DrawnCanvas, sides: tuple[Outline, Outline], level: float
     tip = np.mean([np.abs(side.tip[0]) for side in sides]), np.mean([side.tip[1] for side in sides])
     width, front = max(rng.uniform(108, 155), 1.25 * tip[0]), rng.uniform(-75, -45)
     reach = np.sqrt(max(1 - (tip[0] / width) ** 2, 0.05))
-    depth = (tip[1] + rng.uniform(2, 9) - front) / reach
+    depth = (tip[1] + rng.uniform(-14, 9) - front) / reach  # the wall ends before the tip or wraps around it
     x = canvas.x[0]
     wall = front + depth * np.sqrt(np.clip(1 - (x / width) ** 2, 0, 1))
     behind = np.maximum(np.where(np.abs(x) < width, wall, -200), -200)
     for side in sides:
         behind = np.maximum(behind, _rearmost(side, x))
-    under = rng.uniform(4, 14) + rng.gamma(1.6, 5.0) * (0.3 + 0.7 * np.clip(level, 0, 1))
+    under = rng.uniform(1.5, 12) + rng.gamma(1.5, 6.0) * (0.3 + 0.7 * np.clip(level, 0, 1))
     dip = rng.uniform(0, 12) * np.exp(-np.square(x / rng.uniform(7, 20)))
     skin = ndimage.gaussian_filter1d(np.where(behind > -150, behind, front - (np.abs(x) - width) * 3), rng.uniform(3, 14), mode="nearest") + under - dip
     body = np.clip(skin[None] - canvas.y + 0.5, 0, 1).astype(np.float32)
@@ -78,7 +78,7 @@ def draw_trunk(canvas: DrawnCanvas, sides: tuple[Outline, Outline], level: float
     for sign in (-1.0, 1.0):
         if level < 0.9:
             spot = (sign * rng.uniform(46, 66), rng.uniform(-5, 8))
-            _muscle(canvas, canvas.ellipse(spot, (rng.uniform(13, 25), rng.uniform(5, 12)), sign * rng.uniform(-25, 25)), tissues, rng)
+            _muscle(canvas, canvas.ellipse(spot, (rng.uniform(13, 30), rng.uniform(5, 12)), sign * rng.uniform(-20, 25)), tissues, rng)
         spot = (sign * (rng.uniform(30, 38) + 8 * level), rng.uniform(-34, -22) + 4 * level)
         _muscle(canvas, canvas.ellipse(spot, (rng.uniform(9, 14) + 12 * level, rng.uniform(12, 17) + 9 * level), sign * rng.uniform(-30, 30)), tissues, rng)
 
@@ -113,6 +113,10 @@ def draw_bones(canvas: DrawnCanvas, level: float, tissues: Tissues, rng: Generat
     canvas.paint(ndimage.grey_dilation(canal, size=3), *(tissues.fat if rng.random() < 0.5 else tissues.bone))
     canvas.paint(canal, *tissues.fluid)
     canvas.paint(canal * np.clip(blotches(canal.shape, 3, rng) - 0.8, 0, 1), 0.5, 0.05)
+    for sign in (-1.0, 1.0):  # fat and short muscles in the corner between lamina and spinous process
+        corner = canvas.ellipse((sign * rng.uniform(5, 10), rng.uniform(17, 24)), (rng.uniform(4, 8), rng.uniform(5, 11)), sign * rng.uniform(-30, 10))
+        lean = np.clip(rng.uniform(-1, 1) + blotches(corner.shape, rng.uniform(2, 5), rng), 0, 1)
+        canvas.paint(corner, lean * tissues.muscle[0], (1 - lean) * tissues.fat[1])
     tip = rng.uniform(38, 52)
     if rng.random() < 0.6:
         _bone(canvas, canvas.ellipse((0, (14 + tip) / 2), (rng.uniform(2.0, 4.5), (tip - 12) / 2)), tissues)

@@ -18,6 +18,7 @@ from lumbar.phantom.signal import Palette, Sequence
 _LABELS = {("erector_spinae", "right"): 1, ("multifidus", "right"): 2, ("multifidus", "left"): 3, ("erector_spinae", "left"): 4}
 _MUSCLE_GREY = 0.7
 _CLOSED = 0.6  # share of slices on which nothing is seen between multifidus and erector spinae, as in lean people on Dixon water
+_OTHER_BACK = 0.5  # share of people whose back is drawn at random; the others have the phantom's own, on which we are measured
 _ROWS, _COLUMNS = 220, 300  # at 1 mm: from in front of the spine to behind the skin, and the whole back
 
 
@@ -25,7 +26,9 @@ def phantom_slices(seed: int, count: int) -> list[AxialSlice]:
     """`count` slices of the person of `seed`, at random heights from L1/L2 to L5/S1, tilted as a scan is, as Dixon, T1 and T2 show water and fat."""
     rng = np.random.default_rng([seed, 515])
     person = sample_person(seed)
-    anatomy = with_other_back(build_anatomy(person, person_degeneration(person)), rng)
+    anatomy = build_anatomy(person, person_degeneration(person))
+    if rng.random() < _OTHER_BACK:
+        anatomy = with_other_back(anatomy, rng)
     return [_one(anatomy, f"phantom {seed}", rng) for _ in range(count)]
 
 

@@ -14,6 +14,9 @@ _JUMP = 0.5  # change of area from one slice to the next, as a share of the larg
 _MAX_ASYMMETRY = 0.25  # difference of the sides' areas over their mean
 _MIN_MM2 = 150.0  # smaller areas change by chance
 _LEAST_THICKNESS_MM = 4.5  # twice the area over the outline's length; whole muscles have 7 and more
+_RIVAL = 0.1  # a second piece of at least this share of the largest may be the muscle
+_NEAR_MM = 10.0  # a piece this far from the multifidus of its side counts e times less
+_PARTNER = {1: 2, 2: 0, 3: 0, 4: 3}  # the multifidus that an erector spinae lies against
 _LARGEST_MM2 = {Muscle.ERECTOR_SPINAE: 4500.0, Muscle.MULTIFIDUS: 2500.0}  # no back muscle of a person is larger on one side
 
 
@@ -27,8 +30,8 @@ def clean(labels: NDArray[np.uint8], grid: Grid) -> tuple[NDArray[np.uint8], tup
             f"{100 * moved:.0f} % of the muscle voxels were named for the wrong side of the midline and were given to the other side; look at the mask"
         )
     whole = np.zeros_like(inner)
-    for label in LABELS:
-        piece = _largest(inner == label)
+    for label in sorted(LABELS, key=lambda label: LABELS[label][0] is Muscle.ERECTOR_SPINAE):  # each multifidus before the muscle beside it
+        piece = _main_piece(inner == label, whole == _PARTNER[label], grid)
         for k in np.flatnonzero(piece.any(axis=(1, 2))):
             piece[k] = ndimage.binary_fill_holes(piece[k])
         whole[piece & (whole == 0)] = label
@@ -116,12 +119,18 @@ def _parting(labels: NDArray[np.uint8]) -> float:
     return float(best[0] + best[-1]) / 2 - 0.5
 
 
-def _largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _main_piece(mask: NDArray[np.bool_], partner: NDArray[np.bool_], grid: Grid) -> NDArray[np.bool_]:
+    """The largest piece; of several large ones the one that lies against `partner`, since an organ may be taken for the erector spinae, too."""
     pieces, count = ndimage.label(mask)
     if count < 2:
         return mask
-    sizes = np.bincount(pieces.ravel())
+    sizes = np.bincount(pieces.ravel()).astype(np.float64)
     sizes[0] = 0
+    rivals = np.flatnonzero(sizes >= _RIVAL * sizes.max())
+    if len(rivals) > 1 and partner.any() and not partner.all():
+        away_mm = ndimage.distance_transform_edt(~partner, sampling=[step or 1.0 for step in grid.spacing_mm])
+        sizes[rivals] *= np.exp(-ndimage.minimum(away_mm, pieces, rivals) / _NEAR_MM)
+        sizes[np.setdiff1d(np.arange(len(sizes)), rivals)] = 0
     return np.asarray(pieces == sizes.argmax())
 
 

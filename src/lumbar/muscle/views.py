@@ -43,7 +43,7 @@ class AxialSlice:
 class ViewOptions:
     """Ranges of the random geometry; drawn uniformly, or from a normal distribution where a spread is given."""
 
-    least_strength: float = 0.3  # each view takes a random share of all bends, from this to all of them: most people are not extreme
+    least_strength: float = 0.1  # each view takes a random share of all bends, from this to all of them: most people are not extreme
     rotation_degrees: float = 12.0
     scale: tuple[float, float] = (0.7, 1.4)  # above 1 magnifies
     stretch: float = 0.25  # log ratio of the scales across and along
