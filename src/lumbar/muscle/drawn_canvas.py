@@ -1,6 +1,7 @@
 """A pair of pictures, water and fat, on which shapes in mm are painted one over the other."""
 
 import numpy as np
+import torch
 from numpy.random import Generator
 from PIL import Image, ImageDraw
 from scipy import ndimage
@@ -26,8 +27,8 @@ class DrawnCanvas:
         image = Image.new("L", (columns * _FINER, rows * _FINER))
         place = (points - (self.x[0, 0], self.y[0, 0]) + 0.5) * _FINER - 0.5
         ImageDraw.Draw(image).polygon([(float(x), float(y)) for x, y in place], fill=255)
-        fine = np.asarray(image, np.float32) / 255
-        return np.asarray(fine.reshape(rows, _FINER, columns, _FINER).mean(axis=(1, 3)))
+        fine = np.asarray(image, np.float32) / (255 * _FINER**2)
+        return np.asarray(sum(fine[i::_FINER, j::_FINER] for i in range(_FINER) for j in range(_FINER)), np.float32)
 
     def ellipse(self, middle: tuple[float, float], half: tuple[float, float], turn: float = 0.0) -> Picture:
         """Soft ellipse with the half axes `half`, turned by `turn` degrees from the first axis to the second."""
@@ -44,5 +45,10 @@ class DrawnCanvas:
 
 def blotches(shape: tuple[int, ...], every: float, rng: Generator) -> Picture:
     """Smooth noise of unit variance with spots of about `every` pixels."""
-    noise = ndimage.gaussian_filter(rng.normal(0, 1, shape).astype(np.float32), every / 2)
+    coarse = max(1, int(every / 4))  # large spots are drawn on larger pixels, which is quicker and looks the same
+    small = rng.normal(0, 1, [-(-n // coarse) + 1 for n in shape]).astype(np.float32)
+    noise = ndimage.gaussian_filter(small, every / coarse / 2)
+    if coarse > 1:
+        noise = torch.nn.functional.interpolate(torch.from_numpy(noise)[None, None], size=shape, mode="bilinear", align_corners=False)[0, 0].numpy()
+    noise = noise[: shape[0], : shape[1]]
     return np.asarray(noise / max(float(noise.std()), 1e-6), np.float32)
