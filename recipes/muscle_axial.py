@@ -23,7 +23,7 @@ from lumbar.metrics.segmentation import brought_onto, dice
 from lumbar.models.card import Result, TrainingData
 from lumbar.models.folder import load_folder
 from lumbar.muscle.axial import to_axial
-from lumbar.muscle.build import BuildOptions, export
+from lumbar.muscle.build import FIRST_DRAWN, SLICES, BuildOptions, export
 from lumbar.muscle.data import on_one_scale, training_slices
 from lumbar.muscle.drawn_slices import drawn_slices
 from lumbar.muscle.engine import run_model
@@ -33,8 +33,7 @@ from lumbar.muscle.synthesis import contrasts
 from lumbar.muscle.train import train, training
 from lumbar.training.fit import FitOptions
 
-FIRST_SEED = 70_000  # of the phantoms that are learnt from; others are free for tests
-SLICES = 5  # of each phantom
+FIRST_SEED = FIRST_DRAWN  # of the phantoms that are learnt from, too; others are free for tests
 GAP = 1  # slices between what is learnt from and what is tested, on each side of the middle
 DATA = "MyoSegmenTUM spine, subject TUM01"
 NOTE = "freely accessible (Burian 2019; its own licence was not found), masks redistributed in LPM_Segmentator (Apache-2.0)"

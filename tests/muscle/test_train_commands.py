@@ -44,10 +44,11 @@ def trained_and_used(capfd, tmp_path, data, *words):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_the_own_network_is_trained_exported_and_used(capfd, tmp_path, data):
-    card, said = trained_and_used(capfd, tmp_path, data, "--steps", "2", "--licence", "drawn for this test")
+    card, said = trained_and_used(capfd, tmp_path, data, "--steps", "2", "--drawn", "2", "--licence", "drawn for this test")
     assert card["task"] == "muscle"
     assert card["training_data"][0]["licence"] == "drawn for this test"
     assert "2 subjects" in card["training_data"][0]["note"]
+    assert "10 slices of 2 made-up people" in card["training_data"][1]["note"]
     assert "differs from PyTorch" in said
 
 

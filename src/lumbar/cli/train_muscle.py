@@ -20,6 +20,7 @@ from lumbar.io.staging import staged_folder
 @click.option("--steps", default=4000, show_default=True, help="Optimiser steps of 6 pictures.")
 @click.option("--seed", default=20240601, show_default=True)
 @click.option("--pixel", default=1.25, show_default=True, help="Pixel size in mm that the network works on; 2 is four times as quick and a little coarser.")
+@click.option("--drawn", default=60, show_default=True, help="Made-up people whose drawn slices are learnt from, too; 0 with hundreds of real ones.")
 @click.option("--engine", type=click.Choice(["lumbar", "nnunet"]), default="lumbar", show_default=True, help="lumbar's own small network, or nnU-Net v2.")
 @click.option("--epochs", default=1000, show_default=True, help="nnU-Net: epochs.")
 @click.option("--iterations", default=250, show_default=True, help="nnU-Net: steps of an epoch.")
@@ -36,7 +37,8 @@ def train_muscle(**options: Any) -> None:
 
     A folder holds NAME_water.nii.gz, NAME_fat.nii.gz and NAME_mask.nii.gz (labels 1 to 4) of each subject, or is an nnU-Net raw data set with
     cases NAME_water and NAME_fat, as `lumbar phantom cohort OUT --layout dixon` writes it.
-    Contrast, fat and shapes are varied at random, so that T1 and T2 pictures are read as well.
+    Contrast, fat and shapes are varied at random, so that T1 and T2 pictures are read as well, and slices of made-up people are drawn beside them, so
+    that few people are enough.
 
     With --engine nnunet, nnU-Net v2 is driven from the raw data set to the trained network (without mirroring), which is then imported and checked.
 
@@ -61,6 +63,7 @@ def train_muscle(**options: Any) -> None:
         seed=options["seed"],
         pixel_mm=options["pixel"],
         threads=options["threads"],
+        drawn=options["drawn"],
     )
     with staged_folder(out, options["overwrite"]) as stage:
         card = build(list(options["folders"]), stage, work, settings)

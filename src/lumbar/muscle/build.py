@@ -11,6 +11,7 @@ from lumbar.datasets.myosegmentum import read_dixon
 from lumbar.models.card import Card, Result, TensorSpec, TrainingData
 from lumbar.models.folder import write_card
 from lumbar.muscle.data import training_slices
+from lumbar.muscle.drawn_slices import drawn_slices
 from lumbar.muscle.engine import INPUT, OUTPUT
 from lumbar.muscle.labels import LABELS
 from lumbar.muscle.predict import TASK
@@ -18,6 +19,8 @@ from lumbar.muscle.train import train, training
 from lumbar.muscle.views import AxialSlice
 from lumbar.training.export import export_onnx
 from lumbar.training.fit import FitOptions
+
+FIRST_DRAWN, SLICES = 70_000, 5  # seed of the first made-up person, and slices of each
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class BuildOptions:
     seed: int = 20240601
     pixel_mm: float = 1.25  # the grid that the network works on
     threads: int = 0
+    drawn: int = 0  # made-up people whose drawn slices are learnt from, too
     results: tuple[Result, ...] = ()
 
 
@@ -43,6 +47,9 @@ def build(folders: Sequence[Path], out: Path, work: Path, options: BuildOptions)
         examples += own
         count = len({s.patient for s in own})
         data.append(TrainingData(folder.name, options.licence, f"{count} subject{'s' if count > 1 else ''}, {len(own)} axial slices, Dixon water and fat"))
+    if options.drawn:
+        examples += [s for seed in range(FIRST_DRAWN, FIRST_DRAWN + options.drawn) for s in drawn_slices(seed, SLICES)]
+        data.append(TrainingData("lumbar drawn slices", "Apache-2.0", f"synthetic: {SLICES * options.drawn} slices of {options.drawn} made-up people"))
     config = training(options.pixel_mm, FitOptions(steps=options.steps, seed=options.seed, threads=options.threads))
     module = train(examples, work, config)
     return export(module.network, out, options, tuple(data))
