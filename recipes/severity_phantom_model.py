@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("action", choices=["pack", "evaluate"])
     parser.add_argument("folder", type=Path, help="WORK of severity_phantom_table.py, or a model folder to evaluate")
     parser.add_argument("data", type=Path, help="RSNA 2024 folder with axial_crops.csv, axial_crops/, train.csv and train_images/")
-    parser.add_argument("--network", default="no_masks", help="which of the trained ones")
+    parser.add_argument("--network", default="hybrid", help="which of the trained ones that see no masks")
     parser.add_argument("-o", "--out", type=Path, help="model folder that `pack` writes")
     arguments = parser.parse_args()
     if arguments.action == "pack":
@@ -73,7 +73,8 @@ def pack(work: Path, name: str, data: Path, out: Path) -> None:
     results = (*real_results(real), *score_results("loss, synthetic", score, where), *score_results("prior, synthetic", usual, where))
     learnt = TrainingData("lumbar phantoms", "Apache-2.0", f"{len(train_set.names)} synthetic studies, seed 41, sites A to F, half the matrix")
     with staged_folder(out, overwrite=False) as folder:
-        pack_networks(folder, (trained,), calibration, results, StudyModelWords("severity-phantom", "1", HOW, (learnt,), research_only=False), wanted)
+        words = StudyModelWords("severity-phantom", "1", HOW, (learnt,), research_only=False, synthetic_only=True)
+        pack_networks(folder, (trained,), calibration, results, words, wanted)
 
 
 def real_results(measured: dict[str, PartFigures]) -> tuple[Result, ...]:

@@ -133,6 +133,10 @@ def test_a_model_for_whole_studies_grades_what_its_views_show_and_nothing_else()
     assert graded[Condition.RIGHT_NEURAL_FORAMINAL_NARROWING].probabilities.severe == pytest.approx(1 / 3)
     assert "22 of 25" in predictor.warnings(findings)[0]
     assert len({f.condition for f in predictor.predict(STUDY, LEVELS) if f.model == "whole"}) == 5  # an axial slice shows the recesses, too
+    assert "synthetic" not in "".join(predictor.warnings(findings))
+    card = replace(a_study_grader().model.card, parameters={**a_study_grader().model.card.parameters, "synthetic_only": True})
+    synthetic = StudyGrader(replace(a_study_grader().model, card=card))
+    assert "synthetic studies alone" in Predictor(a_prior(), synthetic).warnings(findings)[1]
     explained = predictor.explain(sagittal_only, LEVELS)
     assert (explained.heat_maps, explained.crops) == ((), {})
 

@@ -107,10 +107,17 @@ class Predictor:
         """What a reader must know of where `findings` come from."""
         unseen = [f for f in findings if f.model == self.prior.name]
         if not unseen:
-            return ()
+            return self._of_synthetic()
         names = ", ".join(sorted({f"{f.condition.value.replace('_', ' ')} {f.level.value}" for f in unseen}))
         why = "no model for them is installed" if self.grader is None else f"no {self._seen} shows these levels"
-        return (f"{len(unseen)} of {len(findings)} severity grades are only how common the grades are, no picture was graded ({why}): {names}",)
+        rare = f"{len(unseen)} of {len(findings)} severity grades are only how common the grades are, no picture was graded ({why}): {names}"
+        return (rare, *(self._of_synthetic() if len(unseen) < len(findings) else ()))
+
+    def _of_synthetic(self) -> tuple[str, ...]:
+        """That the grader has learnt from no patient, if so."""
+        if self.grader is None or not self.grader.model.card.parameters.get("synthetic_only"):
+            return ()
+        return (f"severity grades are those of {self.grader.model.card.name}, which has learnt from synthetic studies alone and is often wrong on patients",)
 
     @property
     def _seen(self) -> str:

@@ -67,6 +67,7 @@ class StudyModelWords:
     how: str  # what its networks are: "an ensemble of hybrid networks …"
     data: tuple[TrainingData, ...]
     research_only: bool
+    synthetic_only: bool = False  # no real patient was learnt from
 
 
 def write_study_model(
@@ -95,7 +96,7 @@ def pack_networks(
         (folder / f"network{number}.onnx").write_bytes((source / NETWORK).read_bytes())
         differences.append(json.loads((source / EXPORT).read_text(encoding="utf-8"))["difference"])
     parameters = {"calibration": as_parameters(calibration), "conformal_coverage": COVERAGE, "masks": wanted.masks, "sagittal_slices": wanted.slices}
-    return write_card(folder, _card(words, {**parameters, "groups": list(GROUPS)}, results, max(differences), wanted))
+    return write_card(folder, _card(words, {**parameters, "groups": list(GROUPS), "synthetic_only": words.synthetic_only}, results, max(differences), wanted))
 
 
 def _card(words: StudyModelWords, parameters: dict[str, object], results: tuple[Result, ...], difference: float, wanted: InputOptions) -> Card:
