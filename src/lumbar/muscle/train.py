@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from lumbar.muscle.labels import LABELS
 from lumbar.muscle.synthesis import SynthesisOptions, random_picture, retreat
 from lumbar.muscle.views import AxialSlice, Origin, ViewOptions, random_frame, random_view
-from lumbar.training.fit import FitOptions, fit
+from lumbar.training.fit import FitOptions, fit, seed
 from lumbar.training.segmenter import Segmenter
 
 
@@ -85,6 +85,7 @@ class MuscleModule(Segmenter):
 
 def train(examples: list[AxialSlice], folder: Path, config: MuscleTraining, start_from: dict[str, torch.Tensor] | None = None) -> MuscleModule:
     """Train on `examples`, from the weights `start_from` if given, and return the module with its averaged weights; `folder` takes checkpoints and logs."""
+    seed(config.fit)
     module = MuscleModule(config)
     if start_from is not None:
         module.load_state_dict(start_from)
