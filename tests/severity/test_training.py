@@ -21,7 +21,7 @@ from lumbar.severity.axial.ensemble import FoldOptions, train_fold, write_ensemb
 from lumbar.severity.axial.grader import CropGrader  # noqa: E402
 from lumbar.severity.axial.network import NetworkOptions, build  # noqa: E402
 from lumbar.severity.axial.out_of_fold import figures, grade_held_out  # noqa: E402
-from lumbar.severity.axial.train import LabelledCrops, RandomStudies, SeverityTraining  # noqa: E402
+from lumbar.severity.axial.train import LabelledCrops, RandomStudies, SeverityTraining, train  # noqa: E402
 from lumbar.severity.losses import soft_labels, weighted_loss  # noqa: E402
 from lumbar.severity.mixing import MixOptions  # noqa: E402
 from lumbar.training.fit import FitOptions  # noqa: E402
@@ -148,6 +148,17 @@ def test_the_stream_draws_every_study_before_any_comes_again_and_is_reproducible
     assert first[0].shape == (20, 3, 64, 92)  # the coarse part of training
     assert next(iter(RandomStudies(data, config, start=config.fit.steps)))[0].shape == (20, 3, 96, 136)
     assert len(set(first[2].tolist())) == 4
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_training_is_repeatable_from_the_first_weights_on(tmp_path: Path) -> None:
+    config = SeverityTraining(network=TINY, fit=FitOptions(steps=2, threads=1, precision="32-true"), studies_per_batch=2)
+    torch.rand(7)  # whatever was drawn before must not matter
+    runs = [train(some_crops(), tmp_path / str(k), config).state_dict() for k in range(2)]
+    for name, value in runs[0].items():
+        torch.testing.assert_close(value, runs[1][name], rtol=0, atol=0)
+    other = train(some_crops(), tmp_path / "other", replace(config, fit=replace(config.fit, seed=5))).state_dict()
+    assert any((other[name] != value).any() for name, value in runs[0].items() if value.dtype.is_floating_point)
 
 
 @pytest.mark.slow

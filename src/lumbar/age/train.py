@@ -20,7 +20,7 @@ from lumbar.age.network import AgeNetwork, AgeNetworkOptions, head_loss
 from lumbar.age.segments import SEGMENTS, WHOLE
 from lumbar.age.store import CropStore, unpacked
 from lumbar.errors import UsageError
-from lumbar.training.fit import FitOptions, fit
+from lumbar.training.fit import FitOptions, fit, seed
 from lumbar.training.one_cycle import one_cycle
 
 Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]  # crops, position, present, sex, age, labels
@@ -140,6 +140,7 @@ def train(store: CropStore, folder: Path, config: AgeTraining, start_from: dict[
         config: what is trained and how long.
         start_from: weights to start from, as `network.state_dict()` gives them.
     """
+    seed(config.fit)
     module = AgeModule(config, store.labels.shape[2])
     if start_from is not None:
         module.network.load_state_dict(start_from)

@@ -16,7 +16,7 @@ from lumbar.spine.segment import INPUT, OUTPUT, PIXEL_MM, TASK
 from lumbar.training.augment import AugmentOptions, random_contrast, random_view
 from lumbar.training.examples import LabelledSlice
 from lumbar.training.export import export_onnx
-from lumbar.training.fit import FitOptions, fit
+from lumbar.training.fit import FitOptions, fit, seed
 from lumbar.training.segmenter import Segmenter
 
 
@@ -74,6 +74,7 @@ def train(sources: Sequence[Sequence[LabelledSlice]], folder: Path, config: Spin
         config: what is trained and how long.
         start_from: weights of an earlier stage, as `module.state_dict()` gives them.
     """
+    seed(config.fit)
     module = SpineModule(config)
     if start_from is not None:
         module.load_state_dict(start_from)

@@ -73,6 +73,11 @@ class Validation:
     every_steps: int
 
 
+def seed(options: FitOptions) -> None:
+    """Make what follows repeatable. Trainers call it before they build a network, whose first weights are drawn at random, too."""
+    lightning.seed_everything(options.seed, verbose=False)
+
+
 def fit(
     module: lightning.LightningModule,
     batches: DataLoader[Any],
@@ -88,7 +93,7 @@ def fit(
     """
     if options.threads:
         torch.set_num_threads(options.threads)
-    lightning.seed_everything(options.seed, verbose=False)
+    seed(options)
     folder.mkdir(parents=True, exist_ok=True)
     checkpoints = ModelCheckpoint(folder, filename="{step}", every_n_train_steps=options.checkpoint_every, save_last=True, save_top_k=1)
     trainer = lightning.Trainer(

@@ -21,7 +21,7 @@ from lumbar.severity.losses import any_severe_loss, soft_labels, weighted_loss
 from lumbar.severity.mixing import MixOptions, mix
 from lumbar.severity.score import Graded, official_score
 from lumbar.training.best_weights import BestWeights
-from lumbar.training.fit import FitOptions, Validation, fit
+from lumbar.training.fit import FitOptions, Validation, fit, seed
 from lumbar.training.loader_idle import LoaderIdle
 from lumbar.training.one_cycle import one_cycle
 from lumbar.training.ranks import TellRank
@@ -191,6 +191,7 @@ def train(
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / CONFIG).write_text(json.dumps(asdict(config), indent=1), encoding="utf-8")
+    seed(config.fit)
     module = SeverityModule(config)
     if start_from is not None:
         module.load_state_dict(start_from)

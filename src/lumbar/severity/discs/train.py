@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from lumbar.severity.discs.augment import DiscAugmentOptions, augment_discs
 from lumbar.severity.discs.crops import COLUMNS, ROWS
 from lumbar.severity.discs.network import GRADES, DiscNetwork, DiscNetworkOptions
-from lumbar.training.fit import FitOptions, fit
+from lumbar.training.fit import FitOptions, fit, seed
 from lumbar.training.one_cycle import one_cycle
 
 UNGRADED = -1
@@ -149,6 +149,7 @@ class DiscModule(lightning.LightningModule):
 
 def train_discs(discs: LabelledDiscs, folder: Path, config: DiscTraining) -> DiscModule:
     """Train on `discs` and return the module with its averaged weights; `folder` takes checkpoints and logs, and a killed run goes on from there."""
+    seed(config.fit)
     module = DiscModule(config)
     last = folder / "last.ckpt"
     start = int(torch.load(last, weights_only=False)["global_step"]) if last.exists() else 0
