@@ -2,9 +2,11 @@
 
     python recipes/severity_phantom_table.py runs/phantoms                       # all of it: phantoms, preparation, training, table; goes on where killed
     python recipes/severity_phantom_table.py runs/phantoms --only vit --steps 500
-    python recipes/severity_phantom_table.py runs/phantoms --ablations --masks   # also without masks, jitter, other levels, mirroring
+    python recipes/severity_phantom_table.py runs/phantoms --only longer         # the hybrid with twice the steps: the one that is shipped
+    python recipes/severity_phantom_table.py runs/phantoms --ablations           # also without jitter, other levels, mirroring
+    python recipes/severity_phantom_table.py runs/phantoms --ablations --masks   # also with the spine model's masks and measurements as inputs
 
-Ablations are trained for fewer steps; `short` is the whole hybrid with as many, to compare them with.
+Ablations are trained for fewer steps; `short` is the hybrid with as many, to compare them with.
 
 500 training studies of sites A to F, 150 test studies of sites G to I, which no network saw. The best possible answer knows the anatomy exactly, but not
 the reader's mood (recipes/phantom_best_possible.py); prior is the training shares of every column, times the weights. Everything here is synthetic.
@@ -27,7 +29,7 @@ from lumbar.phantom.degeneration import grade_probabilities
 from lumbar.phantom.population import sample_person
 from lumbar.severity.axial.out_of_fold import NETWORK
 from lumbar.severity.calibrate import fit_calibration
-from lumbar.severity.score import GRADE_WEIGHTS, official_score, score_intervals
+from lumbar.severity.score import GRADE_WEIGHTS, official_score, score_gain, score_intervals
 from lumbar.severity.studies.data import InputOptions, StudySet, from_store
 from lumbar.severity.studies.grader import by_level, calibrated, raw_answers
 from lumbar.severity.studies.measurement_grader import fit_measurement_grader
@@ -39,15 +41,17 @@ from lumbar.severity.studies.store import open_store
 SEEDS = {"train": 41, "test": 42}
 SITES = {"train": "ABCDEF", "test": "GHI"}
 WEIGHTS = np.array(GRADE_WEIGHTS)
-UNMASKED = ("vit", "no_masks")
-ABLATIONS = ("short", "no_masks", "no_jitter", "no_cross_level", "no_mirror")
+MASKED = "with_masks"
+LONGER = "longer"
+SHORT = "short"
+ABLATIONS = (SHORT, "no_jitter", "no_cross_level", "no_mirror")
 
 
 def main() -> None:
     arguments = parse()
     cohorts = {part: cohort(part, arguments) for part in SEEDS}
     data = {part: prepared(part, arguments) for part in SEEDS}
-    names = [arguments.only] if arguments.only else ["vit", "hybrid", *(ABLATIONS if arguments.ablations else ())]
+    names = [arguments.only] if arguments.only else ["hybrid", "vit", *(ABLATIONS if arguments.ablations else ()), *([MASKED] if arguments.masks else [])]
     for name in names:
         train(name, data["train"], arguments)
     table(data, cohorts["test"], arguments)
@@ -62,9 +66,9 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=2400, help="optimiser steps of the hybrid; the vit makes half of them in about the same time")
     parser.add_argument("--ablation-steps", type=int, default=1200)
     parser.add_argument("--encoder", default="small", help="of the hybrid")
-    parser.add_argument("--only", choices=["vit", "hybrid", *ABLATIONS], help="train this one alone")
+    parser.add_argument("--only", choices=["hybrid", "vit", LONGER, *ABLATIONS, MASKED], help="train this one alone")
     parser.add_argument("--ablations", action="store_true", help="train the ablations too")
-    parser.add_argument("--masks", action="store_true", help="run the spine model in preparation; its masks and measurements become inputs of the hybrid")
+    parser.add_argument("--masks", action="store_true", help="run the spine model in preparation, and train a network that sees its masks")
     parser.add_argument("--places", default="labels", choices=["labels", "spine"], help="where the test studies' crops are cut")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--threads", type=int, default=0)
@@ -97,9 +101,8 @@ def train(name: str, data: StudySet, arguments: argparse.Namespace) -> None:
     if (folder / NETWORK).is_file():
         return
     vit = name == "vit"
-    masks = arguments.masks and name not in UNMASKED
-    steps = arguments.steps // 2 if vit else arguments.ablation_steps if name in ABLATIONS else arguments.steps
-    config = default_study_training("vit" if vit else "hybrid", steps, arguments.encoder, masks)
+    steps = {"vit": arguments.steps // 2, "hybrid": arguments.steps, LONGER: 2 * arguments.steps}.get(name, arguments.ablation_steps)
+    config = default_study_training("vit" if vit else "hybrid", steps, arguments.encoder, masks=name == MASKED)
     config = replace(config, fit=replace(config.fit, threads=arguments.threads))
     changed = {
         "no_jitter": replace(config, augment=config.augment.still()),
@@ -115,10 +118,10 @@ def table(data: dict[str, StudySet], test_cohort: CohortOptions, arguments: argp
     chances = np.stack([best_possible(test_cohort, order[name]) for name in test.names.tolist()])
     answers = {"prior": np.broadcast_to(prior(train_set), (len(test.names), 5, 5, 3))}
     idle = {}
-    for name in ("vit", "hybrid", *ABLATIONS):
+    for name in ("vit", "hybrid", LONGER, *ABLATIONS, *([MASKED] if arguments.masks else [])):
         folder = arguments.work / "runs" / name
         if (folder / NETWORK).is_file():
-            answers[name] = answered(folder, train_set, test, masks=arguments.masks and name not in UNMASKED, threads=arguments.threads)
+            answers[name] = answered(folder, train_set, test, masks=name == MASKED, threads=arguments.threads)
             idle[name] = json.loads((folder / EXPORT).read_text())["loader_idle_share"]
     if train_set.measures is not None and test.measures is not None:
         rule = fit_measurement_grader(train_set.measures[train_set.rows], train_set.targets)
@@ -137,6 +140,11 @@ def table(data: dict[str, StudySet], test_cohort: CohortOptions, arguments: argp
         parts = f"{score.spinal:>9.3f}{score.foraminal:>10.3f}{score.subarticular:>10.3f}{score.any_severe_spinal:>8.3f}"
         waited = f"{100 * idle[name]:>6.0f}%" if name in idle else ""
         print(f"{name:<16}{score.official_score:>9.3f}{interval.low:>9.3f} – {interval.high:.3f}{parts}{100 * closed:>7.0f}%{100 * right:>9.1f}%{waited}")
+    for name in ("vit", *ABLATIONS, MASKED):
+        other = SHORT if name in (*ABLATIONS, MASKED) else "hybrid"
+        if name in answers and other in answers and name != other:
+            gain = score_gain(rows[other], rows[name].probabilities)
+            print(f"{other} better than {name} by {gain.estimate:.3f} ({gain.low:.3f} to {gain.high:.3f})")
 
 
 def best_possible(options: CohortOptions, number: int) -> np.ndarray:

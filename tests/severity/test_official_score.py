@@ -19,6 +19,7 @@ from lumbar.datasets.submission import read_submission, write_submission
 from lumbar.domain.anatomy import Condition, Level, Severity
 from lumbar.errors import InputError, UnreadableInput
 from lumbar.severity.evaluate import evaluate
+from lumbar.severity.score import Graded, score_gain
 
 NM, MO, SE = Severity
 WEIGHT = {NM: 1, MO: 2, SE: 4}
@@ -85,6 +86,16 @@ def test_equals_a_second_implementation_on_random_tables(seed: int, studies: int
     }
     predictions = {f"{study}_{column}": rng.dirichlet([0.3] * 3) for study, row in truth.items() for column in row}
     assert evaluate(predictions, truth, repeats=2).score.official_score == pytest.approx(by_the_formula(predictions, truth), abs=1e-9)
+
+
+def test_the_gain_over_other_answers_is_the_difference_of_the_scores_and_paired() -> None:
+    """Every study has one row a group; doubling the odds of the truth in all of them gains the same in every study, so the interval has no width."""
+    studies, conditions = np.repeat([f"s{k}" for k in range(6)], 3), np.tile([0, 1, 3], 6)
+    targets = np.zeros(18, np.int64)
+    rows = Graded(studies, conditions, np.zeros(18, np.int64), targets, np.tile([0.8, 0.1, 0.1], (18, 1)))
+    gain = score_gain(rows, np.tile([0.4, 0.5, 0.1], (18, 1)), repeats=50)
+    assert gain.estimate == pytest.approx(0.75 * math.log(2))  # the any-severe part is the same with both
+    assert (gain.low, gain.high) == pytest.approx((gain.estimate, gain.estimate))
 
 
 def test_a_labelled_row_without_prediction_is_an_error_unless_allowed() -> None:
