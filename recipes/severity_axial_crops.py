@@ -10,6 +10,7 @@ Training takes about 13 minutes a fold on one quiet core with bfloat16 instructi
 import argparse
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lumbar.datasets.axial_crops import read_crop_table
 from lumbar.datasets.rsna2024_grades import read_grades
@@ -17,6 +18,11 @@ from lumbar.io.staging import staged_folder
 from lumbar.models.card import TrainingData
 from lumbar.severity.axial.data import targets
 from lumbar.severity.axial.out_of_fold import OutOfFold, PartFigures, figures, grade_held_out
+from lumbar.severity.studies.data import from_store
+from lumbar.severity.studies.store import open_store
+
+if TYPE_CHECKING:
+    from lumbar.severity.axial.train import LabelledCrops
 
 HELD_BACK = ("100206310",)  # the study that comes with its images: never trained on, so that grading it stays honest
 
@@ -31,9 +37,11 @@ def main() -> None:
         from lumbar.severity.axial.train import continued_training, default_training  # noqa: PLC0415
 
         settings = continued_training if arguments.start else default_training
+        beside = synthetic_crops(arguments.beside) if arguments.beside else None
         config = settings(arguments.kind, arguments.steps, arguments.threads)
         for fold in arguments.folds:
-            train_fold(crops, labels, images, arguments.runs, fold, config=config, options=FoldOptions(held_back=HELD_BACK, start=arguments.start))
+            options = FoldOptions(held_back=HELD_BACK, start=arguments.start)
+            train_fold(crops, labels, images, arguments.runs, fold, config=config, options=options, beside=beside)
         return
     oof = grade_held_out(crops, labels, images, arguments.runs, arguments.kind, arguments.threads)
     measured = figures(oof)
@@ -51,9 +59,17 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--folds", type=int, nargs="*", default=[0, 1, 2, 3, 4])
     parser.add_argument("--steps", type=int, default=2600)
     parser.add_argument("--start", type=Path, help="folder of finished folds to go on from, each with the same studies left out")
+    parser.add_argument("--beside", type=Path, help="WORK of severity_phantom_table.py, whose training studies are learnt from, too")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("-o", "--out", type=Path, help="model folder that `pack` writes")
     return parser.parse_args()
+
+
+def synthetic_crops(work: Path) -> "LabelledCrops":
+    """The axial crops of the synthetic training studies in `work`."""
+    from lumbar.severity.studies.axial_crops import axial_crops  # noqa: PLC0415  (PyTorch: only to train)
+
+    return axial_crops(from_store(open_store(work / "train_store_labels"), read_grades(work / "train" / "train.csv")))
 
 
 def print_table(oof: OutOfFold, measured: dict[str, PartFigures]) -> None:

@@ -20,6 +20,7 @@ from lumbar.severity.axial.augment import CropAugmentOptions  # noqa: E402
 from lumbar.severity.losses import any_severe_loss  # noqa: E402
 from lumbar.severity.mixing import MixOptions, mix  # noqa: E402
 from lumbar.severity.studies.augment import StudyAugmentOptions, augmented  # noqa: E402
+from lumbar.severity.studies.axial_crops import axial_crops  # noqa: E402
 from lumbar.severity.studies.data import InputOptions, StudySet, from_store, study_inputs  # noqa: E402
 from lumbar.severity.studies.folds import StudyFoldOptions, split_studies, train_study_fold  # noqa: E402
 from lumbar.severity.studies.grader import StudyGrader  # noqa: E402
@@ -45,6 +46,20 @@ def some_studies(count: int = 6) -> StudySet:
     present = np.ones((count, 5, 4), bool)
     names = np.array([f"s{k}" for k in range(count)])
     return StudySet(names, rng.integers(-1, 3, (count, 5, 5)), present, np.arange(count), pictures)
+
+
+def test_axial_crops_of_studies_keep_their_level_and_grades() -> None:
+    data = some_studies(4)
+    data.present[2, 3, 3] = False  # the third study has no axial crop at L4/L5
+    crops = axial_crops(data.subset(np.array([True, False, True, True])))
+    assert len(crops.pictures) == 14
+    assert crops.studies.tolist() == ["s0"] * 5 + ["s2"] * 4 + ["s3"] * 5
+    assert crops.levels.tolist() == [0, 1, 2, 3, 4, 0, 1, 2, 4, 0, 1, 2, 3, 4]
+    np.testing.assert_array_equal(crops.pictures[8][..., 2], data.pictures[View.AXIAL][2, 4, 0, 2])
+    np.testing.assert_array_equal(crops.targets[8], data.targets[2, :, 4])
+    both = crops.joined(crops.subset(crops.studies == "s3"))
+    assert both.studies.tolist()[14:] == ["s3"] * 5
+    np.testing.assert_array_equal(both.pictures[14:], crops.pictures[9:])
 
 
 def test_the_any_severe_term_by_hand() -> None:

@@ -48,9 +48,20 @@ def split(crops: Sequence[AxialCrop], targets: NDArray[np.int64], options: FoldO
 
 
 def train_fold(
-    crops: Sequence[AxialCrop], targets: NDArray[np.int64], images: Path, runs: Path, fold: int, *, config: SeverityTraining, options: FoldOptions
+    crops: Sequence[AxialCrop],
+    targets: NDArray[np.int64],
+    images: Path,
+    runs: Path,
+    fold: int,
+    *,
+    config: SeverityTraining,
+    options: FoldOptions,
+    beside: LabelledCrops | None = None,
 ) -> Path:
-    """Train one fold on the studies of the others and export it to `runs`; a fold that is there is kept, one that was killed goes on."""
+    """Train one fold on the studies of the others and export it to `runs`; a fold that is there is kept, one that was killed goes on.
+
+    Crops `beside` are of other studies, such as synthetic ones: every fold learns from them and none is judged by them.
+    """
     folder = fold_folder(runs, config.network.kind, fold)
     if (folder / NETWORK).is_file():
         return folder
@@ -63,6 +74,7 @@ def train_fold(
     chosen = np.array([fold_of[c.study_id] != fold and c.study_id not in options.held_back for c in crops])
     config = replace(config, fit=replace(config.fit, seed=options.seed + fold))
     learnt, aside = _set_aside(data.subset(chosen), options)
+    learnt = learnt.joined(beside) if beside is not None else learnt
     start_from = averaged_weights(fold_folder(options.start, config.network.kind, fold) / "last.ckpt") if options.start else None
     module = train(learnt, folder, config, aside, start_from)
     if module.global_rank:  # this process only helped another to train

@@ -70,6 +70,11 @@ class LabelledCrops:
         """The crops where `chosen` (n,) is true."""
         return LabelledCrops(self.pictures[chosen], self.levels[chosen], self.studies[chosen], self.targets[chosen])
 
+    def joined(self, others: "LabelledCrops") -> "LabelledCrops":
+        """These and `others`."""
+        names = ("pictures", "levels", "studies", "targets")
+        return LabelledCrops(*(np.concatenate([getattr(self, name), getattr(others, name)]) for name in names))
+
 
 class RandomStudies(IterableDataset[Batch]):
     """An endless stream of augmented batches; each study comes once before any comes again."""

@@ -26,7 +26,7 @@ from lumbar.spine.segment import TASK as SPINE_TASK
 from lumbar.spine.segment import Network, network_of
 from lumbar.spine.spine_map import SpineMap, map_spine, tissue_mask
 
-_REACH_MM = 24.0  # from the middle of the spine to the last slice that matters: foramina lie at 16 mm, and a scoliosis moves them
+_REACH_MM = 14.0  # from the middle of the spine to the last slice for masks: the spine network has learnt none further aside
 _FEWEST_SLICES = 5
 KINDS = {View.CANAL: "Sagittal T2/STIR", View.FORAMEN: "Sagittal T1", View.AXIAL: "Axial T2"}
 
@@ -163,7 +163,7 @@ def _located(study: Study, options: PrepareOptions) -> StudyCrops:
 
 
 def _spine(stacks: Sequence[Stack], studies: Sequence[Study], options: PrepareOptions, middle_mm: Points | None = None) -> SpineMap:
-    """The spine in the first of `stacks` that shows one; where its middle is known, only slices near it are looked at, which is twice as fast."""
+    """The spine in the first of `stacks` that shows one; where its middle is known, only slices near it are looked at, which is faster."""
     if not stacks:
         raise NoUsableSeries("there is no sagittal series, which the spine model needs")
     weightings = {id(stack): series.weighting for study in studies for series in study.series for stack in series.stacks}
@@ -178,7 +178,7 @@ def _spine(stacks: Sequence[Stack], studies: Sequence[Study], options: PrepareOp
 
 
 def _near(volume: Volume, middle_mm: Points) -> Volume:
-    """The slices of `volume` within reach of the foramina on both sides of `middle_mm`."""
+    """The slices of `volume` within reach on both sides of `middle_mm`."""
     grid = volume.grid
     kept = np.abs((grid.origins_mm - middle_mm) @ grid.normal) <= _REACH_MM
     if kept.sum() < _FEWEST_SLICES:
