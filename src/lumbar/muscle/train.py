@@ -90,6 +90,10 @@ def train(examples: list[AxialSlice], folder: Path, config: MuscleTraining, star
     if start_from is not None:
         module.load_state_dict(start_from)
     last = folder / "last.ckpt"
-    start = int(torch.load(last, weights_only=False)["global_step"]) if last.exists() else 0
+    done = torch.load(last, weights_only=False) if last.exists() else None
+    start = int(done["global_step"]) if done else 0
+    if done and start >= config.fit.steps:  # nothing is left to train, so nothing would put the average in place
+        module.load_state_dict(done["callbacks"]["WeightAverage"]["average"])
+        return module
     fit(module, DataLoader(RandomAxialViews(examples, config, start), batch_size=config.batch), folder, config.fit)
     return module
