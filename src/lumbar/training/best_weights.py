@@ -10,9 +10,10 @@ from lightning.pytorch.callbacks import Callback
 class BestWeights(Callback):
     """Watches a logged figure of which less is better; comes after `WeightAverage`, whose average it looks at."""
 
-    def __init__(self, monitor: str, patience: int) -> None:
+    def __init__(self, monitor: str, patience: int, not_before: int = 0) -> None:
         self.monitor = monitor
         self.patience = patience  # validations without a new best one before training ends
+        self.not_before = not_before  # step; while the learning rate is high, no validation tells what training will come to
         self.best = inf
         self.best_step = 0
         self.since = 0
@@ -27,7 +28,7 @@ class BestWeights(Callback):
         if value < self.best:
             self.best, self.best_step, self.since = value, trainer.global_step, 0
             self.weights = self._reached
-        else:
+        elif trainer.global_step >= self.not_before:
             self.since += 1
             trainer.should_stop = trainer.should_stop or self.since >= self.patience
         self._reached = {}

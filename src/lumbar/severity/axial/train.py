@@ -28,6 +28,7 @@ from lumbar.training.ranks import TellRank
 
 CONFIG, RESULT = "config.json", "training.json"
 _SCORE = "official_score"
+_SETTLED = 0.6  # of the steps, after which the learning rate is low enough to stop early
 _STUDIES_VALIDATED_AT_ONCE = 8
 
 COARSE_SIZE = (64, 92)
@@ -202,7 +203,7 @@ def train(
         module.load_state_dict(start_from)
     last = folder / "last.ckpt"
     start = int(torch.load(last, weights_only=False)["global_step"]) if last.exists() else 0
-    idle, best = LoaderIdle(), BestWeights(_SCORE, config.patience)
+    idle, best = LoaderIdle(), BestWeights(_SCORE, config.patience, round(_SETTLED * config.fit.steps))
     validation = Validation(DataLoader(HeldOutCrops(held_out), batch_size=None), config.validate_every) if held_out is not None else None
     stream = RandomStudies(crops, config, start)
     callbacks = (TellRank(stream), idle, *([best] if validation else []))

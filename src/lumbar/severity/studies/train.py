@@ -31,6 +31,7 @@ from lumbar.training.ranks import TellRank
 
 CONFIG, RESULT = "config.json", "training.json"
 _SCORE = "official_score"
+_SETTLED = 0.6  # of the steps, after which the learning rate is low enough to stop early
 _VALIDATED_AT_ONCE = 16
 
 
@@ -186,7 +187,7 @@ def train_studies(sources: Sequence[StudySet], held_out: StudySet | None, folder
     last = folder / "last.ckpt"
     start = int(torch.load(last, weights_only=False)["global_step"]) if last.exists() else 0
     stream = RandomStudyBatches(sources, config, start)
-    idle, best = LoaderIdle(), BestWeights(_SCORE, config.patience)
+    idle, best = LoaderIdle(), BestWeights(_SCORE, config.patience, round(_SETTLED * config.fit.steps))
     validation = None
     if held_out is not None and (held_out.targets != UNLABELLED).any():
         batches = DataLoader(HeldOutStudies(held_out, config.network.inputs), batch_size=None)
