@@ -51,3 +51,11 @@ def test_rows_beside_discs_leave_the_disc_out() -> None:
     beside = rows_beside_discs(OPTIONS)
     assert not beside[13:27].any()
     assert beside[[0, 10, 30, 39]].all()
+
+
+def test_two_almost_equal_studies_between_two_groups_get_almost_equal_typical_crops() -> None:
+    groups = fit_typical(_store(np.repeat([0.2, 0.8], 30), np.full(60, 0.5)), groups=2)
+    between = _store(np.array([0.496, 0.504]), np.array([0.5, 0.5]))
+    found = [Typical(groups).like(between.slices(number))[2, 1, 5, 5] for number in (0, 1)]
+    assert found == pytest.approx([0.5, 0.5], abs=0.08)  # by hand: ((0.304 / 0.296)²)⁴ = 1.24 to 1, so 0.468 and 0.532
+    assert found[0] < found[1]

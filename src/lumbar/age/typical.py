@@ -2,7 +2,7 @@
 
 A grey patch would be a sight that the network never learnt from, and the mean of the place itself would keep what is to be hidden (a dark disc stays
 dark). So the place takes the look that it has on average in training, in studies of a like contrast: several means are kept, one a group of studies that
-look alike, and the group nearest to the study is used. Studies are compared beside the discs only: groups are of contrasts, not of worn and of healthy
+look alike, and those near to the study are mixed. Studies are compared beside the discs only: groups are of contrasts, not of worn and of healthy
 discs. Hiding then asks: how old would this spine look if it were average here?
 """
 
@@ -17,6 +17,7 @@ from lumbar.errors import ModelError
 
 FILE = "typical.npy"
 _DISC_HALF_MM = 10.0  # rows so near to the middle of the disc say nothing of the contrast
+_NEARNESS = 4.0  # a group twice as far (in mean square) counts 2⁴ times less
 BIN_CENTRES_MM = (-14.0, -7.0, 0.0, 7.0, 14.0)  # to the left of the middle
 
 
@@ -27,14 +28,18 @@ class Typical:
     crops: NDArray[np.float32]  # (groups, levels, places, rows, columns), places as BIN_CENTRES_MM
 
     def like(self, slices: SliceSet) -> NDArray[np.float32]:
-        """(5, slices, rows, columns) typical crops of the group nearest to the study, at the places of its slices."""
+        """(5, slices, rows, columns) typical crops of groups like the study, at the places of its slices.
+
+        Groups are mixed and not chosen: of two almost equal studies between two groups, one would else get the one, one the other, and another map.
+        """
         places = np.abs(slices.position_mm[..., None] - np.array(BIN_CENTRES_MM)).argmin(axis=-1)
         levels = np.arange(places.shape[0])[:, None]
         there = slices.present > 0
         choices = self.crops[:, levels, places]
         beside = rows_beside_discs(slices.options)
-        distance = [float(np.square((choice[there] - slices.pictures[there])[:, beside]).mean()) for choice in choices]
-        return np.asarray(choices[int(np.argmin(distance))], dtype=np.float32)
+        distance = np.array([np.square((choice[there] - slices.pictures[there])[:, beside]).mean() for choice in choices], dtype=np.float64)
+        nearness = (max(float(distance.min()), 1e-12) / np.maximum(distance, 1e-12)) ** _NEARNESS
+        return np.asarray(np.tensordot(nearness / nearness.sum(), choices, axes=1), dtype=np.float32)
 
 
 def rows_beside_discs(options: CropOptions) -> NDArray[np.bool_]:
