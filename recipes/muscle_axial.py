@@ -6,9 +6,10 @@
 leave out half of TUM01's slices. Dice is that of `lumbar segment muscle` on each contrast by itself: Dixon water and fat, and mixtures of both that
 look like T1 and T2.
 
-The shipped weights (0.2.0) took 2,300 steps (13 minutes of one processor core) with `--people 90 --drawn 120` from those of 0.1.0 (2,400 steps with
-`--people 120`, from 2,200 at 1 mm); without `--start`, which begins with the averaged weights of another run's checkpoint, take 6,000 or more. The
-stranger on its card took 1,400 steps with `--leave-out person --people 0 --drawn 150`. With OUT/work kept, a run that was stopped goes on.
+The shipped weights (0.2.1) took 1,000 steps with `--people 60 --drawn 90` from those of 0.2.0 (2,300 steps with `--people 90 --drawn 120`), which began
+with those of 0.1.0 (2,400 steps with `--people 120`, from 2,200 at 1 mm); 1,000 steps are 5 minutes of one processor core. Without `--start`, which
+begins with the averaged weights of another run's checkpoint, take 6,000 or more. The stranger on the card took 1,400 steps with `--leave-out person
+--people 0 --drawn 150`. With OUT/work kept, a run that was stopped goes on.
 """
 
 import argparse
