@@ -76,7 +76,7 @@ def gather_crops(table: AgeTable, path: Path, runs: Path, places: Places, track:
     """
     folder, options = runs / "crops", CropOptions()
     note = folder / "crops.json"
-    labels = 0 if table.labels is None else table.labels.shape[2]
+    labels = "" if table.labels is None else hashlib.sha256(table.labels.tobytes()).hexdigest()
     mark = {"table": hashlib.sha256(path.read_bytes()).hexdigest(), "points": places.points is not None, "crops": asdict(options), "labels": labels}
     if note.is_file():
         kept = json.loads(note.read_text(encoding="utf-8"))
