@@ -12,6 +12,7 @@ from lumbar.domain.geometry import Grid
 from lumbar.domain.study import Plane, Role, Series, Stack, Study, Weighting
 from lumbar.domain.volume import Volume
 from lumbar.errors import ModelError
+from lumbar.models import registry
 from lumbar.models.card import Card
 from lumbar.models.folder import Model, write_card
 from lumbar.models.registry import find_folder, find_model
@@ -146,6 +147,15 @@ def test_the_first_model_of_either_kind_counts(tmp_path: Path) -> None:
     write_card(tmp_path, a_study_grader().model.card)
     assert load(tmp_path).uses[0].name == "whole"
     assert load().uses[0].name == "severity-axial-crops"
+
+
+def test_where_the_research_weights_are_left_out_the_synthetic_ones_grade_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "PLACES", registry.PLACES[1:])
+    predictor = load(threads=1)
+    assert [use.name for use in predictor.uses] == ["severity-phantom", "severity-prior"]
+    findings = predictor.predict(STUDY, LEVELS)
+    assert sum(f.model == "severity-phantom" for f in findings) == 5
+    assert "has learnt from synthetic studies alone" in predictor.warnings(findings)[1]
 
 
 def test_the_prior_gives_the_published_frequencies_and_their_weighted_form() -> None:
