@@ -17,7 +17,6 @@ import logging
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from lumbar.datasets.myosegmentum import DixonCase, read_dixon
 from lumbar.domain.volume import Volume
@@ -33,7 +32,7 @@ from lumbar.muscle.labels import LABELS
 from lumbar.muscle.phantom_slices import phantom_slices
 from lumbar.muscle.synthesis import contrasts
 from lumbar.muscle.train import train, training
-from lumbar.training.fit import FitOptions
+from lumbar.training.fit import FitOptions, averaged_weights
 
 FIRST_SEED = FIRST_DRAWN  # of the phantoms that are learnt from, too; others are free for tests
 GAP = 1  # slices between what is learnt from and what is tested, on each side of the middle
@@ -53,7 +52,7 @@ def main() -> None:
     drawn = [s for seed in range(FIRST_SEED, FIRST_SEED + options.drawn) for s in drawn_slices(seed, SLICES)]
     print(f"{len(learnt)} slices of people, {len(phantoms)} of {options.people} phantoms, {len(drawn)} drawn", flush=True)
     config = training(options.pixel, FitOptions(steps=options.steps, threads=options.threads, checkpoint_every=100))
-    start = torch.load(options.start, weights_only=False)["callbacks"]["WeightAverage"]["average"] if options.start else None
+    start = averaged_weights(options.start) if options.start else None
     module = train(learnt + phantoms + drawn, options.out / "work", config, start)
     folder = options.out / "muscle-axial"
     folder.mkdir(parents=True, exist_ok=True)
