@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
+from scipy.special import softmax
 
 from lumbar.imaging.intensity import standardized
 from lumbar.imaging.orient import AXIAL_AXES, turned
@@ -88,8 +89,7 @@ def labels_of(strip: Picture, model: Model) -> Labels:
 
 def chances(picture: Picture, model: Model) -> Picture:
     logits = np.asarray(model.run({INPUT: picture[None, None]})[OUTPUT], np.float32)[0]
-    raised = np.exp(logits - logits.max(axis=0))
-    return raised / raised.sum(axis=0)
+    return softmax(logits, axis=0)
 
 
 def plausible(labels: Labels) -> bool:

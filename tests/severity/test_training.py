@@ -157,8 +157,20 @@ def test_a_training_is_repeatable_from_the_first_weights_on(tmp_path: Path) -> N
     runs = [train(some_crops(), tmp_path / str(k), config).state_dict() for k in range(2)]
     for name, value in runs[0].items():
         torch.testing.assert_close(value, runs[1][name], rtol=0, atol=0)
+    again = train(some_crops(), tmp_path / "0", config).state_dict()  # finished: the same weights come out, and not those of the last step
+    for name, value in runs[0].items():
+        torch.testing.assert_close(value, again[name], rtol=0, atol=0)
     other = train(some_crops(), tmp_path / "other", replace(config, fit=replace(config.fit, seed=5))).state_dict()
     assert any((other[name] != value).any() for name, value in runs[0].items() if value.dtype.is_floating_point)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_finished_training_with_validation_gives_its_best_weights_again(tmp_path: Path) -> None:
+    config = SeverityTraining(network=TINY, fit=FitOptions(steps=4, threads=1, precision="32-true"), studies_per_batch=2, validate_every=2, learning_rate=0.1)
+    worse = replace(some_crops(), targets=2 - some_crops().targets.clip(0))
+    first, again = (train(some_crops(), tmp_path / "run", config, worse).state_dict() for _ in range(2))
+    for name, value in first.items():
+        torch.testing.assert_close(value, again[name], rtol=0, atol=0)
 
 
 @pytest.mark.slow

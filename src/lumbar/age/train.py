@@ -20,7 +20,7 @@ from lumbar.age.network import AgeNetwork, AgeNetworkOptions, head_loss
 from lumbar.age.segments import SEGMENTS, WHOLE
 from lumbar.age.store import CropStore, unpacked
 from lumbar.errors import UsageError
-from lumbar.training.fit import FitOptions, fit, seed
+from lumbar.training.fit import FitOptions, fit, seed, steps_done
 from lumbar.training.one_cycle import one_cycle
 
 Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]  # crops, position, present, sex, age, labels
@@ -144,8 +144,7 @@ def train(store: CropStore, folder: Path, config: AgeTraining, start_from: dict[
     module = AgeModule(config, store.labels.shape[2])
     if start_from is not None:
         module.network.load_state_dict(start_from)
-    last = folder / "last.ckpt"
-    start = int(torch.load(last, weights_only=False)["global_step"]) if last.exists() else 0
+    start = steps_done(folder)
     fit(module, DataLoader(RandomSets(store, config, start), batch_size=None), folder, config.fit)
     return module.network.eval()
 

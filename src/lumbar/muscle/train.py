@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from lumbar.muscle.labels import LABELS
 from lumbar.muscle.synthesis import SynthesisOptions, random_picture, retreat
 from lumbar.muscle.views import AxialSlice, Origin, ViewOptions, random_frame, random_view
-from lumbar.training.fit import FitOptions, averaged_weights, fit, seed
+from lumbar.training.fit import FitOptions, fit, seed, steps_done
 from lumbar.training.segmenter import Segmenter
 
 
@@ -89,11 +89,5 @@ def train(examples: list[AxialSlice], folder: Path, config: MuscleTraining, star
     module = MuscleModule(config)
     if start_from is not None:
         module.load_state_dict(start_from)
-    last = folder / "last.ckpt"
-    done = torch.load(last, weights_only=False) if last.exists() else None
-    start = int(done["global_step"]) if done else 0
-    if done and start >= config.fit.steps:  # nothing is left to train, so nothing would put the average in place
-        module.load_state_dict(averaged_weights(last))
-        return module
-    fit(module, DataLoader(RandomAxialViews(examples, config, start), batch_size=config.batch), folder, config.fit)
+    fit(module, DataLoader(RandomAxialViews(examples, config, steps_done(folder)), batch_size=config.batch), folder, config.fit)
     return module

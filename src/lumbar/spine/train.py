@@ -16,7 +16,7 @@ from lumbar.spine.segment import INPUT, OUTPUT, PIXEL_MM, TASK
 from lumbar.training.augment import AugmentOptions, random_contrast, random_view
 from lumbar.training.examples import LabelledSlice
 from lumbar.training.export import export_onnx
-from lumbar.training.fit import FitOptions, fit, seed
+from lumbar.training.fit import FitOptions, fit, seed, steps_done
 from lumbar.training.segmenter import Segmenter
 
 
@@ -78,9 +78,7 @@ def train(sources: Sequence[Sequence[LabelledSlice]], folder: Path, config: Spin
     module = SpineModule(config)
     if start_from is not None:
         module.load_state_dict(start_from)
-    last = folder / "last.ckpt"
-    # A resumed run draws other views than those it has seen: the stream's seed takes in where it starts.
-    start = int(torch.load(last, weights_only=False)["global_step"]) if last.exists() else 0
+    start = steps_done(folder)
     fit(module, DataLoader(RandomViews(sources, config, start), batch_size=config.batch), folder, config.fit)
     return module
 

@@ -4,10 +4,11 @@ from math import inf
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import Callback
+
+from lumbar.training.fit import FinalWeights
 
 
-class BestWeights(Callback):
+class BestWeights(FinalWeights):
     """Watches a logged figure of which less is better; comes after `WeightAverage`, whose average it looks at."""
 
     def __init__(self, monitor: str, patience: int, not_before: int = 0) -> None:

@@ -28,7 +28,14 @@ class FitOptions:
     checkpoint_every: int = 250  # steps
 
 
-class WeightAverage(Callback):
+LAST = "last.ckpt"  # in a run's folder
+
+
+class FinalWeights(Callback):
+    """A callback that decides, from a state that checkpoints keep, with which weights training ends."""
+
+
+class WeightAverage(FinalWeights):
     """Exponential moving average of the weights, kept in the checkpoint and put in place when training ends."""
 
     def __init__(self, decay: float) -> None:
@@ -112,8 +119,26 @@ def fit(
         check_val_every_n_epoch=None if validation else 1,
         num_sanity_val_steps=0,
     )
-    last = folder / "last.ckpt"
+    if steps_done(folder) >= options.steps:  # Lightning would leave such a run without calling anything that puts the final weights in place
+        _finish(module, folder, trainer)
+        return
+    last = folder / LAST
     trainer.fit(module, batches, validation.batches if validation else None, ckpt_path=last if last.exists() else None)
+
+
+def steps_done(folder: Path) -> int:
+    """Optimiser steps of the run in `folder`; 0 where there is none. Streams of batches take it into their seed: a resumed run draws others than before."""
+    last = folder / LAST
+    return int(torch.load(last, weights_only=False)["global_step"]) if last.exists() else 0
+
+
+def _finish(module: lightning.LightningModule, folder: Path, trainer: lightning.Trainer) -> None:
+    """Do to `module` what the end of its training did."""
+    states = torch.load(folder / LAST, weights_only=False)["callbacks"]
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, FinalWeights):
+            callback.load_state_dict(states[callback.state_key])
+            callback.on_train_end(trainer, module)
 
 
 def averaged_weights(checkpoint: Path) -> dict[str, torch.Tensor]:

@@ -21,7 +21,7 @@ from lumbar.severity.losses import any_severe_loss, soft_labels, weighted_loss
 from lumbar.severity.mixing import MixOptions, mix
 from lumbar.severity.score import Graded, official_score
 from lumbar.training.best_weights import BestWeights
-from lumbar.training.fit import FitOptions, Validation, fit, seed
+from lumbar.training.fit import FitOptions, Validation, fit, seed, steps_done
 from lumbar.training.loader_idle import LoaderIdle
 from lumbar.training.one_cycle import one_cycle
 from lumbar.training.ranks import TellRank
@@ -201,8 +201,7 @@ def train(
     module = SeverityModule(config)
     if start_from is not None:
         module.load_state_dict(start_from)
-    last = folder / "last.ckpt"
-    start = int(torch.load(last, weights_only=False)["global_step"]) if last.exists() else 0
+    start = steps_done(folder)
     idle, best = LoaderIdle(), BestWeights(_SCORE, config.patience, round(_SETTLED * config.fit.steps))
     validation = Validation(DataLoader(HeldOutCrops(held_out), batch_size=None), config.validate_every) if held_out is not None else None
     stream = RandomStudies(crops, config, start)

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from lumbar.severity.discs.augment import DiscAugmentOptions, augment_discs
 from lumbar.severity.discs.crops import COLUMNS, ROWS
 from lumbar.severity.discs.network import GRADES, DiscNetwork, DiscNetworkOptions
-from lumbar.training.fit import FitOptions, fit, seed
+from lumbar.training.fit import FitOptions, fit, seed, steps_done
 from lumbar.training.one_cycle import one_cycle
 
 UNGRADED = -1
@@ -151,7 +151,6 @@ def train_discs(discs: LabelledDiscs, folder: Path, config: DiscTraining) -> Dis
     """Train on `discs` and return the module with its averaged weights; `folder` takes checkpoints and logs, and a killed run goes on from there."""
     seed(config.fit)
     module = DiscModule(config)
-    last = folder / "last.ckpt"
-    start = int(torch.load(last, weights_only=False)["global_step"]) if last.exists() else 0
+    start = steps_done(folder)
     fit(module, DataLoader(RandomPictures(discs, config, start), batch_size=None), folder, config.fit)
     return module

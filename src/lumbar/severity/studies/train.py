@@ -24,7 +24,7 @@ from lumbar.severity.studies.network import StudyNetworkOptions, build_study_net
 from lumbar.severity.studies.rows import graded
 from lumbar.severity.studies.views import View
 from lumbar.training.best_weights import BestWeights
-from lumbar.training.fit import FitOptions, Validation, fit, seed
+from lumbar.training.fit import FitOptions, Validation, fit, seed, steps_done
 from lumbar.training.loader_idle import LoaderIdle
 from lumbar.training.one_cycle import one_cycle
 from lumbar.training.ranks import TellRank
@@ -184,8 +184,7 @@ def train_studies(sources: Sequence[StudySet], held_out: StudySet | None, folder
     (folder / CONFIG).write_text(json.dumps(asdict(config), indent=1), encoding="utf-8")
     seed(config.fit)
     module = StudyModule(config)
-    last = folder / "last.ckpt"
-    start = int(torch.load(last, weights_only=False)["global_step"]) if last.exists() else 0
+    start = steps_done(folder)
     stream = RandomStudyBatches(sources, config, start)
     idle, best = LoaderIdle(), BestWeights(_SCORE, config.patience, round(_SETTLED * config.fit.steps))
     validation = None
