@@ -11,6 +11,7 @@ from lumbar.domain.volume import Volume
 from lumbar.errors import GeometryError, InputError
 from lumbar.io.nifti import read_nifti, read_nifti_mask
 from lumbar.muscle.measure import MeasureOptions, measure
+from lumbar.muscle.rim import mean_without_rim
 
 FRACTIONS = {1: 0.1, 2: 0.3, 3: 0.25, 4: 0.05}
 
@@ -158,7 +159,36 @@ def test_inner_voxels_leave_out_the_rim_that_blur_reaches():
     assert inner.fat_fraction_mean == pytest.approx(0.1)
     assert inner.fat_fraction_ratio == pytest.approx(0.1)
     assert inner.volume_ml == whole.volume_ml
+    assert whole.fat_fraction_corrected == pytest.approx(inner.fat_fraction_corrected)
     assert "2 mm within" in inner.method and "within" not in whole.method
+
+
+def test_the_corrected_fraction_is_that_of_the_muscle_and_not_of_the_fat_around_it():
+    grid = axial_grid()
+    mask = axial_mask(grid)
+    # By hand: a muscle of 10 % fat in its right half and 30 % in its left one, whose outermost voxels show half of the pure fat outside.
+    share = np.full(grid.shape, 0.1)
+    share[:, :, 35:] = 0.3
+    inside = mask.array == 1
+    deep = inside.copy()
+    deep[:, [20, 39]] = deep[:, :, [20, 21, 48, 49]] = False
+    share[inside & ~deep] = (share[inside & ~deep] + 1) / 2
+    fat, water = (Volume((1000 * part).astype(np.float32), grid) for part in (share, 1 - share))
+    found = measure(water, mask, fat).findings[0]
+    assert found.fat_fraction_mean > 0.27
+    assert found.fat_fraction_corrected == pytest.approx(0.2, abs=0.003)
+
+
+def test_the_correction_does_not_look_beyond_what_it_knows():
+    inside = np.zeros((1, 9, 9), bool)
+    inside[0, 2:7, 2:7] = True
+    shares = np.where(inside, 0.2, np.nan).astype(np.float32)
+    assert mean_without_rim(shares, inside, (4.0, 1.0, 1.0)) == pytest.approx(0.2)
+    assert mean_without_rim(shares, inside, (4.0, 4.0, 4.0)) == pytest.approx(0.2)
+    thin = np.zeros_like(inside)
+    thin[0, 4] = True
+    assert mean_without_rim(np.full(inside.shape, 0.2, np.float32), thin, (4.0, 1.0, 1.0)) is None
+    assert mean_without_rim(np.full(inside.shape, np.nan, np.float32), inside, (4.0, 1.0, 1.0)) is None
 
 
 def test_a_muscle_thinner_than_the_rim_has_no_inner_fat():

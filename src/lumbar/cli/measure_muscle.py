@@ -34,6 +34,8 @@ def measure_muscle(**options: Any) -> None:
     """Measure the muscles of MASK (1 right erector spinae, 2 right and 3 left multifidus, 4 left erector spinae) on IMAGE, both NIfTI on one grid.
 
     Volume, areas in the plane of the slices, fat and left/right asymmetry; nothing is segmented, so a corrected mask can be measured again.
+    Of a Dixon pair there are three fat fractions: the mean of the voxels', the ratio of the sums, and the mean with the voxels along the outline, which show
+    some of the fat outside, filled from within ("corrected").
 
     Example: lumbar measure muscle water.nii.gz muscle.nii.gz --fat fat.nii.gz --json
     """
@@ -57,7 +59,7 @@ def show_measurement(found: Measurement, as_json: bool) -> None:
     if as_json:
         print_json({"muscles": muscle_records(found.findings), "warnings": list(found.warnings)})
         return
-    click.echo(f"{'muscle':24}{'volume ml':>10}{'max mm²':>9}{'fat mean':>10}{'fat ratio':>10}{'infiltr.':>10}{'asymm.':>8}")
+    click.echo(f"{'muscle':24}{'volume ml':>10}{'max mm²':>9}{'fat mean':>10}{'fat ratio':>10}{'corrected':>10}{'infiltr.':>10}{'asymm.':>8}")
     for finding in found.findings:
         click.echo(_line(finding))
     for warning in found.warnings:
@@ -75,7 +77,7 @@ def write_measurement(folder: Path, found: Measurement) -> None:
 
 
 def _line(finding: MuscleFinding) -> str:
-    shares = (finding.fat_fraction_mean, finding.fat_fraction_ratio, finding.fat_infiltration)
+    shares = (finding.fat_fraction_mean, finding.fat_fraction_ratio, finding.fat_fraction_corrected, finding.fat_infiltration)
     asymmetry = "–" if finding.volume_asymmetry is None else f"{100 * finding.volume_asymmetry:+.0f} %"
     name = f"{finding.side.value} {finding.muscle.value.replace('_', ' ')}"
     return (

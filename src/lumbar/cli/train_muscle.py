@@ -28,6 +28,12 @@ from lumbar.io.staging import staged_folder
 @click.option("--patch", type=int, multiple=True, help="nnU-Net: another patch size, one number an axis (repeat), instead of its plan's.")
 @click.option("--batch", type=int, help="nnU-Net: another batch size.")
 @click.option("--features", type=int, multiple=True, help="nnU-Net: features of each stage (repeat), for a smaller network.")
+@click.option(
+    "--learning-rate",
+    default=0.0,
+    show_default=True,
+    help="nnU-Net: AdamW at this rate, which learns more than its SGD if there are thousands of steps and not hundreds of thousands; 0 for its SGD.",
+)
 @click.option("--device", default="cpu", show_default=True, help="nnU-Net: cpu or cuda.")
 @click.option("--threads", default=0, show_default=True, help="Processor threads; 0 for as many as PyTorch chooses.")
 @click.option("--work", type=click.Path(path_type=Path), help="Folder for checkpoints; a run that was stopped goes on from there. OUT/../OUT.work by default.")
@@ -72,7 +78,7 @@ def train_muscle(**options: Any) -> None:
 
 def _nnunet(out: Path, work: Path, options: dict[str, Any]) -> None:
     try:
-        from lumbar.muscle.nnunet_train import NnunetTraining, train_nnunet  # noqa: PLC0415  (its synthesis of contrasts needs PyTorch)
+        from lumbar.muscle.nnunet_train import NnunetTraining, subject_cases, train_nnunet  # noqa: PLC0415  (its synthesis of contrasts needs PyTorch)
     except ImportError as error:
         raise UsageError(f"training needs PyTorch, which is not installed ({error}); pip install lumbar[train] nnunetv2") from error
     if find_spec("nnunetv2") is None:
@@ -84,10 +90,11 @@ def _nnunet(out: Path, work: Path, options: dict[str, Any]) -> None:
         patch=options["patch"] or None,
         batch=options["batch"],
         features=options["features"] or None,
+        learning_rate=options["learning_rate"],
         device=options["device"],
         threads=options["threads"] or 2,
     )
-    trained = train_nnunet(list(options["folders"]), work.resolve(), training)
+    trained = train_nnunet(subject_cases(options["folders"]), work.resolve(), training)
     pictures = sorted((work / "raw").glob("*/imagesTr/*_0000.nii.gz"))[:4]
     words = {name: options[name] for name in ("name", "version", "licence")}
     with staged_folder(out, options["overwrite"]) as stage:

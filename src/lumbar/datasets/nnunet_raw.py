@@ -44,6 +44,8 @@ def raw_pairs(folder: Path) -> tuple[RawPair, ...]:
 def write_raw(root: Path, number: int, name: str, labels: dict[str, int], cases: Iterable[RawCase]) -> Path:
     """Write the data set into the empty folder `root/Dataset<number>_<name>` and return that folder; `labels` are without the background.
 
+    nnU-Net does not learn from voxels of a label that is called "ignore"; its number has to be the highest.
+
     Raises:
         UsageError: the folder is there already, or there is no case.
     """

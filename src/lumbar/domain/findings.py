@@ -182,6 +182,7 @@ class MuscleFinding:
     per_slice: tuple[MuscleSlice, ...] = ()
     lean_volume_ml: float | None = None  # volume without its fat
     csa_lean_max_mm2: float | None = None
+    fat_fraction_corrected: float | None = None  # the mean with the outline's voxels, which show some of what lies outside, filled from within
     volume_asymmetry: float | None = None  # (own − other side) / mean of both
 
 

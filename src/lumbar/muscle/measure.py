@@ -9,7 +9,6 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from lumbar.domain.anatomy import Level, Side
 from lumbar.domain.findings import LevelFinding, MuscleFinding, MuscleLevel, MuscleSlice
@@ -22,6 +21,7 @@ from lumbar.muscle.dixon import pair, swapped
 from lumbar.muscle.infiltration import fat_shares, reference_fat
 from lumbar.muscle.labels import LABELS
 from lumbar.muscle.mixture import Method
+from lumbar.muscle.rim import core, mean_without_rim
 
 METHODS = {"gmm3": "mixture of 3 normal distributions", "gmm2": "mixture of 2 normal distributions", "kmeans3": "3-means clusters"}
 
@@ -163,20 +163,21 @@ def _measure_one(scene: _Scene, label: int, share: NDArray[np.float32]) -> Muscl
     muscle, side = LABELS[label]
     inside = scene.labels == label
     area = inside.sum(axis=(1, 2)) * scene.pixel_mm2
-    core = _core(inside, scene)
+    deep = core(inside, scene.grid.spacing_mm, scene.options.inner_mm)
     fraction = scene.fat_fraction
-    mean = ratio = infiltration = None
+    mean = ratio = corrected = infiltration = None
     if scene.fat is not None and fraction is not None:
         how = "Dixon fat / (fat + water)"
-        mean = _mean(fraction[core])
-        total = float((scene.fat[core] + scene.picture[core]).sum(dtype=np.float64))
-        ratio = float(scene.fat[core].sum(dtype=np.float64)) / total if total > 0 else None
+        mean = _mean(fraction[deep])
+        corrected = mean_without_rim(fraction, inside, scene.grid.spacing_mm)
+        total = float((scene.fat[deep] + scene.picture[deep]).sum(dtype=np.float64))
+        ratio = float(scene.fat[deep].sum(dtype=np.float64)) / total if total > 0 else None
     else:
         how = METHODS[scene.options.method]
-        infiltration = None if scene.infiltration is None or not core.any() else max(0.0, float(scene.infiltration[core].mean(dtype=np.float64)))
+        infiltration = None if scene.infiltration is None or not deep.any() else max(0.0, float(scene.infiltration[deep].mean(dtype=np.float64)))
     if scene.options.inner_mm > 0:
         how += f", more than {scene.options.inner_mm:g} mm within the outline"
-    means = tuple(None if fraction is None else _mean(fraction[k][core[k]]) for k in range(len(area)))
+    means = tuple(None if fraction is None else _mean(fraction[k][deep[k]]) for k in range(len(area)))
     slices = _Slices(area, area - np.where(inside, share, 0).sum(axis=(1, 2), dtype=np.float64) * scene.pixel_mm2, means)
     return MuscleFinding(
         muscle,
@@ -185,6 +186,7 @@ def _measure_one(scene: _Scene, label: int, share: NDArray[np.float32]) -> Muscl
         csa_max_mm2=float(area.max()),
         fat_fraction_mean=mean,
         fat_fraction_ratio=ratio,
+        fat_fraction_corrected=corrected,
         fat_infiltration=infiltration,
         method=how,
         per_level=_at_levels(scene, slices),
@@ -192,16 +194,6 @@ def _measure_one(scene: _Scene, label: int, share: NDArray[np.float32]) -> Muscl
         lean_volume_ml=float(slices.lean_mm2 @ scene.thickness_mm) / 1000,
         csa_lean_max_mm2=float(slices.lean_mm2.max()),
     )
-
-
-def _core(inside: NDArray[np.bool_], scene: _Scene) -> NDArray[np.bool_]:
-    """The voxels of a muscle whose middles lie further than `inner_mm` from its outline in the plane of their slice; all for 0."""
-    if scene.options.inner_mm <= 0:
-        return inside
-    spacing = scene.grid.spacing_mm[1:]
-    # The nearest voxel outside has its middle half a pixel beyond the outline.
-    depths = [ndimage.distance_transform_edt(np.pad(one, 1), sampling=spacing)[1:-1, 1:-1] for one in inside]
-    return np.asarray(np.stack(depths) - min(spacing) / 2 > scene.options.inner_mm)
 
 
 def _at_levels(scene: _Scene, slices: _Slices) -> tuple[MuscleLevel, ...]:

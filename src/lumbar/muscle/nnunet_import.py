@@ -66,6 +66,17 @@ def import_nnunet(source: Path, out: Path, options: ImportOptions) -> Card:
     return write_card(out, card)
 
 
+def trained_network(source: Path, options: ImportOptions) -> torch.nn.Module:
+    """The network of a trained nnU-Net folder, which gives the logits of its last stage alone.
+
+    Raises:
+        UsageError: no such folder, or the fold is not clear.
+        ModelError: the model predicts regions.
+    """
+    plans, dataset = (_json(source / name) for name in ("plans.json", "dataset.json"))
+    return _network(source, plans, dataset, options)[0]
+
+
 def check_import(source: Path, model: Path, pictures: Sequence[NDArray[np.float32]], spacing_mm: tuple[float, float, float], options: ImportOptions) -> float:
     """Share of voxels that nnU-Net itself (PyTorch) and the imported model (ONNX Runtime) label alike on `pictures` (each channels, slices, rows, columns)."""
     predictor = _predictor(source, options)
@@ -151,9 +162,9 @@ def _plan(plans: dict[str, Any], configuration: str, dataset: dict[str, Any], mi
 
 
 def _labels(dataset: dict[str, Any]) -> tuple[int, ...]:
-    values = dataset["labels"].values()
-    if any(isinstance(value, (list, tuple)) for value in values) or "ignore" in dataset["labels"]:
-        raise ModelError("the model was trained on regions or with an ignore label, which is not reproduced here")
+    values = [value for name, value in dataset["labels"].items() if name != "ignore"]  # which is never predicted
+    if any(isinstance(value, (list, tuple)) for value in values):
+        raise ModelError("the model was trained on regions, which is not reproduced here")
     return tuple(sorted(int(value) for value in values))
 
 

@@ -5,16 +5,19 @@ nnU-Net is steered by environment variables; they are set for its own processes 
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 
 import numpy as np
 
 from lumbar.datasets.myosegmentum import read_dixon
 from lumbar.datasets.nnunet_raw import RawCase, write_raw
+from lumbar.domain.geometry import BACK, HEAD, LEFT, Grid
 from lumbar.domain.volume import Volume
 from lumbar.errors import LumbarError, UsageError
 from lumbar.metrics.segmentation import brought_onto
@@ -22,8 +25,14 @@ from lumbar.muscle.axial import to_axial
 from lumbar.muscle.data import on_one_scale
 from lumbar.muscle.labels import LABELS
 from lumbar.muscle.synthesis import contrasts
+from lumbar.muscle.train import MuscleTraining, RandomAxialViews
+from lumbar.muscle.views import AxialSlice
+from lumbar.training.examples import IGNORED
 
 _NUMBER, _NAME, _TRAINER, _OWN = 515, "LumbarMuscle", "nnUNetTrainerLumbar", "lumbar"
+_PREPARED = "prepared.txt"  # in the work folder: the configuration to train, written when all is ready for it
+_IGNORE = max(LABELS) + 1
+_STACK, _STACK_STEP_MM = 16, 4.0  # views that make one raw case, and what nnU-Net is told of their distance
 _LEAST_STAGES = 3  # with two, the weights of its deep supervision add up to 0 and every loss is not a number
 
 
@@ -37,35 +46,60 @@ class NnunetTraining:
     patch: tuple[int, ...] | None = None  # instead of what the plan says
     batch: int | None = None
     features: tuple[int, ...] | None = None  # features of each stage; fewer stages make a smaller network
+    learning_rate: float = 0.0  # of AdamW, which learns more in a short training; 0: nnU-Net's own SGD, made for its 250,000 steps
     device: str = "cpu"  # or cuda
     threads: int = 2
 
 
-def train_nnunet(folders: Sequence[Path], work: Path, options: NnunetTraining) -> Path:
-    """Train on all subjects of `folders` in the folder `work` and return the trained folder (plans.json, dataset.json, fold_all).
+def train_nnunet(cases: Iterable[RawCase], work: Path, options: NnunetTraining) -> Path:
+    """Train on `cases` in the folder `work` and return the trained folder (plans.json, dataset.json, fold_all).
+
+    Labels are those of `muscle/labels.py`; IGNORED voxels are not learnt from. A run that was stopped in training goes on from its last epoch, and
+    `cases` are not looked at again.
 
     Raises:
-        UsageError: `work` holds such a data set already, or fewer than three stages are asked for.
+        UsageError: there is no case, or fewer than three stages are asked for.
         LumbarError: one of nnU-Net's programs failed; its output has said why.
     """
     if options.features and len(options.features) < _LEAST_STAGES:
         raise UsageError(
             f"nnU-Net weighs the outputs of all stages but the lowest, so it needs at least {_LEAST_STAGES} numbers of features; got {len(options.features)}"
         )
+    dataset = f"Dataset{_NUMBER:03d}_{_NAME}"
+    prepared = work / _PREPARED
+    if not prepared.is_file():
+        _prepare(cases, work, options)
+    configuration = prepared.read_text(encoding="utf-8").strip()
+    trained = work / "results" / dataset / f"{_TRAINER}__nnUNetPlans__{configuration}"
+    length = [str(options.epochs), str(options.iterations), str(max(1, options.iterations // 20)), str(options.threads), str(options.learning_rate)]
+    words = [*length, "--", str(_NUMBER), configuration, "all", "-tr", _TRAINER, "-device", options.device]
+    if list(trained.glob("fold_all/checkpoint_*.pth")):
+        words.append("--c")
+    _run("lumbar.muscle.nnunet_trainer", words, work, options)
+    return trained
+
+
+def _prepare(cases: Iterable[RawCase], work: Path, options: NnunetTraining) -> str:
+    """Raw data set, fingerprint, plan and preprocessed pictures; returns the configuration to train."""
+    for part in ("raw", "preprocessed"):  # left by a run that was stopped halfway
+        shutil.rmtree(work / part, ignore_errors=True)
     names = {f"{side.value}_{muscle.value}": label for label, (muscle, side) in LABELS.items()}
-    raw = write_raw(work / "raw", _NUMBER, _NAME, names, _cases(folders))
+    raw = write_raw(work / "raw", _NUMBER, _NAME, {**names, "ignore": _IGNORE}, (_with_ignored(case) for case in cases))
     threads = str(options.threads)
     planning = ["-d", str(_NUMBER), "--verify_dataset_integrity", "-c", options.configuration, "-npfp", threads, "-np", threads]
     _run("nnunetv2.experiment_planning.plan_and_preprocess_entrypoints", planning, work, options)
     configuration = _own_configuration(work / "preprocessed" / raw.name / "nnUNetPlans.json", options)
-    length = [str(options.epochs), str(options.iterations), str(max(1, options.iterations // 5))]
-    words = [*length, "--", str(_NUMBER), configuration, "all", "-tr", _TRAINER, "-device", options.device]
-    _run("lumbar.muscle.nnunet_trainer", words, work, options)
-    return work / "results" / raw.name / f"{_TRAINER}__nnUNetPlans__{configuration}"
+    (work / _PREPARED).write_text(configuration + "\n", encoding="utf-8")
+    return configuration
 
 
-def _cases(folders: Sequence[Path]) -> Iterator[RawCase]:
-    """Each subject in four contrasts, slices foot to head, rows front to back, columns right to left."""
+def _with_ignored(case: RawCase) -> RawCase:
+    labels = np.where(case.labels.array == IGNORED, _IGNORE, case.labels.array).astype(np.uint8)
+    return RawCase(case.name, case.image, Volume(labels, case.labels.grid))
+
+
+def subject_cases(folders: Sequence[Path]) -> Iterator[RawCase]:
+    """Each subject of folders of Dixon pairs in four contrasts, slices foot to head, rows front to back, columns right to left."""
     for folder in folders:
         for case in read_dixon(folder):
             axial = to_axial(case.water)
@@ -73,6 +107,19 @@ def _cases(folders: Sequence[Path]) -> Iterator[RawCase]:
             water, fat = on_one_scale(case.water, case.fat, labels)
             for contrast, picture in contrasts(water, fat).items():
                 yield RawCase(f"{folder.name}-{case.subject}-{contrast}".replace("_", "-"), Volume(picture, axial.grid), labels)
+
+
+def view_cases(examples: list[AxialSlice], count: int, config: MuscleTraining) -> Iterator[RawCase]:
+    """`count` random views of `examples` as `lumbar.muscle.train` learns from them, in stacks: shapes, fat and contrasts that few people do not have."""
+    views = iter(RandomAxialViews(examples, config))
+    for number in range(ceil(count / _STACK)):
+        pairs = [next(views) for _ in range(_STACK)]
+        pictures, labels = (np.stack([np.asarray(pair[k]) for pair in pairs]) for k in (0, 1))
+        rows, columns = config.view
+        grid = Grid(
+            _STACK_STEP_MM * np.arange(_STACK)[:, None] * np.array(HEAD), config.pixel_mm * np.array(BACK), config.pixel_mm * np.array(LEFT), rows, columns
+        )
+        yield RawCase(f"views-{number:05d}", Volume(pictures[:, 0], grid), Volume(labels.astype(np.uint8), grid))
 
 
 def _own_configuration(plans: Path, options: NnunetTraining) -> str:

@@ -144,6 +144,7 @@ def _together(group: Sequence[MuscleFinding]) -> MuscleFinding:
         csa_lean_max_mm2=max(f.csa_lean_max_mm2 or 0.0 for f in group),
         fat_fraction_mean=share("fat_fraction_mean"),
         fat_fraction_ratio=share("fat_fraction_ratio"),
+        fat_fraction_corrected=share("fat_fraction_corrected"),
         fat_infiltration=share("fat_infiltration"),
         per_level=_by_level(group),
         per_slice=tuple(sorted((s for f in group for s in f.per_slice), key=lambda s: s.z_mm)),

@@ -9,7 +9,7 @@ from lumbar.domain.findings import MuscleFinding
 
 CSV_COLUMNS = (
     "muscle", "side", "level", "volume_ml", "lean_volume_ml", "csa_mm2", "csa_lean_mm2", "muscle_disc_ratio",
-    "fat_fraction_mean", "fat_fraction_ratio", "fat_infiltration", "volume_asymmetry", "method",
+    "fat_fraction_mean", "fat_fraction_ratio", "fat_fraction_corrected", "fat_infiltration", "volume_asymmetry", "method",
 )  # fmt: skip
 
 

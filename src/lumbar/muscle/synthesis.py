@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from lumbar.training.augment import AugmentOptions, random_contrast
+from lumbar.training.examples import IGNORED
 
 Picture = NDArray[np.float32]
 Labels = NDArray[np.uint8]
@@ -77,10 +78,11 @@ def infiltrate(water: Picture, fat: Picture, labels: Labels, rng: Generator) -> 
 
 def retreat(water: Picture, fat: Picture, labels: Labels, pixel_mm: float, rng: Generator) -> tuple[Picture, Picture, Labels]:
     """Fat in place of the outermost muscle, up to some millimetres deep, here and there; what became fat loses its label, as readers leave it out."""
+    muscle = (labels > 0) & (labels != IGNORED)
     depth_mm = ndimage.distance_transform_edt(labels > 0) * pixel_mm
     coarse = torch.from_numpy(rng.normal(0, 1, (1, 1, 4, 7)).astype(np.float32))
     wave = torch.nn.functional.interpolate(coarse, size=labels.shape, mode="bicubic", align_corners=True)[0, 0].numpy()
-    lost = (labels > 0) & (depth_mm < rng.uniform(1, 6) * (wave - rng.uniform(0, 0.6)))
+    lost = muscle & (depth_mm < rng.uniform(1, 6) * (wave - rng.uniform(0, 0.6)))
     share = ndimage.gaussian_filter(lost.astype(np.float32), 0.7) * np.float32(rng.uniform(0.75, 1))
     return water * (1 - share), fat + water * share, np.where(lost, 0, labels).astype(np.uint8)
 
@@ -122,8 +124,8 @@ def _pattern(shape: tuple[int, ...], rng: Generator) -> Picture:
 
 def _draw_septa(water: Picture, fat: Picture, labels: Labels, rng: Generator) -> tuple[Picture, Picture]:
     """Fat between the muscles, or a fascia without signal around them, of random strength."""
-    inside = labels > 0
-    edge = (ndimage.grey_dilation(labels, size=3) != ndimage.grey_erosion(labels, size=3)) & ndimage.binary_dilation(inside)
+    highest = ndimage.grey_dilation(labels, size=3)
+    edge = (highest != ndimage.grey_erosion(labels, size=3)) & (highest != IGNORED)
     line = ndimage.gaussian_filter(edge.astype(np.float32), rng.uniform(0.5, 1.1))
     line = np.clip(line / max(float(line.max()), 1e-6), 0, 1) * np.float32(rng.uniform(0.3, 1))
     if rng.random() < 0.6:

@@ -23,7 +23,7 @@ class MuscleTraining:
     batch: int = 6
     features: tuple[int, ...] = (16, 32, 64, 128, 160, 160)
     learning_rate: float = 2e-3
-    shares: dict[Origin, float] = field(default_factory=lambda: {Origin.PERSON: 0.5, Origin.DRAWN: 0.3, Origin.PHANTOM: 0.2})  # of the views
+    shares: dict[Origin, float] = field(default_factory=lambda: {Origin.PERSON: 0.5, Origin.DRAWN: 0.3, Origin.PHANTOM: 0.2, Origin.STRIP: 0.3})  # of the views
     views: ViewOptions = field(default_factory=ViewOptions)
     synthesis: SynthesisOptions = field(default_factory=SynthesisOptions)
     fit: FitOptions = field(default_factory=lambda: FitOptions(steps=2500))

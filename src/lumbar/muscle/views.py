@@ -14,6 +14,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from lumbar.muscle.labels import MIRRORED
+from lumbar.training.examples import IGNORED
 
 Picture = NDArray[np.float32]
 Labels = NDArray[np.uint8]
@@ -25,6 +26,12 @@ class Origin(Enum):
     PERSON = "person"
     PHANTOM = "phantom"  # cut from a three-dimensional phantom
     DRAWN = "drawn"  # a drawn slice
+    STRIP = "strip"  # the middle of a person's back, labelled by a network
+
+
+UNKNOWN = IGNORED  # label of pixels that are not learnt from
+_CLASSES = (*range(len(MIRRORED)), UNKNOWN)
+_MIRRORED = np.array([*MIRRORED, *range(len(MIRRORED), 256)], np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +41,7 @@ class AxialSlice:
     patient: str
     water: Picture  # (rows, columns), muscle near 1; for a picture that is no Dixon water, the picture itself
     fat: Picture  # same scale as the water: a voxel of pure fat and one of pure water are about equally bright
-    labels: Labels  # numbers of `muscle/labels.py`
+    labels: Labels  # numbers of `muscle/labels.py`, or UNKNOWN
     pixel_mm: float  # square pixels
     origin: Origin = Origin.PERSON
 
@@ -62,16 +69,17 @@ class ViewOptions:
 def random_view(example: AxialSlice, shape: tuple[int, int], pixel_mm: float, options: ViewOptions, rng: Generator) -> tuple[Picture, Picture, Labels]:
     """(water, fat, labels) of `shape` at `pixel_mm`, bent, placed and possibly mirrored at random."""
     where = _points_mm(shape, pixel_mm, options, options.phantom_taper if example.origin is Origin.PHANTOM else options.taper, rng)
-    middle = np.argwhere(example.labels > 0).mean(axis=0) if example.labels.any() else np.array(example.labels.shape) / 2
+    inside = (example.labels > 0) & (example.labels != UNKNOWN)
+    middle = np.argwhere(inside).mean(axis=0) if inside.any() else np.array(example.labels.shape) / 2
     index = where / example.pixel_mm + (middle + rng.uniform(-4, 4, 2))[:, None, None]
-    classes = np.arange(len(MIRRORED))[:, None, None] == example.labels[None]
+    classes = np.array(_CLASSES)[:, None, None] == example.labels[None]
     planes = np.concatenate([example.water[None], example.fat[None], classes]).astype(np.float32)
     seen = _sample(planes, index)
-    labels = seen[2:].argmax(axis=0).astype(np.uint8)
+    labels = np.array(_CLASSES, np.uint8)[seen[2:].argmax(axis=0)]
     labels[seen[2:].max(axis=0) < 0.25] = 0  # beyond the picture
     water, fat = seen[0], seen[1]
     if rng.random() < 0.5:
-        water, fat, labels = water[:, ::-1], fat[:, ::-1], np.array(MIRRORED, np.uint8)[labels[:, ::-1]]
+        water, fat, labels = water[:, ::-1], fat[:, ::-1], _MIRRORED[labels[:, ::-1]]
     return np.ascontiguousarray(water), np.ascontiguousarray(fat), np.ascontiguousarray(labels)
 
 

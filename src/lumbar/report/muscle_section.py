@@ -20,6 +20,7 @@ class MuscleRow:
     area: str
     fat: str  # mean of voxel fractions, or share of voxels called fat
     fat_ratio: str  # ratio of sums, of a Dixon pair
+    fat_corrected: str  # mean without what the outline's voxels show of the outside
     levels: tuple[tuple[str, str], ...]  # area and lean area by level
 
 
@@ -78,6 +79,7 @@ def _row(m: MuscleFinding, levels: list[Level]) -> MuscleRow:
         area=shown(m.csa_max_mm2, 0),
         fat=percent(m.fat_infiltration if m.fat_fraction_mean is None else m.fat_fraction_mean),
         fat_ratio=percent(m.fat_fraction_ratio),
+        fat_corrected=percent(m.fat_fraction_corrected),
         levels=tuple((shown(at[v].csa_mm2, 0), shown(at[v].csa_lean_mm2, 0)) if v in at else ("–", "–") for v in levels),
     )
 

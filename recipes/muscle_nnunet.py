@@ -1,0 +1,124 @@
+"""Trains the shipped muscle model with nnU-Net v2, or one that leaves people out, and prints Dice on TUM01.
+
+    python recipes/muscle_nnunet.py ../shared/data/dixon ../shared/data/sagittal OUT --teacher MODEL [--leave-out person|lower|upper|even|odd] [--views 9600]
+        [--epochs 80] [--people 60] [--drawn 150]
+
+Only one person has masks (TUM01), so nnU-Net's raw data set is not that person but random views: TUM01's slices bent into other shapes, with other shares
+of fat and in other contrasts, slices of phantoms, drawn slices, and strips of the backs of 24 other people of MyoSegmenTUM (VB3_*), whose muscles MODEL has
+labelled (`lumbar.muscle.strips`). MODEL is the result of `recipes/muscle_axial.py` with the same --leave-out: a teacher that knows what was left out would
+give it away. With OUT/work kept, a run that was stopped goes on.
+"""
+
+import argparse
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from muscle_axial import DATA, FIRST_SEED, LEARNT, LEAVE_OUT, LEFT_OUT, NOTE, STRANGER, on_the_card, scores, split
+
+from lumbar.datasets.myosegmentum import read_dixon
+from lumbar.datasets.nnunet_raw import RawCase
+from lumbar.io.nifti import read_nifti, read_nifti_mask
+from lumbar.models.card import TrainingData
+from lumbar.models.folder import load_folder
+from lumbar.muscle.build import SLICES, BuildOptions, export
+from lumbar.muscle.data import training_slices
+from lumbar.muscle.drawn_slices import drawn_slices
+from lumbar.muscle.engine import INPUT, OUTPUT
+from lumbar.muscle.nnunet_import import ImportOptions, trained_network
+from lumbar.muscle.nnunet_train import NnunetTraining, train_nnunet, view_cases
+from lumbar.muscle.phantom_slices import phantom_slices
+from lumbar.muscle.strips import Picture, strips, taught_slices
+from lumbar.muscle.train import MuscleTraining, training
+from lumbar.muscle.views import AxialSlice
+from lumbar.training.fit import FitOptions
+
+PIXEL_MM = 1.25
+BELOW_MM = 15.0  # how far below the middle of L5 the strips reach
+COUNTS = "slices.json"  # of each kind, in OUT
+TUM01 = "VB3_01"  # the same person on sagittal slices
+
+
+def main() -> None:
+    options = _options()
+    options.out.mkdir(parents=True, exist_ok=True)
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    case = next(iter(read_dixon(options.dixon)))
+    learnt, tested = split(training_slices(case.subject, case.water, case.fat, case.mask), options.leave_out)
+    config = training(PIXEL_MM, FitOptions(seed=options.seed))
+    size = {"patch": config.view, "batch": config.batch, "features": config.features}
+    nnunet = NnunetTraining(epochs=options.epochs, iterations=100, learning_rate=config.learning_rate, threads=options.threads, **size)
+    trained = train_nnunet(cases(learnt, config, options), (options.out / "work").resolve(), nnunet)
+    network = trained_network(trained, ImportOptions("muscle-axial"))
+    folder = options.out / "muscle-axial"
+    folder.mkdir(parents=True, exist_ok=True)
+    data = sources(**json.loads((options.out / COUNTS).read_text(encoding="utf-8")))
+    export(network, folder, BuildOptions(version=options.version, pixel_mm=PIXEL_MM), data)
+    results = on_the_card(scores(folder, case, tested), LEARNT if options.leave_out == "nobody" else LEFT_OUT.format("{}", options.leave_out))
+    if options.stranger:
+        print("without TUM01:", flush=True)
+        results += on_the_card(scores(options.stranger, case, tested), STRANGER)
+    card = export(network, folder, BuildOptions(version=options.version, pixel_mm=PIXEL_MM, results=results), data)
+    print(f"{folder}: ONNX differs from PyTorch by at most {card.export_difference:.1e}")
+
+
+def cases(learnt: list[AxialSlice], config: MuscleTraining, options: argparse.Namespace) -> Iterator[RawCase]:
+    """Views of everything there is to learn from; a training that goes on does not ask for them again."""
+    phantoms = [s for seed in range(FIRST_SEED, FIRST_SEED + options.people) for s in phantom_slices(seed, SLICES)]
+    drawn = [s for seed in range(FIRST_SEED, FIRST_SEED + options.drawn) for s in drawn_slices(seed, SLICES)]
+    taught = strips_of(options.sagittal, options.teacher)
+    counts = {"learnt": len(learnt), "taught": len(taught), "phantoms": len(phantoms), "drawn": len(drawn)}
+    (options.out / COUNTS).write_text(json.dumps(counts), encoding="utf-8")
+    print(f"slices: {counts}", flush=True)
+    yield from view_cases([*learnt, *taught, *phantoms, *drawn], options.views, config)
+
+
+def sources(learnt: int, taught: int, phantoms: int, drawn: int) -> tuple[TrainingData, ...]:
+    """The card's words on how many slices of each kind were learnt from."""
+    seeds = f"of seeds from {FIRST_SEED} on, {SLICES} each"
+    found = {
+        TrainingData(DATA, NOTE, f"one subject, {learnt} axial slices, Dixon water and fat, contrasts and shapes varied at random"): learnt,
+        TrainingData("MyoSegmenTUM spine, sagittal water", NOTE, f"{taught} axial strips of 24 other subjects, labelled by a network and by no reader"): taught,
+        TrainingData("lumbar phantoms", "Apache-2.0", f"synthetic: {phantoms} axial slices {seeds}"): phantoms,
+        TrainingData("lumbar drawn slices", "Apache-2.0", f"synthetic: {drawn} slices {seeds}"): drawn,
+    }
+    return tuple(one for one, count in found.items() if count)
+
+
+def strips_of(sagittal: Path, teacher: Path) -> list[AxialSlice]:
+    """Strips of everybody but TUM01, with the teacher's labels."""
+    model = load_folder(teacher, 1)
+
+    def network(picture: Picture) -> Picture:
+        return np.asarray(model.run({INPUT: picture})[OUTPUT], np.float32)
+
+    found = []
+    for path in sorted(sagittal.glob("VB3_*_image.nii.gz")):
+        if not path.name.startswith(TUM01):
+            mask = read_nifti_mask(path.with_name(path.name.replace("image", "mask")))
+            found += taught_slices(path.name[:6], strips(read_nifti(path), mask, (1, 5), beyond_mm=BELOW_MM), network)
+    return found
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dixon", type=Path)
+    parser.add_argument("sagittal", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--teacher", type=Path, required=True, help="model folder that labels the strips")
+    parser.add_argument("--leave-out", choices=LEAVE_OUT, default="nobody")
+    parser.add_argument("--views", type=int, default=9600)
+    parser.add_argument("--epochs", type=int, default=80, help="of 100 steps of 6 views")
+    parser.add_argument("--people", type=int, default=60)
+    parser.add_argument("--drawn", type=int, default=150, help="made-up people of whom slices are drawn")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=20240601)
+    parser.add_argument("--version", default="0.3.0")
+    parser.add_argument("--stranger", type=Path, help="model folder of a run with --leave-out person; its Dice goes on the card, too")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
