@@ -67,6 +67,13 @@ def test_strips_run_between_the_vertebrae_foot_first_and_right_first(turned_roun
         assert middle[round(58 / PIXEL_MM)] == pytest.approx(600, rel=0.02)
 
 
+def test_the_skin_is_found_where_air_is_grey():
+    image, mask = sagittal()
+    grey = Volume(np.asarray(image.array) + np.float32(150), image.grid)
+    black = [picture.shape for picture in strips(image, mask, (1, 5)).pictures]
+    assert [picture.shape for picture in strips(grey, mask, (1, 5)).pictures] == black
+
+
 def test_strips_may_begin_below_the_lower_vertebra():
     assert strips(*sagittal(), (1, 5), every_mm=5.0, beyond_mm=20.0).height_mm[0] == pytest.approx(9, abs=1)
 

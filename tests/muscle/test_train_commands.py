@@ -1,6 +1,7 @@
 """`lumbar train muscle` from files to a model folder that `lumbar segment muscle` takes, with both engines. Nothing is learnt in so few steps."""
 
 import json
+import shutil
 
 import pytest
 from scene import axial_grid, axial_mask, dixon
@@ -62,3 +63,19 @@ def test_nnunet_is_driven_from_files_to_an_imported_model(capfd, tmp_path, data)
     assert card["parameters"]["nnunet"]["patch"] == [32, 64]
     assert card["parameters"]["nnunet"]["mirror"] == []
     assert float(said.rsplit("at least", 1)[1].split("%")[0]) >= 99.9
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_nnunet_goes_on_where_it_was_stopped(capfd, tmp_path, data):
+    pytest.importorskip("nnunetv2")
+    small = [word for n in (8, 16, 16) for word in ("--features", str(n))] + ["--patch", "32", "--patch", "64", "--batch", "2", "--iterations", "2"]
+    words = ("--engine", "nnunet", *small, "--learning-rate", "0.001", "--overwrite", "--epochs")
+    trained_and_used(capfd, tmp_path, data, *words, "1")
+    for path in data.glob("b_*"):
+        path.unlink()  # what was prepared is not prepared again
+    shutil.rmtree(tmp_path / "out")
+    trained_and_used(capfd, tmp_path, data, *words, "2")
+    logs = "".join(path.read_text() for path in sorted((tmp_path / "model.work").rglob("training_log_*.txt")))
+    assert logs.count("Epoch 0") == 1
+    assert logs.count("Epoch 1") == 1

@@ -25,6 +25,7 @@ Network = Callable[[Picture], Picture]
 PIXEL_MM = 1.25
 VIEW = (128, 192)  # rows and columns that the network was trained on
 BEHIND_MM = 15.0  # of air from the skin to the edge of the view
+_SKIN = 0.15  # share of the way from air to what is bright that skin always reaches
 _EVERY_MM = 3.0  # between slices
 _ALONG_MM = 6.0  # spread of the mean along the spine
 _MAGNIFIED = (0.88, 1.0, 1.14)
@@ -54,7 +55,8 @@ def strips(image: Volume, mask: Volume, vertebrae: tuple[int, int], every_mm: fl
     for k in numbers:
         picture = np.ascontiguousarray(image.array[k], dtype=np.float32)
         small = resize_picture(picture, (round(len(picture) * row_mm / PIXEL_MM), round(picture.shape[1] * column_mm / PIXEL_MM)))
-        skin = int(np.flatnonzero(small.max(axis=1) > 0.1 * small.max())[-1])
+        air, bright = np.quantile(small, (0.01, 0.99))  # air is not always 0
+        skin = int(np.flatnonzero(small.max(axis=1) > air + _SKIN * (bright - air))[-1])
         stop = min(len(small), skin + round(BEHIND_MM / PIXEL_MM))
         pictures.append(small[max(0, stop - VIEW[0]) : stop])
     return Strip(tuple(pictures), tuple(float(k * step) for k in numbers))

@@ -1,0 +1,39 @@
+"""Random views as cases of an nnU-Net raw data set."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="training needs lumbar[train]")
+
+from lumbar.domain.geometry import BACK, LEFT
+from lumbar.muscle.nnunet_train import view_cases
+from lumbar.muscle.train import MuscleTraining
+from lumbar.muscle.views import UNKNOWN, AxialSlice
+
+
+def example():
+    """Water 0.7 in muscle, pure fat elsewhere; nobody knows what the outermost columns of the erector spinae are."""
+    labels = np.zeros((200, 260), np.uint8)
+    for label, low in ((1, 60), (2, 100), (3, 135), (4, 165)):
+        labels[90:140, low : low + 30] = label
+    muscle = labels > 0
+    labels[90:140, 60:66] = labels[90:140, 189:195] = UNKNOWN
+    return AxialSlice("a", np.where(muscle, 0.7, 0.05).astype(np.float32), np.where(muscle, 0.05, 1.2).astype(np.float32), labels, 1.0)
+
+
+def test_views_are_stacked_with_their_labels_and_the_grid_that_prediction_has():
+    config = MuscleTraining(view=(64, 96), pixel_mm=2.5)
+    cases = list(view_cases([example()], 20, config))
+    assert len({case.name for case in cases}) == 2
+    for case in cases:
+        assert case.image.array.shape == case.labels.array.shape == (16, 64, 96)
+        assert case.image.grid.spacing_mm == pytest.approx((4.0, 2.5, 2.5))
+        assert case.image.grid.row_step_mm / 2.5 == pytest.approx(BACK)
+        assert case.image.grid.column_step_mm / 2.5 == pytest.approx(LEFT)
+        assert np.isfinite(case.image.array).all()
+        assert (case.image.array.std(axis=(1, 2)) > 0.3).all()
+    labels = np.concatenate([case.labels.array for case in cases])
+    assert set(np.unique(labels)) == {0, 1, 2, 3, 4, UNKNOWN}
+    columns = np.indices(labels.shape)[2]
+    middles = [columns[labels == label].mean() for label in (1, 2, 3, 4)]
+    assert middles == sorted(middles)  # right before left, in mirrored views too
