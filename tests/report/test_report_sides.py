@@ -77,6 +77,21 @@ def test_muscles_of_the_patients_left_are_outlined_on_the_right(flips: tuple[boo
     assert changed.min() > plain.shape[1] / 2
 
 
+def test_pictures_of_muscles_come_from_the_series_that_was_labelled() -> None:
+    stack = axial_stack((False, False, False), SPOT)
+    grid = stack.volume.grid
+    shifted = Grid(grid.origins_mm + 1.5 * grid.normal, grid.row_step_mm, grid.column_step_mm, grid.rows, grid.columns)
+    water = Series("w", (Stack(Volume(stack.volume.array, shifted), stack.instance_numbers),), Plane.AXIAL, Weighting.UNKNOWN, Role.DIXON_WATER, "made here")
+    study = Study("1", (*study_of(stack).series, water))
+    labels = np.zeros(shifted.shape, np.uint8)
+    labels[:, 10:-10, 10:-10] = 1
+    (plain,) = axial_views(study, [level_at(CANAL)])
+    assert plain.series.series_uid == "s"  # the nearer one
+    (view,) = axial_views(study, [level_at(CANAL)], [StackMask("w", 0, water.stacks[0].volume, Volume(labels, shifted))])
+    assert view.series.series_uid == "w"
+    assert view.muscles is not None and view.muscles.any()
+
+
 @pytest.mark.parametrize("flips", FLIPS)
 def test_a_sagittal_view_has_the_front_on_the_left_and_the_head_on_top(flips: tuple[bool, bool, bool]) -> None:
     grid = Grid(np.array([[x, -20.0, 30.0] for x in (-4.0, 0.0, 4.0)]), np.array([0, 0, -0.5]), np.array([0, 0.5, 0]), 160, 160)

@@ -70,9 +70,11 @@ def sagittal_view(spine: SpineMap, source: Volume) -> SagittalView:
 
 
 def axial_views(study: Study, levels: Sequence[LevelFinding], masks: Sequence[StackMask] = ()) -> list[AxialView]:
-    """One view per level where an axial series passes within half a disc of it."""
+    """One view per level where an axial series passes within half a disc of it: the series whose muscles were labelled, or else the nearest slice."""
     stacks = [(series, stack) for series in study.with_role(*_AXIAL_ROLES) for stack in series.stacks]
-    views = [_axial_view(stacks, level) for level in levels]
+    names = {mask.series_uid for mask in masks}
+    labelled = [(series, stack) for series in study.series if series.series_uid in names for stack in series.stacks]
+    views = [_axial_view(labelled, level) or _axial_view(stacks, level) for level in levels]
     return [_with_muscles(view, masks) for view in views if view is not None]
 
 
