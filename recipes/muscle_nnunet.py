@@ -49,7 +49,7 @@ def main() -> None:
     learnt, tested = split(training_slices(case.subject, case.water, case.fat, case.mask), options.leave_out)
     config = training(PIXEL_MM, FitOptions(seed=options.seed))
     size = {"patch": config.view, "batch": config.batch, "features": config.features}
-    nnunet = NnunetTraining(epochs=options.epochs, iterations=100, learning_rate=config.learning_rate, threads=options.threads, **size)
+    nnunet = NnunetTraining(epochs=options.epochs, iterations=100, learning_rate=config.learning_rate, threads=options.threads, start=options.start, **size)
     trained = train_nnunet(cases(learnt, config, options), (options.out / "work").resolve(), nnunet)
     network = trained_network(trained, ImportOptions("muscle-axial"))
     folder = options.out / "muscle-axial"
@@ -114,6 +114,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--people", type=int, default=60)
     parser.add_argument("--drawn", type=int, default=150, help="made-up people of whom slices are drawn")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--start", type=Path, help="checkpoint of another run to begin with, which must not know what is left out either")
     parser.add_argument("--seed", type=int, default=20240601)
     parser.add_argument("--version", default="0.3.0")
     parser.add_argument("--stranger", type=Path, help="model folder of a run with --leave-out person; its Dice goes on the card, too")

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -17,6 +17,7 @@ from lumbar.domain.study import Plane, Role, Series, Stack, Study
 from lumbar.errors import InputError, NoUsableSeries
 from lumbar.models.folder import load_folder
 from lumbar.models.registry import find_folder, find_model, has_model
+from lumbar.muscle.norms import with_norms
 from lumbar.muscle.predict import TASK as MUSCLE_TASK
 from lumbar.muscle.predict import MuscleResult, StackMask
 from lumbar.muscle.predict import load as load_muscle
@@ -180,9 +181,9 @@ def _age(study: Study, levels: Sequence[LevelFinding], options: AnalysisOptions)
     if not series:
         return _Part("age", warnings=("age: it needs a sagittal T2 or STIR series; the study has none",), unmet=True)
     predictor = load_age(find_folder(AGE_TASK, options.models), options.shared_threads)
-    known = study.patient.age_years if options.age_years is None else options.age_years
+    known, sex = _patient(study, options)
     try:
-        result = predictor.predict(largest_stack(series[0]).volume, levels, known, options.sex or study.patient.sex)
+        result = predictor.predict(largest_stack(series[0]).volume, levels, known, sex)
     except InputError as error:
         return _Part("age", warnings=(f"age: {error}",), unmet=True)
     return _Part("age", Age(result, predictor.calibration, known), (predictor.use,), result.warnings)
@@ -197,7 +198,13 @@ def _muscle(study: Study, spine: Spine, options: AnalysisOptions) -> _Part[Muscl
         result = predictor.predict(study, levels)
     except NoUsableSeries as error:
         return _Part("muscle", warnings=(str(error),), unmet=True)
+    result = replace(result, findings=with_norms(result.findings, *_patient(study, options)))
     return _Part("muscle", result, (predictor.model.use,), result.warnings, not result.findings)
+
+
+def _patient(study: Study, options: AnalysisOptions) -> tuple[float | None, str | None]:
+    """(age in years, sex): what the caller says, or else the header."""
+    return study.patient.age_years if options.age_years is None else options.age_years, options.sex or study.patient.sex
 
 
 def _say(progress: Progress | None, step: str) -> None:

@@ -15,7 +15,7 @@ from test_predictor import SevereOnTheLeft, a_prior
 
 from lumbar import pipeline
 from lumbar.domain.anatomy import Condition, Level, Muscle, Side
-from lumbar.domain.findings import DiscGrades, ModelResult, ModelUse, MuscleFinding, MuscleLevel
+from lumbar.domain.findings import DiscGrades, ModelResult, ModelUse, MuscleFinding, MuscleLevel, NormPlace
 from lumbar.domain.geometry import Grid
 from lumbar.domain.study import Plane, Role, Series, Stack, Study, Weighting
 from lumbar.domain.volume import Volume
@@ -169,6 +169,18 @@ def test_muscles_and_discs_have_their_tables(analysis: Analysis) -> None:
     assert text.index('<td class="words">right</td>') < text.index('<td class="words">left</td>')
     assert "grades 1 to 5: – – 30 % 70 % –" in text
     assert "Discs of Pfirrmann grade 4 or 5: L4/L5 (4)." in text
+
+
+def test_fat_is_held_against_published_groups_where_there_are_some(analysis: Analysis) -> None:
+    norms = (NormPlace(71.6, "healthy people aged 40 to 49", "Crawford et al. 2016"), NormPlace(99.2, "women", "Si et al. 2023"))
+    one = MuscleFinding(Muscle.MULTIFIDUS, Side.LEFT, 45.0, 900.0, 0.25, 0.26, None, "Dixon", fat_fraction_corrected=0.23, fat_norms=norms)
+    text = page_of(replace(analysis, findings=replace(analysis.findings, muscles=(one,))))
+    assert "healthy people aged 40 to 49 (Crawford et al. 2016)" in text
+    assert "<td>72 %</td><td>over 95 %</td>" in text
+    assert "<td>23 %</td>" in text
+    none = page_of(replace(analysis, findings=replace(analysis.findings, muscles=(replace(one, fat_norms=()),))))
+    assert "against healthy people" not in none
+    assert "needs a Dixon pair and an age" in none
 
 
 def test_what_people_wrote_into_a_header_stays_text(analysis: Analysis) -> None:

@@ -167,6 +167,15 @@ class MuscleSlice:
 
 
 @dataclass(frozen=True)
+class NormPlace:
+    """Where a value lies among a published group of people."""
+
+    percentile: float  # 0 to 100: the share of the group that has less
+    group: str
+    source: str
+
+
+@dataclass(frozen=True)
 class MuscleFinding:
     """Size and fat of one muscle on one side."""
 
@@ -183,6 +192,7 @@ class MuscleFinding:
     lean_volume_ml: float | None = None  # volume without its fat
     csa_lean_max_mm2: float | None = None
     fat_fraction_corrected: float | None = None  # the mean with the outline's voxels, which show some of what lies outside, filled from within
+    fat_norms: tuple[NormPlace, ...] = ()  # of `fat_fraction_mean`
     volume_asymmetry: float | None = None  # (own − other side) / mean of both
 
 

@@ -47,6 +47,7 @@ class NnunetTraining:
     batch: int | None = None
     features: tuple[int, ...] | None = None  # features of each stage; fewer stages make a smaller network
     learning_rate: float = 0.0  # of AdamW, which learns more in a short training; 0: nnU-Net's own SGD, made for its 250,000 steps
+    start: Path | None = None  # checkpoint of nnU-Net whose weights, but for those of the last layers, the training begins with
     device: str = "cpu"  # or cuda
     threads: int = 2
 
@@ -75,6 +76,8 @@ def train_nnunet(cases: Iterable[RawCase], work: Path, options: NnunetTraining) 
     words = [*length, "--", str(_NUMBER), configuration, "all", "-tr", _TRAINER, "-device", options.device]
     if list(trained.glob("fold_all/checkpoint_*.pth")):
         words.append("--c")
+    elif options.start:
+        words += ["-pretrained_weights", str(options.start.resolve())]
     _run("lumbar.muscle.nnunet_trainer", words, work, options)
     return trained
 

@@ -25,6 +25,16 @@ class MuscleRow:
 
 
 @dataclass(frozen=True)
+class NormRow:
+    """How much of each group of people has less fat in this muscle."""
+
+    muscle: str
+    side: str
+    fat: str
+    places: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Asymmetry:
     """How far the left side of a muscle differs from the right one."""
 
@@ -43,10 +53,13 @@ class Muscles:
     asymmetries: tuple[Asymmetry, ...]
     methods: str
     dixon: bool
+    norm_groups: tuple[str, ...]
+    norms: tuple[NormRow, ...]
     outlines: tuple[Picture, ...]
     fat_maps: tuple[Picture, ...]
 
 
+_END = 95
 _FULL_BAR = 50.0  # per cent of difference that fill half of the chart
 
 
@@ -57,6 +70,7 @@ def muscles(findings: Findings, pictures: Mapping[str, Picture]) -> Muscles | No
     levels = [level for level in Level if any(one.level is level for m in findings.muscles for one in m.per_level)]
     ordered = sorted(findings.muscles, key=lambda m: (list(Muscle).index(m.muscle), m.side is Side.LEFT))
     fat_maps = tuple(pictures[f"fat_{level.slug}"] for level in Level if f"fat_{level.slug}" in pictures)
+    groups = tuple(dict.fromkeys(f"{n.group} ({n.source})" for m in ordered for n in m.fat_norms))
     shown_levels = [level for level in Level if f"axial_{level.slug}" in pictures]
     return Muscles(
         levels=tuple(level.value for level in levels),
@@ -64,6 +78,8 @@ def muscles(findings: Findings, pictures: Mapping[str, Picture]) -> Muscles | No
         asymmetries=tuple(_asymmetry(m) for m in ordered if m.side is Side.LEFT and m.volume_asymmetry is not None),
         methods="; ".join(dict.fromkeys(m.method for m in ordered)),
         dixon=any(m.fat_fraction_mean is not None for m in ordered),
+        norm_groups=groups,
+        norms=tuple(_norms(m, groups) for m in ordered) if groups else (),
         outlines=tuple(pictures[f"axial_{level.slug}"] for level in shown_levels),
         fat_maps=fat_maps,
     )
@@ -82,6 +98,18 @@ def _row(m: MuscleFinding, levels: list[Level]) -> MuscleRow:
         fat_corrected=percent(m.fat_fraction_corrected),
         levels=tuple((shown(at[v].csa_mm2, 0), shown(at[v].csa_lean_mm2, 0)) if v in at else ("–", "–") for v in levels),
     )
+
+
+def _norms(m: MuscleFinding, groups: tuple[str, ...]) -> NormRow:
+    at = {f"{n.group} ({n.source})": n.percentile for n in m.fat_norms}
+    return NormRow(_name(m), m.side.value, percent(m.fat_fraction_mean), tuple(_place(at.get(group)) for group in groups))
+
+
+def _place(percentile: float | None) -> str:
+    """Whole per cent; the ends of a distribution that was only taken for normal are not told apart."""
+    if percentile is None:
+        return "–"
+    return f"over {_END} %" if percentile > _END else f"under {100 - _END} %" if percentile < 100 - _END else percent(percentile / 100)
 
 
 def _asymmetry(left: MuscleFinding) -> Asymmetry:
