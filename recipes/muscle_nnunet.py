@@ -27,8 +27,9 @@ from lumbar.muscle.build import SLICES, BuildOptions, export
 from lumbar.muscle.data import training_slices
 from lumbar.muscle.drawn_slices import drawn_slices
 from lumbar.muscle.engine import INPUT, OUTPUT
+from lumbar.muscle.nnunet_cases import view_cases
 from lumbar.muscle.nnunet_import import ImportOptions, trained_network
-from lumbar.muscle.nnunet_train import NnunetTraining, train_nnunet, view_cases
+from lumbar.muscle.nnunet_train import NnunetTraining, train_nnunet
 from lumbar.muscle.phantom_slices import phantom_slices
 from lumbar.muscle.strips import Picture, strips, taught_slices
 from lumbar.muscle.train import MuscleTraining, training

@@ -169,4 +169,14 @@ def test_two_stages_are_refused(tmp_path):
     from lumbar.muscle.nnunet_train import NnunetTraining, train_nnunet  # noqa: PLC0415
 
     with pytest.raises(UsageError, match="at least 3"):
-        train_nnunet([tmp_path], tmp_path / "work", NnunetTraining(features=(8, 16)))
+        train_nnunet([], tmp_path / "work", NnunetTraining(features=(8, 16)))
+
+
+def test_a_folder_that_was_begun_with_another_network_is_refused(tmp_path):
+    pytest.importorskip("torch")
+    from lumbar.muscle.nnunet_train import NnunetTraining, train_nnunet  # noqa: PLC0415
+
+    asked = {"configuration": "2d", "patch": None, "batch": None, "features": [8, 16, 16]}
+    (tmp_path / "prepared.json").write_text(json.dumps({"asked": asked, "train": "lumbar"}))
+    with pytest.raises(UsageError, match="begun with"):
+        train_nnunet([], tmp_path, NnunetTraining(features=(8, 16, 32)))

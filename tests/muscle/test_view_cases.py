@@ -6,7 +6,7 @@ import pytest
 pytest.importorskip("torch", reason="training needs lumbar[train]")
 
 from lumbar.domain.geometry import BACK, LEFT
-from lumbar.muscle.nnunet_train import view_cases
+from lumbar.muscle.nnunet_cases import view_cases
 from lumbar.muscle.train import MuscleTraining
 from lumbar.muscle.views import UNKNOWN, AxialSlice
 

@@ -36,7 +36,11 @@ from lumbar.io.staging import staged_folder
 )
 @click.option("--device", default="cpu", show_default=True, help="nnU-Net: cpu or cuda.")
 @click.option("--threads", default=0, show_default=True, help="Processor threads; 0 for as many as PyTorch chooses.")
-@click.option("--work", type=click.Path(path_type=Path), help="Folder for checkpoints; a run that was stopped goes on from there. OUT/../OUT.work by default.")
+@click.option(
+    "--work",
+    type=click.Path(path_type=Path),
+    help="Folder for checkpoints; a run that was stopped goes on from there, with the data that it began with. OUT/../OUT.work by default.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace files that are already in OUT.")
 def train_muscle(**options: Any) -> None:
     """Train the muscle network on FOLDERS of Dixon pairs with masks and write a model folder.
@@ -78,7 +82,8 @@ def train_muscle(**options: Any) -> None:
 
 def _nnunet(out: Path, work: Path, options: dict[str, Any]) -> None:
     try:
-        from lumbar.muscle.nnunet_train import NnunetTraining, subject_cases, train_nnunet  # noqa: PLC0415  (its synthesis of contrasts needs PyTorch)
+        from lumbar.muscle.nnunet_cases import subject_cases  # noqa: PLC0415  (its synthesis of contrasts needs PyTorch)
+        from lumbar.muscle.nnunet_train import NnunetTraining, train_nnunet  # noqa: PLC0415
     except ImportError as error:
         raise UsageError(f"training needs PyTorch, which is not installed ({error}); pip install lumbar[train] nnunetv2") from error
     if find_spec("nnunetv2") is None:

@@ -8,31 +8,21 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from math import ceil
 from pathlib import Path
 
 import numpy as np
 
-from lumbar.datasets.myosegmentum import read_dixon
 from lumbar.datasets.nnunet_raw import RawCase, write_raw
-from lumbar.domain.geometry import BACK, HEAD, LEFT, Grid
 from lumbar.domain.volume import Volume
 from lumbar.errors import LumbarError, UsageError
-from lumbar.metrics.segmentation import brought_onto
-from lumbar.muscle.axial import to_axial
-from lumbar.muscle.data import on_one_scale
 from lumbar.muscle.labels import LABELS
-from lumbar.muscle.synthesis import contrasts
-from lumbar.muscle.train import MuscleTraining, RandomAxialViews
-from lumbar.muscle.views import AxialSlice
 from lumbar.training.examples import IGNORED
 
 _NUMBER, _NAME, _TRAINER, _OWN = 515, "LumbarMuscle", "nnUNetTrainerLumbar", "lumbar"
-_PREPARED = "prepared.txt"  # in the work folder: the configuration to train, written when all is ready for it
+_PREPARED = "prepared.json"  # in the work folder: what was asked for and the configuration to train, written when all is ready for it
 _IGNORE = max(LABELS) + 1
-_STACK, _STACK_STEP_MM = 16, 4.0  # views that make one raw case, and what nnU-Net is told of their distance
 _LEAST_STAGES = 3  # with two, the weights of its deep supervision add up to 0 and every loss is not a number
 
 
@@ -59,19 +49,15 @@ def train_nnunet(cases: Iterable[RawCase], work: Path, options: NnunetTraining) 
     `cases` are not looked at again.
 
     Raises:
-        UsageError: there is no case, or fewer than three stages are asked for.
+        UsageError: there is no case, fewer than three stages are asked for, or `work` was begun with another network.
         LumbarError: one of nnU-Net's programs failed; its output has said why.
     """
     if options.features and len(options.features) < _LEAST_STAGES:
         raise UsageError(
             f"nnU-Net weighs the outputs of all stages but the lowest, so it needs at least {_LEAST_STAGES} numbers of features; got {len(options.features)}"
         )
-    dataset = f"Dataset{_NUMBER:03d}_{_NAME}"
-    prepared = work / _PREPARED
-    if not prepared.is_file():
-        _prepare(cases, work, options)
-    configuration = prepared.read_text(encoding="utf-8").strip()
-    trained = work / "results" / dataset / f"{_TRAINER}__nnUNetPlans__{configuration}"
+    configuration = _prepared(work, options) or _prepare(cases, work, options)
+    trained = work / "results" / f"Dataset{_NUMBER:03d}_{_NAME}" / f"{_TRAINER}__nnUNetPlans__{configuration}"
     length = [str(options.epochs), str(options.iterations), str(max(1, options.iterations // 20)), str(options.threads), str(options.learning_rate)]
     words = [*length, "--", str(_NUMBER), configuration, "all", "-tr", _TRAINER, "-device", options.device]
     if list(trained.glob("fold_all/checkpoint_*.pth")):
@@ -80,6 +66,23 @@ def train_nnunet(cases: Iterable[RawCase], work: Path, options: NnunetTraining) 
         words += ["-pretrained_weights", str(options.start.resolve())]
     _run("lumbar.muscle.nnunet_trainer", words, work, options)
     return trained
+
+
+def _asked(options: NnunetTraining) -> dict[str, object]:
+    """What of the options is settled before training begins."""
+    sizes = {"patch": options.patch, "batch": options.batch, "features": options.features}
+    return {"configuration": options.configuration, **{key: list(value) if isinstance(value, tuple) else value for key, value in sizes.items()}}
+
+
+def _prepared(work: Path, options: NnunetTraining) -> str | None:
+    """The configuration that `work` is ready to train, if it is."""
+    path = work / _PREPARED
+    if not path.is_file():
+        return None
+    document = json.loads(path.read_text(encoding="utf-8"))
+    if document["asked"] != _asked(options):
+        raise UsageError(f"{work} was begun with {document['asked']}, and {_asked(options)} is asked for now; give another --work, or remove it")
+    return str(document["train"])
 
 
 def _prepare(cases: Iterable[RawCase], work: Path, options: NnunetTraining) -> str:
@@ -92,37 +95,13 @@ def _prepare(cases: Iterable[RawCase], work: Path, options: NnunetTraining) -> s
     planning = ["-d", str(_NUMBER), "--verify_dataset_integrity", "-c", options.configuration, "-npfp", threads, "-np", threads]
     _run("nnunetv2.experiment_planning.plan_and_preprocess_entrypoints", planning, work, options)
     configuration = _own_configuration(work / "preprocessed" / raw.name / "nnUNetPlans.json", options)
-    (work / _PREPARED).write_text(configuration + "\n", encoding="utf-8")
+    (work / _PREPARED).write_text(json.dumps({"asked": _asked(options), "train": configuration}) + "\n", encoding="utf-8")
     return configuration
 
 
 def _with_ignored(case: RawCase) -> RawCase:
     labels = np.where(case.labels.array == IGNORED, _IGNORE, case.labels.array).astype(np.uint8)
     return RawCase(case.name, case.image, Volume(labels, case.labels.grid))
-
-
-def subject_cases(folders: Sequence[Path]) -> Iterator[RawCase]:
-    """Each subject of folders of Dixon pairs in four contrasts, slices foot to head, rows front to back, columns right to left."""
-    for folder in folders:
-        for case in read_dixon(folder):
-            axial = to_axial(case.water)
-            labels = Volume(np.asarray(brought_onto(axial.grid, case.mask).array, np.uint8), axial.grid)
-            water, fat = on_one_scale(case.water, case.fat, labels)
-            for contrast, picture in contrasts(water, fat).items():
-                yield RawCase(f"{folder.name}-{case.subject}-{contrast}".replace("_", "-"), Volume(picture, axial.grid), labels)
-
-
-def view_cases(examples: list[AxialSlice], count: int, config: MuscleTraining) -> Iterator[RawCase]:
-    """`count` random views of `examples` as `lumbar.muscle.train` learns from them, in stacks: shapes, fat and contrasts that few people do not have."""
-    views = iter(RandomAxialViews(examples, config))
-    for number in range(ceil(count / _STACK)):
-        pairs = [next(views) for _ in range(_STACK)]
-        pictures, labels = (np.stack([np.asarray(pair[k]) for pair in pairs]) for k in (0, 1))
-        rows, columns = config.view
-        grid = Grid(
-            _STACK_STEP_MM * np.arange(_STACK)[:, None] * np.array(HEAD), config.pixel_mm * np.array(BACK), config.pixel_mm * np.array(LEFT), rows, columns
-        )
-        yield RawCase(f"views-{number:05d}", Volume(pictures[:, 0], grid), Volume(labels.astype(np.uint8), grid))
 
 
 def _own_configuration(plans: Path, options: NnunetTraining) -> str:
