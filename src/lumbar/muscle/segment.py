@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.special import softmax
 
 from lumbar.domain.geometry import Grid
 from lumbar.domain.volume import Volume
@@ -94,9 +95,7 @@ def probabilities(picture: NDArray[np.float32], network: Network) -> NDArray[np.
     """(5, rows, columns) of one picture on the network's grid."""
     rows, columns = picture.shape
     padded = np.pad(standardized(picture), [(0, -rows % _DIVISOR), (0, -columns % _DIVISOR)], mode="minimum")
-    logits = network(padded[None, None].astype(np.float32))[0, :, :rows, :columns]
-    chances = np.exp(logits - logits.max(axis=0))
-    return np.asarray(chances / chances.sum(axis=0), dtype=np.float32)
+    return np.asarray(softmax(network(padded[None, None].astype(np.float32))[0, :, :rows, :columns], axis=0), np.float32)
 
 
 def _both_ways(picture: NDArray[np.float32], network: Network) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""Axial strips of sagittal water pictures, labelled by a muscle network: other people's backs, of whom nobody has drawn the muscles.
+"""Axial strips of sagittal pictures, labelled by a muscle network: other people's backs, of whom nobody has drawn the muscles.
 
 A sagittal scan of the lumbar spine shows the multifidus and the inner half of the erector spinae, in columns as wide as its slices are thick. A network that
 was taught by few people is unsure there, but unsure in other ways a few millimetres further up and from other sides. The mean of what it says about a
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
+from scipy.special import softmax
 
 from lumbar.domain.volume import Volume
 from lumbar.imaging.intensity import standardized
@@ -70,7 +71,7 @@ def probabilities(picture: Picture, network: Network) -> Picture:
     rows, left = slice(VIEW[0] - high, VIEW[0]), (VIEW[1] - wide) // 2
     columns = slice(left, left + wide)
     whole[rows, columns] = seen[-high:, :wide]
-    straight, mirrored = (_softmax(network(np.ascontiguousarray(one)[None, None])[0]) for one in (whole, whole[:, ::-1]))
+    straight, mirrored = (softmax(network(np.ascontiguousarray(one)[None, None])[0], axis=0) for one in (whole, whole[:, ::-1]))
     mean = (straight + mirrored[list(MIRRORED)][:, :, ::-1]) / 2
     out = np.zeros((len(mean), *seen.shape), np.float32)
     out[0] = 1
@@ -141,8 +142,3 @@ def _guessed_fat(water: Picture) -> Picture:
     lowest = np.maximum.accumulate(body[::-1], axis=0)[::-1]  # everything in front of the skin
     fat = np.clip(1 - water / 0.6, 0, 1) * lowest * np.float32(0.9)
     return np.asarray(ndimage.gaussian_filter(fat, 0.5), np.float32)
-
-
-def _softmax(logits: Picture) -> Picture:
-    chances = np.exp(logits - logits.max(axis=0))
-    return np.asarray(chances / chances.sum(axis=0), np.float32)
