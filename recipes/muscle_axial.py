@@ -1,15 +1,14 @@
-"""Trains the shipped muscle model, or one that leaves people out, and prints Dice: TUM01 (MyoSegmenTUM, one person), drawn slices and phantoms.
+"""Trains our own muscle network, the teacher of `recipes/muscle_nnunet.py`, and prints Dice: TUM01 (MyoSegmenTUM, one person), drawn slices and phantoms.
 
-    python recipes/muscle_axial.py ../shared/data/dixon OUT [--leave-out person|lower|upper] [--steps 6000] [--people 120] [--drawn 150] [--start CHECKPOINT]
+    python recipes/muscle_axial.py ../shared/data/dixon OUT [--leave-out person|lower|upper|even|odd] [--steps 6000] [--people 120] [--drawn 150] [--start CHECKPOINT]
 
 `--leave-out person` learns from drawn slices and phantoms alone and is the only figure for a person who was not learnt from; `lower` and `upper`
-leave out half of TUM01's slices. Dice is that of `lumbar segment muscle` on each contrast by itself: Dixon water and fat, and mixtures of both that
-look like T1 and T2.
+leave out half of TUM01's slices, `even` and `odd` every second block of five. Dice is that of `lumbar segment muscle` on each contrast by itself: Dixon
+water and fat, and mixtures of both that look like T1 and T2.
 
-The shipped weights (0.2.1) took 1,000 steps with `--people 60 --drawn 90` from those of 0.2.0 (2,300 steps with `--people 90 --drawn 120`), which began
-with those of 0.1.0 (2,400 steps with `--people 120`, from 2,200 at 1 mm); 1,000 steps are 5 minutes of one processor core. Without `--start`, which
-begins with the averaged weights of another run's checkpoint, take 6,000 or more. The stranger on the card took 1,400 steps with `--leave-out person
---people 0 --drawn 150`. With OUT/work kept, a run that was stopped goes on.
+Version 0.2.1, shipped until 0.3.0 came, took 1,000 steps with `--people 60 --drawn 90` from the weights of 0.2.0 (2,300 steps with `--people 90 --drawn 120`),
+which began with those of 0.1.0 (2,400 steps with `--people 120`, from 2,200 at 1 mm); 1,000 steps are 5 minutes of one processor core. Without `--start`,
+which begins with the averaged weights of another run's checkpoint, take 6,000 or more. With OUT/work kept, a run that was stopped goes on.
 """
 
 import argparse

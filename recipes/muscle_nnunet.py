@@ -7,6 +7,10 @@ Only one person has masks (TUM01), so nnU-Net's raw data set is not that person 
 of fat and in other contrasts, slices of phantoms, drawn slices, and strips of the backs of 24 other people of MyoSegmenTUM (VB3_*), whose muscles MODEL has
 labelled (`lumbar.muscle.strips`). MODEL is the result of `recipes/muscle_axial.py` with the same --leave-out: a teacher that knows what was left out would
 give it away. With OUT/work kept, a run that was stopped goes on.
+
+The shipped weights (0.3.0): MODEL 0.2.1 (in this repository's history before them), `--views 12000 --epochs 70` (80 for the first 31 epochs). The stranger
+on their card: MODEL from `recipes/muscle_axial.py --leave-out person --people 40 --drawn 150 --steps 2400`, `--leave-out person --views 6400 --epochs 30`.
+`even` and `odd` began with the stranger's weights: `--start …/checkpoint_final.pth --views 4800 --epochs 12`, and its MODEL. An epoch is a minute of one core.
 """
 
 import argparse
