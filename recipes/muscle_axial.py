@@ -1,6 +1,7 @@
 """Trains our own muscle network, the teacher of `recipes/muscle_nnunet.py`, and prints Dice: TUM01 (MyoSegmenTUM, one person), drawn slices and phantoms.
 
-    python recipes/muscle_axial.py ../shared/data/dixon OUT [--leave-out person|lower|upper|even|odd] [--steps 6000] [--people 120] [--drawn 150] [--start CHECKPOINT]
+    python recipes/muscle_axial.py ../shared/data/dixon OUT [--leave-out person|lower|upper|even|odd] [--steps 6000] [--people 120] [--drawn 150]
+        [--start CHECKPOINT]
 
 `--leave-out person` learns from drawn slices and phantoms alone and is the only figure for a person who was not learnt from; `lower` and `upper`
 leave out half of TUM01's slices, `even` and `odd` every second block of five. Dice is that of `lumbar segment muscle` on each contrast by itself: Dixon
