@@ -1,7 +1,7 @@
 """Trains the shipped muscle model with nnU-Net v2, or one that leaves people out, and prints Dice on TUM01.
 
     python recipes/muscle_nnunet.py ../shared/data/dixon ../shared/data/sagittal OUT --teacher MODEL [--leave-out person|lower|upper|even|odd] [--views 9600]
-        [--epochs 80] [--people 60] [--drawn 150]
+        [--epochs 80] [--people 60] [--drawn 150] [--also MODEL]
 
 Only one person has masks (TUM01), so nnU-Net's raw data set is not that person but random views: TUM01's slices bent into other shapes, with other shares
 of fat and in other contrasts, slices of phantoms, drawn slices, and strips of the backs of 24 other people of MyoSegmenTUM (VB3_*), whose muscles MODEL has
@@ -17,10 +17,11 @@ import argparse
 import json
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from muscle_axial import DATA, FIRST_SEED, LEARNT, LEAVE_OUT, LEFT_OUT, NOTE, STRANGER, on_the_card, scores, split
+from muscle_axial import DATA, FIRST_SEED, LEARNT, LEAVE_OUT, LEFT_OUT, NOTE, on_the_card, scores, split
 
 from lumbar.datasets.myosegmentum import read_dixon
 from lumbar.datasets.nnunet_raw import RawCase
@@ -41,7 +42,9 @@ from lumbar.muscle.views import AxialSlice
 from lumbar.training.fit import FitOptions
 
 PIXEL_MM = 1.25
+ITERATIONS = 100  # an epoch
 BELOW_MM = 15.0  # how far below the middle of L5 the strips reach
+FREE = "freely accessible (Burian 2019; its own licence was not found)"
 COUNTS = "slices.json"  # of each kind, in OUT
 TUM01 = "VB3_01"  # the same person on sagittal slices
 
@@ -54,18 +57,20 @@ def main() -> None:
     learnt, tested = split(training_slices(case.subject, case.water, case.fat, case.mask), options.leave_out)
     config = training(PIXEL_MM, FitOptions(seed=options.seed))
     size = {"patch": config.view, "batch": config.batch, "features": config.features}
-    nnunet = NnunetTraining(epochs=options.epochs, iterations=100, learning_rate=config.learning_rate, threads=options.threads, start=options.start, **size)
+    length = {"epochs": options.epochs, "iterations": ITERATIONS, "learning_rate": config.learning_rate}
+    nnunet = NnunetTraining(**size, **length, start=options.start, threads=options.threads)
     trained = train_nnunet(cases(learnt, config, options), (options.out / "work").resolve(), nnunet)
     network = trained_network(trained, ImportOptions("muscle-axial"))
+    how = f"Trained with nnU-Net v2 (2d, {options.epochs * ITERATIONS} steps of {config.batch} views of {config.view[0]} × {config.view[1]} pixels)."
+    build = BuildOptions(version=options.version, pixel_mm=PIXEL_MM, how=how)
     folder = options.out / "muscle-axial"
     folder.mkdir(parents=True, exist_ok=True)
     data = sources(**json.loads((options.out / COUNTS).read_text(encoding="utf-8")))
-    export(network, folder, BuildOptions(version=options.version, pixel_mm=PIXEL_MM), data)
+    export(network, folder, build, data)
     results = on_the_card(scores(folder, case, tested), LEARNT if options.leave_out == "nobody" else LEFT_OUT.format("{}", options.leave_out))
-    if options.stranger:
-        print("without TUM01:", flush=True)
-        results += on_the_card(scores(options.stranger, case, tested), STRANGER)
-    card = export(network, folder, BuildOptions(version=options.version, pixel_mm=PIXEL_MM, results=results), data)
+    for other in options.also:
+        results += load_folder(other, 1).card.results
+    card = export(network, folder, replace(build, results=results), data)
     print(f"{folder}: ONNX differs from PyTorch by at most {card.export_difference:.1e}")
 
 
@@ -85,7 +90,7 @@ def sources(learnt: int, taught: int, phantoms: int, drawn: int) -> tuple[Traini
     seeds = f"of seeds from {FIRST_SEED} on, {SLICES} each"
     found = {
         TrainingData(DATA, NOTE, f"one subject, {learnt} axial slices, Dixon water and fat, contrasts and shapes varied at random"): learnt,
-        TrainingData("MyoSegmenTUM spine, sagittal water", NOTE, f"{taught} axial strips of 24 other subjects, labelled by a network and by no reader"): taught,
+        TrainingData("MyoSegmenTUM spine, sagittal water", FREE, f"{taught} axial strips of 24 other subjects, labelled by a network and by no reader"): taught,
         TrainingData("lumbar phantoms", "Apache-2.0", f"synthetic: {phantoms} axial slices {seeds}"): phantoms,
         TrainingData("lumbar drawn slices", "Apache-2.0", f"synthetic: {drawn} slices {seeds}"): drawn,
     }
@@ -122,7 +127,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--start", type=Path, help="checkpoint of another run to begin with, which must not know what is left out either")
     parser.add_argument("--seed", type=int, default=20240601)
     parser.add_argument("--version", default="0.3.0")
-    parser.add_argument("--stranger", type=Path, help="model folder of a run with --leave-out person; its Dice goes on the card, too")
+    parser.add_argument("--also", type=Path, action="append", default=[], help="model folder of a run that left something out; its Dice goes on the card, too")
     return parser.parse_args()
 
 

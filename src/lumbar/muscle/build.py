@@ -21,6 +21,7 @@ from lumbar.training.export import export_onnx
 from lumbar.training.fit import FitOptions
 
 _HALF_TOLERANCE = 0.2  # in logits, which reach tens on the noise that is compared: what 16-bit weights cost
+_WHAT = "2-D U-Net that labels erector spinae and multifidus, right and left, on axial slices of any contrast."
 FIRST_DRAWN, SLICES = 70_000, 5  # seed of the first made-up person, and slices of each
 
 
@@ -35,6 +36,7 @@ class BuildOptions:
     seed: int = 20240601
     pixel_mm: float = 1.25  # the grid that the network works on
     threads: int = 0
+    how: str = ""  # a sentence on the training, for the card
     drawn: int = 0  # made-up people whose drawn slices are learnt from, too
     results: tuple[Result, ...] = ()
 
@@ -69,7 +71,9 @@ def export(network: torch.nn.Module, out: Path, options: BuildOptions, data: tup
         name=options.name,
         version=options.version,
         task=TASK,
-        description="2-D U-Net that labels erector spinae and multifidus, right and left, on axial slices of any contrast.",
+        description=" ".join(
+            filter(None, ("2-D U-Net that labels erector spinae and multifidus, right and left, on axial slices of any contrast.", options.how))
+        ),
         intended_use="Research on muscle size and fat between L1/L2 and L5/S1 in adults. Not a medical device; look at every mask.",
         inputs=(TensorSpec(INPUT, ("pictures", 1, "rows", "columns"), meaning),),
         outputs=(TensorSpec(OUTPUT, ("pictures", len(LABELS) + 1, "rows", "columns"), "logits of background and the classes"),),
