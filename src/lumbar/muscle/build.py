@@ -71,9 +71,7 @@ def export(network: torch.nn.Module, out: Path, options: BuildOptions, data: tup
         name=options.name,
         version=options.version,
         task=TASK,
-        description=" ".join(
-            filter(None, ("2-D U-Net that labels erector spinae and multifidus, right and left, on axial slices of any contrast.", options.how))
-        ),
+        description=f"{_WHAT} {options.how}".strip(),
         intended_use="Research on muscle size and fat between L1/L2 and L5/S1 in adults. Not a medical device; look at every mask.",
         inputs=(TensorSpec(INPUT, ("pictures", 1, "rows", "columns"), meaning),),
         outputs=(TensorSpec(OUTPUT, ("pictures", len(LABELS) + 1, "rows", "columns"), "logits of background and the classes"),),
