@@ -26,11 +26,14 @@ def core(inside: NDArray[np.bool_], spacing_mm: Spacing, depth_mm: float) -> NDA
 
 def mean_without_rim(shares: NDArray[np.float32], inside: NDArray[np.bool_], spacing_mm: Spacing) -> float | None:
     """Mean of `shares` (slices, rows, columns; not a number where unknown) over the muscle, its rim filled from within; None where nothing lies within."""
+    if not inside.any():
+        return None
+    window = ndimage.find_objects(inside.astype(np.uint8))[0]  # most of a picture shows other things
+    inside, shares = inside[window], shares[window]
     deep = core(inside, spacing_mm, RIM_MM) & np.isfinite(shares)
     total, count = 0.0, 0
     for k in np.flatnonzero(deep.any(axis=(1, 2))):
-        window = ndimage.find_objects(inside[k].astype(np.uint8))[0]
-        total += float(_filled(shares[k][window], deep[k][window], spacing_mm)[inside[k][window]].sum())
+        total += float(_filled(shares[k], deep[k], spacing_mm)[inside[k]].sum())
         count += int(inside[k].sum())
     return total / count if count else None
 
