@@ -1,16 +1,17 @@
 """Trains the shipped muscle model with nnU-Net v2, or one that leaves people out, and prints Dice on TUM01.
 
     python recipes/muscle_nnunet.py ../shared/data/dixon ../shared/data/sagittal OUT --teacher MODEL [--leave-out person|lower|upper|even|odd] [--views 9600]
-        [--epochs 80] [--people 60] [--drawn 150] [--also MODEL]
+        [--epochs 80] [--people 60] [--drawn 150] [--beside OUT2] [--also MODEL]
 
 Only one person has masks (TUM01), so nnU-Net's raw data set is not that person but random views: TUM01's slices bent into other shapes, with other shares
 of fat and in other contrasts, slices of phantoms, drawn slices, and strips of the backs of 24 other people of MyoSegmenTUM (VB3_*), whose muscles MODEL has
 labelled (`lumbar.muscle.strips`). MODEL is the result of `recipes/muscle_axial.py` with the same --leave-out: a teacher that knows what was left out would
 give it away. With OUT/work kept, a run that was stopped goes on.
 
-The shipped weights (0.3.0): MODEL 0.2.1 (in this repository's history before them), `--views 12000 --epochs 70` (80 for the first 31 epochs). The stranger
-on their card: MODEL from `recipes/muscle_axial.py --leave-out person --people 40 --drawn 150 --steps 2400`, `--leave-out person --views 6400 --epochs 30`.
-`even` and `odd` began with the stranger's weights: `--start …/checkpoint_final.pth --views 4800 --epochs 12`, and its MODEL. An epoch is a minute of one core.
+The shipped weights (0.3.0) are two networks, this one and that of the run `odd` (--beside). This one: MODEL 0.2.1 (in this repository's history before
+them), `--views 12000 --epochs 70` (80 for the first 31 epochs). The run `person` on their card: MODEL from `recipes/muscle_axial.py --leave-out person
+--people 40 --drawn 150 --steps 2400`, `--leave-out person --views 6400 --epochs 30`. `even` and `odd` had the same MODEL and began with the weights of
+`person`: `--start …/checkpoint_final.pth --views 4800 --epochs 12`. An epoch is a minute of one core.
 """
 
 import argparse
@@ -32,6 +33,7 @@ from lumbar.muscle.build import SLICES, BuildOptions, export
 from lumbar.muscle.data import training_slices
 from lumbar.muscle.drawn_slices import drawn_slices
 from lumbar.muscle.engine import INPUT, OUTPUT
+from lumbar.muscle.folds import MirrorPair
 from lumbar.muscle.nnunet_cases import view_cases
 from lumbar.muscle.nnunet_import import ImportOptions, trained_network
 from lumbar.muscle.nnunet_train import NnunetTraining, train_nnunet
@@ -62,7 +64,10 @@ def main() -> None:
     trained = train_nnunet(cases(learnt, config, options), (options.out / "work").resolve(), nnunet)
     network = trained_network(trained, ImportOptions("muscle-axial"))
     how = f"Trained with nnU-Net v2 (2d, {options.epochs * ITERATIONS} steps of {config.batch} views of {config.view[0]} × {config.view[1]} pixels)."
-    build = BuildOptions(version=options.version, pixel_mm=PIXEL_MM, how=how)
+    if options.beside:
+        network = MirrorPair(network, trained_network(next((options.beside / "work" / "results").glob("*/*")), ImportOptions("muscle-axial")))
+        how = f"Two networks, each of which looks at a slice one way round; the second has learnt in the same way, but not from all of TUM01. {how}"
+    build = BuildOptions(version=options.version, pixel_mm=PIXEL_MM, how=how, both_ways=options.beside is None)
     folder = options.out / "muscle-axial"
     folder.mkdir(parents=True, exist_ok=True)
     data = sources(**json.loads((options.out / COUNTS).read_text(encoding="utf-8")))
@@ -127,6 +132,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--start", type=Path, help="checkpoint of another run to begin with, which must not know what is left out either")
     parser.add_argument("--seed", type=int, default=20240601)
     parser.add_argument("--version", default="0.3.0")
+    parser.add_argument("--beside", type=Path, help="OUT of another run, whose network is joined with this one's: the mean of both is steadier")
     parser.add_argument("--also", type=Path, action="append", default=[], help="model folder of a run that left something out; its Dice goes on the card, too")
     return parser.parse_args()
 

@@ -36,6 +36,7 @@ class BuildOptions:
     seed: int = 20240601
     pixel_mm: float = 1.25  # the grid that the network works on
     threads: int = 0
+    both_ways: bool = True  # whether prediction has to ask for mirror images, too
     how: str = ""  # a sentence on the training, for the card
     drawn: int = 0  # made-up people whose drawn slices are learnt from, too
     results: tuple[Result, ...] = ()
@@ -79,6 +80,6 @@ def export(network: torch.nn.Module, out: Path, options: BuildOptions, data: tup
         training_data=data,
         results=options.results,
         export_difference=difference,
-        parameters={"pixel_mm": options.pixel_mm, "side": "patient's"},
+        parameters={"pixel_mm": options.pixel_mm, "side": "patient's", "both_ways": options.both_ways},
     )
     return write_card(out, card)

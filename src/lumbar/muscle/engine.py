@@ -31,7 +31,8 @@ def run_model(model: Model, image: Volume, fat: Volume | None = None, keep: NDAr
         return np.asarray(model.run({INPUT: pictures})[OUTPUT], dtype=np.float32)
 
     if model.card.parameters.get("engine") != "nnunet":
-        return segment(image, MuscleNetwork(network, _pixel_mm(model)), fat, keep, progress)
+        both_ways = bool(model.card.parameters.get("both_ways", True))
+        return segment(image, MuscleNetwork(network, _pixel_mm(model), both_ways), fat, keep, progress)
     return _nnunet(model, network, image, keep)
 
 

@@ -34,6 +34,7 @@ class MuscleNetwork:
 
     run: Network
     pixel_mm: float
+    both_ways: bool = True  # whether a picture's mirror image is asked for, too; not for networks that look at it themselves
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +80,7 @@ def _label(grid: Grid, contrasts: Sequence[NDArray[np.float32]], network: Muscle
     total = np.zeros((count, len(LABELS) + 1, *(part.stop - part.start for part in frame)), np.float32)
     for n, contrast in enumerate(resized):
         for k, picture in enumerate(contrast):
-            total[k] += _both_ways(picture[frame], network.run)
+            total[k] += (_both_ways if network.both_ways else probabilities)(np.ascontiguousarray(picture[frame]), network.run)
             if progress:
                 progress(n * count + k + 1, len(resized) * count)
     steady = _with_neighbours(np.asarray(total / len(resized), np.float32), grid.spacing_mm[0])

@@ -1,0 +1,35 @@
+"""Two networks as one: right stays right, whichever way round a network looks."""
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="training needs lumbar[train]")
+
+from lumbar.muscle.folds import MirrorPair  # noqa: E402
+
+
+class Bright(torch.nn.Module):
+    """A stand-in network: the label where a picture is bright, nothing elsewhere."""
+
+    def __init__(self, label: int) -> None:
+        super().__init__()
+        self.label = label
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        logits = torch.zeros(image.shape[0], 5, *image.shape[2:])
+        logits[:, 0] = torch.where(image[:, 0] > 0, -20.0, 20.0)
+        logits[:, self.label] = torch.where(image[:, 0] > 0, 20.0, -20.0)
+        return logits
+
+
+def test_what_the_second_network_sees_mirrored_is_turned_back():
+    image = torch.zeros(1, 1, 4, 10)
+    image[..., :3] = 1  # on the patient's right
+    # In the mirror the spot lies on the left, and a network that knows its sides calls it so: 4 is the left erector spinae, 1 the right one.
+    agreed = MirrorPair(Bright(1), Bright(4))(image)
+    assert (agreed.argmax(dim=1)[..., :3] == 1).all()
+    assert (agreed.argmax(dim=1)[..., 3:] == 0).all()
+    chances = agreed.exp()
+    assert chances[0, 1, 0, 0].item() == pytest.approx(1.0, abs=1e-3)
+    disagreed = MirrorPair(Bright(1), Bright(3))(image).exp()  # the second one says multifidus
+    assert disagreed[0, 1, 0, 0].item() == pytest.approx(0.5, abs=1e-3)
+    assert disagreed[0, 2, 0, 0].item() == pytest.approx(0.5, abs=1e-3)
