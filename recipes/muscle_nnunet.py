@@ -33,7 +33,7 @@ from lumbar.muscle.build import SLICES, BuildOptions, export
 from lumbar.muscle.data import training_slices
 from lumbar.muscle.drawn_slices import drawn_slices
 from lumbar.muscle.engine import INPUT, OUTPUT
-from lumbar.muscle.folds import MirrorPair
+from lumbar.muscle.mirror_pair import MirrorPair
 from lumbar.muscle.nnunet_cases import view_cases
 from lumbar.muscle.nnunet_import import ImportOptions, trained_network
 from lumbar.muscle.nnunet_train import NnunetTraining, train_nnunet
