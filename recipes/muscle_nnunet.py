@@ -29,11 +29,11 @@ from lumbar.datasets.nnunet_raw import RawCase
 from lumbar.io.nifti import read_nifti, read_nifti_mask
 from lumbar.models.card import TrainingData
 from lumbar.models.folder import load_folder
+from lumbar.muscle.assembled import Favoured, MirrorPair
 from lumbar.muscle.build import SLICES, BuildOptions, export
 from lumbar.muscle.data import training_slices
 from lumbar.muscle.drawn_slices import drawn_slices
 from lumbar.muscle.engine import INPUT, OUTPUT
-from lumbar.muscle.mirror_pair import MirrorPair
 from lumbar.muscle.nnunet_cases import view_cases
 from lumbar.muscle.nnunet_import import ImportOptions, trained_network
 from lumbar.muscle.nnunet_train import NnunetTraining, train_nnunet
@@ -45,6 +45,9 @@ from lumbar.training.fit import FitOptions
 
 PIXEL_MM = 1.25
 ITERATIONS = 100  # an epoch
+BACKGROUND = (
+    1.0  # log odds; of 0, 0.5, 1, 1.5 and 2 the best on what `even` and `odd` had left out (water and T2-like): Dice 0.906 to 0.912, volumes +9 to +3 %
+)
 BELOW_MM = 15.0  # how far below the middle of L5 the strips reach
 FREE = "freely accessible (Burian 2019; its own licence was not found)"
 COUNTS = "slices.json"  # of each kind, in OUT
@@ -67,6 +70,7 @@ def main() -> None:
     if options.beside:
         network = MirrorPair(network, trained_network(next((options.beside / "work" / "results").glob("*/*")), ImportOptions("muscle-axial")))
         how = f"Two networks, each of which looks at a slice one way round; the second has learnt in the same way, but not from all of TUM01. {how}"
+    network = Favoured(network, BACKGROUND)
     build = BuildOptions(version=options.version, pixel_mm=PIXEL_MM, how=how, both_ways=options.beside is None)
     folder = options.out / "muscle-axial"
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,10 +1,10 @@
-"""Two networks as one: right stays right, whichever way round a network looks."""
+"""Two networks as one: right stays right, whichever way round a network looks. And a background that is favoured."""
 
 import pytest
 
 torch = pytest.importorskip("torch", reason="training needs lumbar[train]")
 
-from lumbar.muscle.mirror_pair import MirrorPair  # noqa: E402
+from lumbar.muscle.assembled import Favoured, MirrorPair  # noqa: E402
 
 
 class Bright(torch.nn.Module):
@@ -33,3 +33,17 @@ def test_what_the_second_network_sees_mirrored_is_turned_back():
     disagreed = MirrorPair(Bright(1), Bright(3))(image).exp()  # the second one says multifidus
     assert disagreed[0, 1, 0, 0].item() == pytest.approx(0.5, abs=1e-3)
     assert disagreed[0, 2, 0, 0].item() == pytest.approx(0.5, abs=1e-3)
+
+
+def test_a_favoured_background_wins_where_it_was_nearly_as_likely():
+    image = torch.zeros(1, 1, 1, 2)
+    image[..., 0] = 0.4  # logits below: 0.4 for muscle, and 0 for the background
+
+    class Unsure(torch.nn.Module):
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            return torch.cat([torch.zeros_like(image), image, *[torch.full_like(image, -9.0)] * 3], dim=1)
+
+    assert Unsure()(image).argmax(dim=1)[0, 0].tolist() == [1, 0]
+    assert Favoured(Unsure(), 0.3)(image).argmax(dim=1)[0, 0].tolist() == [1, 0]
+    assert Favoured(Unsure(), 0.5)(image).argmax(dim=1)[0, 0].tolist() == [0, 0]
+    assert Favoured(Unsure(), 0.5)(image)[0, 1:].tolist() == Unsure()(image)[0, 1:].tolist()
