@@ -109,7 +109,10 @@ def scores(folder: Path, case: DixonCase, tested: list[int]) -> dict[str, list[f
         labels = np.asarray(run_model(model, Volume(picture, grid)).mask.array)
         values = [dice(reference[tested] == label, labels[tested] == label) or 0.0 for label in LABELS]
         found[contrast] = values
-        print(f"{contrast:6s}" + "".join(f"{value:7.3f}" for value in values) + f"   mean {np.mean(values):.3f}", flush=True)
+        sides = [dice(np.isin(reference[tested], pair), np.isin(labels[tested], pair)) or 0.0 for pair in ((1, 2), (3, 4))]  # both muscles together
+        print(
+            f"{contrast:6s}" + "".join(f"{value:7.3f}" for value in values) + f"   mean {np.mean(values):.3f}   sides {sides[0]:.3f} {sides[1]:.3f}", flush=True
+        )
     return found
 
 

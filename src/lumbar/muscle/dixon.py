@@ -12,6 +12,7 @@ from lumbar.metrics.segmentation import brought_onto, same_place
 
 _SAME_SPACING = 0.01  # share by which spacings may differ
 _STEP_TOLERANCE = 0.02
+_RIM = (3, 12)  # voxels around the muscles: from, to
 _MAX_BRIGHTNESS_RATIO = 6.0  # fat against water; T1 weighting makes fat two to four times as bright, never this much
 
 
@@ -44,6 +45,10 @@ def swapped(water: NDArray[np.float32], fat: NDArray[np.float32], muscle: NDArra
 
     Muscle is mostly water, and the rim around the back muscles mostly fat. In a swapped pair both are the other way round, which no illness does.
     """
+    if not muscle.any():
+        return ()
+    rows, columns = (slice(max(0, part.start - _RIM[1] - 1), part.stop + _RIM[1] + 1) for part in ndimage.find_objects(muscle.any(axis=0).astype(np.uint8))[0])
+    water, fat, muscle = water[:, rows, columns], fat[:, rows, columns], muscle[:, rows, columns]  # the rim lies within; the rest only takes time
     odd = [index for index in range(len(muscle)) if muscle[index].any() and _looks_swapped(water[index], fat[index], muscle[index])]
     seen = int(muscle.any(axis=(1, 2)).sum())
     if not odd:
@@ -100,7 +105,7 @@ def _scaling(water: NDArray[np.float32], fat: NDArray[np.float32]) -> list[str]:
 
 
 def _looks_swapped(water: NDArray[np.float32], fat: NDArray[np.float32], muscle: NDArray[np.bool_]) -> bool:
-    rim = ndimage.binary_dilation(muscle, iterations=12) & ~ndimage.binary_dilation(muscle, iterations=3)
+    rim = ndimage.binary_dilation(muscle, iterations=_RIM[1]) & ~ndimage.binary_dilation(muscle, iterations=_RIM[0])
     total = water + fat
     seen = total > 0.1 * np.quantile(total, 0.99)
     share = fat / np.maximum(total, 1e-6)
