@@ -172,6 +172,20 @@ def test_two_stages_are_refused(tmp_path):
         train_nnunet([], tmp_path / "work", NnunetTraining(features=(8, 16)))
 
 
+def test_other_data_sets_in_the_work_folder_stay(tmp_path):
+    pytest.importorskip("torch")
+    from lumbar.muscle.nnunet_train import NnunetTraining, train_nnunet  # noqa: PLC0415
+
+    others, halfway = tmp_path / "raw" / "Dataset001_Mine", tmp_path / "raw" / "Dataset515_LumbarMuscle" / "imagesTr"
+    for folder in (others, halfway):
+        folder.mkdir(parents=True)
+        (folder / "a.nii.gz").write_bytes(b"x")
+    with pytest.raises(UsageError, match="nothing"):
+        train_nnunet([], tmp_path, NnunetTraining())
+    assert (others / "a.nii.gz").is_file()
+    assert not (halfway / "a.nii.gz").exists()
+
+
 def test_a_folder_that_was_begun_with_another_network_is_refused(tmp_path):
     pytest.importorskip("torch")
     from lumbar.muscle.nnunet_train import NnunetTraining, train_nnunet  # noqa: PLC0415

@@ -21,6 +21,7 @@ from lumbar.muscle.labels import LABELS
 from lumbar.training.examples import IGNORED
 
 _NUMBER, _NAME, _TRAINER, _OWN = 515, "LumbarMuscle", "nnUNetTrainerLumbar", "lumbar"
+_DATASET = f"Dataset{_NUMBER:03d}_{_NAME}"
 _PREPARED = "prepared.json"  # in the work folder: what was asked for and the configuration to train, written when all is ready for it
 _IGNORE = max(LABELS) + 1
 _LEAST_STAGES = 3  # with two, the weights of its deep supervision add up to 0 and every loss is not a number
@@ -57,7 +58,7 @@ def train_nnunet(cases: Iterable[RawCase], work: Path, options: NnunetTraining) 
             f"nnU-Net weighs the outputs of all stages but the lowest, so it needs at least {_LEAST_STAGES} numbers of features; got {len(options.features)}"
         )
     configuration = _prepared(work, options) or _prepare(cases, work, options)
-    trained = work / "results" / f"Dataset{_NUMBER:03d}_{_NAME}" / f"{_TRAINER}__nnUNetPlans__{configuration}"
+    trained = work / "results" / _DATASET / f"{_TRAINER}__nnUNetPlans__{configuration}"
     length = [str(options.epochs), str(options.iterations), str(max(1, options.iterations // 20)), str(options.threads), str(options.learning_rate)]
     words = [*length, "--", str(_NUMBER), configuration, "all", "-tr", _TRAINER, "-device", options.device]
     if list(trained.glob("fold_all/checkpoint_*.pth")):
@@ -87,8 +88,8 @@ def _prepared(work: Path, options: NnunetTraining) -> str | None:
 
 def _prepare(cases: Iterable[RawCase], work: Path, options: NnunetTraining) -> str:
     """Raw data set, fingerprint, plan and preprocessed pictures; returns the configuration to train."""
-    for part in ("raw", "preprocessed"):  # left by a run that was stopped halfway
-        shutil.rmtree(work / part, ignore_errors=True)
+    for part in ("raw", "preprocessed"):  # of ours alone: left by a run that was stopped before it was ready to train
+        shutil.rmtree(work / part / _DATASET, ignore_errors=True)
     names = {f"{side.value}_{muscle.value}": label for label, (muscle, side) in LABELS.items()}
     raw = write_raw(work / "raw", _NUMBER, _NAME, {**names, "ignore": _IGNORE}, (_with_ignored(case) for case in cases))
     threads = str(options.threads)

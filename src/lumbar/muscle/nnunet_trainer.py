@@ -18,7 +18,6 @@ import torch
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.training.nnUNetTrainer.variants.data_augmentation.nnUNetTrainerNoMirroring import nnUNetTrainerNoMirroring
 
-NAME = "nnUNetTrainerLumbar"
 _TURN = np.deg2rad(15)  # nnU-Net turns a fifth of square pictures by any angle, but nobody is scanned upside down
 
 
