@@ -32,6 +32,7 @@ from lumbar.muscle.labels import LABELS
 from lumbar.muscle.phantom_slices import phantom_slices
 from lumbar.muscle.synthesis import contrasts
 from lumbar.muscle.train import train, training
+from lumbar.muscle.views import AxialSlice
 from lumbar.training.fit import FitOptions, averaged_weights
 
 FIRST_SEED = FIRST_DRAWN  # of the phantoms that are learnt from, too; others are free for tests
@@ -39,7 +40,8 @@ LEAVE_OUT = ("nobody", "person", "lower", "upper", "even", "odd")
 BLOCK = 5  # slices that "even" and "odd" leave out together
 GAP = 1  # slices between what is learnt from and what is tested
 DATA = "MyoSegmenTUM spine, subject TUM01"
-NOTE = "freely accessible (Burian 2019; its own licence was not found), masks redistributed in LPM_Segmentator (Apache-2.0)"
+FREE = "freely accessible (Burian 2019; its own licence was not found)"
+NOTE = f"{FREE}, masks redistributed in LPM_Segmentator (Apache-2.0)"
 LEFT_OUT = "TUM01, {}, not learnt from ({} left out)"
 STRANGER = "TUM01 (MyoSegmenTUM), {}: another network of this kind that learnt from synthetic slices alone and never saw this person"
 LEARNT = "TUM01 (MyoSegmenTUM), {}: the one person that was learnt from, which says nothing of other people"
@@ -50,20 +52,14 @@ def main() -> None:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     case = next(iter(read_dixon(options.dixon)))
     learnt, tested = split(training_slices(case.subject, case.water, case.fat, case.mask), options.leave_out)
-    phantoms = [s for seed in range(FIRST_SEED, FIRST_SEED + options.people) for s in phantom_slices(seed, SLICES)]
-    drawn = [s for seed in range(FIRST_SEED, FIRST_SEED + options.drawn) for s in drawn_slices(seed, SLICES)]
+    phantoms, drawn = synthetic(options.people, options.drawn)
     print(f"{len(learnt)} slices of people, {len(phantoms)} of {options.people} phantoms, {len(drawn)} drawn", flush=True)
     config = training(options.pixel, FitOptions(steps=options.steps, threads=options.threads, checkpoint_every=100))
     start = averaged_weights(options.start) if options.start else None
     module = train(learnt + phantoms + drawn, options.out / "work", config, start)
     folder = options.out / "muscle-axial"
     folder.mkdir(parents=True, exist_ok=True)
-    data = (
-        TrainingData(DATA, NOTE, f"one subject, {len(learnt)} axial slices, Dixon water and fat, contrasts and shapes varied at random"),
-        TrainingData("lumbar phantoms", "Apache-2.0", f"synthetic: {len(phantoms)} axial slices of {options.people} seeds from {FIRST_SEED} on"),
-        TrainingData("lumbar drawn slices", "Apache-2.0", f"synthetic: {len(drawn)} slices of {options.drawn} seeds from {FIRST_SEED} on"),
-    )
-    data = tuple(one for one, slices in zip(data, (learnt, phantoms, drawn), strict=True) if slices)
+    data = sources(learnt=len(learnt), taught=0, phantoms=len(phantoms), drawn=len(drawn))
     build = BuildOptions(version=options.version, pixel_mm=options.pixel)
     export(module.network, folder, build, data)
     results = on_the_card(scores(folder, case, tested), LEARNT if options.leave_out == "nobody" else LEFT_OUT.format("{}", options.leave_out))
@@ -72,6 +68,24 @@ def main() -> None:
         results += on_the_card(scores(options.stranger, case, tested), STRANGER)
     card = export(module.network, folder, BuildOptions(version=options.version, pixel_mm=options.pixel, results=results), data)
     print(f"{folder}: ONNX differs from PyTorch by at most {card.export_difference:.1e}")
+
+
+def synthetic(people: int, drawn: int) -> tuple[list[AxialSlice], list[AxialSlice]]:
+    """(slices of that many phantoms, drawn slices of that many made-up people)."""
+    phantoms = [s for seed in range(FIRST_SEED, FIRST_SEED + people) for s in phantom_slices(seed, SLICES)]
+    return phantoms, [s for seed in range(FIRST_SEED, FIRST_SEED + drawn) for s in drawn_slices(seed, SLICES)]
+
+
+def sources(learnt: int, taught: int, phantoms: int, drawn: int) -> tuple[TrainingData, ...]:
+    """The card's words on how many slices of each kind were learnt from."""
+    seeds = f"of seeds from {FIRST_SEED} on, {SLICES} each"
+    found = {
+        TrainingData(DATA, NOTE, f"one subject, {learnt} axial slices, Dixon water and fat, contrasts and shapes varied at random"): learnt,
+        TrainingData("MyoSegmenTUM spine, sagittal water", FREE, f"{taught} axial strips of 24 other subjects, labelled by a network and by no reader"): taught,
+        TrainingData("lumbar phantoms", "Apache-2.0", f"synthetic: {phantoms} axial slices {seeds}"): phantoms,
+        TrainingData("lumbar drawn slices", "Apache-2.0", f"synthetic: {drawn} slices {seeds}"): drawn,
+    }
+    return tuple(one for one, count in found.items() if count)
 
 
 def on_the_card(found: dict[str, list[float]], where: str) -> tuple[Result, ...]:

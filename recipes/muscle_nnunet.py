@@ -22,36 +22,30 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from muscle_axial import DATA, FIRST_SEED, LEARNT, LEAVE_OUT, LEFT_OUT, NOTE, on_the_card, scores, split
+from muscle_axial import LEARNT, LEAVE_OUT, LEFT_OUT, on_the_card, scores, sources, split, synthetic
+from muscle_strips import people
 
 from lumbar.datasets.myosegmentum import read_dixon
 from lumbar.datasets.nnunet_raw import RawCase
-from lumbar.io.nifti import read_nifti, read_nifti_mask
-from lumbar.models.card import TrainingData
 from lumbar.models.folder import load_folder
 from lumbar.muscle.assembled import Favoured, MirrorPair
-from lumbar.muscle.build import SLICES, BuildOptions, export
+from lumbar.muscle.build import BuildOptions, export
 from lumbar.muscle.data import training_slices
-from lumbar.muscle.drawn_slices import drawn_slices
 from lumbar.muscle.engine import INPUT, OUTPUT
 from lumbar.muscle.nnunet_cases import view_cases
 from lumbar.muscle.nnunet_import import ImportOptions, trained_network
 from lumbar.muscle.nnunet_train import NnunetTraining, train_nnunet
-from lumbar.muscle.phantom_slices import phantom_slices
-from lumbar.muscle.strips import Picture, strips, taught_slices
+from lumbar.muscle.strips import PIXEL_MM, Picture, strips, taught_slices
 from lumbar.muscle.train import MuscleTraining, training
 from lumbar.muscle.views import AxialSlice
 from lumbar.training.fit import FitOptions
 
-PIXEL_MM = 1.25
 ITERATIONS = 100  # an epoch
 # Log odds. Of 0, 0.5, 1, 1.5 and 2 the Dice of `even` and `odd` on what they had left out (water and T2-like) was 0.906, 0.911, 0.912, 0.911 and 0.908,
 # and their volumes were +9, +5, +3, 0 and -4 % off; with 1, other people's erector spinae lost muscle beside streaks of fat.
 BACKGROUND = 0.5
 BELOW_MM = 15.0  # how far below the middle of L5 the strips reach
-FREE = "freely accessible (Burian 2019; its own licence was not found)"
 COUNTS = "slices.json"  # of each kind, in OUT
-TUM01 = "VB3_01"  # the same person on sagittal slices
 
 
 def main() -> None:
@@ -85,25 +79,12 @@ def main() -> None:
 
 def cases(learnt: list[AxialSlice], config: MuscleTraining, options: argparse.Namespace) -> Iterator[RawCase]:
     """Views of everything there is to learn from; a training that goes on does not ask for them again."""
-    phantoms = [s for seed in range(FIRST_SEED, FIRST_SEED + options.people) for s in phantom_slices(seed, SLICES)]
-    drawn = [s for seed in range(FIRST_SEED, FIRST_SEED + options.drawn) for s in drawn_slices(seed, SLICES)]
+    phantoms, drawn = synthetic(options.people, options.drawn)
     taught = strips_of(options.sagittal, options.teacher)
     counts = {"learnt": len(learnt), "taught": len(taught), "phantoms": len(phantoms), "drawn": len(drawn)}
     (options.out / COUNTS).write_text(json.dumps(counts), encoding="utf-8")
     print(f"slices: {counts}", flush=True)
     yield from view_cases([*learnt, *taught, *phantoms, *drawn], options.views, config)
-
-
-def sources(learnt: int, taught: int, phantoms: int, drawn: int) -> tuple[TrainingData, ...]:
-    """The card's words on how many slices of each kind were learnt from."""
-    seeds = f"of seeds from {FIRST_SEED} on, {SLICES} each"
-    found = {
-        TrainingData(DATA, NOTE, f"one subject, {learnt} axial slices, Dixon water and fat, contrasts and shapes varied at random"): learnt,
-        TrainingData("MyoSegmenTUM spine, sagittal water", FREE, f"{taught} axial strips of 24 other subjects, labelled by a network and by no reader"): taught,
-        TrainingData("lumbar phantoms", "Apache-2.0", f"synthetic: {phantoms} axial slices {seeds}"): phantoms,
-        TrainingData("lumbar drawn slices", "Apache-2.0", f"synthetic: {drawn} slices {seeds}"): drawn,
-    }
-    return tuple(one for one, count in found.items() if count)
 
 
 def strips_of(sagittal: Path, teacher: Path) -> list[AxialSlice]:
@@ -114,10 +95,8 @@ def strips_of(sagittal: Path, teacher: Path) -> list[AxialSlice]:
         return np.asarray(model.run({INPUT: picture})[OUTPUT], np.float32)
 
     found = []
-    for path in sorted(sagittal.glob("VB3_*_image.nii.gz")):
-        if not path.name.startswith(TUM01):
-            mask = read_nifti_mask(path.with_name(path.name.replace("image", "mask")))
-            found += taught_slices(path.name[:6], strips(read_nifti(path), mask, (1, 5), beyond_mm=BELOW_MM), network)
+    for name, image, mask in people(sagittal, "VB3"):
+        found += taught_slices(name, strips(image, mask, (1, 5), beyond_mm=BELOW_MM), network)
     return found
 
 

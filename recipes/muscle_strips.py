@@ -11,6 +11,7 @@ own masks are learnt from, and is left out.
 """
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ EVERY_MM = 12.0  # between the slices that are looked at
 MULTIFIDUS_MM2 = (150.0, 1800.0)
 ALLOWED = 0.25  # difference of left and right over their mean
 STRAY_MM = 40.0  # in front of the middle of the multifidi
-LEARNT = "VB3_01"
+LEARNT = "VB3_01"  # TUM01 on sagittal slices
 COLUMNS = 6  # slices of a person on the sheet
 
 Labels = NDArray[np.uint8]
@@ -46,20 +47,24 @@ def main() -> None:
     options = parser.parse_args()
     model = find_model(TASK, options.models, 1)
     rows, good = [], []
-    for path in sorted(options.sagittal.glob(f"{options.people}_*_image.nii.gz")):
-        if path.name.startswith(LEARNT):
-            continue
-        mask = read_nifti_mask(path.with_name(path.name.replace("image", "mask")))
-        pictures = strips(read_nifti(path), mask, lumbar_numbers(mask), EVERY_MM).pictures
+    for name, image, mask in people(options.sagittal, options.people):
+        pictures = strips(image, mask, lumbar_numbers(mask), EVERY_MM).pictures
         found = [(picture, labels_of(picture, model)) for picture in pictures]
         sound = [plausible(labels) for _, labels in found]
         good += sound
         rows.append(np.concatenate([outlined(*one) for one in found[:: max(1, len(found) // COLUMNS)][:COLUMNS]], axis=1))
-        print(f"{path.name[:6]}: {sum(sound)} of {len(sound)} slices plausible", flush=True)
+        print(f"{name}: {sum(sound)} of {len(sound)} slices plausible", flush=True)
     print(f"{model.card.name} {model.card.version}: {np.mean(good):.0%} of {len(good)} slices of {len(rows)} people are plausible")
     if options.sheet:
         width = max(row.shape[1] for row in rows)
         Image.fromarray(np.concatenate([np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in rows])).save(options.sheet)
+
+
+def people(sagittal: Path, prefix: str) -> Iterator[tuple[str, Volume, Volume]]:
+    """(name, picture, vertebrae) of everybody whose files begin with `prefix`, but TUM01."""
+    for path in sorted(sagittal.glob(f"{prefix}_*_image.nii.gz")):
+        if not path.name.startswith(LEARNT):
+            yield path.name[:6], read_nifti(path), read_nifti_mask(path.with_name(path.name.replace("image", "mask")))
 
 
 def lumbar_numbers(mask: Volume) -> tuple[int, int]:

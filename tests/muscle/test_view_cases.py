@@ -1,29 +1,31 @@
 """Random views as cases of an nnU-Net raw data set."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="training needs lumbar[train]")
 
+from slice_scene import example
+
 from lumbar.domain.geometry import BACK, LEFT
 from lumbar.muscle.nnunet_cases import view_cases
 from lumbar.muscle.train import MuscleTraining
-from lumbar.muscle.views import UNKNOWN, AxialSlice
+from lumbar.muscle.views import UNKNOWN
 
 
-def example():
-    """Water 0.7 in muscle, pure fat elsewhere; nobody knows what the outermost columns of the erector spinae are."""
-    labels = np.zeros((200, 260), np.uint8)
-    for label, low in ((1, 60), (2, 100), (3, 135), (4, 165)):
-        labels[90:140, low : low + 30] = label
-    muscle = labels > 0
+def half_known():
+    """Nobody knows what the outermost columns of the erector spinae are."""
+    one = example()
+    labels = one.labels.copy()
     labels[90:140, 60:66] = labels[90:140, 189:195] = UNKNOWN
-    return AxialSlice("a", np.where(muscle, 0.7, 0.05).astype(np.float32), np.where(muscle, 0.05, 1.2).astype(np.float32), labels, 1.0)
+    return replace(one, labels=labels)
 
 
 def test_views_are_stacked_with_their_labels_and_the_grid_that_prediction_has():
     config = MuscleTraining(view=(64, 96), pixel_mm=2.5)
-    cases = list(view_cases([example()], 20, config))
+    cases = list(view_cases([half_known()], 20, config))
     assert len({case.name for case in cases}) == 2
     for case in cases:
         assert case.image.array.shape == case.labels.array.shape == (16, 64, 96)

@@ -5,17 +5,10 @@ import pytest
 
 pytest.importorskip("torch", reason="training needs lumbar[train]")
 
+from slice_scene import example
+
 from lumbar.muscle.synthesis import SynthesisOptions, infiltrate, random_picture
-from lumbar.muscle.views import AxialSlice, ViewOptions, random_view
-
-
-def example():
-    """Water 0.7 in muscle, pure fat elsewhere; each muscle carries its label."""
-    labels = np.zeros((200, 260), np.uint8)
-    for label, low in ((1, 60), (2, 100), (3, 135), (4, 165)):
-        labels[90:140, low : low + 30] = label
-    muscle = labels > 0
-    return AxialSlice("a", np.where(muscle, 0.7, 0.05).astype(np.float32), np.where(muscle, 0.05, 1.2).astype(np.float32), labels, 1.0)
+from lumbar.muscle.views import ViewOptions, random_view
 
 
 @pytest.mark.parametrize("seed", range(12))

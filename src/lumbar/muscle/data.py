@@ -7,9 +7,7 @@ from lumbar.domain.volume import Volume
 from lumbar.metrics.segmentation import brought_onto
 from lumbar.muscle.axial import to_axial
 from lumbar.muscle.dixon import grey_step, pair
-from lumbar.muscle.views import AxialSlice
-
-_MUSCLE_GREY = 0.7  # what the middle grey value of muscle water becomes
+from lumbar.muscle.views import MUSCLE_GREY, AxialSlice
 
 
 def training_slices(subject: str, water: Volume, fat: Volume, mask: Volume, min_pixels: int = 50) -> list[AxialSlice]:
@@ -41,5 +39,5 @@ def on_one_scale(water: Volume, fat: Volume, labels: Volume) -> tuple[NDArray[np
         fatty = fatty * np.float32(steps[0] / steps[1])
     muscle = labels.array > 0
     middle = float(np.median(picture[muscle])) if muscle.any() else float(np.quantile(picture, 0.95))
-    scale = np.float32(_MUSCLE_GREY / max(middle, 1e-6))
+    scale = np.float32(MUSCLE_GREY / max(middle, 1e-6))
     return picture * scale, fatty * scale

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from lumbar.muscle.phantom_back import with_other_back
-from lumbar.muscle.views import AxialSlice, Origin, Picture
+from lumbar.muscle.views import MUSCLE_GREY, AxialSlice, Origin, Picture
 from lumbar.phantom.anatomy import Anatomy
 from lumbar.phantom.build import build_anatomy, person_degeneration
 from lumbar.phantom.canvas import Plane
@@ -16,7 +16,6 @@ from lumbar.phantom.render import render_labels, render_slice
 from lumbar.phantom.signal import Palette, Sequence
 
 _LABELS = {("erector_spinae", "right"): 1, ("multifidus", "right"): 2, ("multifidus", "left"): 3, ("erector_spinae", "left"): 4}
-_MUSCLE_GREY = 0.7
 _CLOSED = 0.6  # share of slices on which nothing is seen between multifidus and erector spinae, as in lean people on Dixon water
 _OTHER_BACK = 0.5  # share of people whose back is drawn at random; the others have the phantom's own, on which we are measured
 _ROWS, _COLUMNS = 220, 300  # at 1 mm: from in front of the spine to behind the skin, and the whole back
@@ -42,7 +41,7 @@ def _one(anatomy: Anatomy, name: str, rng: Generator) -> AxialSlice:
         labels[painted == MUSCLE[key]] = label
     if rng.random() < _CLOSED:
         water, fat = _close_seams(water, fat, labels)
-    scale = np.float32(_MUSCLE_GREY / palette["muscle"][0])
+    scale = np.float32(MUSCLE_GREY / palette["muscle"][0])
     return AxialSlice(name, np.asarray(water * scale, np.float32), np.asarray(fat * scale, np.float32), labels, 1.0, Origin.PHANTOM)
 
 

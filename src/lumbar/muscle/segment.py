@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,8 @@ from lumbar.imaging.intensity import standardized
 from lumbar.imaging.resample import resize_picture
 from lumbar.muscle.axial import restore, to_axial
 from lumbar.muscle.dixon import pair
-from lumbar.muscle.labels import LABELS, MIRRORED
+from lumbar.muscle.labels import LABELS
+from lumbar.muscle.mirrored import both_ways
 from lumbar.muscle.postprocess import clean
 
 # Pictures (batch, 1, rows, columns) of zero mean and unit variance → logits (batch, 5, rows, columns).
@@ -76,11 +78,13 @@ def _label(grid: Grid, contrasts: Sequence[NDArray[np.float32]], network: Muscle
     shape = tuple(max(1, round(n * mm / network.pixel_mm)) for n, mm in zip((grid.rows, grid.columns), grid.spacing_mm[1:], strict=True))
     resized = [np.stack([resize_picture(picture, (shape[0], shape[1])) for picture in contrast]) for contrast in contrasts]
     frame = find_frame(resized[0], network)
+    look = partial(probabilities, network=network.run)
     count = len(contrasts[0])
     total = np.zeros((count, len(LABELS) + 1, *(part.stop - part.start for part in frame)), np.float32)
     for n, contrast in enumerate(resized):
         for k, picture in enumerate(contrast):
-            total[k] += (_both_ways if network.both_ways else probabilities)(np.ascontiguousarray(picture[frame]), network.run)
+            seen = np.ascontiguousarray(picture[frame])
+            total[k] += both_ways(seen, look) if network.both_ways else look(seen)
             if progress:
                 progress(n * count + k + 1, len(resized) * count)
     steady = _with_neighbours(np.asarray(total / len(resized), np.float32), grid.spacing_mm[0])
@@ -97,12 +101,6 @@ def probabilities(picture: NDArray[np.float32], network: Network) -> NDArray[np.
     rows, columns = picture.shape
     padded = np.pad(standardized(picture), [(0, -rows % _DIVISOR), (0, -columns % _DIVISOR)], mode="minimum")
     return np.asarray(softmax(network(padded[None, None].astype(np.float32))[0, :, :rows, :columns], axis=0), np.float32)
-
-
-def _both_ways(picture: NDArray[np.float32], network: Network) -> NDArray[np.float32]:
-    """Mean of the probabilities of a picture and of its mirror image, whose sides are changed back."""
-    mirrored = probabilities(np.ascontiguousarray(picture[:, ::-1]), network)[list(MIRRORED)]
-    return np.asarray((probabilities(picture, network) + mirrored[:, :, ::-1]) / 2, np.float32)
 
 
 def find_frame(pictures: NDArray[np.float32], network: MuscleNetwork) -> Frame:

@@ -18,7 +18,8 @@ from lumbar.imaging.intensity import standardized
 from lumbar.imaging.orient import AXIAL_AXES, turned
 from lumbar.imaging.resample import resize_picture
 from lumbar.muscle.labels import MIRRORED
-from lumbar.muscle.views import UNKNOWN, AxialSlice, Labels, Origin, Picture
+from lumbar.muscle.mirrored import both_ways
+from lumbar.muscle.views import MUSCLE_GREY, UNKNOWN, AxialSlice, Labels, Origin, Picture
 
 # One picture (1, 1, rows, columns) of zero mean and unit variance → logits (1, 5, rows, columns).
 Network = Callable[[Picture], Picture]
@@ -34,7 +35,6 @@ _SURE = 0.6  # the mean probability from which on a pixel is taught
 _LEAST_KNOWN = 0.65  # share of what may be muscle that has to be sure
 _LEAST_MM2 = 800.0  # of muscle on a slice
 _OTHER_GREY = 1.6  # factor between a slice's muscle and the person's
-_MUSCLE_GREY = 0.7  # what the middle grey value of muscle water becomes, as in Dixon pairs
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,8 +71,7 @@ def probabilities(picture: Picture, network: Network) -> Picture:
     rows, left = slice(VIEW[0] - high, VIEW[0]), (VIEW[1] - wide) // 2
     columns = slice(left, left + wide)
     whole[rows, columns] = seen[-high:, :wide]
-    straight, mirrored = (softmax(network(np.ascontiguousarray(one)[None, None])[0], axis=0) for one in (whole, whole[:, ::-1]))
-    mean = (straight + mirrored[list(MIRRORED)][:, :, ::-1]) / 2
+    mean = both_ways(whole, lambda one: softmax(network(one[None, None])[0], axis=0))
     out = np.zeros((len(mean), *seen.shape), np.float32)
     out[0] = 1
     out[:, -high:, :wide] = mean[:, rows, columns]
@@ -94,7 +93,7 @@ def taught_slices(name: str, strip: Strip, network: Network) -> list[AxialSlice]
     for picture, taught, grey in zip(strip.pictures, labels, greys, strict=True):
         if np.isnan(grey) or max(grey / usual, usual / grey) > _OTHER_GREY:
             continue
-        water = picture * np.float32(_MUSCLE_GREY / grey)
+        water = picture * np.float32(MUSCLE_GREY / grey)
         found.append(AxialSlice(name, water, _guessed_fat(water), taught, PIXEL_MM, Origin.STRIP))
     return found
 

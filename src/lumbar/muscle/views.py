@@ -29,6 +29,7 @@ class Origin(Enum):
     STRIP = "strip"  # the middle of a person's back, labelled by a network
 
 
+MUSCLE_GREY = 0.7  # what the middle grey value of muscle water is made
 UNKNOWN = IGNORED  # label of pixels that are not learnt from
 _CLASSES = (*range(len(MIRRORED)), UNKNOWN)
 _MIRRORED = np.array([*MIRRORED, *range(len(MIRRORED), 256)], np.uint8)

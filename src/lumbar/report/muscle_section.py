@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lumbar.domain.anatomy import Level, Muscle, Side
-from lumbar.domain.findings import Findings, MuscleFinding
+from lumbar.domain.findings import Findings, MuscleFinding, NormPlace
 from lumbar.report.numbers import percent, shown
 from lumbar.report.pictures import Picture
 
@@ -70,7 +70,7 @@ def muscles(findings: Findings, pictures: Mapping[str, Picture]) -> Muscles | No
     levels = [level for level in Level if any(one.level is level for m in findings.muscles for one in m.per_level)]
     ordered = sorted(findings.muscles, key=lambda m: (list(Muscle).index(m.muscle), m.side is Side.LEFT))
     fat_maps = tuple(pictures[f"fat_{level.slug}"] for level in Level if f"fat_{level.slug}" in pictures)
-    groups = tuple(dict.fromkeys(f"{n.group} ({n.source})" for m in ordered for n in m.fat_norms))
+    groups = tuple(dict.fromkeys(_group(n) for m in ordered for n in m.fat_norms))
     shown_levels = [level for level in Level if f"axial_{level.slug}" in pictures]
     return Muscles(
         levels=tuple(level.value for level in levels),
@@ -101,8 +101,12 @@ def _row(m: MuscleFinding, levels: list[Level]) -> MuscleRow:
 
 
 def _norms(m: MuscleFinding, groups: tuple[str, ...]) -> NormRow:
-    at = {f"{n.group} ({n.source})": n.percentile for n in m.fat_norms}
+    at = {_group(n): n.percentile for n in m.fat_norms}
     return NormRow(_name(m), m.side.value, percent(m.fat_fraction_mean), tuple(_place(at.get(group)) for group in groups))
+
+
+def _group(place: NormPlace) -> str:
+    return f"{place.group} ({place.source})"
 
 
 def _place(percentile: float | None) -> str:
