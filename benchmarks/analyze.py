@@ -25,7 +25,7 @@ from lumbar.models.registry import find_model
 from lumbar.pipeline import AnalysisOptions, analyze
 from lumbar.report.write import write_analysis
 from lumbar.severity.predict import load as load_grader
-from lumbar.spine.of_study import largest_stack
+from lumbar.spine.find import largest_stack
 from lumbar.spine.segment import TASK, network_of, segment
 
 

@@ -20,7 +20,7 @@ from lumbar.models.registry import find_folder
 from lumbar.models.runtime import Network
 from lumbar.muscle.engine import run_model
 from lumbar.muscle.measure import measure
-from lumbar.muscle.nnunet_runtime import NnunetPlan, predict_labels
+from lumbar.muscle.nnunet.runtime import NnunetPlan, predict_labels
 from lumbar.muscle.predict import TASK
 
 PATCH = (28, 256, 256)

@@ -14,7 +14,7 @@ from time import perf_counter, process_time
 
 from lumbar.datasets.rsna2024 import IMAGES, read_rsna2024
 from lumbar.phantom.cohort import CohortOptions, make_cohort
-from lumbar.severity.studies.prepare import PrepareOptions, prepare
+from lumbar.severity.learn.studies.prepare import PrepareOptions, prepare
 
 
 def main() -> None:

@@ -11,6 +11,8 @@ from lumbar.age.calibration import Calibration as AgeCalibration
 from lumbar.age.predict import TASK as AGE_TASK
 from lumbar.age.predict import AgeResult
 from lumbar.age.predict import load as load_age
+from lumbar.discs.grader import DiscGrader
+from lumbar.discs.model import TASK as DISC_TASK
 from lumbar.domain.anatomy import Level
 from lumbar.domain.findings import DiscGrades, Findings, LevelFinding, ModelUse, SeriesFacts
 from lumbar.domain.study import Plane, Role, Series, Stack, Study
@@ -23,15 +25,13 @@ from lumbar.muscle.predict import MuscleResult, StackMask
 from lumbar.muscle.predict import load as load_muscle
 from lumbar.severity.axial.cut import LevelCrop
 from lumbar.severity.axial.explain import HeatMap
-from lumbar.severity.discs.grader import DiscGrader
-from lumbar.severity.discs.model import TASK as DISC_TASK
 from lumbar.severity.predict import StudyGrades
 from lumbar.severity.predict import load as load_grader
 from lumbar.severity.prior import TASK as PRIOR_TASK
-from lumbar.spine.of_study import FoundSpine, candidates, find_spine, largest_stack
+from lumbar.spine.find import FoundSpine, candidates, find_spine, largest_stack
 from lumbar.spine.segment import TASK as SPINE_TASK
 from lumbar.spine.segment import network_of
-from lumbar.spine.spine_map import SpineMap
+from lumbar.spine.spine_map import SpineMap, tissue_mask
 
 TASKS = ("spine", "severity", "muscle", "age")
 
@@ -152,7 +152,8 @@ def _severity(study: Study, spine: Spine, options: AnalysisOptions) -> _Part[Stu
     if (skipped := _skipped("severity", PRIOR_TASK, options)) is not None:
         return skipped
     grader = load_grader(options.models, options.shared_threads)
-    grades = grader.explain(study, _levels(spine))
+    tissue = tissue_mask(spine.result()[0].spine) if grader.wants_masks else None
+    grades = grader.explain(study, _levels(spine), tissue)
     used = {finding.model for finding in grades.findings}
     models = tuple(use for use in grader.uses if use.name in used)
     return _Part("severity", grades, models, grader.warnings(grades.findings), unmet=used == {grader.prior.name})

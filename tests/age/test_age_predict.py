@@ -8,7 +8,7 @@ import pytest
 from lumbar.age.calibration import HeldOut, fit_calibration
 from lumbar.age.crops import LEVELS, CropOptions, Frame, SliceSet
 from lumbar.age.engine import Ages
-from lumbar.age.familiarity import Familiarity
+from lumbar.age.out_of_distribution import Familiarity
 from lumbar.age.predict import Predictor, disc_points
 from lumbar.age.segments import SEGMENTS
 from lumbar.domain.anatomy import Level

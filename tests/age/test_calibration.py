@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lumbar.age.calibration import HeldOut, fit_calibration, from_parameters, to_parameters
-from lumbar.age.familiarity import Familiarity, fit_familiarity
+from lumbar.age.out_of_distribution import Familiarity, fit_familiarity
 from lumbar.age.segments import SEGMENTS, WHOLE
 from lumbar.errors import ModelError
 

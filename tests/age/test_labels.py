@@ -8,8 +8,8 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
-from lumbar.age.network import AgeNetworkOptions  # noqa: E402
-from lumbar.age.train import AgeModule, AgeTraining, label_loss, standardised  # noqa: E402
+from lumbar.age.learn.network import AgeNetworkOptions  # noqa: E402
+from lumbar.age.learn.train import AgeModule, AgeTraining, label_loss, standardised  # noqa: E402
 from lumbar.datasets.age_table import read_age_table  # noqa: E402
 from lumbar.errors import UnreadableInput  # noqa: E402
 

@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from lumbar.age.losses import CONTRASTS, no_contrast, rank_n_contrast, y_aware_infonce  # noqa: E402
+from lumbar.age.learn.losses import CONTRASTS, no_contrast, rank_n_contrast, y_aware_infonce  # noqa: E402
 from lumbar.errors import UsageError  # noqa: E402
 
 

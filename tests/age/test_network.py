@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from lumbar.age.crops import LEVELS  # noqa: E402
-from lumbar.age.network import HEADS, POOLINGS, AgeNetwork, AgeNetworkOptions, ages_of, bin_centres, head_loss  # noqa: E402
+from lumbar.age.learn.network import HEADS, POOLINGS, AgeNetwork, AgeNetworkOptions, ages_of, bin_centres, head_loss  # noqa: E402
 from lumbar.age.segments import SEGMENT_LEVELS, SEGMENTS  # noqa: E402
 from lumbar.errors import UsageError  # noqa: E402
 

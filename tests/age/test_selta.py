@@ -5,10 +5,10 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from lumbar.age.bias import Bias, BiasModel
 from lumbar.age.selta import BASELINE, SegmentReference, fit_selta
-from lumbar.age.spread import Spread
 from lumbar.errors import UsageError
+from lumbar.metrics.age_bias import Bias, BiasModel
+from lumbar.metrics.spread import Spread
 
 SEGMENTS = {BASELINE: (0.85, 3.0), "L3/L4": (0.75, 4.5), "L4/L5": (0.7, 5.0), "L5/S1": (0.6, 6.0)}  # slope on age, own noise in years
 

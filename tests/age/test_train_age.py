@@ -9,14 +9,14 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
-from lumbar.age.augment import AgeAugmentOptions, augment, inner  # noqa: E402
 from lumbar.age.crops import CropOptions  # noqa: E402
 from lumbar.age.importance import Explainer  # noqa: E402
-from lumbar.age.network import AgeNetwork, AgeNetworkOptions  # noqa: E402
+from lumbar.age.learn.augment import AgeAugmentOptions, augment, inner  # noqa: E402
+from lumbar.age.learn.network import AgeNetwork, AgeNetworkOptions  # noqa: E402
+from lumbar.age.learn.train import AgeTraining, RandomSets, held_out  # noqa: E402
 from lumbar.age.predict import load  # noqa: E402
 from lumbar.age.segments import SEGMENTS, WHOLE  # noqa: E402
 from lumbar.age.store import MARGIN, CropStore, open_store, packed, unpacked  # noqa: E402
-from lumbar.age.train import AgeTraining, RandomSets, held_out  # noqa: E402
 from lumbar.cli.main import main  # noqa: E402
 from lumbar.domain.anatomy import Level  # noqa: E402
 from lumbar.domain.geometry import Grid  # noqa: E402

@@ -12,7 +12,7 @@ from lumbar.domain.study import Plane, Role, Study, Weighting
 from lumbar.domain.volume import Volume
 from lumbar.io.read import read_study
 from lumbar.io.roles import UNTOLD
-from lumbar.io.undecided import settle
+from lumbar.io.weighting_from_pixels import settle
 
 STUDY = "100206310"
 

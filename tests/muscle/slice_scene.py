@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lumbar.muscle.views import AxialSlice
+from lumbar.muscle.learn.views import AxialSlice
 
 
 def example():

@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training needs lumbar[train]")
 
-from lumbar.muscle.assembled import Favoured, MirrorPair  # noqa: E402
+from lumbar.muscle.learn.assembled import Favoured, MirrorPair  # noqa: E402
 
 
 class Bright(torch.nn.Module):

@@ -9,7 +9,7 @@ from scene import axial_grid, axial_mask, dixon
 from lumbar.domain.geometry import Grid
 from lumbar.domain.volume import Volume
 from lumbar.errors import GeometryError
-from lumbar.muscle.dixon import grey_step, pair, swapped
+from lumbar.muscle.fat.dixon import grey_step, pair, swapped
 
 GRID = axial_grid()
 MASK = axial_mask(GRID)

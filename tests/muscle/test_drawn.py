@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from lumbar.muscle.drawn_canvas import DrawnCanvas
-from lumbar.muscle.drawn_outline import outlines, random_back, smooth
-from lumbar.muscle.drawn_slices import drawn_slices
-from lumbar.muscle.synthesis import coil_gain
-from lumbar.muscle.views import Origin
+from lumbar.muscle.learn.drawn_canvas import DrawnCanvas
+from lumbar.muscle.learn.drawn_outline import outlines, random_back, smooth
+from lumbar.muscle.learn.drawn_slices import drawn_slices
+from lumbar.muscle.learn.synthesis import coil_gain
+from lumbar.muscle.learn.views import Origin
 
 
 def areas(level, people=20):

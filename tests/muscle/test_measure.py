@@ -10,8 +10,8 @@ from lumbar.domain.geometry import Grid
 from lumbar.domain.volume import Volume
 from lumbar.errors import GeometryError, InputError
 from lumbar.io.nifti import read_nifti, read_nifti_mask
+from lumbar.muscle.fat.partial_volume import mean_without_rim
 from lumbar.muscle.measure import MeasureOptions, measure
-from lumbar.muscle.rim import mean_without_rim
 
 FRACTIONS = {1: 0.1, 2: 0.3, 3: 0.25, 4: 0.05}
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from lumbar.muscle.infiltration import fat_shares, reference_fat
-from lumbar.muscle.mixture import fit_mixture, responsibilities, three_means
+from lumbar.muscle.fat.infiltration import fat_shares, reference_fat
+from lumbar.muscle.fat.mixture import fit_mixture, responsibilities, three_means
 
 
 def draw(weights=(0.7, 0.2, 0.1), means=(100, 180, 300), deviations=(15, 25, 20), n=20000):

@@ -9,7 +9,7 @@ from lumbar.datasets.nnunet_raw import RawCase, write_raw
 from lumbar.domain.geometry import Grid
 from lumbar.domain.volume import Volume
 from lumbar.errors import ModelError, UsageError
-from lumbar.muscle.nnunet_runtime import NnunetPlan, plan_from_card, predict_labels
+from lumbar.muscle.nnunet.runtime import NnunetPlan, plan_from_card, predict_labels
 
 
 def plan(**changes):
@@ -152,7 +152,7 @@ def noise_picture(shape=(6, 90, 101)):
 @pytest.mark.parametrize(("flat", "transpose"), [(True, (0, 1, 2)), (True, (0, 2, 1)), (False, (0, 1, 2))])
 def test_an_imported_network_labels_as_nnunet_does(tmp_path, flat, transpose):
     source = trained_folder(tmp_path / "source", flat, transpose)
-    from lumbar.muscle.nnunet_import import ImportOptions, check_import, import_nnunet  # noqa: PLC0415
+    from lumbar.muscle.learn.nnunet_import import ImportOptions, check_import, import_nnunet  # noqa: PLC0415
 
     out = tmp_path / "model"
     out.mkdir()
@@ -166,7 +166,7 @@ def test_an_imported_network_labels_as_nnunet_does(tmp_path, flat, transpose):
 
 def test_two_stages_are_refused(tmp_path):
     pytest.importorskip("torch")
-    from lumbar.muscle.nnunet_train import NnunetTraining, train_nnunet  # noqa: PLC0415
+    from lumbar.muscle.learn.nnunet_train import NnunetTraining, train_nnunet  # noqa: PLC0415
 
     with pytest.raises(UsageError, match="at least 3"):
         train_nnunet([], tmp_path / "work", NnunetTraining(features=(8, 16)))
@@ -174,7 +174,7 @@ def test_two_stages_are_refused(tmp_path):
 
 def test_other_data_sets_in_the_work_folder_stay(tmp_path):
     pytest.importorskip("torch")
-    from lumbar.muscle.nnunet_train import NnunetTraining, train_nnunet  # noqa: PLC0415
+    from lumbar.muscle.learn.nnunet_train import NnunetTraining, train_nnunet  # noqa: PLC0415
 
     others, halfway = tmp_path / "raw" / "Dataset001_Mine", tmp_path / "raw" / "Dataset515_LumbarMuscle" / "imagesTr"
     for folder in (others, halfway):
@@ -188,7 +188,7 @@ def test_other_data_sets_in_the_work_folder_stay(tmp_path):
 
 def test_a_folder_that_was_begun_with_another_network_is_refused(tmp_path):
     pytest.importorskip("torch")
-    from lumbar.muscle.nnunet_train import NnunetTraining, train_nnunet  # noqa: PLC0415
+    from lumbar.muscle.learn.nnunet_train import NnunetTraining, train_nnunet  # noqa: PLC0415
 
     asked = {"configuration": "2d", "patch": None, "batch": None, "features": [8, 16, 16]}
     (tmp_path / "prepared.json").write_text(json.dumps({"asked": asked, "train": "lumbar"}))

@@ -10,9 +10,9 @@ pytest.importorskip("torch", reason="training needs lumbar[train]")
 from slice_scene import example
 
 from lumbar.domain.geometry import BACK, LEFT
-from lumbar.muscle.nnunet_cases import view_cases
-from lumbar.muscle.train import MuscleTraining
-from lumbar.muscle.views import UNKNOWN
+from lumbar.muscle.learn.nnunet_cases import view_cases
+from lumbar.muscle.learn.train import MuscleTraining
+from lumbar.muscle.learn.views import UNKNOWN
 
 
 def half_known():

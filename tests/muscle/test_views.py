@@ -7,8 +7,8 @@ pytest.importorskip("torch", reason="training needs lumbar[train]")
 
 from slice_scene import example
 
-from lumbar.muscle.synthesis import SynthesisOptions, infiltrate, random_picture
-from lumbar.muscle.views import ViewOptions, random_view
+from lumbar.muscle.learn.synthesis import SynthesisOptions, infiltrate, random_picture
+from lumbar.muscle.learn.views import ViewOptions, random_view
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -19,8 +19,8 @@ from lumbar.severity.axial.cut import HEIGHT_MM, WIDTH_MM
 from lumbar.severity.axial.explain import importance
 from lumbar.severity.axial.grader import TASK, CropGrader
 from lumbar.severity.axial.picture import CROP_COLUMNS, CROP_ROWS
-from lumbar.severity.calibrate import as_parameters
 from lumbar.severity.calibration import Calibration
+from lumbar.severity.learn.calibrate import as_parameters
 from lumbar.severity.predict import Predictor
 
 CALIBRATION = {"calibration": as_parameters(Calibration((1.0,) * 5, (1.0,) * 5, (0.4,) * 5))}

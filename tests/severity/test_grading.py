@@ -20,11 +20,11 @@ from lumbar.models.card import Card
 from lumbar.models.folder import Model
 from lumbar.severity.axial.grader import CropGrader, raw_probabilities
 from lumbar.severity.axial.picture import CROP_COLUMNS, CROP_ROWS, VIEWS, network_input
-from lumbar.severity.calibrate import as_parameters, crossfitted, fit_calibration
 from lumbar.severity.calibration import Calibration
 from lumbar.severity.finding import make_finding, severity_of
-from lumbar.severity.folds import assign_folds
+from lumbar.severity.learn.calibrate import as_parameters, crossfitted, fit_calibration
 from lumbar.severity.rows import crop_rows
+from lumbar.training.folds import assign_folds
 
 NEUTRAL = Calibration((1.0,) * 5, (1.0,) * 5, (0.3,) * 5)
 CARD = Card("made-here", "1", "severity_axial_crops", "", "", (), (), (), (), (), parameters={"calibration": as_parameters(NEUTRAL)})

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lumbar.severity.studies.measurement_grader import UNKNOWN, cutoff_grades, fit_measurement_grader
+from lumbar.severity.learn.studies.measurement_grader import UNKNOWN, cutoff_grades, fit_measurement_grader
 from lumbar.severity.studies.views import MEASURES
 
 

@@ -17,8 +17,8 @@ from lumbar.models.card import Card
 from lumbar.models.folder import Model, write_card
 from lumbar.models.registry import find_folder, find_model
 from lumbar.severity.axial.grader import CropGrader
-from lumbar.severity.calibrate import as_parameters
 from lumbar.severity.calibration import Calibration
+from lumbar.severity.learn.calibrate import as_parameters
 from lumbar.severity.predict import Predictor, load
 from lumbar.severity.prior import TASK, Prior
 from lumbar.severity.studies.grader import StudyGrader

@@ -13,8 +13,8 @@ from lumbar.datasets.rsna2024 import read_rsna2024
 from lumbar.datasets.rsna2024_grades import read_grades
 from lumbar.domain.anatomy import Condition, Level
 from lumbar.errors import UsageError
+from lumbar.severity.learn.studies.prepare import PrepareOptions, prepare
 from lumbar.severity.studies.data import from_store, network_arrays
-from lumbar.severity.studies.prepare import PrepareOptions, prepare
 from lumbar.severity.studies.store import Store, open_store
 from lumbar.severity.studies.views import View
 

@@ -8,9 +8,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from lumbar.errors import UsageError  # noqa: E402
-from lumbar.severity.axial.augment import SWAPPED_SIDES  # noqa: E402
-from lumbar.severity.encoders import build_encoder  # noqa: E402
-from lumbar.severity.studies.network import StudyNetworkOptions, build_study_network  # noqa: E402
+from lumbar.severity.learn.axial.augment import SWAPPED_SIDES  # noqa: E402
+from lumbar.severity.learn.encoders import build_encoder  # noqa: E402
+from lumbar.severity.learn.studies.network import StudyNetworkOptions, build_study_network  # noqa: E402
 
 TINY = {"encoder": "tiny", "width": 16, "layers": 2, "heads": 2}
 

@@ -16,19 +16,19 @@ from painted_study import write_data_set  # noqa: E402
 from lumbar.datasets.rsna2024 import read_rsna2024  # noqa: E402
 from lumbar.datasets.rsna2024_grades import read_grades  # noqa: E402
 from lumbar.models.folder import load_folder  # noqa: E402
-from lumbar.severity.axial.augment import CropAugmentOptions  # noqa: E402
-from lumbar.severity.losses import any_severe_loss  # noqa: E402
-from lumbar.severity.mixing import MixOptions, mix  # noqa: E402
-from lumbar.severity.studies.augment import StudyAugmentOptions, augmented  # noqa: E402
-from lumbar.severity.studies.axial_crops import axial_crops  # noqa: E402
+from lumbar.severity.learn.axial.augment import CropAugmentOptions  # noqa: E402
+from lumbar.severity.learn.cutmix import MixOptions, mix  # noqa: E402
+from lumbar.severity.learn.losses import any_severe_loss  # noqa: E402
+from lumbar.severity.learn.studies.augment import StudyAugmentOptions, augmented  # noqa: E402
+from lumbar.severity.learn.studies.axial_crops import axial_crops  # noqa: E402
+from lumbar.severity.learn.studies.folds import StudyFoldOptions, split_studies, train_study_fold  # noqa: E402
+from lumbar.severity.learn.studies.model import grade_held_out_studies, write_study_model  # noqa: E402
+from lumbar.severity.learn.studies.network import StudyNetworkOptions  # noqa: E402
+from lumbar.severity.learn.studies.prepare import PrepareOptions, prepare  # noqa: E402
+from lumbar.severity.learn.studies.train import RandomStudyBatches, StudyTraining, train_studies  # noqa: E402
 from lumbar.severity.studies.data import InputOptions, StudySet, from_store, study_inputs  # noqa: E402
-from lumbar.severity.studies.folds import StudyFoldOptions, split_studies, train_study_fold  # noqa: E402
 from lumbar.severity.studies.grader import StudyGrader  # noqa: E402
-from lumbar.severity.studies.model import grade_held_out_studies, write_study_model  # noqa: E402
-from lumbar.severity.studies.network import StudyNetworkOptions  # noqa: E402
-from lumbar.severity.studies.prepare import PrepareOptions, prepare  # noqa: E402
 from lumbar.severity.studies.store import open_store  # noqa: E402
-from lumbar.severity.studies.train import RandomStudyBatches, StudyTraining, train_studies  # noqa: E402
 from lumbar.severity.studies.views import SHAPES, View  # noqa: E402
 from lumbar.training.fit import FitOptions  # noqa: E402
 

@@ -15,15 +15,15 @@ pytest.importorskip("lightning")
 from lumbar.datasets.axial_crops import read_crop_table  # noqa: E402
 from lumbar.errors import UsageError  # noqa: E402
 from lumbar.models.folder import load_folder  # noqa: E402
-from lumbar.severity.axial.augment import SWAPPED_SIDES, CropAugmentOptions, augment  # noqa: E402
 from lumbar.severity.axial.data import targets  # noqa: E402
-from lumbar.severity.axial.ensemble import FoldOptions, train_fold, write_ensemble  # noqa: E402
 from lumbar.severity.axial.grader import CropGrader  # noqa: E402
-from lumbar.severity.axial.network import NetworkOptions, build  # noqa: E402
-from lumbar.severity.axial.out_of_fold import figures, grade_held_out  # noqa: E402
-from lumbar.severity.axial.train import LabelledCrops, RandomStudies, SeverityTraining, train  # noqa: E402
-from lumbar.severity.losses import soft_labels, weighted_loss  # noqa: E402
-from lumbar.severity.mixing import MixOptions  # noqa: E402
+from lumbar.severity.learn.axial.augment import SWAPPED_SIDES, CropAugmentOptions, augment  # noqa: E402
+from lumbar.severity.learn.axial.ensemble import FoldOptions, train_fold, write_ensemble  # noqa: E402
+from lumbar.severity.learn.axial.network import NetworkOptions, build  # noqa: E402
+from lumbar.severity.learn.axial.out_of_fold import figures, grade_held_out  # noqa: E402
+from lumbar.severity.learn.axial.train import LabelledCrops, RandomStudies, SeverityTraining, train  # noqa: E402
+from lumbar.severity.learn.cutmix import MixOptions  # noqa: E402
+from lumbar.severity.learn.losses import soft_labels, weighted_loss  # noqa: E402
 from lumbar.training.fit import FitOptions  # noqa: E402
 
 TINY = NetworkOptions(features=(4, 8), blocks=(1, 1), width=16, layers=1, heads=2)

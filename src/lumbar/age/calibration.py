@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lumbar.age.bias import Bias, BiasModel, fit_bias
-from lumbar.age.conformal import Conformal, fit_conformal
-from lumbar.age.familiarity import Familiarity
+from lumbar.age.out_of_distribution import Familiarity
 from lumbar.age.segments import LOWER_SEGMENTS, WHOLE
 from lumbar.age.selta import LEAST_PEOPLE, SegmentReference, fit_selta
-from lumbar.age.spread import Spread, fit_spread
 from lumbar.errors import ModelError
+from lumbar.metrics.age_bias import Bias, BiasModel, fit_bias
+from lumbar.metrics.conformal import Conformal, fit_conformal
+from lumbar.metrics.spread import Spread, fit_spread
 
 Array = NDArray[np.float64]
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lumbar.age.bias import BiasModel, crossfit_delta
 from lumbar.datasets.age_table import AgeTable
 from lumbar.errors import UnreadableInput, UsageError
 from lumbar.metrics import regression
+from lumbar.metrics.age_bias import BiasModel, crossfit_delta
 from lumbar.metrics.bootstrap import Interval, Rows, bootstrap_interval
 
 Array = NDArray[np.float64]

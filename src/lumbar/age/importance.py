@@ -1,4 +1,4 @@
-"""Where the age comes from: the change in years when a place is made typical (see `typical.py`), per structure and slice and as a smooth map.
+"""Where the age comes from: the change in years when a place is made typical (see `occlusion_baseline.py`), per structure and slice and as a smooth map.
 
 Positive: the place makes the spine look older than it would if it were average there. Every place is hidden in the crops of all levels that show it. Runs
 on ONNX Runtime alone.

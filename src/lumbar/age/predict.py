@@ -10,8 +10,8 @@ from lumbar.age.calibration import Calibration, from_parameters
 from lumbar.age.crops import CropOptions, SliceSet, cut_slices
 from lumbar.age.engine import AgeEngine, Ages
 from lumbar.age.importance import HeatMap, Importance, Structure, explain
+from lumbar.age.occlusion_baseline import read_typical
 from lumbar.age.segments import BASELINE, SEGMENT_LEVELS, SEGMENTS, WHOLE
-from lumbar.age.typical import read_typical
 from lumbar.domain.anatomy import Level
 from lumbar.domain.findings import AgeFinding, LevelAge, LevelFinding, ModelUse, Selta
 from lumbar.domain.findings import Importance as LevelImportance

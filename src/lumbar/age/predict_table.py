@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lumbar.age.crops import cut_slices
-from lumbar.age.gather import Finder
+from lumbar.age.extract_crops import Finder
 from lumbar.age.predict import AgeResult, Predictor
 from lumbar.datasets.age_images import sagittal_volume
 from lumbar.datasets.age_table import AgeTable

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lumbar.age.bias import Bias, BiasModel, fit_bias
-from lumbar.age.conformal import conformal_quantile
 from lumbar.age.segments import BASELINE
-from lumbar.age.spread import Spread, fit_spread
 from lumbar.errors import UsageError
+from lumbar.metrics.age_bias import Bias, BiasModel, fit_bias
+from lumbar.metrics.conformal import conformal_quantile
+from lumbar.metrics.spread import Spread, fit_spread
 
 Array = NDArray[np.float64]
 

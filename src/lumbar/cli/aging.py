@@ -5,11 +5,11 @@ from typing import Any
 
 import click
 
-from lumbar.age.population import PopulationOptions, describe
-from lumbar.age.stages import StageOptions
 from lumbar.cli.stdout import print_json
 from lumbar.datasets.age_table import read_age_table
 from lumbar.io.staging import staged_folder
+from lumbar.population.analysis import PopulationOptions, describe
+from lumbar.population.stages import StageOptions
 
 
 @click.command("aging")
@@ -32,8 +32,8 @@ def aging(table: Path, out: Path, alpha: float, as_json: bool, overwrite: bool, 
     Example: lumbar aging predictions.csv -o ageing
              lumbar aging disc_signal.csv -o ageing --no-adjust-sites
     """
-    from lumbar.report.aging import population_text, write_population  # noqa: PLC0415  (matplotlib is slow to import)
-    from lumbar.report.aging_tables import population_document  # noqa: PLC0415
+    from lumbar.report.research.aging import population_text, write_population  # noqa: PLC0415  (matplotlib is slow to import)
+    from lumbar.report.research.aging_tables import population_document  # noqa: PLC0415
 
     options = PopulationOptions(**wanted, stages=StageOptions(alpha=alpha, draws=wanted["draws"], seed=wanted["seed"]))
     with staged_folder(out, overwrite) as folder:

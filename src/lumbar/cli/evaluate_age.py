@@ -41,7 +41,7 @@ def evaluate_age(
              lumbar evaluate age --table predictions.csv -o evaluation
              lumbar evaluate age --table people/ages.csv --model my-age --importance -o evaluation
     """
-    from lumbar.report.age_evaluation import evaluation_document, evaluation_html, evaluation_text  # noqa: PLC0415  (matplotlib is slow to import)
+    from lumbar.report.research.age_evaluation import evaluation_document, evaluation_html, evaluation_text  # noqa: PLC0415  (matplotlib is slow to import)
 
     if model is None and (points or importance):
         raise UsageError("--points and --importance belong to --model; give a model folder")
@@ -65,7 +65,7 @@ def evaluate_age(
 
 def _predict(table: Path, model: Path, points: Path | None, importance: bool) -> Predictions:
     """The table with the model's predictions; what could not be used is said on standard error."""
-    from lumbar.age.gather import known_finder, spine_finder  # noqa: PLC0415  (a table alone needs none of this)
+    from lumbar.age.extract_crops import known_finder, spine_finder  # noqa: PLC0415  (a table alone needs none of this)
     from lumbar.age.predict import load  # noqa: PLC0415
     from lumbar.age.predict_table import predict_table  # noqa: PLC0415
     from lumbar.datasets.age_images import read_points  # noqa: PLC0415

@@ -14,9 +14,9 @@ from lumbar.errors import InputError, UsageError
 from lumbar.io.nifti import read_nifti_mask
 from lumbar.io.staging import staged_folder
 from lumbar.metrics.agreement import Agreement, agreement
-from lumbar.muscle.agreement_page import write_agreement
 from lumbar.muscle.evaluate import MaskEvaluation, VolumeAgreement, evaluate_masks, evaluate_pairs
 from lumbar.muscle.labels import LABELS
+from lumbar.report.research.muscle_agreement import write_agreement
 
 _FILE = click.Path(path_type=Path)
 

@@ -11,7 +11,7 @@ import click
 from lumbar.datasets.rsna2024_grades import read_grades
 from lumbar.datasets.submission import read_submission
 from lumbar.io.staging import staged_folder
-from lumbar.report.severity_evaluation import evaluation_html, evaluation_text
+from lumbar.report.research.severity_evaluation import evaluation_html, evaluation_text
 from lumbar.severity.evaluate import Evaluation, evaluate
 
 

@@ -13,7 +13,7 @@ import click
 from lumbar.datasets.rsna2024 import read_rsna2024
 from lumbar.datasets.rsna2024_explore import Exploration, explore
 from lumbar.io.staging import staged_folder
-from lumbar.report.rsna2024_exploration import exploration_html, exploration_text
+from lumbar.report.research.rsna2024_exploration import exploration_html, exploration_text
 
 
 @click.command("rsna2024")

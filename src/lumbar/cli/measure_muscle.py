@@ -12,9 +12,9 @@ from lumbar.domain.findings import MuscleFinding
 from lumbar.errors import GeometryError
 from lumbar.io.nifti import read_nifti, read_nifti_mask
 from lumbar.io.staging import staged_folder
+from lumbar.muscle.fat.mixture import Method
 from lumbar.muscle.levels import levels_of
 from lumbar.muscle.measure import METHODS, Measurement, MeasureOptions, measure
-from lumbar.muscle.mixture import Method
 from lumbar.muscle.records import CSV_COLUMNS, muscle_records, muscle_rows
 
 _FILE = click.Path(path_type=Path)

@@ -53,7 +53,7 @@ def import_checked(folder: Path, stage: Path, pictures: Sequence[Path], words: M
         ModelError: they label less than `LEAST_EQUAL` of a picture alike.
     """
     try:
-        from lumbar.muscle.nnunet_import import ImportOptions, check_import, import_nnunet  # noqa: PLC0415  (needs PyTorch and nnU-Net)
+        from lumbar.muscle.learn.nnunet_import import ImportOptions, check_import, import_nnunet  # noqa: PLC0415  (needs PyTorch and nnU-Net)
     except ImportError as error:
         raise UsageError(f"this needs PyTorch and nnU-Net, which are not installed ({error}); pip install lumbar[train] nnunetv2") from error
     settings = ImportOptions(**words)

@@ -8,14 +8,14 @@ import click
 
 from lumbar.cli.progress import track
 from lumbar.datasets.pfirrmann import GradedPicture, read_picture_table
+from lumbar.discs.find import map_picture
+from lumbar.discs.grader import FINDINGS, DiscGrader
+from lumbar.discs.model import GRADES, TASK
 from lumbar.domain.findings import DiscGrades
 from lumbar.errors import InputError
 from lumbar.io.staging import staged_file
 from lumbar.models.registry import find_model
 from lumbar.severity.axial.data import read_grey_picture
-from lumbar.severity.discs.find import map_picture
-from lumbar.severity.discs.grader import FINDINGS, DiscGrader
-from lumbar.severity.discs.model import GRADES, TASK
 from lumbar.spine.segment import TASK as SPINE_TASK
 from lumbar.spine.segment import network_of
 

@@ -8,7 +8,7 @@ import click
 from lumbar.cli.progress import track
 from lumbar.datasets.rsna2024 import IMAGES, read_rsna2024
 from lumbar.errors import InputError
-from lumbar.severity.studies.prepare import PrepareOptions, prepare
+from lumbar.severity.learn.studies.prepare import PrepareOptions, prepare
 from lumbar.severity.studies.store import FAILURES, open_store
 
 

@@ -17,9 +17,9 @@ from lumbar.io.staging import staged_folder
 from lumbar.models.registry import find_model
 from lumbar.muscle.axial import to_axial
 from lumbar.muscle.engine import run_model
+from lumbar.muscle.fat.mixture import Method
 from lumbar.muscle.levels import levels_of
 from lumbar.muscle.measure import METHODS, Measurement, MeasureOptions, measure
-from lumbar.muscle.mixture import Method
 from lumbar.muscle.predict import TASK, lumbar_slices
 from lumbar.muscle.preview import sheet_png
 from lumbar.muscle.slices import find_levels, is_long

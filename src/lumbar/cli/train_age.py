@@ -43,7 +43,7 @@ def train_age(table: Path, out: Path, runs: Path, licence: str, points: Path | N
     Labels of the levels help the network to see what few ages do not teach it; blank cells are not learnt, and a prediction needs none of them.
     """
     try:
-        from lumbar.age.training_run import Places, gather_crops, run, run_options  # noqa: PLC0415  (PyTorch, an extra)
+        from lumbar.age.learn.training_run import Places, gather_crops, run, run_options  # noqa: PLC0415  (PyTorch, an extra)
     except ModuleNotFoundError as error:
         raise UsageError(f"training needs {error.name}, which is not installed: pip install lumbar[train]") from error
     rows = read_age_table(table, labels=tuple(name.strip() for name in labels.split(",") if name.strip()))

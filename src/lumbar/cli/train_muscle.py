@@ -62,7 +62,7 @@ def train_muscle(**options: Any) -> None:
         _nnunet(out, work, options)
         return
     try:
-        from lumbar.muscle.build import BuildOptions, build  # noqa: PLC0415  (needs PyTorch)
+        from lumbar.muscle.learn.build import BuildOptions, build  # noqa: PLC0415  (needs PyTorch)
     except ImportError as error:
         raise UsageError(f"training needs PyTorch and Lightning, which are not installed ({error}); pip install lumbar[train]") from error
     settings = BuildOptions(
@@ -82,8 +82,8 @@ def train_muscle(**options: Any) -> None:
 
 def _nnunet(out: Path, work: Path, options: dict[str, Any]) -> None:
     try:
-        from lumbar.muscle.nnunet_cases import subject_cases  # noqa: PLC0415  (its synthesis of contrasts needs PyTorch)
-        from lumbar.muscle.nnunet_train import NnunetTraining, train_nnunet  # noqa: PLC0415
+        from lumbar.muscle.learn.nnunet_cases import subject_cases  # noqa: PLC0415  (its synthesis of contrasts needs PyTorch)
+        from lumbar.muscle.learn.nnunet_train import NnunetTraining, train_nnunet  # noqa: PLC0415
     except ImportError as error:
         raise UsageError(f"training needs PyTorch, which is not installed ({error}); pip install lumbar[train] nnunetv2") from error
     if find_spec("nnunetv2") is None:

@@ -11,9 +11,9 @@ from lumbar.errors import InputError, UsageError
 from lumbar.io.staging import staged_folder
 from lumbar.models.card import TrainingData
 from lumbar.severity.axial.data import stored_pictures, targets
-from lumbar.severity.axial.out_of_fold import figures, grade_held_out
+from lumbar.severity.learn.axial.out_of_fold import figures, grade_held_out
+from lumbar.severity.learn.studies.model import grade_held_out_studies, write_study_model
 from lumbar.severity.studies.data import StudySet, from_axial_crops, from_store
-from lumbar.severity.studies.model import grade_held_out_studies, write_study_model
 from lumbar.severity.studies.store import open_store
 
 
@@ -87,8 +87,8 @@ def train_severity(table: Path | None, images: Path | None, store: Path | None, 
 
 
 def _train_crops(crops: list[AxialCrop], images: Path, grades: Grades | None, out: Path, request: _Request) -> None:
-    from lumbar.severity.axial.ensemble import FoldOptions, train_fold, write_ensemble  # noqa: PLC0415  (PyTorch, an extra)
-    from lumbar.severity.axial.train import default_training  # noqa: PLC0415
+    from lumbar.severity.learn.axial.ensemble import FoldOptions, train_fold, write_ensemble  # noqa: PLC0415  (PyTorch, an extra)
+    from lumbar.severity.learn.axial.train import default_training  # noqa: PLC0415
 
     labels = targets(crops, grades)
     studies = {crop.study_id for crop in crops}
@@ -111,8 +111,8 @@ def _train_crops(crops: list[AxialCrop], images: Path, grades: Grades | None, ou
 
 
 def _train_studies(store: Path, grades: Grades, crops: tuple[list[AxialCrop], Path] | None, out: Path, request: _Request) -> None:
-    from lumbar.severity.studies.folds import StudyFoldOptions, train_study_fold  # noqa: PLC0415
-    from lumbar.severity.studies.train import default_study_training  # noqa: PLC0415
+    from lumbar.severity.learn.studies.folds import StudyFoldOptions, train_study_fold  # noqa: PLC0415
+    from lumbar.severity.learn.studies.train import default_study_training  # noqa: PLC0415
 
     prepared = open_store(store)
     sources: list[StudySet] = [from_store(prepared, grades)]

@@ -30,7 +30,7 @@ def train_spine(data: Path, out: Path, runs: Path, licence: str, leave_out: str,
     Files are sagittal slices of 0.625 mm pixels, named PATIENT_…_sliceN.webp; grey 29 disc, 76 vertebra, 150 canal, as SPIDER's T2 SPACE pictures come.
     """
     try:
-        from lumbar.spine.train import SpineTraining, export, spine_card, train  # noqa: PLC0415  (PyTorch, an extra)
+        from lumbar.spine.learn.train import SpineTraining, export, spine_card, train  # noqa: PLC0415  (PyTorch, an extra)
         from lumbar.training.fit import FitOptions  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise UsageError(f"training needs {error.name}, which is not installed: pip install lumbar[train]") from error

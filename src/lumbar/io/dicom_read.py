@@ -192,7 +192,7 @@ def _chosen(studies: dict[str, list[Series]], headers: Headers, root: Path, warn
 def _settled(series: tuple[Series, ...]) -> tuple[Series, ...]:
     if all(one.weighting is not Weighting.UNKNOWN for one in series):
         return series
-    from lumbar.io.undecided import settle  # noqa: PLC0415  (scipy costs a fifth of a second that most studies need not pay here)
+    from lumbar.io.weighting_from_pixels import settle  # noqa: PLC0415  (scipy costs a fifth of a second that most studies need not pay here)
 
     return settle(series)
 

@@ -10,7 +10,7 @@ from lumbar.errors import InputError, UnreadableInput
 from lumbar.io.nifti import open_nifti
 from lumbar.io.roles import judge, reason, role_of
 from lumbar.io.slices import Acquisition
-from lumbar.io.undecided import settle
+from lumbar.io.weighting_from_pixels import settle
 
 _PLANES = (Plane.SAGITTAL, Plane.CORONAL, Plane.AXIAL)  # by the patient axis that the normal follows
 _MASK_WORDS = ("mask", "seg", "label", "_gt")

@@ -2,7 +2,7 @@
 
 In a sagittal slice the canal is an upright, smooth band. The brightest and the darkest such band between the middle and the back of the body are followed
 from top to bottom; how strong each is, how it stands out from what lies before and behind it, and how smooth it is goes into a logistic function. Its
-numbers were fitted on SPIDER's mid-sagittal pictures by `recipes/io_picture_weighting.py`, which prints how often it is right. A picture unlike those,
+numbers were fitted on SPIDER's mid-sagittal pictures by `recipes/io/picture_weighting.py`, which prints how often it is right. A picture unlike those,
 or one that leaves doubt, is left undecided.
 """
 

@@ -10,7 +10,7 @@ from lumbar.errors import ModelError
 from lumbar.models.folder import Model
 from lumbar.muscle.axial import restore, to_axial
 from lumbar.muscle.labels import LABELS
-from lumbar.muscle.nnunet_runtime import Network, plan_from_card, predict_labels
+from lumbar.muscle.nnunet.runtime import Network, plan_from_card, predict_labels
 from lumbar.muscle.postprocess import clean
 from lumbar.muscle.segment import MuscleNetwork, Segmentation, segment
 

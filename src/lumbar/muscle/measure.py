@@ -17,11 +17,11 @@ from lumbar.domain.volume import Volume
 from lumbar.imaging.resample import sample
 from lumbar.metrics.segmentation import brought_onto
 from lumbar.muscle.axial import restore, slice_thickness_mm, to_axial
-from lumbar.muscle.dixon import pair, swapped
-from lumbar.muscle.infiltration import fat_shares, reference_fat
+from lumbar.muscle.fat.dixon import pair, swapped
+from lumbar.muscle.fat.infiltration import fat_shares, reference_fat
+from lumbar.muscle.fat.mixture import Method
+from lumbar.muscle.fat.partial_volume import core, mean_without_rim
 from lumbar.muscle.labels import LABELS
-from lumbar.muscle.mixture import Method
-from lumbar.muscle.rim import core, mean_without_rim
 
 METHODS = {"gmm3": "mixture of 3 normal distributions", "gmm2": "mixture of 2 normal distributions", "kmeans3": "3-means clusters"}
 

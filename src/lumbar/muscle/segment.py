@@ -14,9 +14,9 @@ from lumbar.domain.volume import Volume
 from lumbar.imaging.intensity import standardized
 from lumbar.imaging.resample import resize_picture
 from lumbar.muscle.axial import restore, to_axial
-from lumbar.muscle.dixon import pair
+from lumbar.muscle.fat.dixon import pair
 from lumbar.muscle.labels import LABELS
-from lumbar.muscle.mirrored import both_ways
+from lumbar.muscle.mirror_averaging import both_ways
 from lumbar.muscle.postprocess import clean
 
 # Pictures (batch, 1, rows, columns) of zero mean and unit variance → logits (batch, 5, rows, columns).

@@ -10,6 +10,7 @@ import numpy as np
 from lumbar.domain.anatomy import Condition, Level, Severity, Side
 from lumbar.domain.findings import Evidence, LevelFinding, ModelUse, SeverityFinding
 from lumbar.domain.study import Role, Study
+from lumbar.domain.volume import Volume
 from lumbar.metrics.calibration import conformal_sets
 from lumbar.models.registry import find_model, preferred_task
 from lumbar.severity.axial.cut import RECESS_OFFSET_MM, LevelCrop, cut_crops, point_in_slice
@@ -21,9 +22,7 @@ from lumbar.severity.prior import TASK as PRIOR_TASK
 from lumbar.severity.prior import Prior
 from lumbar.severity.studies.grader import TASK as STUDY_TASK
 from lumbar.severity.studies.grader import StudyGrader, one_study
-from lumbar.severity.studies.prepare import PrepareOptions, crops_of
-from lumbar.severity.studies.spots import spine_spots
-from lumbar.severity.studies.view_cut import cut_views
+from lumbar.severity.studies.spine_crops import spine_crops
 from lumbar.severity.studies.views import SLOTS, View
 
 # Millimetres from the middle of the canal to the patient's left at which a condition is looked for.
@@ -66,25 +65,32 @@ class StudyGrades:
 class Predictor:
     """Grades studies. What no network can see, and all where no network is there, gets the known frequencies of the grades instead."""
 
-    def __init__(self, prior: Prior, grader: CropGrader | StudyGrader | None, models: Path | None = None) -> None:
-        """Take a grader of axial crops or of whole studies; `models` is where one that sees masks finds the spine model."""
+    def __init__(self, prior: Prior, grader: CropGrader | StudyGrader | None) -> None:
+        """Take a grader of axial crops or of whole studies."""
         self.prior = prior
         self.grader = grader
-        self.models = models
+
+    @property
+    def wants_masks(self) -> bool:
+        """Whether the grader takes the tissue mask of the spine beside the images."""
+        return isinstance(self.grader, StudyGrader) and self.grader.wanted.masks
 
     @property
     def uses(self) -> tuple[ModelUse, ...]:
         """The models that findings may come from."""
         return (self.prior.use,) if self.grader is None else (self.grader.model.use, self.prior.use)
 
-    def predict(self, study: Study, levels: Sequence[LevelFinding]) -> tuple[SeverityFinding, ...]:
-        """25 findings, by condition and level; `levels` are those that the spine model found, the others come without evidence."""
-        return self._findings(study, levels, self._crops(study, levels))
+    def predict(self, study: Study, levels: Sequence[LevelFinding], tissue: Volume | None = None) -> tuple[SeverityFinding, ...]:
+        """25 findings, by condition and level; `levels` are those that the spine model found, the others come without evidence.
 
-    def explain(self, study: Study, levels: Sequence[LevelFinding]) -> StudyGrades:
+        `tissue` is the tissue mask of the same spine (see `spine_map.tissue_mask`), which a grader with `wants_masks` needs.
+        """
+        return self._findings(study, levels, self._crops(study, levels), tissue)
+
+    def explain(self, study: Study, levels: Sequence[LevelFinding], tissue: Volume | None = None) -> StudyGrades:
         """The findings of `predict`, with heat maps of what is moderate or severe."""
         crops = self._crops(study, levels)
-        findings = self._findings(study, levels, crops)
+        findings = self._findings(study, levels, crops, tissue)
         maps = heat_maps(self.grader, crops, findings) if isinstance(self.grader, CropGrader) and crops else ()
         peaks = {(one.condition, one.level): one.peak for one in maps}
         findings = tuple(replace(finding, most_important=peaks.get((finding.condition, finding.level))) for finding in findings)
@@ -93,9 +99,9 @@ class Predictor:
     def _crops(self, study: Study, levels: Sequence[LevelFinding]) -> dict[Level, LevelCrop]:
         return {found.level: crop for found, crop in cut_crops(study, levels).items()}
 
-    def _findings(self, study: Study, levels: Sequence[LevelFinding], crops: Mapping[Level, LevelCrop]) -> tuple[SeverityFinding, ...]:
+    def _findings(self, study: Study, levels: Sequence[LevelFinding], crops: Mapping[Level, LevelCrop], tissue: Volume | None) -> tuple[SeverityFinding, ...]:
         places = {place.level: place for place in levels}
-        graded = self._graded(study, levels, crops)
+        graded = self._graded(study, levels, crops, tissue)
         findings = []
         for condition in Condition:
             for level in Level:
@@ -123,7 +129,7 @@ class Predictor:
     def _seen(self) -> str:
         return "axial T2 slice" if isinstance(self.grader, CropGrader) else "series that the model takes"
 
-    def _graded(self, study: Study, levels: Sequence[LevelFinding], crops: Mapping[Level, LevelCrop]) -> dict[Cell, SeverityFinding]:
+    def _graded(self, study: Study, levels: Sequence[LevelFinding], crops: Mapping[Level, LevelCrop], tissue: Volume | None) -> dict[Cell, SeverityFinding]:
         """The findings of all that the grader can see."""
         if isinstance(self.grader, CropGrader):
             if not crops:
@@ -132,7 +138,9 @@ class Predictor:
             return _made(grades, list(crops), self.grader)
         if self.grader is None or not levels:
             return {}
-        views = crops_of(study, PrepareOptions("spine", masks=True, models=self.models)) if self.grader.wanted.masks else cut_views(spine_spots(study, levels))
+        if self.wants_masks and tissue is None:
+            raise ValueError("this grader takes the tissue mask of the spine; pass it as `tissue`")
+        views = spine_crops(study, levels, tissue if self.wants_masks else None)
         if not views.present.any():
             return {}
         grades = self.grader.grade(one_study(views, "study"))
@@ -172,7 +180,7 @@ def load(models: Path | None = None, threads: int = 0) -> Predictor:
         grader = CropGrader(find_model(TASK, models, threads=1), threads or os.cpu_count() or 1)
     elif task == STUDY_TASK:
         grader = StudyGrader(find_model(STUDY_TASK, models, threads))
-    return Predictor(Prior(find_model(PRIOR_TASK, models, threads)), grader, models)
+    return Predictor(Prior(find_model(PRIOR_TASK, models, threads)), grader)
 
 
 def _evidence(study: Study, condition: Condition, place: LevelFinding | None, crop: LevelCrop | None) -> Evidence | None:

@@ -26,7 +26,7 @@ from lumbar.spine.shape import Outline, Vector, width_mm
 _CANAL_REACH_MM = 16.0
 
 # Bodies overlap like tiles: even without a slip the back wall of each stands a little behind that of the next lower one. Medians of this very measure
-# on the reference masks of the 30 SPIDER T2 SPACE patients (recipes/spine_norms.py).
+# on the reference masks of the 30 SPIDER T2 SPACE patients (recipes/spine/norms.py).
 USUAL_STEP_MM = {Level.L1_L2: -2.0, Level.L2_L3: -3.2, Level.L3_L4: -2.9, Level.L4_L5: -3.6}
 
 

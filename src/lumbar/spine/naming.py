@@ -13,7 +13,7 @@ from lumbar.spine.chain import Chain
 _UPWARDS = (Vertebra.S1, Vertebra.L5, Vertebra.L4, Vertebra.L3, Vertebra.L2, Vertebra.L1, Vertebra.T12, Vertebra.T11, Vertebra.T10, Vertebra.T9, Vertebra.T8)
 
 # Usual tilt of the discs against the horizontal, lying, in degrees; positive when the front is lower. Medians of the reference masks of the 30 SPIDER T2
-# SPACE patients (recipes/spine_norms.py), L5/S1 first.
+# SPACE patients (recipes/spine/norms.py), L5/S1 first.
 USUAL_TILT_DEGREES = (30.0, 13.0, 2.0, -7.0, -10.0)
 
 

@@ -3,7 +3,7 @@
 Each place is hidden twice, under a soft spot: once by what surrounds it, once by the brightest tissue of the crop. Stenosis is the absence of bright
 fluid, so darkening what is open and brightening what is narrow both tell, and either alone misses half of it: a severe canal that is hidden by its dark
 surroundings looks as severe as before. One network of the ensemble is asked, and the crop of one level alone; on real crops both change the map little
-(correlation 0.96 and more with all networks, and with all levels; `recipes/severity_heat_maps.py`).
+(correlation 0.96 and more with all networks, and with all levels; `recipes/severity/heat_maps.py`).
 """
 
 from collections.abc import Iterable, Mapping

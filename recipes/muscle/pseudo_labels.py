@@ -1,0 +1,106 @@
+"""The muscle model on other people: the middle of their backs, cut from sagittal scans, for which there are no reference masks.
+
+    python recipes/muscle/pseudo_labels.py ../shared/data/sagittal [--people VB2] [--models DIR] [--sheet PICTURE.png]
+
+Sagittal pictures (about 20 slices of 4 mm) are cut across between the middles of L2 and L5. Such a strip shows the multifidus and the inner half of the
+erector spinae, and its coarse columns and its coils' bias are harder than a whole picture. Without masks only what anatomy demands can be counted: both
+multifidi 150 to 1800 mm2 large, their areas within 25 %, hardly anything 40 mm in front of them.
+
+VB2_* (T2, 12 people) were never trained on. VB3_* (Dixon water) were, from 0.3.0 on, with labels that an earlier network gave; VB3_01 is TUM01, whose
+own masks are learnt from, and is left out.
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+
+from lumbar.domain.volume import Volume
+from lumbar.imaging.orient import AXIAL_AXES, turned
+from lumbar.io.nifti import read_nifti, read_nifti_mask
+from lumbar.models.folder import Model
+from lumbar.models.registry import find_model
+from lumbar.muscle.engine import INPUT, OUTPUT
+from lumbar.muscle.learn.pseudo_labels import PIXEL_MM, VIEW, Picture, probabilities, strips
+from lumbar.muscle.predict import TASK
+
+EVERY_MM = 12.0  # between the slices that are looked at
+MULTIFIDUS_MM2 = (150.0, 1800.0)
+ALLOWED = 0.25  # difference of left and right over their mean
+STRAY_MM = 40.0  # in front of the middle of the multifidi
+LEARNT = "VB3_01"  # TUM01 on sagittal slices
+COLUMNS = 6  # slices of a person on the sheet
+
+Labels = NDArray[np.uint8]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sagittal", type=Path)
+    parser.add_argument("--people", default="VB2", help="how their files' names begin")
+    parser.add_argument("--models", type=Path)
+    parser.add_argument("--sheet", type=Path, help="picture of every person's slices with outlines")
+    options = parser.parse_args()
+    model = find_model(TASK, options.models, 1)
+    rows, good = [], []
+    for name, image, mask in people(options.sagittal, options.people):
+        pictures = strips(image, mask, lumbar_numbers(mask), EVERY_MM).pictures
+        found = [(picture, labels_of(picture, model)) for picture in pictures]
+        sound = [plausible(labels) for _, labels in found]
+        good += sound
+        rows.append(np.concatenate([outlined(*one) for one in found[:: max(1, len(found) // COLUMNS)][:COLUMNS]], axis=1))
+        print(f"{name}: {sum(sound)} of {len(sound)} slices plausible", flush=True)
+    print(f"{model.card.name} {model.card.version}: {np.mean(good):.0%} of {len(good)} slices of {len(rows)} people are plausible")
+    if options.sheet:
+        width = max(row.shape[1] for row in rows)
+        Image.fromarray(np.concatenate([np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in rows])).save(options.sheet)
+
+
+def people(sagittal: Path, prefix: str) -> Iterator[tuple[str, Volume, Volume]]:
+    """(name, picture, vertebrae) of everybody whose files begin with `prefix`, but TUM01."""
+    for path in sorted(sagittal.glob(f"{prefix}_*_image.nii.gz")):
+        if not path.name.startswith(LEARNT):
+            yield path.name[:6], read_nifti(path), read_nifti_mask(path.with_name(path.name.replace("image", "mask")))
+
+
+def lumbar_numbers(mask: Volume) -> tuple[int, int]:
+    """The labels of L2 and L5: the lowest body that is marked is L5 in these sets, whatever its number."""
+    array = turned(mask, AXIAL_AXES).array
+    height = {int(number): float(np.flatnonzero((array == number).any(axis=(1, 2))).mean()) for number in np.unique(array) if number}
+    upwards = sorted(height, key=lambda number: height[number])
+    return upwards[3], upwards[0]
+
+
+def labels_of(strip: Picture, model: Model) -> Labels:
+    """The most probable labels."""
+    chances = probabilities(strip, lambda picture: np.asarray(model.run({INPUT: picture})[OUTPUT], np.float32))
+    return chances.argmax(axis=0).astype(np.uint8)
+
+
+def plausible(labels: Labels) -> bool:
+    """Whether both multifidi have a size that people have, and much the same, with few labels far in front of them."""
+    areas = {label: float((labels == label).sum()) * PIXEL_MM**2 for label in (1, 2, 3, 4)}
+    if not all(MULTIFIDUS_MM2[0] <= areas[label] <= MULTIFIDUS_MM2[1] for label in (2, 3)) or abs(areas[2] - areas[3]) > ALLOWED * (areas[2] + areas[3]) / 2:
+        return False
+    rows = np.arange(len(labels))[:, None]
+    middle = float((rows * np.isin(labels, (2, 3))).sum() / np.isin(labels, (2, 3)).sum())
+    stray = (labels > 0) & (rows < middle - STRAY_MM / PIXEL_MM)
+    return bool(stray.sum() < 0.05 * (labels > 0).sum())
+
+
+def outlined(strip: Picture, labels: Labels) -> NDArray[np.uint8]:
+    """Grey values with the borders of erector spinae in cyan and of multifidus in red, in a tile of the view's height."""
+    grey = np.clip(255 * strip / np.quantile(strip, 0.98), 0, 255).astype(np.uint8)
+    tile = np.repeat(grey[:, :, None], 3, axis=2)
+    for group, colour in (((1, 4), (0, 255, 255)), ((2, 3), (255, 0, 0))):
+        inside = np.isin(labels, group)
+        tile[inside & ~ndimage.binary_erosion(inside)] = colour
+    return np.pad(tile, ((VIEW[0] - len(tile), 0), (0, 2), (0, 0)))
+
+
+if __name__ == "__main__":
+    main()

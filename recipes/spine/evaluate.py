@@ -1,0 +1,171 @@
+"""Every published figure of the spine model, on real cases that it was not trained on.
+
+    python recipes/spine/evaluate.py ../shared/data [--model FOLDER] [--only rsna,vb3,vb,ivd,spider]
+
+* `rsna`: the label coordinates of one RSNA 2024 study, put into patient space: nearest level along the spine, distance to the canal's centre.
+* `vb3`: 25 MyoSegmenTUM subjects (Dixon water): named L1…L5 within 8 mm of the reference centre.
+* `vb`: pathological series (Zukić 2014) and T2 series (Chu 2015): reference bodies that hold the centre of exactly one of our bodies.
+* `ivd`: discs of Menezes-Reis 2016: named right, that is, our centre of that level within 8 mm of the reference's.
+* `spider`: Dice on the SPIDER T2 SPACE patients of the test split (see spine_train.py).
+"""
+
+import argparse
+import csv
+from pathlib import Path
+
+import numpy as np
+from split import TEST_PATIENTS
+
+from lumbar.datasets.spider import PIXEL_MM, read_space
+from lumbar.domain.anatomy import LUMBAR, Level, SpineClass
+from lumbar.domain.geometry import Grid, Points
+from lumbar.domain.study import Plane, Role, Stack, Weighting
+from lumbar.domain.volume import Volume
+from lumbar.io.nifti import read_nifti
+from lumbar.io.read import read_study
+from lumbar.metrics.segmentation import dice
+from lumbar.models.registry import find_model
+from lumbar.spine.instances import FIRST_BODY
+from lumbar.spine.segment import TASK, Network, network_of
+from lumbar.spine.spine_map import SpineMap, map_spine, tissue_mask
+
+CLOSE_MM = 8.0
+SPIDER_GAP_MM = 2.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--only", default="rsna,vb3,vb,ivd,spider")
+    arguments = parser.parse_args()
+    network = network_of(find_model(TASK, arguments.model))
+    for name in arguments.only.split(","):
+        EVALUATIONS[name](arguments.data, network)
+
+
+def rsna(data: Path, network: Network) -> None:
+    folder = next(p for p in sorted((data / "rsna2024" / "train_images").iterdir()) if p.is_dir())
+    study = read_study(folder)
+    with (data / "rsna2024" / "train_label_coordinates.csv").open(newline="") as file:
+        labels = [row for row in csv.DictReader(file) if row["study_id"] == folder.name]
+    for role in (Role.SAGITTAL_T2, Role.SAGITTAL_T1):
+        series = study.with_role(role)[0]
+        spine = map_spine(series.stacks[0].volume, series.plane, series.weighting, network)
+        centres = {level.level: np.array(level.center_mm) for level in spine.finding.levels}
+        canals = {level.level: np.array(level.canal_center_mm or level.center_mm) for level in spine.finding.levels}
+        axis = centres[Level.L5_S1] - centres[Level.L1_L2]
+        axis /= np.linalg.norm(axis)
+        right, distances = 0, []
+        for row in labels:
+            stacks = [stack for s in study.series if s.series_uid.endswith(row["series_id"]) for stack in s.stacks]
+            point = _label_point(stacks, row)
+            level = Level(row["level"])
+            right += min(centres, key=lambda k: abs((point - centres[k]) @ axis)) is level
+            if row["condition"] == "Spinal Canal Stenosis":
+                distances.append(float(np.linalg.norm(point - canals[level])))
+        print(f"RSNA study, levels from {role.value}: {right} of {len(labels)} label coordinates nearest to their level; "
+              f"canal points at {', '.join(f'{d:.1f}' for d in distances)} mm from our canal centre")  # fmt: skip
+
+
+def _label_point(stacks: list[Stack], row: dict[str, str]) -> Points:
+    stack = next(s for s in stacks if int(row["instance_number"]) in s.instance_numbers)
+    number = stack.instance_numbers.index(int(row["instance_number"]))
+    return stack.volume.grid.points_mm(np.array([number, float(row["y"]), float(row["x"])]))
+
+
+def vb3(data: Path, network: Network) -> None:
+    close, total, unsure = 0, 0, 0
+    for path in sorted((data / "sagittal").glob("VB3_*_image.nii.gz")):
+        spine, reference = _case(path, network)
+        ours = {v.vertebra: np.array(v.center_mm) for v in spine.finding.vertebrae}
+        unsure += not spine.names.numbering.confident
+        misses = []
+        for label, vertebra in enumerate(LUMBAR, start=1):
+            centre = _centre(reference, label)
+            if centre is None:
+                continue
+            total += 1
+            distance = float(np.linalg.norm(centre - ours[vertebra])) if vertebra in ours else float("inf")
+            close += distance <= CLOSE_MM
+            if distance > CLOSE_MM:
+                misses.append(f"{vertebra.value} {distance:.0f} mm")
+        if misses:
+            print(f"  {path.name}: {', '.join(misses)}; {spine.names.numbering.note}")
+    print(f"VB3: {close} of {total} vertebrae named right within {CLOSE_MM:.0f} mm ({100 * close / total:.1f} %); numbering doubted in {unsure} series")
+
+
+def vb(data: Path, network: Network) -> None:
+    hit, total = 0, 0
+    for path in sorted([*(data / "sagittal").glob("VB1_*_image.nii.gz"), *(data / "sagittal").glob("VB2_*_image.nii.gz")]):
+        spine, reference = _case(path, network)
+        counts = {int(label): 0 for label in np.unique(reference.array) if label > 0}
+        for centre in _body_centres(spine):
+            index = np.rint(reference.grid.indices(centre)).astype(int)
+            if ((index >= 0) & (index < reference.grid.shape)).all() and int(reference.array[tuple(index)]) in counts:
+                counts[int(reference.array[tuple(index)])] += 1
+        hit += sum(count == 1 for count in counts.values())
+        total += len(counts)
+        wrong = {label: count for label, count in counts.items() if count != 1}
+        if wrong:
+            print(f"  {path.name}: hits other than one {wrong}")
+        print(f"  {path.name}: numbering {'sure' if spine.names.numbering.confident else 'doubted: ' + spine.names.numbering.note}")
+    print(f"VB1 + VB2: {hit} of {total} reference bodies hit by exactly one of ours ({100 * hit / total:.1f} %)")
+
+
+def _body_centres(spine: SpineMap) -> list[Points]:
+    centres = []
+    for number in np.unique(spine.instances[spine.instances >= FIRST_BODY]):
+        voxels = np.argwhere(spine.instances == number)
+        centres.append(spine.segmentation.grid.points_mm(np.median(voxels, axis=0)))
+    return centres
+
+
+def ivd(data: Path, network: Network) -> None:
+    right, total = 0, 0
+    for path in sorted((data / "sagittal").glob("IVD_*_image.nii.gz")):
+        spine, reference = _case(path, network)
+        ours = {level.level: np.array(level.center_mm) for level in spine.finding.levels}
+        for label, level in enumerate(reversed(Level), start=1):
+            centre = _centre(reference, label)
+            if centre is None:
+                continue
+            total += 1
+            right += level in ours and float(np.linalg.norm(centre - ours[level])) <= CLOSE_MM
+    print(f"IVD: {right} of {total} discs named right within {CLOSE_MM:.0f} mm")
+
+
+def spider(data: Path, network: Network) -> None:
+    slices = [s for s in read_space(data / "spider" / "t2_space") if s.patient in TEST_PATIENTS]
+    scores: dict[str, list[float]] = {"vertebra": [], "disc": [], "canal": []}
+    for patient in sorted(TEST_PATIENTS):
+        own = [s for s in slices if s.patient == patient]
+        origins = np.arange(len(own))[:, None] * np.array([SPIDER_GAP_MM, 0, 0])
+        grid = Grid(origins, np.array([0, 0, -PIXEL_MM]), np.array([0, PIXEL_MM, 0]), *own[0].image.shape)
+        spine = map_spine(Volume(np.stack([s.image for s in own]), grid), Plane.SAGITTAL, Weighting.T2, network)
+        found = tissue_mask(spine).array
+        truth = np.stack([s.labels for s in own])
+        for value, (name, kinds) in enumerate(
+            {"vertebra": (SpineClass.BODY, SpineClass.POSTERIOR), "disc": (SpineClass.DISC,), "canal": (SpineClass.CANAL,)}.items(), start=1
+        ):
+            scores[name].append(dice(np.isin(truth, kinds), found == value))
+        print(f"  SPIDER patient {patient}: " + ", ".join(f"{name} {values[-1]:.3f}" for name, values in scores.items()))
+    print(f"SPIDER, {len(TEST_PATIENTS)} patients not trained on: "
+          + ", ".join(f"{name} Dice {np.mean(values):.3f} (lowest {np.min(values):.3f})" for name, values in scores.items()))  # fmt: skip
+
+
+def _case(path: Path, network: Network) -> tuple[SpineMap, Volume]:
+    volume = read_nifti(path)
+    reference = read_nifti(path.with_name(path.name.replace("_image", "_mask")))
+    return map_spine(volume, Plane.SAGITTAL, Weighting.UNKNOWN, network), reference
+
+
+def _centre(reference: Volume, label: int) -> Points | None:
+    voxels = np.argwhere(reference.array == label)
+    return reference.grid.points_mm(voxels.mean(axis=0)) if len(voxels) else None
+
+
+EVALUATIONS = {"rsna": rsna, "vb3": vb3, "vb": vb, "ivd": ivd, "spider": spider}
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,209 @@
+"""The disc graders of a cross-validation: trained fold by fold, tried on the patients that each had not seen, packed into one model folder."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from lumbar.discs.crops import COLUMNS, ROWS, DiscCrops
+from lumbar.discs.features import NAMES
+from lumbar.discs.grader import CROPS, FINDINGS, LOGITS, MEASUREMENTS, PICTURES, STEPS_UP, blended, looks_t2, network_probabilities
+from lumbar.discs.learn.network import DiscNetwork
+from lumbar.discs.learn.train import UNGRADED, DiscTraining, LabelledDiscs, train_discs
+from lumbar.discs.model import GRADES, PFIRRMANN, TASK, Floats, Scaler, fit_logistic
+from lumbar.models.card import Card, Result, TensorSpec, TrainingData
+from lumbar.models.folder import write_card
+from lumbar.models.runtime import Network
+from lumbar.training.export import export_onnx
+from lumbar.training.folds import assign_folds
+
+NETWORK, EXPORT = "network.onnx", "export.json"
+PENALTY = 3.0  # of the logistic model
+_LEVELS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class GradedPicture:
+    """The discs of one picture with what people marked."""
+
+    patient: str
+    source: str  # data set
+    crops: DiscCrops  # of the stored size
+    grades: NDArray[np.int64]  # (n,) Pfirrmann 0 … 4, or UNGRADED
+    findings: NDArray[np.int64]  # (n, findings) 1 yes, 0 no, or UNGRADED
+    weight: float = 1.0  # how often training looks at it
+
+    @property
+    def t2(self) -> bool:
+        """Whether CSF is bright in it."""
+        return looks_t2(self.crops.features)
+
+
+def fold_numbers(pictures: Sequence[GradedPicture], folds: int, seed: int) -> NDArray[np.int64]:
+    """(m,) fold of each picture; all pictures of a patient lie in one, and each has its share of every source and of bad discs."""
+    order = {source: 10.0 * place for place, source in enumerate(sorted({p.source for p in pictures}))}
+    worst: dict[str, float] = {}
+    for picture in pictures:
+        worst[picture.patient] = max(worst.get(picture.patient, 0.0), order[picture.source] + float(picture.grades.max()))
+    fold_of = assign_folds(worst, folds, seed)
+    return np.array([fold_of[picture.patient] for picture in pictures], np.int64)
+
+
+def scaler_of(pictures: Sequence[GradedPicture]) -> Scaler:
+    """Mean and spread of the measurements of all T2 pictures; no grade has a part in it."""
+    return Scaler.fit(np.concatenate([p.crops.features for p in pictures if p.t2]).astype(float))
+
+
+def train_disc_fold(pictures: Sequence[GradedPicture], scaler: Scaler, folder: Path, config: DiscTraining) -> Path:
+    """Train on `pictures` and export to `folder`; what is there is kept, a run that was killed goes on."""
+    if (folder / EXPORT).is_file():
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    module = train_discs(_labelled(pictures, scaler), folder, config)
+    difference = export_disc_network(module.network, folder / NETWORK)
+    (folder / EXPORT).write_text(json.dumps({"difference": difference, "config": str(config)}), encoding="utf-8")
+    return folder
+
+
+def export_disc_network(network: DiscNetwork, path: Path) -> float:
+    """Write `network` as ONNX with 16-bit weights; the largest difference to PyTorch."""
+    generator = torch.Generator().manual_seed(0)
+    example = {
+        CROPS: torch.randn(7, 3, ROWS, COLUMNS, generator=generator),
+        STEPS_UP: torch.tensor([0, 1, 2, 3, 4, 0, 1]),
+        PICTURES: torch.tensor([0, 0, 0, 0, 0, 1, 1]),
+        MEASUREMENTS: torch.randn(7, len(NAMES), generator=generator),
+    }
+    network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    return export_onnx(network, example, path, (LOGITS,), dynamic={name: {0: "n"} for name in example}, tolerance=0.05, half=True)
+
+
+def seen_by_network(pictures: Sequence[GradedPicture], scaler: Scaler, folder: Path, threads: int) -> list[Floats]:
+    """(n, 5 + findings) of each of `pictures` by the exported network in `folder`."""
+    network = Network((folder / NETWORK).read_bytes(), str(folder / NETWORK), threads)
+    return [network_probabilities([network], _seen(p.crops), _measurements(p, scaler)) for p in pictures]
+
+
+def fit_measured(pictures: Sequence[GradedPicture], scaler: Scaler) -> dict[str, Floats]:
+    """Coefficients of the logistic model of Pfirrmann grades and findings, from the lumbar discs of T2 pictures."""
+    shown = [p for p in pictures if p.t2]
+    lumbar = np.concatenate([p.crops.steps_up for p in shown]) < _LEVELS
+    x = scaler(np.concatenate([p.crops.features for p in shown]).astype(float))[lumbar]
+    grades = np.concatenate([p.grades for p in shown])[lumbar]
+    findings = np.concatenate([p.findings for p in shown])[lumbar]
+    graded = grades != UNGRADED
+    coefficients = {PFIRRMANN: fit_logistic(x[graded], grades[graded], GRADES, PENALTY)}
+    for column, name in enumerate(FINDINGS):
+        known = findings[:, column] != UNGRADED
+        coefficients[name] = fit_logistic(x[known], findings[known, column], 2, PENALTY)
+    return coefficients
+
+
+def seen_by_measurements(pictures: Sequence[GradedPicture], scaler: Scaler, coefficients: dict[str, Floats]) -> list[Floats | None]:
+    """(n, 5 + findings) of each picture by the logistic model; None where it is not T2-weighted."""
+    result: list[Floats | None] = []
+    for picture in pictures:
+        x = scaler(picture.crops.features.astype(float))
+        chances = [softmax(x @ coefficients[name], axis=-1)[:, 1:] for name in FINDINGS]
+        result.append(np.concatenate([softmax(x @ coefficients[PFIRRMANN], axis=-1), *chances], axis=1) if picture.t2 else None)
+    return result
+
+
+@dataclass(frozen=True, eq=False)
+class DiscsOutOfFold:
+    """What models that had not seen a patient say of the discs, picture by picture: each (n, 5 + findings)."""
+
+    seen: list[Floats]  # by the network
+    measured: list[Floats | None]  # by the logistic model
+    both: list[Floats]
+
+
+def discs_out_of_fold(pictures: Sequence[GradedPicture], folds: NDArray[np.int64], scaler: Scaler, runs: Path, threads: int) -> DiscsOutOfFold:
+    """Predictions for every picture by the models of its fold; the networks must have been trained in `runs`."""
+    result = DiscsOutOfFold([np.empty(0)] * len(pictures), [None] * len(pictures), [np.empty(0)] * len(pictures))
+    for fold in np.unique(folds):
+        own = np.flatnonzero(folds == fold)
+        coefficients = fit_measured([p for p, f in zip(pictures, folds, strict=True) if f != fold], scaler)
+        shown = [pictures[int(place)] for place in own]
+        seen, measured = seen_by_network(shown, scaler, fold_folder(runs, int(fold)), threads), seen_by_measurements(shown, scaler, coefficients)
+        for place, a, b in zip(own, seen, measured, strict=True):
+            result.seen[place], result.measured[place], result.both[place] = a, b, blended(a, b)
+    return result
+
+
+def fold_folder(runs: Path, fold: int) -> Path:
+    """Where a fold keeps its checkpoints and its network."""
+    return runs / f"fold{fold}"
+
+
+def write_disc_model(
+    folder: Path, runs: Path, folds: int, pictures: Sequence[GradedPicture], results: tuple[Result, ...], data: tuple[TrainingData, ...]
+) -> Card:
+    """Put the networks of all folds and the logistic model of all pictures into `folder`; returns the card."""
+    differences = []
+    for fold in range(folds):
+        source = fold_folder(runs, fold)
+        (folder / f"fold{fold}.onnx").write_bytes((source / NETWORK).read_bytes())
+        differences.append(float(json.loads((source / EXPORT).read_text(encoding="utf-8"))["difference"]))
+    scaler = scaler_of(pictures)
+    parameters = {
+        "features": list(NAMES),
+        "findings": list(FINDINGS),
+        "mean": np.nan_to_num(scaler.mean).round(6).tolist(),
+        "deviation": scaler.deviation.round(6).tolist(),
+        "coefficients": {name: values.round(6).tolist() for name, values in fit_measured(pictures, scaler).items()},
+    }
+    return write_card(folder, replace(_card(data, results), export_difference=max(differences), parameters=parameters))
+
+
+def _card(data: tuple[TrainingData, ...], results: tuple[Result, ...]) -> Card:
+    return Card(
+        name="disc-grades",
+        version="2",
+        task=TASK,
+        description="Pfirrmann grade and yes-or-no findings of discs on mid-sagittal T2 pictures: networks of the folds of a cross-validation by patient,"
+        " which see all discs of a picture at once, averaged with a logistic model of measured signal and height.",
+        intended_use="Research on graded lumbar T2 MRI without fat suppression. Not a medical device; not for decisions about patients.",
+        inputs=(
+            TensorSpec(CROPS, ("n", 3, ROWS, COLUMNS), "grey values around 0, mask of the disc, canal 1 and bone -1; the disc's front to the left"),
+            TensorSpec(STEPS_UP, ("n",), "discs above L5/S1: 0 to 4 for L5/S1 to L1/L2, then T12/L1"),
+            TensorSpec(PICTURES, ("n",), "equal numbers for discs of one picture"),
+            TensorSpec(MEASUREMENTS, ("n", len(NAMES)), "parameters.features in deviations from the mean, 0 where missing"),
+        ),
+        outputs=(TensorSpec(LOGITS, ("n", GRADES + len(FINDINGS)), "Pfirrmann grades as in classes, then parameters.findings"),),
+        classes=tuple(str(grade + 1) for grade in range(GRADES)),
+        training_data=data,
+        results=results,
+        research_only=True,
+    )
+
+
+def _labelled(pictures: Sequence[GradedPicture], scaler: Scaler) -> LabelledDiscs:
+    counts = [len(p.grades) for p in pictures]
+    return LabelledDiscs(
+        greys=np.concatenate([p.crops.greys for p in pictures]),
+        tissues=np.concatenate([p.crops.tissues for p in pictures]),
+        steps_up=np.concatenate([p.crops.steps_up for p in pictures]),
+        measurements=np.concatenate([_measurements(p, scaler) for p in pictures]),
+        pictures=np.repeat(np.arange(len(pictures)), counts),
+        grades=np.concatenate([p.grades for p in pictures]),
+        findings=np.concatenate([p.findings for p in pictures]),
+        weights=np.repeat(np.array([p.weight for p in pictures], np.float32), counts),
+    )
+
+
+def _measurements(picture: GradedPicture, scaler: Scaler) -> NDArray[np.float32]:
+    scaled = scaler.scaled(picture.crops.features.astype(float)).astype(np.float32)
+    return scaled if picture.t2 else np.zeros_like(scaled)
+
+
+def _seen(crops: DiscCrops) -> DiscCrops:
+    """The middle of stored crops, which is what the network sees of a disc."""
+    rows, columns = ((have - want) // 2 for have, want in zip(crops.greys.shape[1:], (ROWS, COLUMNS), strict=True))
+    middle = (slice(None), slice(rows, rows + ROWS), slice(columns, columns + COLUMNS))
+    return replace(crops, greys=crops.greys[middle], tissues=crops.tissues[middle])

@@ -1,0 +1,85 @@
+"""From folders of Dixon pairs to a model folder."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from lumbar.datasets.myosegmentum import read_dixon
+from lumbar.models.card import Card, Result, TensorSpec, TrainingData
+from lumbar.models.folder import write_card
+from lumbar.muscle.engine import INPUT, OUTPUT
+from lumbar.muscle.labels import LABELS
+from lumbar.muscle.learn.data import training_slices
+from lumbar.muscle.learn.drawn_slices import drawn_slices
+from lumbar.muscle.learn.train import train, training
+from lumbar.muscle.learn.views import AxialSlice
+from lumbar.muscle.predict import TASK
+from lumbar.training.export import export_onnx
+from lumbar.training.fit import FitOptions
+
+_HALF_TOLERANCE = 0.2  # in logits, which reach tens on the noise that is compared: what 16-bit weights cost
+_WHAT = "2-D U-Net that labels erector spinae and multifidus, right and left, on axial slices of any contrast."
+FIRST_DRAWN, SLICES = 70_000, 5  # seed of the first made-up person, and slices of each
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """What goes on the card, and how long to train."""
+
+    name: str = "muscle-axial"
+    version: str = "0.1.0"
+    licence: str = "not stated"
+    steps: int = 4000
+    seed: int = 20240601
+    pixel_mm: float = 1.25  # the grid that the network works on
+    threads: int = 0
+    both_ways: bool = True  # whether prediction has to ask for mirror images, too
+    how: str = ""  # a sentence on the training, for the card
+    drawn: int = 0  # made-up people whose drawn slices are learnt from, too
+    results: tuple[Result, ...] = ()
+
+
+def build(folders: Sequence[Path], out: Path, work: Path, options: BuildOptions) -> Card:
+    """Train on all subjects of `folders` and fill the existing folder `out` with the network and its card; `work` takes checkpoints."""
+    examples: list[AxialSlice] = []
+    data = []
+    for folder in folders:
+        own = [s for case in read_dixon(folder) for s in training_slices(f"{folder.name}/{case.subject}", case.water, case.fat, case.mask)]
+        examples += own
+        count = len({s.patient for s in own})
+        data.append(TrainingData(folder.name, options.licence, f"{count} subject{'s' if count > 1 else ''}, {len(own)} axial slices, Dixon water and fat"))
+    if options.drawn:
+        examples += [s for seed in range(FIRST_DRAWN, FIRST_DRAWN + options.drawn) for s in drawn_slices(seed, SLICES)]
+        data.append(TrainingData("lumbar drawn slices", "Apache-2.0", f"synthetic: {SLICES * options.drawn} slices of {options.drawn} made-up people"))
+    config = training(options.pixel_mm, FitOptions(steps=options.steps, seed=options.seed, threads=options.threads))
+    module = train(examples, work, config)
+    return export(module.network, out, options, tuple(data))
+
+
+def export(network: torch.nn.Module, out: Path, options: BuildOptions, data: tuple[TrainingData, ...]) -> Card:
+    """Write `network` as ONNX with a card into the existing folder `out`."""
+    example = torch.from_numpy(np.random.default_rng(0).normal(size=(2, 1, 160, 224)).astype(np.float32))
+    axes = {INPUT: {0: "pictures", 2: "rows", 3: "columns"}}
+    difference = export_onnx(network, {INPUT: example}, out / "model.onnx", [OUTPUT], dynamic=axes, tolerance=_HALF_TOLERANCE, half=True)
+    meaning = (
+        f"axial slices at {options.pixel_mm:g} mm, rows front to back, columns patient's right to left, each of zero mean and unit variance; sizes divide by 32"
+    )
+    names = tuple(f"{side.value} {muscle.value}" for muscle, side in LABELS.values())
+    card = Card(
+        name=options.name,
+        version=options.version,
+        task=TASK,
+        description=f"{_WHAT} {options.how}".strip(),
+        intended_use="Research on muscle size and fat between L1/L2 and L5/S1 in adults. Not a medical device; look at every mask.",
+        inputs=(TensorSpec(INPUT, ("pictures", 1, "rows", "columns"), meaning),),
+        outputs=(TensorSpec(OUTPUT, ("pictures", len(LABELS) + 1, "rows", "columns"), "logits of background and the classes"),),
+        classes=("background", *names),
+        training_data=data,
+        results=options.results,
+        export_difference=difference,
+        parameters={"pixel_mm": options.pixel_mm, "side": "patient's", "both_ways": options.both_ways},
+    )
+    return write_card(out, card)

@@ -1,0 +1,154 @@
+"""Cross-validated training of the axial crop grader, and the model folder that its networks make together (needs lumbar[train])."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lumbar.datasets.axial_crops import AxialCrop
+from lumbar.domain.anatomy import Condition, Severity
+from lumbar.errors import UsageError
+from lumbar.models.card import Card, Result, TensorSpec, TrainingData
+from lumbar.models.folder import write_card
+from lumbar.severity.axial.data import level_numbers, stored_pictures
+from lumbar.severity.axial.grader import CROPS, LEVELS, LOGITS, STUDIES, TASK
+from lumbar.severity.axial.picture import CROP_COLUMNS, CROP_ROWS
+from lumbar.severity.learn.axial.out_of_fold import NETWORK, SPLITS, OutOfFold, PartFigures, fold_folder, read_splits
+from lumbar.severity.learn.axial.train import LabelledCrops, SeverityTraining, train
+from lumbar.severity.learn.calibrate import COVERAGE, as_parameters, fit_calibration
+from lumbar.training.export import export_onnx
+from lumbar.training.fit import averaged_weights
+from lumbar.training.folds import assign_folds
+
+_EXPORT = "export.json"
+_PICTURES = "pictures.npy"
+
+
+@dataclass(frozen=True)
+class FoldOptions:
+    """How studies are split."""
+
+    folds: int = 5
+    seed: int = 20240717
+    held_back: tuple[str, ...] = ()  # studies that no network is trained on
+    start: Path | None = None  # folder of an earlier training with the same splits, whose networks each fold goes on from
+    stopping_parts: int = 0  # one of so many parts of a fold's training studies decides when to stop; 0: all are trained on, for all steps
+
+
+def split(crops: Sequence[AxialCrop], targets: NDArray[np.int64], options: FoldOptions) -> dict[str, int]:
+    """Study → fold, with like shares of badly affected studies in each."""
+    burden: dict[str, float] = {}
+    for crop, row in zip(crops, targets, strict=True):
+        burden[crop.study_id] = max(burden.get(crop.study_id, 0.0), float(row.max())) + 0.001 * float(np.maximum(row, 0).sum())
+    return assign_folds(burden, options.folds, options.seed)
+
+
+def train_fold(
+    crops: Sequence[AxialCrop],
+    targets: NDArray[np.int64],
+    images: Path,
+    runs: Path,
+    fold: int,
+    *,
+    config: SeverityTraining,
+    options: FoldOptions,
+    beside: LabelledCrops | None = None,
+) -> Path:
+    """Train one fold on the studies of the others and export it to `runs`; a fold that is there is kept, one that was killed goes on.
+
+    Crops `beside` are of other studies, such as synthetic ones: every fold learns from them and none is judged by them.
+    """
+    folder = fold_folder(runs, config.network.kind, fold)
+    if (folder / NETWORK).is_file():
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    fold_of = split(crops, targets, options)
+    if options.start and read_splits(options.start) != fold_of:
+        raise UsageError(f"{options.start} was split into other folds than these data: its networks have seen studies that must be held out here")
+    (runs / SPLITS).write_text(json.dumps(fold_of, indent=1), encoding="utf-8")
+    data = LabelledCrops(_pictures(crops, images, runs), level_numbers(crops), np.array([c.study_id for c in crops]), targets)
+    chosen = np.array([fold_of[c.study_id] != fold and c.study_id not in options.held_back for c in crops])
+    config = replace(config, fit=replace(config.fit, seed=options.seed + fold))
+    learnt, aside = _set_aside(data.subset(chosen), options)
+    learnt = learnt.joined(beside) if beside is not None else learnt
+    start_from = averaged_weights(fold_folder(options.start, config.network.kind, fold) / "last.ckpt") if options.start else None
+    module = train(learnt, folder, config, aside, start_from)
+    if module.global_rank:  # this process only helped another to train
+        return folder
+    difference = export_network(module.network, folder / NETWORK)
+    (folder / _EXPORT).write_text(json.dumps({"difference": difference, "config": str(config)}), encoding="utf-8")
+    return folder
+
+
+def _set_aside(data: LabelledCrops, options: FoldOptions) -> tuple[LabelledCrops, LabelledCrops | None]:
+    """The crops to learn from, and those of the studies that decide when to stop."""
+    if not options.stopping_parts:
+        return data, None
+    burden = {name: float(data.targets[data.studies == name].max()) for name in np.unique(data.studies).tolist()}
+    part_of = assign_folds(burden, options.stopping_parts, options.seed + 1)
+    aside = np.array([part_of[name] == 0 for name in data.studies.tolist()])
+    return data.subset(~aside), data.subset(aside)
+
+
+def export_network(network: torch.nn.Module, path: Path) -> float:
+    """Write `network` as ONNX with 16-bit weights; the largest difference to PyTorch."""
+    generator = torch.Generator().manual_seed(0)
+    example = {
+        CROPS: torch.randn(7, 3, CROP_ROWS, CROP_COLUMNS, generator=generator),
+        LEVELS: torch.tensor([0, 1, 2, 3, 4, 3, 4]),
+        STUDIES: torch.tensor([0, 0, 0, 0, 0, 1, 1]),
+    }
+    network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    return export_onnx(network, example, path, (LOGITS,), dynamic={name: {0: "n"} for name in example}, tolerance=0.05, half=True)
+
+
+def write_ensemble(folder: Path, runs: Path, kind: str, oof: OutOfFold, measured: dict[str, PartFigures], data: tuple[TrainingData, ...]) -> Card:
+    """Put the networks of all trained folds into `folder`, with the calibration fitted on `oof` and the figures `measured`; returns the card."""
+    differences = []
+    for fold in np.unique(oof.folds):
+        source = fold_folder(runs, kind, int(fold))
+        (folder / f"fold{fold}.onnx").write_bytes((source / NETWORK).read_bytes())
+        differences.append(json.loads((source / _EXPORT).read_text(encoding="utf-8"))["difference"])
+    studies = len({crop.study_id for crop in oof.crops})
+    where = f"out of fold, {len(oof.crops)} real crops of {studies} studies, one network each"
+    names = ("loss", "prior", "auc_severe", "kappa", "ece", "coverage")
+    results = tuple(Result(f"{part}: {name}", round(asdict(values)[name], 4), where) for part, values in measured.items() for name in names)
+    parameters = {"calibration": as_parameters(fit_calibration(oof.raw, oof.targets)), "conformal_coverage": COVERAGE}
+    return write_card(folder, _card(kind, parameters, results, data, max(differences)))
+
+
+def _card(kind: str, parameters: dict[str, object], results: tuple[Result, ...], data: tuple[TrainingData, ...], difference: float) -> Card:
+    crop = "three neighbouring axial T2 slices, zero mean and unit variance, the patient's left at the right edge"
+    return Card(
+        name="severity-axial-crops",
+        version="2",
+        task=TASK,
+        description=f"Spinal canal, subarticular and, less surely, foraminal stenosis on axial T2 crops at disc level: an ensemble of {kind} networks"
+        " trained on the folds of a cross-validation by study. Losses are weighted 1, 2, 4 as in the official score of RSNA 2024.",
+        intended_use="Research on graded lumbar MRI. Not a medical device; not for decisions about patients.",
+        inputs=(
+            TensorSpec(CROPS, ("n", 3, CROP_ROWS, CROP_COLUMNS), crop),
+            TensorSpec(LEVELS, ("n",), "0 for L1/L2 to 4 for L5/S1"),
+            TensorSpec(STUDIES, ("n",), "equal numbers for crops of one study"),
+        ),
+        outputs=(TensorSpec(LOGITS, ("n", 5, 3), "conditions as in parameters.conditions, grades as in classes"),),
+        classes=tuple(severity.value for severity in Severity),
+        training_data=data,
+        results=results,
+        research_only=True,
+        export_difference=difference,
+        parameters={"conditions": [c.value for c in Condition], **parameters},
+    )
+
+
+def _pictures(crops: Sequence[AxialCrop], images: Path, runs: Path) -> NDArray[np.uint8]:
+    """The stored pictures, decoded once and then mapped from disk."""
+    cache = runs / _PICTURES
+    if not cache.exists():
+        np.save(cache, stored_pictures(crops, images))
+    pictures: NDArray[np.uint8] = np.load(cache, mmap_mode="r")
+    return pictures

@@ -1,0 +1,160 @@
+"""Grades for every study from a network that has not seen it, and what they come to. Runs without PyTorch, from the folds that training saved."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lumbar.datasets.axial_crops import AxialCrop, read_picture
+from lumbar.errors import ModelError
+from lumbar.metrics.calibration import expected_calibration_error, reliability
+from lumbar.metrics.classification import confusion_matrix, quadratic_kappa, roc_auc, weighted_log_loss
+from lumbar.models.runtime import Network
+from lumbar.severity.axial.data import level_numbers
+from lumbar.severity.axial.grader import raw_probabilities
+from lumbar.severity.learn.calibrate import crossfitted
+from lumbar.severity.score import GRADE_WEIGHTS
+
+Array = NDArray[np.float64]
+
+SPLITS, NETWORK, ANSWERS = "splits.json", "model.onnx", "held_out.npy"  # files of a training folder
+# Name of a row of the table → places in `Condition`.
+PARTS = {"canal": (0,), "foramen": (1, 2), "left recess": (3,), "right recess": (4,), "both recesses": (3, 4)}
+_WEIGHTS = np.array(GRADE_WEIGHTS)
+
+
+@dataclass(frozen=True, eq=False)
+class OutOfFold:
+    """Crops with raw grades from networks that had not seen their studies."""
+
+    crops: Sequence[AxialCrop]
+    targets: NDArray[np.int64]  # (n, 5), −1 where unlabelled
+    raw: NDArray[np.float64]  # (n, 5, 3)
+    folds: NDArray[np.int64]  # (n,)
+
+
+@dataclass(frozen=True)
+class PartFigures:
+    """What the grades of one part come to; temperatures and conformal thresholds are fitted on the other folds."""
+
+    rows: int
+    prior: float  # weighted log loss of the grades' shares at each level in the other folds
+    uncalibrated: float  # weighted log loss
+    loss: float  # the same after calibration
+    accuracy: float  # of the clinical output
+    commonest: float  # accuracy of always answering the commonest grade
+    kappa: float  # quadratic
+    auc_severe: float
+    ece: float  # of the clinical output
+    coverage: float  # of the conformal sets
+    set_size: float
+
+
+def fold_folder(runs: Path, kind: str, fold: int) -> Path:
+    """Where training keeps one fold."""
+    return runs / f"{kind}_fold{fold}"
+
+
+def read_splits(runs: Path) -> dict[str, int]:
+    """Study → the fold that it was left out of.
+
+    Raises:
+        ModelError: `runs` has no splits.
+    """
+    try:
+        splits: dict[str, int] = json.loads((runs / SPLITS).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{runs} has no readable {SPLITS} ({error}); train there first") from error
+    return splits
+
+
+def held_out_answers(runs: Path, kind: str, folds: NDArray[np.int64], answer: Callable[[Network, NDArray[np.bool_]], Array], threads: int = 0) -> Array:
+    """What `answer(network, rows)` says of the rows of each of `folds` (n,), all in one array (n, …), not a number where a fold is not trained.
+
+    Negative folds are no folds. Answers are kept beside the network.
+
+    Raises:
+        ModelError: `runs` has no trained fold.
+    """
+    raw: Array | None = None
+    for fold in np.unique(folds[folds >= 0]).tolist():
+        folder, own = fold_folder(runs, kind, fold), folds == fold
+        if not (folder / NETWORK).is_file():
+            continue
+        if not (folder / ANSWERS).is_file():
+            network = Network((folder / NETWORK).read_bytes(), str(folder / NETWORK), threads)
+            np.save(folder / ANSWERS, answer(network, own))
+        known = np.load(folder / ANSWERS)
+        raw = np.full((len(folds), *known.shape[1:]), np.nan) if raw is None else raw
+        raw[own] = known
+    if raw is None:
+        raise ModelError(f"{runs} has no trained fold of the kind {kind!r}; train there first")
+    return raw
+
+
+def grade_held_out(crops: Sequence[AxialCrop], targets: NDArray[np.int64], images: Path, runs: Path, kind: str = "hybrid", threads: int = 0) -> OutOfFold:
+    """Grade each study with the network of its fold; folds that are not trained yet are left out, grades are kept beside the network.
+
+    Raises:
+        ModelError: `runs` has no splits, or no trained fold.
+    """
+    fold_of = read_splits(runs)
+    folds = np.array([fold_of[crop.study_id] for crop in crops])
+
+    def answer(network: Network, own: NDArray[np.bool_]) -> Array:
+        chosen = [crops[i] for i in np.flatnonzero(own).tolist()]
+        pictures = [read_picture(images / crop.file) for crop in chosen]
+        return raw_probabilities((network,), pictures, [c.level for c in chosen], [c.study_id for c in chosen])
+
+    raw = held_out_answers(runs, kind, folds, answer, threads)
+    there = np.isfinite(raw[:, 0, 0])
+    return OutOfFold([crop for crop, known in zip(crops, there, strict=True) if known], targets[there], raw[there], folds[there])
+
+
+def figures(oof: OutOfFold) -> dict[str, PartFigures]:
+    """The table of one cross-validation; with a single fold, calibration is fitted across two halves of its studies."""
+    halves = oof.folds if len(np.unique(oof.folds)) > 1 else _halves(oof.crops)
+    grades, sets = crossfitted(oof.raw, oof.targets, halves)
+    levels = level_numbers(oof.crops)
+    result = {}
+    for name, places in PARTS.items():
+        y = np.concatenate([oof.targets[:, place] for place in places])
+        known = y >= 0
+        if not known.any():  # a table may lack the grades of the foramina
+            continue
+        y = y[known]
+        raw, metric, clinical, held = (np.concatenate([p[:, place] for place in places])[known] for p in (oof.raw, grades.metric, grades.clinical, sets))
+        prior = _level_prior(y, np.tile(levels, len(places))[known], np.tile(halves, len(places))[known])
+        result[name] = PartFigures(
+            rows=len(y),
+            prior=weighted_log_loss(prior, y, _WEIGHTS),
+            uncalibrated=weighted_log_loss(raw, y, _WEIGHTS),
+            loss=weighted_log_loss(metric, y, _WEIGHTS),
+            accuracy=float((clinical.argmax(axis=1) == y).mean()),
+            commonest=float(np.bincount(y).max() / len(y)),
+            kappa=quadratic_kappa(confusion_matrix(clinical.argmax(axis=1), y, 3)),
+            auc_severe=roc_auc(clinical[:, 2], y == 2),
+            ece=expected_calibration_error(reliability(clinical, y)),
+            coverage=float(held[np.arange(len(y)), y].mean()),
+            set_size=float(held.sum(axis=1).mean()),
+        )
+    return result
+
+
+def _halves(crops: Sequence[AxialCrop]) -> NDArray[np.int64]:
+    """Two halves by study, where there is one fold only."""
+    _, number = np.unique([crop.study_id for crop in crops], return_inverse=True)
+    return np.asarray(number % 2)
+
+
+def _level_prior(y: NDArray[np.int64], levels: NDArray[np.int64], folds: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(n, 3) shares of the grades at each level in the other folds, times the weights."""
+    result = np.empty((len(y), 3))
+    for fold in np.unique(folds):
+        for level in np.unique(levels):
+            counts = (np.bincount(y[(folds != fold) & (levels == level)], minlength=3) + 1e-9) * _WEIGHTS
+            result[(folds == fold) & (levels == level)] = counts / counts.sum()
+    return result

@@ -1,0 +1,212 @@
+"""Training of the grading networks on axial crops (needs lumbar[train])."""
+
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import lightning
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import softmax
+from torch.utils.data import DataLoader, IterableDataset
+
+from lumbar.severity.axial.data import UNLABELLED
+from lumbar.severity.axial.picture import network_input
+from lumbar.severity.learn.axial.augment import FULL_SIZE, CropAugmentOptions, augment
+from lumbar.severity.learn.axial.network import NetworkOptions, build
+from lumbar.severity.learn.cutmix import MixOptions, mix
+from lumbar.severity.learn.losses import any_severe_loss, soft_labels, weighted_loss
+from lumbar.severity.score import Graded, official_score
+from lumbar.training.best_weights import BestWeights
+from lumbar.training.fit import FitOptions, Validation, fit, seed, steps_done
+from lumbar.training.loader_idle import LoaderIdle
+from lumbar.training.one_cycle import one_cycle
+from lumbar.training.ranks import TellRank
+
+CONFIG, RESULT = "config.json", "training.json"
+_SCORE = "official_score"
+_SETTLED = 0.6  # of the steps, after which the learning rate is low enough to stop early
+_STUDIES_VALIDATED_AT_ONCE = 8
+
+COARSE_SIZE = (64, 92)
+
+Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class SeverityTraining:
+    """What is trained, how, and how long."""
+
+    network: NetworkOptions = field(default_factory=NetworkOptions)
+    augment: CropAugmentOptions = field(default_factory=CropAugmentOptions)
+    fit: FitOptions = field(default_factory=lambda: FitOptions(average_decay=0.997))
+    studies_per_batch: int = 8
+    coarse_share: float = 0.65  # of the steps are made at two thirds of the size, which takes under half the time; 0 for the vit, whose size is fixed
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.05
+    # Weights of the conditions in the order of `Condition`: the foramina are a side task, as an axial slice shows them only in part.
+    condition_weights: tuple[float, ...] = (1.0, 0.25, 0.25, 0.5, 0.5)
+    smoothing: float = 0.02  # share of each label that goes to the neighbouring grades
+    alone_probability: float = 0.1  # a study's crops do not see each other
+    absence_probability: float = 0.1  # a crop is left out of its study
+    mix: MixOptions = field(default_factory=MixOptions)  # of crops at the same level
+    any_severe_weight: float = 0.1  # of the any-severe term of the official score, beside the grades
+    validate_every: int = 200  # steps, where studies are set aside for it
+    patience: int = 4  # validations without a better official score before training ends
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledCrops:
+    """Crops of one size with their grades."""
+
+    pictures: NDArray[np.uint8]  # (n, rows, columns, 3); a little larger than what the network sees
+    levels: NDArray[np.int64]  # (n,), 0 … 4
+    studies: NDArray[np.str_]  # (n,)
+    targets: NDArray[np.int64]  # (n, 5) 0 … 2 in the order of `Condition`, or UNLABELLED
+
+    def subset(self, chosen: NDArray[np.bool_]) -> "LabelledCrops":
+        """The crops where `chosen` (n,) is true."""
+        return LabelledCrops(self.pictures[chosen], self.levels[chosen], self.studies[chosen], self.targets[chosen])
+
+    def joined(self, others: "LabelledCrops") -> "LabelledCrops":
+        """These and `others`."""
+        names = ("pictures", "levels", "studies", "targets")
+        return LabelledCrops(*(np.concatenate([getattr(self, name), getattr(others, name)]) for name in names))
+
+
+class RandomStudies(IterableDataset[Batch]):
+    """An endless stream of augmented batches; each study comes once before any comes again."""
+
+    def __init__(self, crops: LabelledCrops, config: SeverityTraining, start: int = 0) -> None:
+        self.crops, self.config, self.start = crops, config, start
+        self.rank = 0  # of this process among several that train together; set before training
+        self.members = [np.flatnonzero(crops.studies == name) for name in np.unique(crops.studies)]
+
+    def __iter__(self) -> Iterator[Batch]:
+        rng = np.random.default_rng((self.config.fit.seed, self.start, self.rank))
+        generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
+        queue: list[int] = []
+        for step in itertools.count(self.start):
+            size = COARSE_SIZE if step < self.config.coarse_share * self.config.fit.steps else FULL_SIZE
+            while len(queue) < self.config.studies_per_batch:
+                queue += rng.permutation(len(self.members)).tolist()
+            drawn, queue = queue[: self.config.studies_per_batch], queue[self.config.studies_per_batch :]
+            yield self._batch(drawn, rng, generator, size)
+
+    def _batch(self, drawn: Sequence[int], rng: np.random.Generator, generator: torch.Generator, size: tuple[int, int]) -> Batch:
+        config = self.config
+        chosen, owners = [], []
+        for place, study in enumerate(drawn):
+            members = self.members[study]
+            kept = members[rng.random(len(members)) >= config.absence_probability]
+            kept = kept if len(kept) else members
+            alone = rng.random() < config.alone_probability
+            chosen += kept.tolist()
+            owners += [100 * (place + 1) + (i if alone else 0) for i in range(len(kept))]
+        pictures = torch.from_numpy(self.crops.pictures[chosen]).permute(0, 3, 1, 2).float() / 255
+        x, targets = augment(pictures, torch.from_numpy(self.crops.targets[chosen]), config.augment, generator, size)
+        levels = torch.from_numpy(self.crops.levels[chosen])
+        labels = soft_labels(targets, config.smoothing)
+        partner = torch.arange(len(x))
+        for level in torch.unique(levels):
+            same = torch.nonzero(levels == level).flatten()
+            partner[same] = same[torch.randperm(len(same), generator=generator)]
+        (x,), labels = mix([x], labels, partner, config.mix, generator)
+        return x, levels, torch.tensor(owners), labels, (targets != UNLABELLED).float()
+
+
+class HeldOutCrops(IterableDataset[Batch]):
+    """Crops as they are, once, in batches of whole studies; their grades stand where labels do in training."""
+
+    def __init__(self, crops: LabelledCrops) -> None:
+        self.crops = crops
+
+    def __iter__(self) -> Iterator[Batch]:
+        names = np.unique(self.crops.studies)
+        for start in range(0, len(names), _STUDIES_VALIDATED_AT_ONCE):
+            rows = np.flatnonzero(np.isin(self.crops.studies, names[start : start + _STUDIES_VALIDATED_AT_ONCE]))
+            pictures = torch.from_numpy(np.stack([network_input(self.crops.pictures[row]) for row in rows]))
+            owners = torch.from_numpy(np.searchsorted(names, self.crops.studies[rows]))
+            targets = torch.from_numpy(self.crops.targets[rows])
+            yield pictures, torch.from_numpy(self.crops.levels[rows]), owners, targets, (targets != UNLABELLED).float()
+
+
+class SeverityModule(lightning.LightningModule):
+    """The network with its loss, AdamW and a one-cycle learning rate."""
+
+    def __init__(self, config: SeverityTraining) -> None:
+        super().__init__()
+        self.config = config
+        self.network = build(config.network)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._held_out: list[Graded] = []
+
+    def training_step(self, batch: Batch, _: int) -> torch.Tensor:
+        """The loss of one batch."""
+        crops, levels, studies, labels, known = batch
+        logits = self.network(crops.contiguous(memory_format=torch.channels_last), levels, studies).float()
+        loss = weighted_loss(logits, labels, known, self.config.condition_weights)
+        severe = any_severe_loss(logits[:, 0], labels[:, 0], known[:, 0], studies)
+        self.log_dict({"loss": loss, "any_severe": severe})
+        return loss + self.config.any_severe_weight * severe
+
+    def validation_step(self, batch: Batch, _: int) -> None:
+        """Keep the answers to one batch."""
+        crops, levels, studies, targets, _known = batch
+        logits = self.network(crops, levels, studies).float()
+        row, condition = np.nonzero(targets.cpu().numpy() != UNLABELLED)
+        answers = softmax(logits.cpu().numpy().astype(np.float64), axis=-1)[row, condition]
+        self._held_out.append(
+            Graded(studies.cpu().numpy()[row].astype(str), condition, levels.cpu().numpy()[row], targets.cpu().numpy()[row, condition], answers)
+        )
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the mean of the parts of the official score that there are labels for."""
+        parts = [[getattr(rows, name) for rows in self._held_out] for name in ("studies", "conditions", "levels", "targets", "probabilities")]
+        score = official_score(Graded(*(np.concatenate(part) for part in parts)))
+        self.log(_SCORE, float(np.nanmean([score.spinal, score.foraminal, score.subarticular, score.any_severe_spinal])), sync_dist=True)
+        self._held_out = []
+
+    def configure_optimizers(self):  # type: ignore[no-untyped-def]
+        """What Lightning steps."""
+        return one_cycle(self, self.config.learning_rate, self.config.weight_decay, self.config.fit.steps, rising=0.15)
+
+
+def default_training(kind: str, steps: int, threads: int = 0) -> SeverityTraining:
+    """The usual settings for a network of `kind`; `threads` 0 leaves the choice to PyTorch."""
+    usual = SeverityTraining(network=NetworkOptions(kind=kind), coarse_share=0.65 if kind == "hybrid" else 0.0)
+    return replace(usual, fit=replace(usual.fit, steps=steps, threads=threads))
+
+
+def continued_training(kind: str, steps: int, threads: int = 0) -> SeverityTraining:
+    """Settings to go on from trained weights: half the learning rate, most steps at full size, and less blending."""
+    usual = default_training(kind, steps, threads)
+    return replace(usual, learning_rate=usual.learning_rate / 2, coarse_share=usual.coarse_share / 2, mix=MixOptions(mixup_probability=0.15))
+
+
+def train(
+    crops: LabelledCrops, folder: Path, config: SeverityTraining, held_out: LabelledCrops | None = None, start_from: dict[str, torch.Tensor] | None = None
+) -> SeverityModule:
+    """Train on `crops` and return the module with its averaged weights; with crops `held_out`, those with the best official score on them.
+
+    Training begins with the weights `start_from` where given. `folder` takes checkpoints, logs, the configuration and the loader's idle share; a killed
+    run goes on from there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / CONFIG).write_text(json.dumps(asdict(config), indent=1), encoding="utf-8")
+    seed(config.fit)
+    module = SeverityModule(config)
+    if start_from is not None:
+        module.load_state_dict(start_from)
+    start = steps_done(folder)
+    idle, best = LoaderIdle(), BestWeights(_SCORE, config.patience, round(_SETTLED * config.fit.steps))
+    validation = Validation(DataLoader(HeldOutCrops(held_out), batch_size=None), config.validate_every) if held_out is not None else None
+    stream = RandomStudies(crops, config, start)
+    callbacks = (TellRank(stream), idle, *([best] if validation else []))
+    fit(module, DataLoader(stream, batch_size=None), folder, config.fit, validation=validation, callbacks=callbacks)
+    result = {"best_score": best.best if validation else None, "best_step": best.best_step, "loader_idle_share": idle.share}
+    (folder / RESULT).write_text(json.dumps(result), encoding="utf-8")
+    return module

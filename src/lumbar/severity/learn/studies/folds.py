@@ -1,0 +1,103 @@
+"""Cross-validated training of the grader of whole studies (needs lumbar[train])."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lumbar.severity.axial.grader import LOGITS
+from lumbar.severity.axial.picture import CROP_COLUMNS, CROP_ROWS
+from lumbar.severity.learn.axial.out_of_fold import NETWORK, SPLITS, fold_folder
+from lumbar.severity.learn.studies.model import EXPORT
+from lumbar.severity.learn.studies.network import StudyNetworkOptions
+from lumbar.severity.learn.studies.train import StudyTraining, train_studies
+from lumbar.severity.studies.data import StudySet
+from lumbar.severity.studies.grader import INPUTS
+from lumbar.severity.studies.views import LEVELS, MEASURES, SEEN_PIXELS, SLOTS
+from lumbar.training.export import export_onnx
+from lumbar.training.folds import assign_folds
+
+_PARTS = 10  # one of so many parts of a fold's training studies decides when to stop
+
+
+@dataclass(frozen=True)
+class StudyFoldOptions:
+    """How studies are split."""
+
+    folds: int = 5
+    seed: int = 20240717
+    held_back: tuple[str, ...] = ()  # studies that no network is trained on
+
+
+def split_studies(sources: Sequence[StudySet], folds: int, seed: int) -> dict[str, int]:
+    """Study → fold, with like shares of badly affected studies in each; a study in several sources has one fold."""
+    burden: dict[str, float] = {}
+    for source in sources:
+        for name, grades in zip(source.names.tolist(), source.targets, strict=True):
+            burden[name] = max(burden.get(name, 0.0), float(grades.max()) + 0.001 * float(np.maximum(grades, 0).sum()))
+    return assign_folds(burden, folds, seed)
+
+
+@dataclass(frozen=True)
+class FoldNote:
+    """What the training of one network came to; kept beside it."""
+
+    difference: float  # largest |ONNX − PyTorch|
+    loader_idle_share: float
+    best_score: float  # official score on the studies that decided when to stop
+    best_step: int
+    stopped_by: tuple[str, ...]  # those studies
+    helper: bool = False  # this process only helped another to train: it has nothing to export or to write
+
+
+def train_study_fold(sources: Sequence[StudySet], runs: Path, fold: int, config: StudyTraining, options: StudyFoldOptions) -> FoldNote:
+    """Train one fold on the studies of the others and export it to `runs`; a fold that is there is kept, one that was killed goes on.
+
+    A tenth of the training studies of the first source decides when to stop, so that the held-out fold has no say in anything.
+    """
+    folder = fold_folder(runs, config.network.kind, fold)
+    if (folder / NETWORK).is_file():
+        return FoldNote(**json.loads((folder / EXPORT).read_text(encoding="utf-8")))
+    folder.mkdir(parents=True, exist_ok=True)
+    fold_of = split_studies(sources, options.folds, options.seed)
+    (runs / SPLITS).write_text(json.dumps(fold_of, indent=1), encoding="utf-8")
+    config = replace(config, fit=replace(config.fit, seed=options.seed + fold))
+    kept = [source.subset(_chosen(source, fold_of, fold, options)) for source in sources]
+    return train_and_export(kept, folder, config, options.seed)
+
+
+def train_and_export(sources: Sequence[StudySet], folder: Path, config: StudyTraining, seed: int) -> FoldNote:
+    """Train on all but a tenth of the first source, which decides when to stop, and write the network to `folder`."""
+    stopping = split_studies(sources[:1], _PARTS, seed + 1)
+    aside = {name for name, part in stopping.items() if part == 0}
+    held_out = sources[0].subset(np.isin(sources[0].names, list(aside)))
+    learnt = [source.subset(~np.isin(source.names, list(aside))) for source in sources]
+    trained = train_studies(learnt, held_out, folder, config)
+    if trained.rank:
+        return FoldNote(0.0, trained.loader_idle_share, trained.best_score, trained.best_step, (), helper=True)
+    difference = export_study_network(trained.module.network, config.network, folder / NETWORK)
+    note = FoldNote(difference, trained.loader_idle_share, trained.best_score, trained.best_step, tuple(sorted(aside)))
+    (folder / EXPORT).write_text(json.dumps(asdict(note)), encoding="utf-8")
+    return note
+
+
+def export_study_network(network: torch.nn.Module, options: StudyNetworkOptions, path: Path) -> float:
+    """Write `network` as ONNX with 16-bit weights; the largest difference to PyTorch."""
+    generator = torch.Generator().manual_seed(0)
+    n, levels, size = 3, len(LEVELS), (SEEN_PIXELS, SEEN_PIXELS)
+    sagittal = options.sagittal_channels, *size
+    shapes = ((n, levels, 1, *sagittal), (n, levels, 2, *sagittal), (n, levels, 1, options.channels, CROP_ROWS, CROP_COLUMNS))
+    example = {name: torch.randn(shape, generator=generator) for name, shape in zip(INPUTS, shapes, strict=False)}
+    present = torch.ones(n, levels, len(SLOTS))
+    present[0, 0] = present[1, :, 3] = 0.0
+    example |= {"present": present, "measures": torch.randn(n, levels, 2 * len(MEASURES), generator=generator)}
+    network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    return export_onnx(network, example, path, (LOGITS,), dynamic={name: {0: "n"} for name in example}, tolerance=0.05, half=True)
+
+
+def _chosen(source: StudySet, fold_of: dict[str, int], fold: int, options: StudyFoldOptions) -> NDArray[np.bool_]:
+    return np.array([fold_of[name] != fold and name not in options.held_back for name in source.names.tolist()], bool)

@@ -1,0 +1,127 @@
+"""The model folder of a grader of whole studies: networks of all folds, calibration and figures from studies that they had not seen."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lumbar.domain.anatomy import Condition, Severity
+from lumbar.metrics.bootstrap import Interval
+from lumbar.models.card import Card, Result, TensorSpec, TrainingData
+from lumbar.models.folder import write_card
+from lumbar.severity.axial.grader import LOGITS
+from lumbar.severity.axial.picture import CROP_COLUMNS, CROP_ROWS
+from lumbar.severity.calibration import Calibration
+from lumbar.severity.evaluate import weighted_prior
+from lumbar.severity.learn.axial.out_of_fold import NETWORK, fold_folder, held_out_answers, read_splits
+from lumbar.severity.learn.calibrate import COVERAGE, as_parameters, crossfitted, fit_calibration
+from lumbar.severity.score import GROUPS, OfficialScore, official_score, score_intervals
+from lumbar.severity.studies.data import InputOptions, StudySet
+from lumbar.severity.studies.grader import TASK, by_level, raw_answers
+from lumbar.severity.studies.rows import Answers, graded
+from lumbar.severity.studies.views import LEVELS, MEASURES, SEEN_PIXELS, SLOTS
+
+EXPORT = "export.json"  # beside a trained network: how well ONNX agrees, when training ended
+_SHOWN = {"spinal": "canal", "foraminal": "foramen", "subarticular": "both recesses"}  # as the cards of axial crop graders name them
+
+
+@dataclass(frozen=True, eq=False)
+class StudiesOutOfFold:
+    """Studies with raw grades from networks that had not seen them."""
+
+    studies: StudySet
+    raw: Answers
+    folds: NDArray[np.int64]  # (n,)
+
+    def scores(self, repeats: int = 300) -> tuple[OfficialScore, OfficialScore, dict[str, Interval]]:
+        """Official score after calibration across folds, that of the shares of each column, and intervals of the first."""
+        folds = self.folds if len(np.unique(self.folds)) > 1 else np.arange(len(self.folds)) % 2
+        grades, _ = crossfitted(by_level(self.raw), by_level(self.studies.targets), np.repeat(folds, len(LEVELS)))
+        metric = grades.metric.reshape(len(self.raw), len(LEVELS), len(Condition), 3).swapaxes(1, 2)
+        rows = graded(metric, self.studies.targets)
+        return official_score(rows), official_score(rows.with_probabilities(weighted_prior(rows))), score_intervals(rows, repeats)
+
+
+def grade_held_out_studies(studies: StudySet, runs: Path, kind: str, wanted: InputOptions, threads: int = 0) -> StudiesOutOfFold:
+    """Grade each study with the network of its fold; folds that are not trained yet are left out, answers are kept beside the network.
+
+    Raises:
+        ModelError: `runs` has no splits, or no trained fold.
+    """
+    fold_of = read_splits(runs)
+    folds = np.array([fold_of.get(name, -1) for name in studies.names.tolist()])
+    raw = held_out_answers(runs, kind, folds, lambda network, own: raw_answers((network,), studies.subset(own), wanted), threads)
+    there = np.isfinite(raw[:, 0, 0, 0])
+    return StudiesOutOfFold(studies.subset(there), raw[there], folds[there])
+
+
+@dataclass(frozen=True)
+class StudyModelWords:
+    """What the card of a model says beside its figures."""
+
+    name: str
+    version: str
+    how: str  # what its networks are: "an ensemble of hybrid networks …"
+    data: tuple[TrainingData, ...]
+    research_only: bool
+    synthetic_only: bool = False  # no real patient was learnt from
+
+
+def write_study_model(
+    folder: Path, runs: Path, kind: str, oof: StudiesOutOfFold, data: tuple[TrainingData, ...], *, wanted: InputOptions, research_only: bool
+) -> Card:
+    """Put the networks of all trained folds into `folder`, with the calibration fitted on `oof`; returns the card."""
+    score, prior, _ = oof.scores(repeats=2)
+    where = f"out of fold, {len(oof.studies.names)} studies, one network each"
+    results = (*score_results("loss", score, where), *score_results("prior", prior, where))
+    words = StudyModelWords("severity-studies", "1", f"an ensemble of {kind} networks trained on the folds of a cross-validation by study", data, research_only)
+    calibration = fit_calibration(by_level(oof.raw), by_level(oof.studies.targets))
+    return pack_networks(folder, [fold_folder(runs, kind, fold) for fold in np.unique(oof.folds).tolist()], calibration, results, words, wanted)
+
+
+def score_results(what: str, score: OfficialScore, where: str) -> tuple[Result, ...]:
+    """The parts of `score` that there were labels for, as a card holds them."""
+    return tuple(Result(f"{_SHOWN.get(name, name)}: {what}", round(value, 4), where) for name, value in vars(score).items() if np.isfinite(value))
+
+
+def pack_networks(
+    folder: Path, trained: Sequence[Path], calibration: Calibration, results: tuple[Result, ...], words: StudyModelWords, wanted: InputOptions
+) -> Card:
+    """Put the networks of the training folders `trained` into `folder`; returns the card."""
+    differences = []
+    for number, source in enumerate(trained):
+        (folder / f"network{number}.onnx").write_bytes((source / NETWORK).read_bytes())
+        differences.append(json.loads((source / EXPORT).read_text(encoding="utf-8"))["difference"])
+    parameters = {"calibration": as_parameters(calibration), "conformal_coverage": COVERAGE, "masks": wanted.masks, "sagittal_slices": wanted.slices}
+    return write_card(folder, _card(words, {**parameters, "groups": list(GROUPS), "synthetic_only": words.synthetic_only}, results, max(differences), wanted))
+
+
+def _card(words: StudyModelWords, parameters: dict[str, object], results: tuple[Result, ...], difference: float, wanted: InputOptions) -> Card:
+    channels, slices = 3 * wanted.masks, wanted.slices
+    what = "zero mean and unit variance of the grey channels" + (", then vertebra, disc and canal of the middle slice" if wanted.masks else "")
+    sagittal = (SEEN_PIXELS, SEEN_PIXELS)
+    return Card(
+        name=words.name,
+        version=words.version,
+        task=TASK,
+        description=f"All five conditions at all five levels from sagittal T1, sagittal T2 and axial T2 crops of a study: {words.how}."
+        " Losses are weighted 1, 2, 4 as in the official score of RSNA 2024.",
+        intended_use="Research on graded lumbar MRI. Not a medical device; not for decisions about patients.",
+        inputs=(
+            TensorSpec("canal", ("n", 5, 1, slices + channels, *sagittal), f"36 mm of sagittal T2, slices from the patient's right to left; {what}"),
+            TensorSpec("foramen", ("n", 5, 2, slices + channels, *sagittal), f"36 mm of sagittal T1 of the left and right foramen, slices outwards; {what}"),
+            TensorSpec("axial", ("n", 5, 1, 3 + channels, CROP_ROWS, CROP_COLUMNS), f"48 × 33 mm of axial T2, the patient's left at the right edge; {what}"),
+            TensorSpec("present", ("n", 5, len(SLOTS)), "1 where there is a canal, left foramen, right foramen, axial crop; zeros elsewhere, as in the crop"),
+            TensorSpec("measures", ("n", 5, 2 * len(MEASURES)), "measurements of the spine model at usual value 0 and spread 1, then 1 where there is one"),
+        ),
+        outputs=(TensorSpec(LOGITS, ("n", 5, 5, 3), "conditions as in parameters.conditions, levels, grades as in classes"),),
+        classes=tuple(severity.value for severity in Severity),
+        training_data=words.data,
+        results=results,
+        research_only=words.research_only,
+        export_difference=difference,
+        parameters={"conditions": [c.value for c in Condition], **parameters},
+    )

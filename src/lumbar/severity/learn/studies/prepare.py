@@ -1,0 +1,191 @@
+"""Preparation: the studies of a data set in the RSNA 2024 layout become a store of crops. Resumable, in parallel, one study in memory a process."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from lumbar.datasets.rsna2024 import LabelPoint, Rsna2024, SeriesRow
+from lumbar.domain.geometry import Grid, Points
+from lumbar.domain.study import Plane, Role, Stack, Study
+from lumbar.domain.volume import Volume
+from lumbar.errors import InputError, NoUsableSeries
+from lumbar.io.read import read_study
+from lumbar.models.registry import find_model
+from lumbar.severity.studies.spine_crops import measured, spine_crops
+from lumbar.severity.studies.spots import label_spots
+from lumbar.severity.studies.store import create_store, open_store
+from lumbar.severity.studies.view_cut import cut_views
+from lumbar.severity.studies.views import StudyCrops, View
+from lumbar.spine.segment import TASK as SPINE_TASK
+from lumbar.spine.segment import Network, network_of
+from lumbar.spine.spine_map import SpineMap, map_spine, tissue_mask
+
+_REACH_MM = 14.0  # from the middle of the spine to the last slice for masks: the spine network has learnt none further aside
+_FEWEST_SLICES = 5
+KINDS = {View.CANAL: "Sagittal T2/STIR", View.FORAMEN: "Sagittal T1", View.AXIAL: "Axial T2"}
+
+
+@dataclass(frozen=True)
+class PrepareOptions:
+    """What is prepared."""
+
+    places: str = "labels"  # where crops are cut: at the data set's coordinates, or "spine": where the spine model finds the levels
+    masks: bool = False  # also keep the spine model's masks and measurements
+    models: Path | None = None  # of the spine model, where it is run
+
+    @property
+    def spine(self) -> bool:
+        """Whether the spine model is run."""
+        return self.masks or self.places == "spine"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one study."""
+
+    study: str
+    failure: str  # empty where there are crops
+
+
+@dataclass(frozen=True)
+class _Work:
+    """One study, with all that a process needs to know."""
+
+    store: Path
+    images: Path  # of the study
+    study: str
+    series: tuple[SeriesRow, ...]
+    points: tuple[LabelPoint, ...]
+    options: PrepareOptions
+
+
+def prepare(data: Rsna2024, images: Path, studies: Sequence[str], folder: Path, options: PrepareOptions, jobs: int = 1) -> Iterator[Outcome]:
+    """Prepare `studies`, whose images lie in `images`, into the store `folder`, yielding each as it is done; those that are done already are passed over.
+
+    A study that cannot be used costs nothing but itself: it is an outcome with a failure, and in the store's list of failures.
+
+    Raises:
+        UsageError: `folder` holds another store or something else.
+    """
+    store = create_store(folder, studies, {"places": options.places}, options.masks)
+    rows, points = _by_study(data.series), _by_study(data.points)
+    waiting = [study for study in studies if store.record(study) is None]
+    work = [_Work(folder, images / study, study, tuple(rows.get(study, ())), tuple(points.get(study, ())), options) for study in waiting]
+    failures: dict[str, str] = {}
+    for outcome in _outcomes(work, jobs):
+        if outcome.failure:
+            failures[outcome.study] = outcome.failure
+        yield outcome
+    store.finish(failures)
+
+
+def _outcomes(work: Sequence[_Work], jobs: int) -> Iterator[Outcome]:
+    if jobs <= 1:
+        yield from map(_prepare_one, work)
+    elif work:
+        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+            for future in as_completed([pool.submit(_prepare_one, one) for one in work]):
+                yield future.result()
+
+
+def _prepare_one(work: _Work) -> Outcome:
+    try:
+        if not work.images.is_dir():
+            raise InputError(f"{work.images} is not there")
+        if work.options.places == "labels":
+            crops, problems = _marked(work)
+        else:
+            crops, problems = crops_at_spine(read_study(work.images), work.options), ()
+        open_store(work.store).write(work.study, crops, problems)
+        return Outcome(work.study, "")
+    except InputError as error:
+        return Outcome(work.study, str(error))
+    except Exception as error:  # one damaged study of two thousand must not stop the others; what it was goes into the list of failures
+        return Outcome(work.study, f"{type(error).__name__}: {error}")
+
+
+def _marked(work: _Work) -> tuple[StudyCrops, tuple[str, ...]]:
+    """Crops at the label coordinates. Only series that hold a mark are read."""
+    kinds = {row.series_id: row.kind for row in work.series}
+    wanted = {point.series_id for point in work.points}
+    stacks: dict[View, list[tuple[str, Stack]]] = {view: [] for view in View}
+    problems: list[str] = []
+    studies: list[Study] = []
+    for series in sorted(wanted):
+        view = next((view for view, kind in KINDS.items() if kind == kinds.get(series)), None)
+        if view is None:
+            problems.append(f"series {series} holds marks and is not in the series table")
+            continue
+        try:
+            study = read_study(work.images / series)
+        except InputError as error:
+            problems.append(f"series {series}: {error}")
+            continue
+        studies.append(study)
+        stacks[view] += [(series, stack) for one in study.series for stack in one.stacks]
+    spots, missing = label_spots(work.points, stacks)
+    if not spots:
+        raise NoUsableSeries(
+            "; ".join([*problems, *missing]) or "the study has no label coordinates, so nothing says where to cut; use the spine model's places"
+        )
+    if not work.options.masks:
+        return cut_views(spots), (*problems, *missing)
+    sagittal = [stack for view in (View.CANAL, View.FORAMEN) for _, stack in stacks[view]]
+    middle_mm = np.mean([spot.point_mm for ((_, side), _), spot in spots.items() if side is None], axis=0)
+    spine = _spine(sagittal, studies, work.options, middle_mm)
+    return replace(cut_views(spots, tissue_mask(spine)), measures=measured(spine.finding.levels)), (*problems, *missing)
+
+
+def crops_at_spine(study: Study, options: PrepareOptions) -> StudyCrops:
+    """The crops of one study at the levels that the spine model finds.
+
+    Raises:
+        InputError: no series shows a lumbar spine, or none of the views.
+    """
+    sagittal = [stack for role in (Role.SAGITTAL_T2, Role.SAGITTAL_T1) for series in study.with_role(role) for stack in series.stacks]
+    spine = _spine(sagittal, [study], options)
+    crops = spine_crops(study, spine.finding.levels, tissue_mask(spine) if options.masks else None)
+    if not crops.present.any():
+        raise NoUsableSeries("none of the levels that the spine model found lies in a sagittal T1, sagittal T2 or axial T2 series")
+    return crops
+
+
+def _spine(stacks: Sequence[Stack], studies: Sequence[Study], options: PrepareOptions, middle_mm: Points | None = None) -> SpineMap:
+    """The spine in the first of `stacks` that shows one; where its middle is known, only slices near it are looked at, which is faster."""
+    if not stacks:
+        raise NoUsableSeries("there is no sagittal series, which the spine model needs")
+    weightings = {id(stack): series.weighting for study in studies for series in study.series for stack in series.stacks}
+    failures = []
+    for stack in stacks:
+        volume = stack.volume if middle_mm is None else _near(stack.volume, middle_mm)
+        try:
+            return map_spine(volume, Plane.SAGITTAL, weightings[id(stack)], _network(options.models))
+        except InputError as error:
+            failures.append(str(error))
+    raise NoUsableSeries("; ".join(failures))
+
+
+def _near(volume: Volume, middle_mm: Points) -> Volume:
+    """The slices of `volume` within reach on both sides of `middle_mm`."""
+    grid = volume.grid
+    kept = np.abs((grid.origins_mm - middle_mm) @ grid.normal) <= _REACH_MM
+    if kept.sum() < _FEWEST_SLICES:
+        return volume
+    return Volume(volume.array[kept], Grid(grid.origins_mm[kept], grid.row_step_mm, grid.column_step_mm, grid.rows, grid.columns))
+
+
+@lru_cache(maxsize=1)
+def _network(models: Path | None) -> Network:
+    return network_of(find_model(SPINE_TASK, models, threads=1))
+
+
+def _by_study(rows: Sequence[SeriesRow] | Sequence[LabelPoint]) -> dict[str, list]:  # type: ignore[type-arg]
+    found: dict[str, list] = {}  # type: ignore[type-arg]
+    for row in rows:
+        found.setdefault(row.study_id, []).append(row)
+    return found

@@ -1,0 +1,29 @@
+"""The crops of one study at the levels of a spine that has been found, with its masks and measurements where a grader takes them."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lumbar.domain.findings import LevelFinding
+from lumbar.domain.study import Study
+from lumbar.domain.volume import Volume
+from lumbar.severity.studies.spots import spine_spots
+from lumbar.severity.studies.view_cut import cut_views
+from lumbar.severity.studies.views import LEVELS, MEASURES, StudyCrops
+
+
+def spine_crops(study: Study, levels: Sequence[LevelFinding], tissue: Volume | None = None) -> StudyCrops:
+    """The crops of `study` at `levels`; with the tissue mask of the spine, its crops and the measurements of the levels come along."""
+    crops = cut_views(spine_spots(study, levels), tissue)
+    return crops if tissue is None else replace(crops, measures=measured(levels))
+
+
+def measured(levels: Sequence[LevelFinding]) -> NDArray[np.float32]:
+    """(5 levels, measures) what the spine model measured, NaN elsewhere."""
+    result = np.full((len(LEVELS), len(MEASURES)), np.nan, np.float32)
+    for finding in levels:
+        values = asdict(finding)
+        result[LEVELS.index(finding.level)] = [np.nan if values[name] is None else values[name] for name in MEASURES]
+    return result
