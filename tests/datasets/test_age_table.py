@@ -47,12 +47,11 @@ def test_accepts_excel_habits(tmp_path: Path) -> None:
         ([HEADER, "a,x,F,40,inf"], ["line 2", "predicted is inf"]),
         ([HEADER, "a,x,F,40,41", ",x,F,42,41"], ["line 3", "subject is blank"]),
         ([HEADER, "a,x,F,forty,41"], ["line 2", "'forty'"]),
-        ([HEADER, 'a,x,F,"40,5",41'], ["line 2", "'40,5'", "point"]),
+        ([HEADER, 'a,x,F,"40,500",41'], ["line 2", "'40,500'", "two ways"]),
         ([HEADER, "a,x,F,480,41"], ["line 2", "480", "120"]),
         ([HEADER, "a,x,F,-1,41"], ["line 2", "-1"]),
         ([HEADER, "a,x,F,0,41"], ["line 2", "age is 0"]),
         ([HEADER, "a,x,9,40,41"], ["line 2", "sex is '9'"]),
-        ([HEADER, "a,x,,40,41"], ["line 2", "sex is blank", "unknown"]),
         ([HEADER, "a,,F,40,41"], ["line 2", "site is blank"]),
         ([HEADER, "a,x,F,40"], ["line 2", "4 cells", "5"]),
         ([HEADER, "a,x,F,40,41", "b,x,F,40,41", "a,x,F,40,41"], ["line 4", "'a'", "line 2", "repeat"]),
@@ -73,9 +72,21 @@ def test_refuses_with_line_and_reason(tmp_path: Path, lines: list[str], words: l
         assert word in str(caught.value)
 
 
+def test_blank_cells_are_unknown(tmp_path: Path) -> None:
+    lines = ["subject;site;sex;age;healthy;index;level", "a;x;;40,5;;1,5;L1", "a;x;F;40,5;yes;;L2", "b;x;M;41;no;2,5;L1"]
+    table = read_age_table(_write(tmp_path, *lines))
+    assert table.sex.tolist() == ["U", "F", "M"]
+    assert table.age_years.tolist() == [40.5, 40.5, 41]
+    assert table.healthy is not None and table.healthy.tolist() == [False, True, False]
+    assert table.index is not None and np.array_equal(table.index, [1.5, np.nan, 2.5], equal_nan=True)
+
+
 def test_refuses_a_missing_file_and_a_picture(tmp_path: Path) -> None:
     with pytest.raises(UnreadableInput, match="does not exist"):
         read_age_table(tmp_path / "nothing.csv")
+    (tmp_path / "workbook.csv").write_bytes(b"PK\x03\x04")
+    with pytest.raises(UnreadableInput, match="workbook"):
+        read_age_table(tmp_path / "workbook.csv")
     (tmp_path / "picture.csv").write_bytes(bytes(range(256)))
     with pytest.raises(UnreadableInput, match="UTF-8"):
         read_age_table(tmp_path / "picture.csv")

@@ -206,8 +206,11 @@ def _intervals(table: AgeTable, draw: _Draws) -> StatedIntervals | None:
     low, high, age = table.low_years, table.high_years, table.age_years
     if low is None or high is None:
         return None
+    if not np.isfinite(low + high).any():
+        return None  # the columns are there, and all their cells are blank
     width = high - low
-    return StatedIntervals(draw(lambda r: regression.interval_coverage(age[r], low[r], high[r])), float(width.mean()), float(np.median(width)))
+    coverage = draw(lambda r: regression.interval_coverage(*(column[r][np.isfinite(width[r])] for column in (age, low, high))))
+    return StatedIntervals(coverage, float(np.nanmean(width)), float(np.nanmedian(width)))
 
 
 def _retest(table: AgeTable, predicted: Array, options: EvaluationOptions) -> Retest | None:

@@ -1,6 +1,5 @@
 """`lumbar predict rsna2024`."""
 
-import csv
 import json
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from lumbar.domain.anatomy import Condition, Level
 from lumbar.errors import InputError, UnreadableInput, UsageError
 from lumbar.io.read import read_study
 from lumbar.io.staging import staged_file
+from lumbar.io.tables import read_table
 from lumbar.pipeline import AnalysisOptions, analyze
 from lumbar.severity.predict import Predictor, load
 
@@ -78,11 +78,8 @@ def _graded(folder: Path, predictor: Predictor, options: AnalysisOptions) -> tup
 
 
 def _sample_rows(sample: Path) -> list[str]:
-    try:
-        with sample.open(newline="", encoding="utf-8-sig") as file:
-            names = [row["row_id"] for row in csv.DictReader(file)]
-    except (OSError, UnicodeDecodeError, csv.Error, KeyError) as error:
-        raise UnreadableInput(f"{sample} cannot be read as a submission ({error}); it names the rows that are wanted, or use --split train") from error
+    table = read_table(sample, ("row_id",), "It names the rows that are wanted; without it, use --split train")
+    names = [row.identifier("row_id") for row in table.rows]
     known = {row_id("", c, v) for c in Condition for v in Level}
     wrong = [name for name in names if name[name.find("_") :] not in known]
     if wrong or not names:

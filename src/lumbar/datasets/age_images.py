@@ -1,6 +1,5 @@
 """Pictures beside an age table: DICOM folders, NIfTI files or folders of PNG, and where their discs lie if somebody knows."""
 
-import csv
 import re
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from lumbar.domain.study import Plane, Role, Weighting
 from lumbar.domain.volume import Volume
 from lumbar.errors import NoUsableSeries, UnreadableInput
 from lumbar.io.read import read_study
+from lumbar.io.tables import read_table
 
 POINT_COLUMNS = ("image", "level", "x_mm", "y_mm", "z_mm")
 
@@ -59,18 +59,13 @@ def read_points(path: Path) -> dict[str, dict[Level, Points]]:
     Raises:
         UnreadableInput: a column is missing, a level is none, or a place is not a number.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except OSError as error:
-        raise UnreadableInput(f"{path} cannot be read ({error.strerror})") from error
     points: dict[str, dict[Level, Points]] = {}
-    for line, row in enumerate(rows, start=2):
+    for row in read_table(path, POINT_COLUMNS).rows:
         try:
-            level = Level(row["level"])
-            points.setdefault(row["image"], {})[level] = np.array([float(row[axis]) for axis in POINT_COLUMNS[2:]])
-        except (KeyError, ValueError, TypeError) as error:
-            raise UnreadableInput(f"{path}, line {line}: {error}; needed are {', '.join(POINT_COLUMNS)}, with levels such as L4/L5") from error
+            level = Level(row.word("level"))
+        except ValueError as error:
+            raise row.error("level", f"is none such as L4/L5 ({error})") from None
+        points.setdefault(row.file_name("image"), {})[level] = np.array([row.number(axis) for axis in POINT_COLUMNS[2:]])
     return points
 
 

@@ -3,9 +3,8 @@
 Nothing that is wrong in it stops the reading: each fault goes into one list, with the study and the file.
 """
 
-import csv
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -14,6 +13,7 @@ from lumbar.datasets.rsna2024_grades import Grades, read_grades
 from lumbar.datasets.rsna2024_labels import CONDITIONS, LEVELS
 from lumbar.domain.anatomy import Condition, Level
 from lumbar.errors import UnreadableInput
+from lumbar.io.tables import Row, read_table
 
 SERIES_KINDS = ("Sagittal T1", "Sagittal T2/STIR", "Axial T2")
 KIND_OF = {
@@ -24,7 +24,7 @@ KIND_OF = {
     Condition.RIGHT_SUBARTICULAR_STENOSIS: "Axial T2",
 }
 IMAGES = "train_images"
-Row = TypeVar("Row")
+Parsed = TypeVar("Parsed")
 _TABLES = ("train.csv", "train_series_descriptions.csv", "train_label_coordinates.csv")
 
 
@@ -97,31 +97,34 @@ def read_rsna2024(folder: Path) -> Rsna2024:
     return Rsna2024(folder, grades, series, points, tuple(problems))
 
 
-def _rows(folder: Path, name: str, parse: Callable[[Mapping[str, str]], Row], problems: list[Problem]) -> Iterator[Row]:
+def _rows(folder: Path, name: str, parse: Callable[[Row], Parsed], problems: list[Problem]) -> Iterator[Parsed]:
     """The rows of a table that can be understood; the others become problems."""
     try:
-        with (folder / name).open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            for row in reader:
-                try:
-                    yield parse(row)
-                except (KeyError, ValueError, TypeError) as error:
-                    problems.append(Problem(row.get("study_id") or "", name, f"line {reader.line_num} cannot be understood: {error}"))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        problems.append(Problem("", name, f"the table cannot be read: {error}"))
+        rows = list(read_table(folder / name).rows)
+    except UnreadableInput as error:
+        problems.append(Problem("", name, f"the table cannot be read: {str(error).removeprefix(f'{folder}/')}"))
+        return
+    for row in rows:
+        try:
+            yield parse(row)
+        except (UnreadableInput, ValueError) as error:
+            why = str(error).removeprefix(f"{folder / name}, line {row.line}: ")
+            problems.append(Problem(row.optional("study_id") or "", name, f"line {row.line} cannot be understood: {why}"))
 
 
-def _series_row(row: Mapping[str, str]) -> SeriesRow:
-    if row["series_description"] not in SERIES_KINDS:
-        raise ValueError(f"series_description is {row['series_description']!r}, not one of {', '.join(SERIES_KINDS)}")
-    return SeriesRow(row["study_id"], row["series_id"], row["series_description"])
+def _series_row(row: Row) -> SeriesRow:
+    kind = row.word("series_description")
+    if kind not in SERIES_KINDS:
+        raise ValueError(f"series_description is {kind!r}, not one of {', '.join(SERIES_KINDS)}")
+    return SeriesRow(row.identifier("study_id"), row.identifier("series_id"), kind)
 
 
-def _label_point(row: Mapping[str, str]) -> LabelPoint:
-    if row["condition"] not in CONDITIONS or row["level"] not in LEVELS:
-        raise ValueError(f"condition {row['condition']!r} or level {row['level']!r} is unknown")
-    place = (CONDITIONS[row["condition"]], LEVELS[row["level"]], float(row["x"]), float(row["y"]))
-    return LabelPoint(row["study_id"], row["series_id"], int(row["instance_number"]), *place)
+def _label_point(row: Row) -> LabelPoint:
+    condition, level = row.word("condition"), row.word("level")
+    if condition not in CONDITIONS or level not in LEVELS:
+        raise ValueError(f"condition {condition!r} or level {level!r} is unknown")
+    place = (CONDITIONS[condition], LEVELS[level], row.number("x"), row.number("y"))
+    return LabelPoint(row.identifier("study_id"), row.identifier("series_id"), row.whole("instance_number"), *place)
 
 
 def _series_problems(data: Rsna2024) -> Iterator[Problem]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from lumbar.datasets.rsna2024_labels import SUBMISSION_COLUMNS
 from lumbar.errors import UnreadableInput
+from lumbar.io.tables import read_table
 
 SUM_TOLERANCE = 1e-3  # rows are written with few digits
 
@@ -21,39 +22,14 @@ def read_submission(path: Path) -> Submission:
     Raises:
         UnreadableInput: the file cannot be read, lacks a column or a cell, names a row twice, or has numbers that are not probabilities of one row.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
-            header = next(reader, [])
-            missing = [name for name in SUBMISSION_COLUMNS if name not in header]
-            if missing:
-                raise UnreadableInput(f"{path} has no column {', '.join(missing)}; a submission has {', '.join(SUBMISSION_COLUMNS)}")
-            places = [header.index(name) for name in SUBMISSION_COLUMNS]
-            names, cells = _cells(reader, places, path)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UnreadableInput(f"{path} cannot be read as a CSV table ({error})") from error
-    values = np.array(cells, dtype=np.float64).reshape(-1, 3)
+    rows = list(read_table(path, SUBMISSION_COLUMNS, f"A submission has {', '.join(SUBMISSION_COLUMNS)}").rows)
+    names = [row.identifier(SUBMISSION_COLUMNS[0]) for row in rows]
+    values = np.array([[row.number(name) if row.has(name) else np.nan for name in SUBMISSION_COLUMNS[1:]] for row in rows], dtype=np.float64)
     _check(values, names, path)
     return dict(zip(names, values, strict=True))
 
 
-def _cells(reader: Iterable[list[str]], places: list[int], path: Path) -> tuple[list[str], list[list[float]]]:
-    names: list[str] = []
-    cells: list[list[float]] = []
-    for line, row in enumerate(reader, start=2):
-        if not row:
-            continue
-        try:
-            names.append(row[places[0]])
-            cells.append([float(row[place]) for place in places[1:]])
-        except (IndexError, ValueError) as error:
-            raise UnreadableInput(f"{path}, line {line}: a row needs a name and three numbers, found {','.join(row)!r}") from error
-    return names, cells
-
-
 def _check(values: NDArray[np.float64], names: list[str], path: Path) -> None:
-    if not names:
-        raise UnreadableInput(f"{path} has a header and no rows")
     if len(set(names)) < len(names):
         seen: set[str] = set()
         twice = next(name for name in names if name in seen or seen.add(name))  # type: ignore[func-returns-value]

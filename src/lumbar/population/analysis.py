@@ -53,6 +53,9 @@ def describe(table: AgeTable, options: PopulationOptions | None = None) -> Popul
         UsageError: a mixed model is wanted and possible, but statsmodels is missing.
     """
     options = options or PopulationOptions()
+    known = np.isfinite(values_of(table))
+    unknown = [f"{int((~known).sum())} rows without a value were left out"] if not known.all() else []
+    table = table.rows(known)
     groups = groups_of(table, options.adjust_sites)
     curves = tuple(curve for group in groups if (curve := draw_curve(group, options.confidence, options.draws, options.seed)))
     if not curves:
@@ -60,7 +63,7 @@ def describe(table: AgeTable, options: PopulationOptions | None = None) -> Popul
             f"{table.name} holds no level with {LEAST_SUBJECTS} subjects over {LEAST_RANGE_YEARS:g} years of age; that is the least for a curve"
         )
     searches = search_stages(groups, options.stages)
-    warnings = _outlier_warnings(table)
+    warnings = [*unknown, *_outlier_warnings(table)]
     warnings += [f"{g.level}, {g.sex}: too few people or ages to search for stages" for g in searches if not g.searched]
     wholes = [group for group in groups if group.sex == "all"]
     sites = tuple(check for group in wholes if (check := check_sites(group, len(wholes))))
