@@ -38,7 +38,7 @@ def _tasks(_: click.Context, __: click.Parameter, value: str | None) -> tuple[st
 @click.option("--models", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="DIR", help="Model folders to use before the packaged ones.")
 @click.option("--lowest-level", type=click.Choice([level.value for level in Level]), help="Name of the lowest disc in view, if you know better.")
 @click.option("--threads", type=click.IntRange(0), default=0, help="Processor threads of the networks; 0 takes all cores.")
-@click.option("--overwrite", is_flag=True, help="Write into OUT even if it is not empty.")
+@click.option("--overwrite", is_flag=True, help="Replace the result that lies in OUT as a whole.")
 @click.option("--json", "as_json", is_flag=True, help="Also print findings.json on standard output.")
 @click.option("--quiet", is_flag=True, help="No progress bar and no summary.")
 def analyze(study: Path, out: Path, overwrite: bool, as_json: bool, quiet: bool, lowest_level: str | None, **wanted: object) -> int:
@@ -53,7 +53,7 @@ def analyze(study: Path, out: Path, overwrite: bool, as_json: bool, quiet: bool,
     for had no usable series or model. Research use only, not a medical device.
     """
     options = AnalysisOptions(lowest_level=Level(lowest_level) if lowest_level else None, **wanted)  # type: ignore[arg-type]
-    with staged_folder(out, overwrite) as stage, _Bar(quiet) as bar:
+    with staged_folder(out, overwrite, study) as stage, _Bar(quiet) as bar:
         analysis = run_analysis(read_study(study, lambda done, total: bar("reading", done, total)), options, bar)
         bar("writing the report", 0, 1)
         write_analysis(analysis, stage)

@@ -49,7 +49,7 @@ def measure_muscle(**options: Any) -> None:
         names = [options[key] for key in ("image", "mask", "fat") if options[key]]
         raise GeometryError(f"{', '.join(str(name) for name in names)}: {error}") from None
     if options["out"]:
-        with staged_folder(options["out"], options["overwrite"]) as stage:
+        with staged_folder(options["out"], options["overwrite"], options["image"]) as stage:
             write_measurement(stage, found)
     show_measurement(found, options["as_json"])
 

@@ -23,7 +23,7 @@ from lumbar.phantom.study import MUSCLE_ROLES, ROLES, StudyOptions, make_study, 
 @matrix_scale
 @click.option("--metal", is_flag=True, help="Screws, rods and a cage at L4 and L5.")
 @click.option("--no-masks", is_flag=True, help="Leave the label volumes out.")
-@click.option("--overwrite", is_flag=True, help="Write into OUT even if it is not empty.")
+@click.option("--overwrite", is_flag=True, help="Replace the result that lies in OUT as a whole.")
 @click.option("--json", "as_json", is_flag=True, help="Print truth.json on standard output.")
 def study(out: Path, dixon: bool, no_masks: bool, overwrite: bool, as_json: bool, **wanted: object) -> None:
     """Make one synthetic study: sagittal T1, sagittal T2 or STIR, axial T2.

@@ -66,7 +66,7 @@ def segment_muscle(**options: Any) -> None:
     if found.mask.array.any():
         measured = measure(image, found.mask, fat, MeasureOptions(levels, discs, cast(Method, options["method"]), options["inner"]))
     everything = Measurement(measured.findings, tuple(dict.fromkeys((*doubts, *found.warnings, *measured.warnings))))
-    with staged_folder(options["out"], options["overwrite"]) as stage:
+    with staged_folder(options["out"], options["overwrite"], options["image"]) as stage:
         write_nifti(stage / "muscle.nii.gz", found.mask)
         write_measurement(stage, everything)
         (stage / "muscle.png").write_bytes(sheet_png(image, found.mask))

@@ -23,7 +23,7 @@ from lumbar.spine.spine_map import level_mask, tissue_mask
 @click.option("--models", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="DIR", help="Model folders to use before the packaged ones.")
 @click.option("--lowest-level", type=click.Choice([level.value for level in Level]), help="Name of the lowest disc in view, if you know better.")
 @click.option("--threads", type=click.IntRange(0), default=0, help="Processor threads of the network; 0 takes all cores.")
-@click.option("--overwrite", is_flag=True, help="Write into OUT even if it is not empty.")
+@click.option("--overwrite", is_flag=True, help="Replace the result that lies in OUT as a whole.")
 @click.option("--json", "as_json", is_flag=True, help="Print spine.json on standard output.")
 def segment_spine(image: Path, out: Path, overwrite: bool, as_json: bool, lowest_level: str | None, **wanted: object) -> None:
     """Segment vertebrae, discs and canal in IMAGE and name the levels.
@@ -35,7 +35,7 @@ def segment_spine(image: Path, out: Path, overwrite: bool, as_json: bool, lowest
     11…15 vertebral bodies L1…L5), both on the grid of IMAGE, spine.json and preview.png.
     """
     options = AnalysisOptions(tasks=("spine",), lowest_level=Level(lowest_level) if lowest_level else None, **wanted)  # type: ignore[arg-type]
-    with staged_folder(out, overwrite) as stage:
+    with staged_folder(out, overwrite, image) as stage:
         analysis = run_analysis(read_study(image), options)
         document = _document(analysis)
         (stage / "spine.json").write_text(to_json(document), encoding="utf-8")
