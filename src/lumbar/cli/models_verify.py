@@ -1,37 +1,54 @@
 """`lumbar models verify`."""
 
 import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import click
 
-from lumbar.errors import ModelError
+from lumbar.errors import LumbarError, ModelError
 from lumbar.models.folder import load_folder
 from lumbar.models.registry import model_folders
+from lumbar.models.trust import trust_of
 
 
 @click.command("verify")
 @click.option("--models", "extra", type=click.Path(path_type=Path), help="Your own model folder, or a folder of them; checked as well.")
+@click.option("--trust", type=click.Path(path_type=Path), help="Trust list  [default: ~/.lumbar/trust.json]")
+@click.option("--require-trust", is_flag=True, help="A model that is not trusted counts as failed.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def verify_models(extra: Path | None, as_json: bool) -> None:
-    """Check the hash of every model file and load every network; the exit code is 3 if any fails.
+def verify_models(extra: Path | None, trust: Path | None, require_trust: bool, as_json: bool) -> None:
+    """Check the hash of every model file, load every network, and say who vouches for it; the exit code is 3 if any fails.
 
-    Example: lumbar models verify --models my-model
+    Example: lumbar models verify --models my-model --require-trust
     """
-    problems = {str(folder): _problem(folder) for folder in model_folders(extra)}
+    checks = [_check(folder, trust) for folder in model_folders(extra)]
     if as_json:
-        click.echo(json.dumps([{"folder": folder, "ok": problem is None, "problem": problem} for folder, problem in problems.items()]))
-    else:
-        for folder, problem in problems.items():
-            click.echo(f"{'ok     ' if problem is None else 'FAILED '} {folder}")
-    broken = [problem for problem in problems.values() if problem is not None]
+        click.echo(json.dumps([asdict(check) | {"folder": str(check.folder), "ok": check.problem is None} for check in checks]))
+    for check in () if as_json else checks:
+        vouched = f"trusted: {check.trusted_by}" if check.trusted_by else f"not trusted: {check.doubt}"
+        click.echo(f"{'FAILED ' if check.problem else 'ok     '} {check.folder}  {vouched}")
+    broken = [check.problem for check in checks if check.problem]
+    if require_trust:
+        broken += [f"{check.folder}: {check.doubt}" for check in checks if check.doubt and not check.problem]
     if broken:
         raise ModelError("; ".join(broken))
 
 
-def _problem(folder: Path) -> str | None:
+@dataclass(frozen=True)
+class _Check:
+    """What came of one folder."""
+
+    folder: Path
+    problem: str | None  # why it cannot be used
+    trusted_by: str
+    doubt: str | None  # why it is not trusted
+
+
+def _check(folder: Path, trust: Path | None) -> _Check:
     try:
         load_folder(folder)
-    except ModelError as error:
-        return str(error)
-    return None
+        verdict = trust_of(folder, trust)
+    except LumbarError as error:
+        return _Check(folder, str(error), "", "it was not checked")
+    return _Check(folder, None, verdict.by, verdict.reason or None)

@@ -8,6 +8,7 @@ from typing import Any
 from lumbar.errors import ModelError
 
 CARD_FILE = "card.json"
+SIGNATURE_FILE = "card.sig"  # beside the card, see trust.py
 SCHEMA = 1
 
 

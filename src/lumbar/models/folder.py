@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lumbar.domain.findings import ModelResult, ModelUse
 from lumbar.errors import ModelError
-from lumbar.models.card import CARD_FILE, Card, card_to_json, read_card
+from lumbar.models.card import CARD_FILE, SIGNATURE_FILE, Card, card_to_json, read_card
 from lumbar.models.runtime import Arrays, Network
 
 
@@ -72,7 +72,11 @@ def load_folder(folder: Path, threads: int = 0, task: str | None = None) -> Mode
 
 
 def write_card(folder: Path, card: Card) -> Card:
-    """Write `card` beside the model files that already lie in `folder`, with the hash of each; returns the card as written."""
+    """Write `card` beside the model files that already lie in `folder`, with the hash of each; returns the card as written.
+
+    A signature of an earlier card is removed: it fits this one no more.
+    """
+    (folder / SIGNATURE_FILE).unlink(missing_ok=True)
     files = {path.name: _sha256(path.read_bytes()) for path in sorted(folder.iterdir()) if path.is_file() and path.name != CARD_FILE}
     complete = replace(card, files=files)
     (folder / CARD_FILE).write_text(card_to_json(complete), encoding="utf-8")

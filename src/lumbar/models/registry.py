@@ -1,17 +1,21 @@
-"""Where models are found: a folder that the user names, then the ones that come with the package.
+"""Where models are found: a folder that the user names, the user's store, then the ones that come with the package.
 
-    weights/<name>/            trained on data that allow any use
-    weights_research/<name>/   trained on data for non-commercial research only; leave it out and the rest still works
+    ~/.lumbar/models/<name>/<version>/   put there by `lumbar models install`, versions side by side
+    weights_research/<name>/             trained on data for non-commercial research only; leave it out and the rest still works
+    weights/<name>/                      trained on data that allow any use
 
-For one task the user's models come first, then the research-only ones, then the others; within one place the alphabet decides.
+For one task the user's models come first, then the research-only ones, then the others; within one place the alphabet decides, and of one model the
+newest version. To use an older version, name its folder with --models.
 """
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from lumbar.errors import ModelError
 from lumbar.models.card import CARD_FILE, Card, read_card
 from lumbar.models.folder import Model, load_folder
+from lumbar.models.install import default_store
 
 _PACKAGED = Path(__file__).parent
 PLACES = (_PACKAGED / "weights_research", _PACKAGED / "weights")
@@ -29,7 +33,7 @@ def model_folders(extra: Path | None = None) -> list[Path]:
         if not own:
             raise ModelError(f"{extra} holds no model: a model is a folder with a {CARD_FILE}; give one, or a folder of such folders")
         found += own
-    for place in PLACES:
+    for place in (default_store(), *PLACES):
         found += _inside(place)
     return found
 
@@ -86,6 +90,15 @@ def find_named(name: str, extra: Path | None = None) -> tuple[Path, Card]:
 
 
 def _inside(place: Path) -> list[Path]:
+    """Model folders of `place` and of its folders of versions: by name, the newest version first."""
     if not place.is_dir():
         return []
-    return sorted(path.parent for path in place.glob(f"*/{CARD_FILE}"))
+    single = [path.parent for path in place.glob(f"*/{CARD_FILE}")]
+    versions = [path.parent for path in place.glob(f"*/*/{CARD_FILE}")]
+    newest_first = sorted(versions, key=_version, reverse=True)
+    named = [(folder.relative_to(place).parts[0], folder) for folder in (*single, *newest_first)]
+    return [folder for name, folder in sorted(named, key=lambda pair: pair[0]) if not name.startswith(".")]
+
+
+def _version(folder: Path) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", folder.name))

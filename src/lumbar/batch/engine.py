@@ -1,0 +1,134 @@
+"""The batch itself: studies flow through a Dask cluster, a few at a time, and each leaves its record."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import dask
+from distributed import Client, Future, LocalCluster
+
+from lumbar.batch.records import Outcome
+from lumbar.batch.work import Limits, Work
+from lumbar.batch.worker import do_study, failed
+from lumbar.errors import UsageError
+
+Report = Callable[[Outcome, bool], None]  # an outcome, and whether it is final
+_POLL_S = 1.0
+_AHEAD = 2  # studies that wait at each worker's thread, so that none stands idle
+_LOST_WORKERS = 10  # a study whose worker was killed so often without a word is taken for the cause
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """Where studies are done, and how often one is tried."""
+
+    workers: int = 1  # local processes; not used with a scheduler
+    scheduler: str | None = None  # address of a running Dask scheduler, or its JSON file
+    attempts: int = 2
+    limits: Limits = field(default_factory=Limits)
+
+
+def run_all(work: Sequence[Work], options: EngineOptions, report: Report) -> None:
+    """Do all of `work`, calling `report` for every attempt that ended.
+
+    Raises:
+        UsageError: the scheduler cannot be reached, or was lost; what was finished before stays finished.
+    """
+    if not work:
+        return
+    with _client(options) as client:
+        _Flow(client, options, report).run(work)
+
+
+class _Flow:
+    """Studies on their way through the cluster."""
+
+    def __init__(self, client: Client, options: EngineOptions, report: Report) -> None:
+        self._client, self._options, self._report = client, options, report
+        self._ended: SimpleQueue[Future[Outcome]] = SimpleQueue()
+        self._flying: dict[str, tuple[Work, Future[Outcome]]] = {}
+
+    def run(self, work: Sequence[Work]) -> None:
+        waiting = iter(work)
+        again: list[Work] = []
+        while True:
+            self._fill(waiting, again)
+            if not self._flying:
+                return
+            try:
+                future = self._ended.get(timeout=_POLL_S)
+            except Empty:
+                self._check_scheduler()
+                continue
+            item, _ = self._flying.pop(str(future.key))
+            outcome = self._outcome(item, future)
+            retry = outcome.status == "failed" and item.attempt < self._options.attempts
+            self._report(outcome, not retry)
+            if retry:
+                again.append(replace(item, attempt=item.attempt + 1))
+
+    def _fill(self, waiting: Iterator[Work], again: list[Work]) -> None:
+        """Keep every worker busy; second attempts come when nothing else is left, lest one that hangs twice holds others up."""
+        room = _AHEAD * max(1, sum(self._client.nthreads().values())) - len(self._flying)
+        for _ in range(room):
+            item = next(waiting, None) or (again.pop(0) if again else None)
+            if item is None:
+                return
+            future = self._client.submit(do_study, item, key=f"{item.study}-{item.run}-{item.attempt}", pure=False, retries=0)
+            self._flying[str(future.key)] = item, future
+            future.add_done_callback(self._ended.put)
+
+    def _outcome(self, item: Work, future: Future[Outcome]) -> Outcome:
+        if future.status == "finished":
+            return future.result()
+        if future.status in ("cancelled", "lost"):
+            raise UsageError(_lost())
+        error = future.exception()
+        name = type(error).__name__
+        if name == "KilledWorker":
+            return failed(item, f"its worker was killed {_LOST_WORKERS} times while it was being done")
+        return failed(item, f"the worker could not do it: {name}: {error}")
+
+    def _check_scheduler(self) -> None:
+        if self._client.status != "running":
+            raise UsageError(_lost())
+
+
+def _lost() -> str:
+    return "the Dask scheduler was lost; start it again and call the same command with --resume: what was finished stays finished"
+
+
+@contextmanager
+def _client(options: EngineOptions) -> Iterator[Client]:
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # a worker that was killed is restarted; the record of its study tells
+    settings: dict[str, Any] = {
+        "distributed.scheduler.allowed-failures": _LOST_WORKERS,
+        "distributed.worker.memory.target": False,  # the study's process holds the memory, and it is watched by isolation.py
+        "distributed.worker.memory.spill": False,
+        "distributed.worker.memory.pause": False,
+        "distributed.worker.memory.terminate": False,
+        "distributed.comm.timeouts.connect": "10s",
+    }
+    with dask.config.set(settings):
+        if options.scheduler:
+            client = _remote(options.scheduler)
+            try:
+                yield client
+            finally:
+                client.close(timeout=5)
+            return
+        with (
+            LocalCluster(n_workers=options.workers, threads_per_worker=1, processes=True, memory_limit=0, dashboard_address=None) as cluster,
+            Client(cluster) as client,
+        ):
+            yield client
+
+
+def _remote(scheduler: str) -> Client:
+    try:
+        return Client(scheduler_file=scheduler, timeout=15) if scheduler.endswith(".json") else Client(scheduler, timeout=15)
+    except (OSError, ValueError, TimeoutError) as error:
+        raise UsageError(f"no Dask scheduler answers at {scheduler} ({type(error).__name__}); start one with `dask scheduler`, and give its address") from error

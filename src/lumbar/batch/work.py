@@ -1,0 +1,44 @@
+"""What travels between the command, the workers and the processes that do the studies: plain data."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+ANALYZE = "lumbar.batch.job:AnalyzeJob"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one study may use before it is stopped."""
+
+    seconds: float = 900.0
+    memory_mb: float = 4096.0  # resident
+
+
+@dataclass(frozen=True)
+class JobOptions:
+    """How every study of a batch is analyzed."""
+
+    tasks: tuple[str, ...] | None = None  # as of `lumbar analyze`
+    models: str | None = None  # folder, the same path on every machine
+    threads: int = 1  # of the networks of one worker
+    job: str = ANALYZE  # module:class that a worker's process runs; tests give others
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for a process of its own."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Work:
+    """One study for one worker."""
+
+    study: str
+    source: str
+    out: str  # the output folder of the batch, the same path on every machine
+    options: JobOptions
+    limits: Limits
+    run: str  # id of this call of `lumbar batch`
+    plan: str  # key of models, request and version
+    attempt: int = 1
+    age_years: float | None = None
+    sex: str | None = None
