@@ -22,7 +22,7 @@ import pydicom
 
 from lumbar.io.read import read_study
 from lumbar.models.registry import find_model
-from lumbar.pipeline import AnalysisOptions, analyze
+from lumbar.pipeline import Request, analyze, load_models
 from lumbar.report.write import write_analysis
 from lumbar.severity.predict import load as load_grader
 from lumbar.spine.find import largest_stack
@@ -72,8 +72,10 @@ def stages(arguments: argparse.Namespace) -> None:
 
     timed("floor: reading and decoding with pydicom alone", lambda: [pydicom.dcmread(p).pixel_array for p in sorted(arguments.study.rglob("*.dcm"))])
     study = timed("reading the study", lambda: read_study(arguments.study))
+    request = Request(tasks=tuple(arguments.tasks.split(",")))
+    models = timed("loading the models", lambda: load_models(None, arguments.threads, request.loaded_tasks))
     model = timed("loading the spine model", lambda: find_model(TASK, None, arguments.threads))
-    analysis = timed("the whole analysis", lambda: analyze(study, AnalysisOptions(tasks=tuple(arguments.tasks.split(",")), threads=arguments.threads)))
+    analysis = timed("the whole analysis", lambda: analyze(study, models, request))
     stack = largest_stack(analysis.spine_series)
     timed("  of it: the spine network", lambda: segment(stack.volume, network_of(model), analysis.spine_series.plane))
     if "severity" in arguments.tasks:

@@ -20,6 +20,14 @@ def shared_data() -> Path:
     return folder
 
 
+@pytest.fixture
+def drawn_spine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The network of the cartoon takes the place of the shipped spine model, for tests that run whole commands."""
+    from cartoon import spine_task  # noqa: PLC0415  (beside the tests; see the path above)
+
+    monkeypatch.setattr("lumbar.spine.task.load", lambda *_: spine_task())
+
+
 @pytest.fixture(scope="module")
 def whole_pictures() -> Iterator[None]:
     """Shows drawings whole to their 'network': it reads its scale from a corner that the frame around the spine would cut off."""

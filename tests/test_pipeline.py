@@ -1,37 +1,32 @@
 """The age as a task of the pipeline, and its section in the report; the network is made here."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
 import numpy as np
 import pytest
-from cartoon import Drawing, draw, read
+from cartoon import Drawing, draw, spine_task
 
-from lumbar import pipeline
 from lumbar.age.calibration import Calibration, HeldOut, fit_calibration
 from lumbar.age.predict import AgeResult
 from lumbar.age.segments import SEGMENTS, WHOLE
+from lumbar.age.task import AgeTask
 from lumbar.cli.main import main
 from lumbar.domain.findings import AgeFinding, Importance, LevelAge, LevelFinding, ModelUse, Selta
+from lumbar.domain.part import Part
 from lumbar.domain.study import Patient, Plane, Role, Series, Stack, Study, Weighting
 from lumbar.domain.volume import Volume
 from lumbar.errors import InputError
 from lumbar.io.nifti import write_nifti
-from lumbar.pipeline import Analysis, AnalysisOptions, analyze
+from lumbar.pipeline import TABLE, Analysis, Models, Request, TaskEntry, analyze
 from lumbar.report.age_section import age_section
 from lumbar.report.document import schema, to_document
 from lumbar.report.html import render
 from lumbar.report.pictures import draw_pictures
+from lumbar.spine.find import FoundSpine
 
 pytestmark = pytest.mark.usefixtures("whole_pictures")
-
-
-class DrawnModel:
-    """Stands in for the folder of the spine model: the network of the cartoon."""
-
-    use = ModelUse("spine", "cartoon", "1", "0" * 64, "drawings")
 
 
 def a_calibration() -> Calibration:
@@ -66,25 +61,26 @@ class AgePredictor:
 
 
 @pytest.fixture
-def study(monkeypatch: pytest.MonkeyPatch) -> Study:
-    monkeypatch.setattr(pipeline, "find_model", lambda *_: DrawnModel())
-    monkeypatch.setattr(pipeline, "network_of", lambda _: read)
-    monkeypatch.setattr(pipeline, "has_model", lambda *_: True)
-    monkeypatch.setattr(pipeline, "find_folder", lambda *_: Path("made-here"))
+def study() -> Study:
     volume, _ = draw(Drawing())
     stack = Stack(volume, tuple(range(1, len(volume.array) + 1)))
     return Study("1", (Series("s", (stack,), Plane.SAGITTAL, Weighting.T2, Role.SAGITTAL_T2, "drawn"),), Patient(71.0, "F"))
 
 
 @pytest.fixture
-def predictor(monkeypatch: pytest.MonkeyPatch) -> Iterator[AgePredictor]:
-    made = AgePredictor()
-    monkeypatch.setattr(pipeline, "load_age", lambda *_: made)
-    yield made
+def predictor() -> AgePredictor:
+    return AgePredictor()
 
 
-def aged(study: Study, **options: object) -> Analysis:
-    return analyze(study, AnalysisOptions(tasks=("age",), **options))  # type: ignore[arg-type]
+AGE = next(entry for entry in TABLE if entry.name == "age")
+
+
+def with_age(predictor: AgePredictor | None) -> Models:
+    return Models(spine_task(), ((AGE, None if predictor is None else AgeTask(predictor)),))  # type: ignore[arg-type]
+
+
+def aged(study: Study, predictor: AgePredictor | None, **options: object) -> Analysis:
+    return analyze(study, with_age(predictor), Request(tasks=("age",), **options))  # type: ignore[arg-type]
 
 
 def page_of(analysis: Analysis) -> str:
@@ -93,10 +89,10 @@ def page_of(analysis: Analysis) -> str:
 
 
 def test_an_age_is_given_only_to_who_asks_for_it(study: Study, predictor: AgePredictor) -> None:
-    analysis = analyze(study, AnalysisOptions(tasks=("spine",)))
+    analysis = analyze(study, with_age(predictor), Request(tasks=("spine",)))
     assert analysis.findings.age is None
     assert predictor.asked == []
-    analysis = aged(study)
+    analysis = aged(study, predictor)
     assert predictor.asked == [(71.0, "F")]  # from the header
     assert analysis.findings.age is not None
     assert analysis.findings.age.age_delta_years == -10.0
@@ -108,36 +104,34 @@ def test_an_age_is_given_only_to_who_asks_for_it(study: Study, predictor: AgePre
 
 
 def test_what_the_command_says_comes_before_the_header(study: Study, predictor: AgePredictor) -> None:
-    aged(study, age_years=0.0, sex="M")
+    aged(study, predictor, age_years=0.0, sex="M")
     assert predictor.asked == [(0.0, "M")]
-    aged(replace(study, patient=Patient()))
+    aged(replace(study, patient=Patient()), predictor)
     assert predictor.asked[-1] == (None, None)
 
 
-def test_an_age_that_nothing_is_done_with_is_told(study: Study, predictor: AgePredictor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "has_model", lambda *_: False)
+def test_an_age_that_nothing_is_done_with_is_told(study: Study, predictor: AgePredictor) -> None:
     said = "an age was given with --age"
-    assert any(said in warning for warning in analyze(study, AnalysisOptions(age_years=50.0)).findings.warnings)
-    assert not any(said in warning for warning in analyze(study, AnalysisOptions()).findings.warnings)
+    assert any(said in warning for warning in analyze(study, with_age(predictor), Request(age_years=50.0)).findings.warnings)
+    assert not any(said in warning for warning in analyze(study, with_age(predictor)).findings.warnings)
     assert predictor.asked == []
 
 
-def test_without_a_sagittal_t2_or_levels_there_is_no_age_and_it_is_said(study: Study, predictor: AgePredictor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_sagittal_t2_or_levels_there_is_no_age_and_it_is_said(study: Study, predictor: AgePredictor) -> None:
     t1 = replace(study, series=(replace(study.series[0], role=Role.SAGITTAL_T1, weighting=Weighting.T1),))
     for one, needed, said in ((t1, 0, "needs a sagittal T2 or STIR"), (study, 9, "too few levels")):
         predictor.levels_needed = needed
-        analysis = aged(one)
+        analysis = aged(one, predictor)
         assert analysis.findings.age is None
         assert analysis.findings.unmet_tasks == ("age",)
         assert any(said in warning for warning in analysis.findings.warnings)
-    monkeypatch.setattr(pipeline, "has_model", lambda *_: False)
-    analysis = aged(study)
+    analysis = aged(study, None)
     assert analysis.findings.unmet_tasks == ("age",)
     assert any("age: no model is installed" in warning for warning in analysis.findings.warnings)
 
 
-def test_the_command_ends_with_4_where_the_asked_age_could_not_be_given(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "has_model", lambda *_: False)
+def test_the_command_exits_with_4_where_the_requested_age_is_missing(study: Study, drawn_spine: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lumbar.age.task.has_model", lambda *_: False)
     write_nifti(tmp_path / "sagittal_t2.nii.gz", study.series[0].stacks[0].volume)
     with pytest.raises(SystemExit) as left:
         main(["analyze", str(tmp_path / "sagittal_t2.nii.gz"), "-o", str(tmp_path / "out"), "--tasks", "spine,age", "--age", "50", "--sex", "F"])
@@ -145,19 +139,35 @@ def test_the_command_ends_with_4_where_the_asked_age_could_not_be_given(study: S
     assert (tmp_path / "out" / "report.html").is_file()
 
 
+class DiscCount:
+    """A made-up task: how many discs are in view."""
+
+    def run(self, study: Study, spine: FoundSpine, patient: Patient) -> Part:
+        return Part("disc_count", {"disc_count": len(spine.spine.finding.levels)}, warnings=("disc count: made up",))
+
+
+def test_a_new_task_needs_only_its_room_and_a_row_of_the_table(study: Study) -> None:
+    entry = TaskEntry("disc_count", "disc_count", lambda *_: DiscCount())
+    analysis = analyze(study, Models(spine_task(), ((entry, DiscCount()),)))
+    document = to_document(analysis.findings)
+    assert document["disc_count"] == 5
+    assert "disc count: made up" in document["warnings"]
+    jsonschema.validate(document, schema())
+
+
 def test_the_report_says_what_delta_and_selta_mean(study: Study, predictor: AgePredictor) -> None:
-    text = page_of(aged(study))
+    text = page_of(aged(study, predictor))
     assert "61 years (90 % interval 50 to 72)" in text
     assert "Delta −10.0 years: the spine looks that much younger than the person&#39;s 71 years" in text
     assert "Selta L4/L5 +2.6: this segment runs ahead of L1–L3 by that many standard deviations, outside the healthy 95 % range." in text
     assert "not valid for patients" in text
-    alone = page_of(aged(replace(study, patient=Patient())))
+    alone = page_of(aged(replace(study, patient=Patient()), predictor))
     assert "Delta" not in alone.split('id="measurements"')[0].split('id="age"')[1]
     assert "No age of the person was given" in alone
 
 
 def test_the_persons_point_lies_on_the_curve_where_its_numbers_say(study: Study, predictor: AgePredictor) -> None:
-    analysis = aged(study)
+    analysis = aged(study, predictor)
     section = age_section(analysis, {})
     assert section is not None
     curve = section.curve

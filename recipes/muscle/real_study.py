@@ -16,7 +16,7 @@ from lumbar.io.read import read_study
 from lumbar.muscle.axial import to_axial
 from lumbar.muscle.labels import LABELS
 from lumbar.muscle.preview import sheet_png
-from lumbar.pipeline import AnalysisOptions, analyze
+from lumbar.pipeline import Request, analyze, load_models
 
 ALLOWED = 0.25  # difference of left and right over their mean
 MUSCLES = (Muscle.ERECTOR_SPINAE, Muscle.MULTIFIDUS)
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="folder for the sheets")
     parser.add_argument("--models", type=Path, help="model folder, or a folder of them, that comes first")
     options = parser.parse_args()
-    analysis = analyze(read_study(options.study), AnalysisOptions(tasks=("spine", "muscle"), models=options.models))
+    analysis = analyze(read_study(options.study), load_models(options.models, tasks=("muscle",)), Request(tasks=("spine", "muscle")))
     options.out.mkdir(parents=True, exist_ok=True)
     rows: list[tuple[int, dict[Muscle, tuple[float, float]]]] = []
     print("stack slice      z mm   erector spinae right left (difference)   multifidus right left (difference), mm2")

@@ -14,7 +14,7 @@ import numpy as np
 
 from lumbar.io.read import read_study
 from lumbar.phantom.study import StudyOptions, make_study, study_truth, write_study
-from lumbar.pipeline import AnalysisOptions, analyze
+from lumbar.pipeline import Request, analyze, load_models
 
 TOLERANCE_MM = 10.0
 
@@ -25,12 +25,13 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0)
     options = parser.parse_args()
     right, canal, height = [], [], []
+    models = load_models(tasks=())
     for seed in range(options.first, options.first + options.studies):
         study = make_study(StudyOptions(seed, site="ABCDEFGHI"[seed % 9], roles=("sagittal_t2",)))
         truth = {disc["level"]: disc for disc in study_truth(study)["discs"]}
         with tempfile.TemporaryDirectory() as folder:
             write_study(study, Path(folder), masks=False)
-            findings = analyze(read_study(Path(folder) / "dicom"), AnalysisOptions(tasks=("spine",))).findings
+            findings = analyze(read_study(Path(folder) / "dicom"), models, Request(tasks=("spine",))).findings
         levels = {finding.level.value: finding for finding in findings.spine.levels} if findings.spine else {}
         away = [np.linalg.norm(np.array(levels[n].center_mm) - d["center_mm"]) if n in levels else np.inf for n, d in truth.items()]
         right.append(max(away) <= TOLERANCE_MM)

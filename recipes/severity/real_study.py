@@ -16,7 +16,7 @@ from lumbar.domain.anatomy import Condition, Level
 from lumbar.domain.study import Study
 from lumbar.io.read import read_study
 from lumbar.metrics.classification import weighted_log_loss
-from lumbar.pipeline import AnalysisOptions, analyze
+from lumbar.pipeline import Request, analyze, load_models
 from lumbar.severity.axial.data import GRADE_ORDER
 from lumbar.severity.evaluate import evaluate
 from lumbar.severity.predict import load
@@ -32,7 +32,7 @@ def main() -> None:
     for name in data.imaged_studies:
         study = read_study(arguments.data / "train_images" / name)
         predictor = load(arguments.models)
-        findings = predictor.predict(study, analyze(study, AnalysisOptions(tasks=("spine",), models=arguments.models)).spine.finding.levels)
+        findings = predictor.predict(study, analyze(study, load_models(arguments.models, tasks=()), Request(tasks=("spine",))).spine.finding.levels)
         points = {(p.condition, p.level): p for p in data.points if p.study_id == name}
         distances, rows, prior = [], {}, {}
         for f in findings:

@@ -1,216 +1,214 @@
 """A study goes in, findings come out; every step is one verb."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Protocol
 
-from lumbar.age.calibration import Calibration as AgeCalibration
-from lumbar.age.predict import TASK as AGE_TASK
-from lumbar.age.predict import AgeResult
-from lumbar.age.predict import load as load_age
-from lumbar.discs.grader import DiscGrader
-from lumbar.discs.model import TASK as DISC_TASK
+from lumbar.age import task as age
+from lumbar.age.task import Age
+from lumbar.discs import task as discs
 from lumbar.domain.anatomy import Level
-from lumbar.domain.findings import DiscGrades, Findings, LevelFinding, ModelUse, SeriesFacts
-from lumbar.domain.study import Plane, Role, Series, Stack, Study
-from lumbar.errors import InputError, NoUsableSeries
-from lumbar.models.folder import load_folder
-from lumbar.models.registry import find_folder, find_model, has_model
-from lumbar.muscle.norms import with_norms
-from lumbar.muscle.predict import TASK as MUSCLE_TASK
-from lumbar.muscle.predict import MuscleResult, StackMask
-from lumbar.muscle.predict import load as load_muscle
+from lumbar.domain.findings import Findings, SeriesFacts
+from lumbar.domain.part import Part
+from lumbar.domain.study import Patient, Series, Stack, Study
+from lumbar.muscle import task as muscle
+from lumbar.muscle.predict import StackMask
+from lumbar.severity import task as severity
 from lumbar.severity.axial.cut import LevelCrop
 from lumbar.severity.axial.explain import HeatMap
-from lumbar.severity.predict import StudyGrades
-from lumbar.severity.predict import load as load_grader
-from lumbar.severity.prior import TASK as PRIOR_TASK
-from lumbar.spine.find import FoundSpine, candidates, find_spine, largest_stack
-from lumbar.spine.segment import TASK as SPINE_TASK
-from lumbar.spine.segment import network_of
-from lumbar.spine.spine_map import SpineMap, tissue_mask
+from lumbar.spine import task as spine
+from lumbar.spine.find import FoundSpine, candidates, largest_stack
+from lumbar.spine.spine_map import SpineMap
+from lumbar.spine.task import SpineTask
 
-TASKS = ("spine", "severity", "muscle", "age")
+Progress = Callable[[str, int, int], None]  # step, done, total
 
-T = TypeVar("T")
-Progress = Callable[[str, int, int], None]  # step, done, of how many
-Spine = Future[tuple[FoundSpine, ModelUse]]
+
+class Task(Protocol):
+    """One kind of finding. It runs on a study whose spine has been found and returns its part of the findings."""
+
+    def run(self, study: Study, spine: FoundSpine, patient: Patient, /) -> Part:
+        """The part of `study`; a study without a usable series gives a part that is `unmet`, not an error."""
+        ...
 
 
 @dataclass(frozen=True)
-class AnalysisOptions:
-    """What is asked of an analysis."""
+class TaskEntry:
+    """A row of the table of tasks."""
 
-    tasks: tuple[str, ...] | None = None  # None: all that a model is installed for, but no age; the spine is always done
-    models: Path | None = None  # a model folder, or a folder of them, that comes before those of the package
-    lowest_level: Level | None = None  # what a person says the lowest disc in view is
-    age_years: float | None = None  # of the patient; otherwise the header's
-    sex: str | None = None
-    threads: int = 0  # of the networks; 0: all cores
+    name: str  # of the task
+    word: str  # by which a request names it
+    load: Callable[[Path | None, int], Task | None]  # (models folder, threads) → the task, or None where no model is installed
+    default: bool = True  # whether it runs when a request names no tasks
+    companion: bool = False  # it comes with another task of the same word, and its missing model is not worth a warning
+
+
+# Every task but the spine, which always runs first. A new task needs its room, a row here and, if it is to be seen, a section of the report.
+TABLE = (
+    TaskEntry("severity", "severity", severity.load),
+    TaskEntry("muscle", "muscle", muscle.load),
+    TaskEntry("discs", "severity", discs.load, companion=True),
+    TaskEntry("age", "age", age.load, default=False),
+)
+TASKS = ("spine", *dict.fromkeys(entry.word for entry in TABLE))
+
+
+@dataclass(frozen=True)
+class Request:
+    """What an analysis is to do, and what the caller knows of the patient."""
+
+    tasks: tuple[str, ...] | None = None  # of `TASKS`; None: all with an installed model except age; the spine is always found
+    age_years: float | None = None  # overrides the header
+    sex: str | None = None  # "F" or "M", overrides the header
+    lowest_level: Level | None = None  # name of the lowest disc in view, as a reader gave it
+
+    def wants(self, entry: TaskEntry) -> bool:
+        """Whether the task of `entry` is to run."""
+        return entry.default if self.tasks is None else entry.word in self.tasks
 
     @property
-    def shared_threads(self) -> int:
-        """Threads of one of two tasks that run at the same time."""
-        return max(1, (self.threads or os.cpu_count() or 1) // 2)
+    def loaded_tasks(self) -> tuple[str, ...]:
+        """The words of the tasks whose models the request needs."""
+        return tuple(dict.fromkeys(entry.word for entry in TABLE if self.wants(entry)))
+
+    def patient(self, study: Study) -> Patient:
+        """What is known about the patient of `study`: the caller's word before the header's."""
+        header = study.patient
+        return Patient(header.age_years if self.age_years is None else self.age_years, self.sex or header.sex, self.lowest_level)
 
 
 @dataclass(frozen=True, eq=False)
-class Age:
-    """How old the spine looks, and what it is held against."""
+class Models:
+    """All tasks with their models in memory: loaded once, used for any number of studies, safe to share between threads."""
 
-    result: AgeResult
-    calibration: AgeCalibration
-    chronological_age_years: float | None
+    spine: SpineTask
+    tasks: tuple[tuple[TaskEntry, Task | None], ...]  # None: no model is installed
 
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
-    """Findings, and what pictures of them are drawn from."""
+    """Findings, and the evidence that images of them are drawn from."""
 
     study: Study
     findings: Findings
-    spine: SpineMap
-    spine_series: Series
-    spine_stack: Stack
-    muscle_masks: tuple[StackMask, ...] = ()
-    crops: Mapping[Level, LevelCrop] = field(default_factory=dict)  # of the levels that were graded
-    heat_maps: tuple[HeatMap, ...] = ()
-    age: Age | None = None
+    parts: Mapping[str, Part]  # by task name, the spine among them
+
+    @property
+    def found(self) -> FoundSpine:
+        """The spine with the series in which it was found."""
+        found: FoundSpine = self.parts["spine"].evidence
+        return found
+
+    @property
+    def spine(self) -> SpineMap:
+        """Names, masks and measurements of the spine."""
+        return self.found.spine
+
+    @property
+    def spine_series(self) -> Series:
+        """The series in which the spine was found."""
+        return self.found.series
+
+    @property
+    def spine_stack(self) -> Stack:
+        """The stack in which the spine was found."""
+        return self.found.stack
+
+    @property
+    def muscle_masks(self) -> tuple[StackMask, ...]:
+        """The muscles of every axial stack that was segmented."""
+        result = self.evidence("muscle")
+        return result.masks if result else ()
+
+    @property
+    def crops(self) -> Mapping[Level, LevelCrop]:
+        """The axial crops that were graded."""
+        grades = self.evidence("severity")
+        return grades.crops if grades else {}
+
+    @property
+    def heat_maps(self) -> tuple[HeatMap, ...]:
+        """Heat maps of moderate and severe grades."""
+        grades = self.evidence("severity")
+        return grades.heat_maps if grades else ()
+
+    @property
+    def age(self) -> Age | None:
+        """The predicted age with what the report compares it with."""
+        result: Age | None = self.evidence("age")
+        return result
+
+    def evidence(self, task: str) -> Any:
+        """What the task of that name keeps for images, or None where it did not run."""
+        part = self.parts.get(task)
+        return part.evidence if part else None
 
 
-def analyze(study: Study, options: AnalysisOptions, progress: Progress | None = None) -> Analysis:
-    """Find, name, measure, grade: everything that was asked for and that a model is there for.
+def load_models(folder: Path | None = None, threads: int = 0, tasks: tuple[str, ...] | None = None) -> Models:
+    """Load, check and prepare the models of all tasks; do this once per process.
+
+    Args:
+        folder: a model folder, or a folder of them, that comes before the models of the package.
+        threads: threads of the networks; 0 means all cores.
+        tasks: words of `TASKS` whose models are needed; None loads all.
+
+    Raises:
+        ModelError: the spine model is missing, or a model is damaged.
+    """
+    shared = max(1, (threads or os.cpu_count() or 1) // 2)  # two tasks run at a time
+    wanted = [entry for entry in TABLE if tasks is None or entry.word in tasks]
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(spine.load, folder, threads)
+        others = pool.map(lambda entry: entry.load(folder, shared), wanted)
+        return Models(first.result(), tuple(zip(wanted, others, strict=True)))
+
+
+def analyze(study: Study, models: Models, request: Request | None = None, progress: Progress | None = None) -> Analysis:
+    """Find the spine, then run every requested task on it.
 
     Raises:
         NoUsableSeries: no series of the study shows a lumbar spine.
-        ModelError: a model is missing or damaged.
     """
-    with ThreadPoolExecutor() as pool:  # tasks load their models while the spine is being found, and then run side by side
-        spine = pool.submit(_spine, study, options, progress)
-        grading, measuring = pool.submit(_severity, study, spine, options), pool.submit(_muscle, study, spine, options)
-        found, model = spine.result()
-        _say(progress, "grading and measuring")
-        discs, age = _discs(found, options), _age(study, found.spine.finding.levels, options)
-        severity, muscle = grading.result(), measuring.result()
-    parts: tuple[_Part[Any], ...] = (severity, discs, muscle, age)
-    findings = Findings(
-        study_uid=study.study_uid,
-        series=tuple(_facts(s) for s in study.series),
-        models=(model, *(use for part in parts for use in part.models)),
-        spine=found.spine.finding,
-        severity=severity.result.findings if severity.result else (),
-        disc_grades=discs.result or (),
-        muscles=muscle.result.findings if muscle.result else (),
-        age=age.result.result.finding if age.result else None,
-        warnings=(*_reading_warnings(study), *found.failures, *found.spine.warnings, *(w for part in parts for w in part.warnings)),
-        unmet_tasks=tuple(part.task for part in parts if part.unmet),
-    )
-    masks = muscle.result.masks if muscle.result else ()
-    grades = severity.result or StudyGrades((), {}, ())
-    return Analysis(study, findings, found.spine, found.series, found.stack, masks, grades.crops, grades.heat_maps, age.result)
-
-
-def _reading_warnings(study: Study) -> tuple[str, ...]:
-    return (*study.warnings, *(warning for series in study.series for warning in series.warnings))
-
-
-def _spine(study: Study, options: AnalysisOptions, progress: Progress | None) -> tuple[FoundSpine, ModelUse]:
-    candidates(study)  # without any, a model need not be there
-    model = find_model(SPINE_TASK, options.models, options.threads)
+    request = request or Request()
+    candidates(study)
+    patient = request.patient(study)
     step = (lambda done, total: progress("finding the spine", done, total)) if progress else None
-    return find_spine(study, network_of(model), options.lowest_level, step), model.use
-
-
-def _levels(spine: Spine) -> Sequence[LevelFinding]:
-    return spine.result()[0].spine.finding.levels
-
-
-@dataclass(frozen=True, eq=False)
-class _Part(Generic[T]):
-    """What one task beside the spine came to."""
-
-    task: str
-    result: T | None = None
-    models: tuple[ModelUse, ...] = ()
-    warnings: tuple[str, ...] = ()
-    unmet: bool = False  # asked for, but there was nothing to do it with
-
-
-def _skipped(task: str, model_task: str, options: AnalysisOptions) -> _Part[Any] | None:
-    """The empty part of a task that is not to be done: not asked for, or without a model, which is only a fault if it was asked for by name."""
-    if options.tasks is not None and task not in options.tasks:
-        return _Part(task)
-    if not has_model(model_task, options.models):
-        return _Part(task, warnings=(f"{task}: no model is installed for it; give one with --models",), unmet=options.tasks is not None)
-    return None
-
-
-def _severity(study: Study, spine: Spine, options: AnalysisOptions) -> _Part[StudyGrades]:
-    if (skipped := _skipped("severity", PRIOR_TASK, options)) is not None:
-        return skipped
-    grader = load_grader(options.models, options.shared_threads)
-    tissue = tissue_mask(spine.result()[0].spine) if grader.wants_masks else None
-    grades = grader.explain(study, _levels(spine), tissue)
-    used = {finding.model for finding in grades.findings}
-    models = tuple(use for use in grader.uses if use.name in used)
-    return _Part("severity", grades, models, grader.warnings(grades.findings), unmet=used == {grader.prior.name})
-
-
-def _discs(found: FoundSpine, options: AnalysisOptions) -> _Part[tuple[DiscGrades, ...]]:
-    """Disc grades come with the severity; they have no task of their own, so nothing is said where their model was left out."""
-    asked = options.tasks is None or "severity" in options.tasks
-    if not asked or found.series.plane is not Plane.SAGITTAL or not has_model(DISC_TASK, options.models):
-        return _Part("severity")
-    model = load_folder(find_folder(DISC_TASK, options.models), options.shared_threads, DISC_TASK)
-    try:
-        return _Part("severity", DiscGrader(model).grade(found.spine, familiar_only=True), (model.use,))
-    except InputError as error:
-        return _Part("severity", warnings=(f"disc grades: {error}",))
-
-
-def _age(study: Study, levels: Sequence[LevelFinding], options: AnalysisOptions) -> _Part[Age]:
-    """An age is given only to who asks for it by name: the model that ships has learnt from synthetic people."""
-    if options.tasks is None or "age" not in options.tasks:
-        unused = options.tasks is None and options.age_years is not None
-        return _Part("age", warnings=("an age was given with --age, but none is predicted unless --tasks names age",) if unused else ())
-    if (skipped := _skipped("age", AGE_TASK, options)) is not None:
-        return skipped
-    series = study.with_role(Role.SAGITTAL_T2)
-    if not series:
-        return _Part("age", warnings=("age: it needs a sagittal T2 or STIR series; the study has none",), unmet=True)
-    predictor = load_age(find_folder(AGE_TASK, options.models), options.shared_threads)
-    known, sex = _patient(study, options)
-    try:
-        result = predictor.predict(largest_stack(series[0]).volume, levels, known, sex)
-    except InputError as error:
-        return _Part("age", warnings=(f"age: {error}",), unmet=True)
-    return _Part("age", Age(result, predictor.calibration, known), (predictor.use,), result.warnings)
-
-
-def _muscle(study: Study, spine: Spine, options: AnalysisOptions) -> _Part[MuscleResult]:
-    if (skipped := _skipped("muscle", MUSCLE_TASK, options)) is not None:
-        return skipped
-    predictor = load_muscle(find_folder(MUSCLE_TASK, options.models), options.shared_threads)
-    levels = _levels(spine)
-    try:
-        result = predictor.predict(study, levels)
-    except NoUsableSeries as error:
-        return _Part("muscle", warnings=(str(error),), unmet=True)
-    result = replace(result, findings=with_norms(result.findings, *_patient(study, options)))
-    return _Part("muscle", result, (predictor.model.use,), result.warnings, not result.findings)
-
-
-def _patient(study: Study, options: AnalysisOptions) -> tuple[float | None, str | None]:
-    """(age in years, sex): what the caller says, or else the header."""
-    return study.patient.age_years if options.age_years is None else options.age_years, options.sex or study.patient.sex
-
-
-def _say(progress: Progress | None, step: str) -> None:
+    first = models.spine.run(study, None, patient, step)
     if progress:
-        progress(step, 0, 1)
+        progress("grading and measuring", 0, 1)
+    wanted = [(entry, task) for entry, task in models.tasks if request.wants(entry)]
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        parts = [first, *pool.map(lambda row: _run(row[0], row[1], study, first.evidence, patient, request), wanted)]
+    return Analysis(study, _findings(study, parts, request), {part.task: part for part in parts})
+
+
+def _run(entry: TaskEntry, task: Task | None, study: Study, found: FoundSpine, patient: Patient, request: Request) -> Part:
+    """The part of one task; a missing model counts as unmet only where the task was requested by name."""
+    if task is not None:
+        return task.run(study, found, patient)
+    if entry.companion:
+        return Part(entry.name)
+    return Part(entry.name, warnings=(f"{entry.name}: no model is installed for it; give one with --models",), unmet=request.tasks is not None)
+
+
+def _findings(study: Study, parts: list[Part], request: Request) -> Findings:
+    """The findings of all parts, in the order of the tasks."""
+    filled = {name: value for part in parts for name, value in part.findings.items()}
+    known = {name: filled.pop(name) for name in list(filled) if name in Findings.__dataclass_fields__}
+    unused = request.tasks is None and request.age_years is not None
+    note = ("an age was given with --age, but none is predicted unless --tasks names age",) if unused else ()
+    reading = (*study.warnings, *(warning for series in study.series for warning in series.warnings))
+    findings = Findings(study_uid=study.study_uid, series=tuple(_facts(series) for series in study.series), **known)
+    return replace(
+        findings,
+        models=tuple(use for part in parts for use in part.models),
+        warnings=(*reading, *(warning for part in parts for warning in part.warnings), *note),
+        unmet_tasks=tuple(part.task for part in parts if part.unmet),
+        extra=filled,
+    )
 
 
 def _facts(series: Series) -> SeriesFacts:

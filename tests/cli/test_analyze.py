@@ -9,28 +9,18 @@ import nibabel
 import numpy as np
 import pydicom
 import pytest
-from cartoon import Drawing, draw, read
+from cartoon import Drawing, draw
 from dicom_factory import write_stack
 
-from lumbar import pipeline
 from lumbar.cli.main import main
-from lumbar.domain.findings import ModelUse
 from lumbar.io.nifti import write_nifti
 from lumbar.report.document import schema
 
-pytestmark = pytest.mark.usefixtures("whole_pictures")
-
-
-class DrawnModel:
-    """Stands in for the model folder: the network of the cartoon."""
-
-    use = ModelUse("spine", "cartoon", "1", "0" * 64, "drawings")
+pytestmark = pytest.mark.usefixtures("whole_pictures", "drawn_spine")
 
 
 @pytest.fixture
-def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(pipeline, "find_model", lambda *_: DrawnModel())
-    monkeypatch.setattr(pipeline, "network_of", lambda _: read)
+def study(tmp_path: Path) -> Path:
     volume, _ = draw(Drawing())
     path = tmp_path / "sagittal_t2_müller.nii.gz"
     write_nifti(path, volume)
@@ -101,9 +91,7 @@ def test_a_run_that_fails_leaves_nothing(tmp_path, capsys):
     assert [p.name for p in tmp_path.iterdir()] == ["in"]
 
 
-def test_slices_too_uneven_for_a_mask_file_cost_the_mask_and_not_the_analysis(tmp_path, monkeypatch):
-    monkeypatch.setattr(pipeline, "find_model", lambda *_: DrawnModel())
-    monkeypatch.setattr(pipeline, "network_of", lambda _: read)
+def test_slices_too_uneven_for_a_mask_file_cost_the_mask_and_not_the_analysis(tmp_path):
     volume, _ = draw(Drawing())
     numbers = [0, 1, 3, 4, 5, 6, 7, 8, 9, 10, 12, 13, 14]
     paths = write_stack(tmp_path / "in", np.asarray(volume.array).astype(np.uint16), volume.grid.matrix, SeriesDescription="T2")

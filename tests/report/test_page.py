@@ -1,7 +1,6 @@
 """The page as a whole: a drawn spine, axial slices around it, and a network that is known to find the patient's left severe."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -9,17 +8,16 @@ from pathlib import Path
 import jsonschema
 import numpy as np
 import pytest
-from cartoon import Drawing, draw, read
+from cartoon import Drawing, draw, spine_task
 from test_explain import LooksAt, grader_of
 from test_predictor import SevereOnTheLeft, a_prior
 
-from lumbar import pipeline
 from lumbar.domain.anatomy import Condition, Level, Muscle, Side
 from lumbar.domain.findings import DiscGrades, ModelResult, ModelUse, MuscleFinding, MuscleLevel, NormPlace
 from lumbar.domain.geometry import Grid
 from lumbar.domain.study import Plane, Role, Series, Stack, Study, Weighting
 from lumbar.domain.volume import Volume
-from lumbar.pipeline import Analysis, AnalysisOptions, analyze
+from lumbar.pipeline import Analysis, Models, Request, TaskEntry, analyze
 from lumbar.report.document import schema
 from lumbar.report.html import render
 from lumbar.report.numbers import percent, shown, signed
@@ -28,15 +26,10 @@ from lumbar.report.severity_section import COLUMNS, overview, trusts
 from lumbar.report.summary import summary
 from lumbar.report.write import write_analysis
 from lumbar.severity.predict import Predictor
+from lumbar.severity.task import SeverityTask
 
 RESULTS = tuple(ModelResult(f"{part}: {name}", value, "crops of people not trained on") for part in ("canal", "both recesses") for name, value in
                 (("auc_severe", 0.971), ("kappa", 0.66), ("loss", 0.4), ("prior", 0.7), ("ece", 0.012), ("coverage", 0.91)))  # fmt: skip
-
-
-class DrawnModel:
-    """Stands in for the folder of the spine model: the network of the cartoon."""
-
-    use = ModelUse("spine", "cartoon", "1", "0" * 64, "drawings")
 
 
 class Page(HTMLParser):
@@ -69,7 +62,7 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def analysis(whole_pictures: None) -> Iterator[Analysis]:
+def analysis(whole_pictures: None) -> Analysis:
     volume, truth = draw(Drawing())
     rng = np.random.default_rng(0)
     stacks = []
@@ -79,11 +72,9 @@ def analysis(whole_pictures: None) -> Iterator[Analysis]:
         stacks.append(Stack(Volume(rng.uniform(0, 100, grid.shape).astype(np.float32), grid), tuple(range(5 * number + 1, 5 * number + 6))))
     sagittal = Series("1.2.sagittal", (Stack(volume, tuple(range(1, len(volume.array) + 1))),), Plane.SAGITTAL, Weighting.T2, Role.SAGITTAL_T2, "drawn")
     axial = Series("1.2.axial", tuple(stacks), Plane.AXIAL, Weighting.T2, Role.AXIAL_T2, "made here")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "find_model", lambda *_: DrawnModel())
-        patch.setattr(pipeline, "network_of", lambda _: read)
-        patch.setattr(pipeline, "load_grader", lambda *_: Predictor(a_prior(), grader_of(SevereOnTheLeft())))
-        yield analyze(Study("1.2", (sagittal, axial)), AnalysisOptions(tasks=("severity",)))
+    grading = TaskEntry("severity", "severity", lambda *_: None)
+    models = Models(spine_task(), ((grading, SeverityTask(Predictor(a_prior(), grader_of(SevereOnTheLeft())))),))
+    return analyze(Study("1.2", (sagittal, axial)), models, Request(tasks=("severity",)))
 
 
 def page_of(analysis: Analysis) -> str:

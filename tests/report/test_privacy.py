@@ -4,26 +4,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cartoon import Drawing, draw, read
+from cartoon import Drawing, draw
 from dicom_factory import write_stack
 
-from lumbar import pipeline
 from lumbar.cli.main import main
-from lumbar.domain.findings import ModelUse
 
-pytestmark = pytest.mark.usefixtures("whole_pictures")
+pytestmark = pytest.mark.usefixtures("whole_pictures", "drawn_spine")
 
 SECRETS = {"PatientName": "Geheim^Petra", "PatientID": "KH-4711-0815", "AccessionNumber": "ACC998877", "ReferringPhysicianName": "Weber^Heinz",
            "InstitutionName": "Klinikum Musterstadt", "PatientBirthDate": "19610203"}  # fmt: skip
 
 
-class DrawnModel:
-    use = ModelUse("spine", "cartoon", "1", "0" * 64, "drawings")
-
-
-def test_no_name_or_number_of_the_patient_leaves_the_header(tmp_path: Path, monkeypatch, capsys):
-    monkeypatch.setattr(pipeline, "find_model", lambda *_: DrawnModel())
-    monkeypatch.setattr(pipeline, "network_of", lambda _: read)
+def test_no_name_or_number_of_the_patient_leaves_the_header(tmp_path: Path, capsys):
     volume, _ = draw(Drawing())
     write_stack(tmp_path / "in", np.asarray(volume.array).astype(np.uint16), volume.grid.matrix, SeriesDescription="T2 sagittal", **SECRETS)
     with pytest.raises(SystemExit) as left:

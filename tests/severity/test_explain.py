@@ -14,7 +14,7 @@ from lumbar.io.read import read_study
 from lumbar.models.card import Card
 from lumbar.models.folder import Model
 from lumbar.models.registry import has_model
-from lumbar.pipeline import AnalysisOptions, analyze
+from lumbar.pipeline import Request, analyze, load_models
 from lumbar.severity.axial.cut import HEIGHT_MM, WIDTH_MM
 from lumbar.severity.axial.explain import importance
 from lumbar.severity.axial.grader import TASK, CropGrader
@@ -139,7 +139,7 @@ def real(shared_data: Path) -> Study:
 @pytest.mark.skipif(not has_model(TASK), reason="the research-only grading model is not installed")
 def test_on_the_real_study_each_recess_looks_at_its_own_side(real: Study) -> None:
     """Around the middle of the canal: more of the importance on the side that is graded than the other side has."""
-    analysis = analyze(real, AnalysisOptions(tasks=("severity",)))
+    analysis = analyze(real, load_models(tasks=("severity",)), Request(tasks=("severity",)))
     maps = {(heat.condition, heat.level): heat.change for heat in analysis.heat_maps}
     pairs = [level for level in Level if (Condition.LEFT_SUBARTICULAR_STENOSIS, level) in maps and (Condition.RIGHT_SUBARTICULAR_STENOSIS, level) in maps]
     assert pairs

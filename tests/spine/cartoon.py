@@ -1,4 +1,4 @@
-"""A spine drawn from rectangles, whose every measure is known, and a network that reads it back.
+"""A spine drawn from rectangles with ground truth for every measurement, and a network that reads it back.
 
 Grey values stand for classes, so that the 'network' needs no training: a block of known grey in the first corner gives it the scale.
 """
@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lumbar.domain.anatomy import SpineClass
+from lumbar.domain.findings import ModelUse
 from lumbar.domain.geometry import Grid
 from lumbar.domain.volume import Volume
+from lumbar.spine.task import SpineTask
 
 ROWS, COLUMNS, PIXEL, GAP, SLICES = 300, 200, 0.8, 4.0, 15
 CORNER = (-70.0, 110.0)  # y and z of the first pixel; x runs evenly to both sides of 0
@@ -85,6 +87,11 @@ def read(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
         for kind in SpineClass:
             out[k, kind] = -20 * (grey - GREY[kind]) ** 2
     return out
+
+
+def spine_task() -> SpineTask:
+    """The spine task of the pipeline with this network in place of a trained one."""
+    return SpineTask(read, ModelUse("spine", "cartoon", "1", "0" * 64, "drawings"))
 
 
 def _frame(tilt: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -10,7 +10,7 @@ from lumbar.batch.fingerprint import content_hash
 from lumbar.batch.staging import staged
 from lumbar.batch.thumbnails import write_thumbnails
 from lumbar.io.read import read_study
-from lumbar.pipeline import AnalysisOptions, analyze
+from lumbar.pipeline import Request, analyze, load_models
 from lumbar.report.write import write_analysis
 
 
@@ -19,17 +19,17 @@ class AnalyzeJob:
 
     def __init__(self, tasks: Sequence[str] | None, models: str | None, threads: int) -> None:
         self._tasks = tuple(tasks) if tasks else None
-        self._models, self._threads = Path(models) if models else None, threads
+        self._models = load_models(Path(models) if models else None, threads, Request(self._tasks).loaded_tasks)
 
     def __call__(self, message: Mapping[str, Any]) -> dict[str, Any]:
         """Do one study, a `Work` as plain values; its folder is in place when this returns."""
         with local_copy(message["source"]) as (path, remote):
             facts = {"version": __version__} | ({"content": content_hash(path)} if remote else {})
             study = read_study(path)
-        options = AnalysisOptions(self._tasks, self._models, None, message.get("age_years"), message.get("sex"), self._threads)
+        request = Request(self._tasks, message.get("age_years"), message.get("sex"))
         out = Path(message["out"])
         with staged(out, message["study"]) as stage:
-            analysis = write_analysis(analyze(study, options), stage)
+            analysis = write_analysis(analyze(study, self._models, request), stage)
             write_thumbnails(stage)
         unmet = analysis.findings.unmet_tasks
         return {

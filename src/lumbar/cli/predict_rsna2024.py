@@ -15,8 +15,9 @@ from lumbar.errors import InputError, UnreadableInput, UsageError
 from lumbar.io.read import read_study
 from lumbar.io.staging import staged_file
 from lumbar.io.tables import read_table
-from lumbar.pipeline import AnalysisOptions, analyze
+from lumbar.pipeline import Models, Request, analyze, load_models
 from lumbar.severity.predict import Predictor, load
+from lumbar.spine.spine_map import tissue_mask
 
 SAMPLE = "sample_submission.csv"
 
@@ -47,11 +48,11 @@ def predict_rsna2024(data: Path, out: Path, split: str, overwrite: bool, as_json
     names = _sample_rows(data / SAMPLE) if split == "test" else _all_rows(images)
     if out.exists() and not overwrite:
         raise UsageError(f"{out} exists; choose another name or add --overwrite")
-    predictor, options = load(models, threads), AnalysisOptions(tasks=("spine",), models=models, threads=threads)
+    predictor, spine = load(models, threads), load_models(models, threads, ())
     answers: dict[str, NDArray[np.float64]] = {}
     failures: dict[str, str] = {}
     for study in track(list(dict.fromkeys(name.split("_", 1)[0] for name in names)), "grading studies", quiet=quiet):
-        found, failure = _graded(images / study, predictor, options)
+        found, failure = _graded(images / study, predictor, spine)
         answers.update(found)
         if failure:
             failures[study] = failure
@@ -63,14 +64,15 @@ def predict_rsna2024(data: Path, out: Path, split: str, overwrite: bool, as_json
     return 4 if failures else 0
 
 
-def _graded(folder: Path, predictor: Predictor, options: AnalysisOptions) -> tuple[dict[str, NDArray[np.float64]], str]:
+def _graded(folder: Path, predictor: Predictor, models: Models) -> tuple[dict[str, NDArray[np.float64]], str]:
     """The 25 rows of the study in `folder`, and why they are only frequencies, or an empty text."""
     rows = {row_id(folder.name, c, v): predictor.prior.metric(c, v) for c in Condition for v in Level}
     try:
         if not folder.is_dir():
             raise UnreadableInput(f"{folder} is not there")
         study = read_study(folder)
-        findings = predictor.predict(study, analyze(study, options).spine.finding.levels)
+        spine = analyze(study, models, Request(tasks=("spine",))).spine
+        findings = predictor.predict(study, spine.finding.levels, tissue_mask(spine) if predictor.wants_masks else None)
         rows |= {row_id(folder.name, f.condition, f.level): np.array([*vars(f.probabilities).values()]) for f in findings}
         return rows, "; ".join(f"{folder.name}: {text}" for text in predictor.warnings(findings))
     except InputError as error:

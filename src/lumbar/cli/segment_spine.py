@@ -4,12 +4,13 @@ from pathlib import Path
 
 import click
 
+from lumbar.cli.options import json_option, lowest_level_option, models_option, output_option, overwrite_option, threads_option
 from lumbar.cli.stdout import print_json
 from lumbar.domain.anatomy import Level
 from lumbar.io.nifti import write_nifti
 from lumbar.io.read import read_study
 from lumbar.io.staging import staged_folder
-from lumbar.pipeline import Analysis, AnalysisOptions
+from lumbar.pipeline import Analysis, Request, load_models
 from lumbar.pipeline import analyze as run_analysis
 from lumbar.report.document import to_document, to_json
 from lumbar.report.drawing import draw_sagittal, save
@@ -19,13 +20,13 @@ from lumbar.spine.spine_map import level_mask, tissue_mask
 
 @click.command()
 @click.argument("image", type=click.Path(path_type=Path))
-@click.option("-o", "--output", "out", required=True, type=click.Path(path_type=Path), help="Folder for masks, spine.json and a preview.")
-@click.option("--models", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="DIR", help="Model folders to use before the packaged ones.")
-@click.option("--lowest-level", type=click.Choice([level.value for level in Level]), help="Name of the lowest disc in view, if you know better.")
-@click.option("--threads", type=click.IntRange(0), default=0, help="Processor threads of the network; 0 takes all cores.")
-@click.option("--overwrite", is_flag=True, help="Replace the result that lies in OUT as a whole.")
-@click.option("--json", "as_json", is_flag=True, help="Print spine.json on standard output.")
-def segment_spine(image: Path, out: Path, overwrite: bool, as_json: bool, lowest_level: str | None, **wanted: object) -> None:
+@output_option("Folder for masks, spine.json and a preview.")
+@models_option
+@lowest_level_option
+@threads_option
+@overwrite_option
+@json_option
+def segment_spine(image: Path, out: Path, models: Path | None, lowest_level: Level | None, threads: int, overwrite: bool, as_json: bool) -> None:
     """Segment vertebrae, discs and canal in IMAGE and name the levels.
 
     \b
@@ -34,9 +35,9 @@ def segment_spine(image: Path, out: Path, overwrite: bool, as_json: bool, lowest
     IMAGE is a NIfTI file (a DICOM folder works too). Writes spine.nii.gz (1 vertebra, 2 disc, 3 spinal canal), levels.nii.gz (1…5 discs L1/L2…L5/S1,
     11…15 vertebral bodies L1…L5), both on the grid of IMAGE, spine.json and preview.png.
     """
-    options = AnalysisOptions(tasks=("spine",), lowest_level=Level(lowest_level) if lowest_level else None, **wanted)  # type: ignore[arg-type]
+    request = Request(tasks=("spine",), lowest_level=lowest_level)
     with staged_folder(out, overwrite, image) as stage:
-        analysis = run_analysis(read_study(image), options)
+        analysis = run_analysis(read_study(image), load_models(models, threads, request.loaded_tasks), request)
         document = _document(analysis)
         (stage / "spine.json").write_text(to_json(document), encoding="utf-8")
         write_nifti(stage / "spine.nii.gz", tissue_mask(analysis.spine))

@@ -3,7 +3,9 @@
 Points are LPS millimetres of the input. A value that could not be measured is None, and a warning of the findings says why.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from lumbar.domain.anatomy import Condition, Level, Muscle, Severity, Side, Vertebra
 
@@ -250,4 +252,5 @@ class Findings:
     muscles: tuple[MuscleFinding, ...] = ()
     age: AgeFinding | None = None
     warnings: tuple[str, ...] = ()
-    unmet_tasks: tuple[str, ...] = field(default=())  # asked for, but without a usable series
+    unmet_tasks: tuple[str, ...] = ()  # requested, but without a usable series
+    extra: Mapping[str, Any] = field(default_factory=dict)  # results of tasks that are not built in, by task name; plain values or dataclasses

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from enum import Enum
 
+from lumbar.domain.anatomy import Level
 from lumbar.domain.volume import Volume
 
 
@@ -67,10 +68,11 @@ class Series:
 
 @dataclass(frozen=True)
 class Patient:
-    """What the header tells of the patient and the analysis uses; never a name or a number."""
+    """What is known about the patient and used by the analysis; never a name or an identifier."""
 
     age_years: float | None = None
     sex: str | None = None  # "F" or "M"
+    lowest_level: Level | None = None  # name of the lowest disc in view, if a reader gave it
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from lumbar.age.calibration import Calibration
+from lumbar.age.task import Age
 from lumbar.domain.findings import AgeFinding
-from lumbar.pipeline import Age, Analysis
+from lumbar.pipeline import Analysis
 from lumbar.report.numbers import shown, signed
 from lumbar.report.pictures import Picture
 

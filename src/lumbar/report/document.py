@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+from collections.abc import Mapping
 from enum import Enum
 from importlib import resources
 from typing import Any
@@ -27,6 +28,7 @@ def to_document(findings: Findings) -> dict[str, Any]:
         "unmet_tasks": plain["unmet_tasks"],
         "input": {"study_uid": findings.study_uid, "series": plain["series"]},
         **{key: plain[key] for key in ("spine", "severity", "disc_grades", "muscles", "age")},
+        **plain["extra"],
     }
 
 
@@ -49,7 +51,7 @@ def _plain(value: Any) -> Any:
         return value.value
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, float):
         return round(value, _DIGITS) if math.isfinite(value) else None

@@ -1,0 +1,91 @@
+"""The front door of the library: read a study, load the models once, analyze, write.
+
+import lumbar
+
+study = lumbar.read_study("study/")
+models = lumbar.load_models()
+result = lumbar.analyze(study, models)
+result.write("out/")
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lumbar import pipeline
+from lumbar.domain.findings import Findings
+from lumbar.domain.study import Study
+from lumbar.errors import UsageError
+from lumbar.io.staging import staged_folder
+from lumbar.pipeline import Analysis, Models, Request
+from lumbar.report.document import to_document
+from lumbar.report.values import COLUMNS, value_rows
+from lumbar.report.write import write_analysis
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What an analysis found, and how to keep it."""
+
+    analysis: Analysis  # findings with the masks, crops and maps that images are drawn from
+
+    @property
+    def findings(self) -> Findings:
+        """Everything that was found, as in findings.json."""
+        return self.analysis.findings
+
+    def write(self, folder: Path | str, overwrite: bool = False) -> "Result":
+        """Write findings.json, report.html, tables, masks and previews into `folder`, all of them or none.
+
+        Returns:
+            The result with a warning for each mask that no file can hold.
+
+        Raises:
+            UsageError: `folder` is not empty and `overwrite` is off, is in use, or cannot be written to.
+        """
+        with staged_folder(Path(folder), overwrite) as stage:
+            return replace(self, analysis=write_analysis(self.analysis, stage))
+
+    def to_frame(self) -> "pd.DataFrame":
+        """One row per value: study, level, side, structure, finding, value, unit, error, quality.
+
+        Raises:
+            UsageError: pandas is not installed.
+        """
+        try:
+            import pandas as pd  # noqa: PLC0415  (an optional dependency)
+        except ImportError as error:
+            raise UsageError("a data frame needs pandas, which is not installed; run: pip install 'lumbar[stats]'") from error
+        return pd.DataFrame(value_rows(self.findings.study_uid, to_document(self.findings)), columns=list(COLUMNS))
+
+
+def load_models(folder: Path | str | None = None, threads: int = 0) -> Models:
+    """Load, check and prepare all models. Do this once per process and use them for any number of studies.
+
+    Args:
+        folder: a model folder, or a folder of them, that comes before the models of the package.
+        threads: threads of the networks; 0 means all cores.
+
+    Raises:
+        ModelError: a model is missing or damaged.
+    """
+    return pipeline.load_models(Path(folder) if folder is not None else None, threads)
+
+
+def analyze(study: Study, models: Models, request: Request | None = None, progress: Callable[[str, int, int], None] | None = None) -> Result:
+    """Name, measure and grade the lumbar spine of `study`, and measure its muscles.
+
+    Args:
+        study: as `read_study` returns it.
+        models: as `load_models` returns them.
+        request: which tasks to run, and what is known about the patient; by default everything but the age.
+        progress: called with (step, done, total).
+
+    Raises:
+        NoUsableSeries: no series of the study shows a lumbar spine.
+    """
+    return Result(pipeline.analyze(study, models, request or Request(), progress))

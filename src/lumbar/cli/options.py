@@ -1,0 +1,49 @@
+"""Options that several commands share, so that they read and behave the same everywhere."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from lumbar.domain.anatomy import Level
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def output_option(help_text: str) -> Callable[[F], F]:
+    """`-o`, `--output`: where the results go (the parameter `out`)."""
+    return click.option("-o", "--output", "out", required=True, type=click.Path(path_type=Path), help=help_text)
+
+
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace an earlier result as a whole.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
+quiet_option = click.option("--quiet", is_flag=True, help="No progress bar and no summary.")
+threads_option = click.option("--threads", type=click.IntRange(0), default=0, show_default=True, help="Processor threads of the networks; 0 means all cores.")
+models_option = click.option(
+    "--models", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="DIR", help="A model folder, or a folder of them, to use first."
+)
+
+
+def _level(_: click.Context, __: click.Parameter, value: str | None) -> Level | None:
+    return Level(value) if value else None
+
+
+lowest_level_option = click.option(
+    "--lowest-level", type=click.Choice([level.value for level in Level]), callback=_level, help="Name of the lowest disc in view, if you know better."
+)
+
+
+def tasks_of(names: tuple[str, ...]) -> Callable[[click.Context, click.Parameter, str | None], tuple[str, ...] | None]:
+    """A callback that splits `--tasks` and refuses words that are not in `names`."""
+
+    def parse(_: click.Context, __: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+        if value is None:
+            return None
+        tasks = tuple(word.strip() for word in value.split(",") if word.strip())
+        unknown = [word for word in tasks if word not in names]
+        if unknown or not tasks:
+            raise click.BadParameter(f"{', '.join(unknown) or 'nothing'} is not a task; choose from {', '.join(names)}")
+        return tasks
+
+    return parse

@@ -1,0 +1,41 @@
+"""The spine as a task of the pipeline: levels, masks and measurements, which every other task builds on."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from lumbar.domain.findings import ModelUse
+from lumbar.domain.part import Part
+from lumbar.domain.study import Patient, Study
+from lumbar.models.registry import find_model
+from lumbar.spine.find import FoundSpine, find_spine
+from lumbar.spine.segment import TASK, Network, network_of
+
+
+class SpineTask:
+    """Finds, names and measures the levels of a study."""
+
+    name = "spine"
+
+    def __init__(self, network: Network, use: ModelUse) -> None:
+        """Take a segmentation network and the entry of its model in the findings."""
+        self._network = network
+        self._use = use
+
+    def run(self, study: Study, spine: FoundSpine | None, patient: Patient, progress: Callable[[int, int], None] | None = None) -> Part:
+        """Find the spine in the best series; `spine` is not used, as this task comes first. The evidence is a `FoundSpine`.
+
+        Raises:
+            NoUsableSeries: no series of the study shows a lumbar spine.
+        """
+        found = find_spine(study, self._network, patient.lowest_level, progress)
+        return Part(self.name, {"spine": found.spine.finding}, (self._use,), (*found.failures, *found.spine.warnings), evidence=found)
+
+
+def load(folder: Path | None = None, threads: int = 0) -> SpineTask:
+    """The task with the preferred spine model; `folder` comes before the models of the package, `threads` 0 means all cores.
+
+    Raises:
+        ModelError: there is no model, or it is damaged.
+    """
+    model = find_model(TASK, folder, threads)
+    return SpineTask(network_of(model), model.use)
