@@ -1,6 +1,5 @@
 """Finding DICOM images among whatever a folder holds, and reading their headers."""
 
-import os
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -45,22 +44,13 @@ class Headers:
     census: Census
 
 
-def files_below(folder: Path) -> list[Path]:
-    """All files of a folder and those nested in it, in a fixed order; links to folders are not followed, names with a leading dot are passed over."""
-    found: list[Path] = []
-    for parent, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [Path(parent) / name for name in sorted(names) if not name.startswith(".")]
-    return found
-
-
 def read_headers(paths: list[Path], root: Path, progress: Progress | None = None) -> Headers:
     """Headers of all image slices in `paths`; names in messages are relative to `root`."""
     census = Census(files=len(paths))
     slices: list[SliceHeader] = []
     with quiet_pydicom():
         for number, path in enumerate(paths):
-            name = path.relative_to(root).as_posix() if path != root else path.name
+            name = name_in(root, path)
             try:
                 header = _header(path)
                 if header is None:
@@ -82,6 +72,24 @@ def quiet_pydicom() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+def name_in(root: Path, path: Path) -> str:
+    """How messages name a file of the input `root`: without characters that would change a terminal."""
+    name = path.name if path == root else path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+    return "".join(character if character.isprintable() else "?" for character in name)
+
+
+def is_dicomdir(path: Path) -> bool:
+    """Whether the file is the directory of a DICOM medium: it holds no image and names those beside it."""
+    if not looks_like_dicom(path):
+        return False
+    with quiet_pydicom():
+        try:
+            meta = pydicom.filereader.read_file_meta_info(path)
+        except Exception:  # a broken header can make pydicom raise nearly anything
+            return path.name.upper().startswith("DICOMDIR")
+    return text(meta.get("MediaStorageSOPClassUID")) == MediaStorageDirectoryStorage or path.name.upper().startswith("DICOMDIR")
 
 
 def looks_like_dicom(path: Path) -> bool:

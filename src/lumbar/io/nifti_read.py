@@ -7,6 +7,7 @@ import numpy as np
 from lumbar.domain.study import Plane, Role, Series, Stack, Study
 from lumbar.domain.volume import Volume
 from lumbar.errors import InputError, UnreadableInput
+from lumbar.io.dicom_files import name_in
 from lumbar.io.nifti import open_nifti
 from lumbar.io.roles import judge, reason, role_of
 from lumbar.io.slices import Acquisition
@@ -25,7 +26,7 @@ def read_nifti_study(paths: list[Path], root: Path) -> Study:
     series: list[Series] = []
     warnings: list[str] = []
     for path in paths:
-        name = path.relative_to(root).as_posix() if path != root else path.name
+        name = name_in(root, path)
         if len(paths) > 1 and any(word in path.name.lower() for word in _MASK_WORDS):
             warnings.append(f"{name} is named as a mask and was left out")
             continue

@@ -1,63 +1,68 @@
-"""One way in: a folder, a file or a zip becomes a `Study`."""
+"""One way in: folders, files and archives become a `Study`."""
 
-import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lumbar.domain.study import Study
-from lumbar.errors import LumbarError, UnreadableInput
-from lumbar.io.archive import unpacked
-from lumbar.io.dicom_files import files_below, looks_like_dicom
+from lumbar.domain.study import Role, Study
+from lumbar.errors import InputError, LumbarError, UnreadableInput
+from lumbar.io.dicom_files import looks_like_dicom
 from lumbar.io.dicom_read import read_dicom
+from lumbar.io.sources import NIFTI, Sources, gathered
 
 Progress = Callable[[int, int], None]
-_NIFTI = (".nii", ".nii.gz")
 
 
-def read_study(path: Path, progress: Progress | None = None) -> Study:
-    """The study at `path`: a folder of DICOM (nested, with foreign files in it), one DICOM file, a zip of either, or NIfTI.
+def read_study(path: Path | str | Sequence[Path | str], progress: Progress | None = None) -> Study:
+    """The study at `path`: a folder of DICOM (nested, with foreign files in it), one DICOM file, a DICOMDIR, NIfTI files, or an archive of any of them.
 
     Args:
-        path: file or folder.
+        path: a file or folder, or several.
         progress: called with (files done, files in all).
 
     Raises:
         UnreadableInput: nothing there can be read; the message says what was seen and what would help.
-        NoUsableSeries: pictures are there, but not of MR.
+        NoUsableSeries: images are there, but not of MR.
         GeometryError: a single NIfTI file that does not say where its voxels lie.
     """
-    if not path.exists():
-        raise UnreadableInput(f"{path} does not exist; give a folder, a zip or a file")
-    if path.is_dir():
-        return _read_folder(path, progress)
-    if path.name.lower().endswith(_NIFTI):
-        return _read_nifti([path], path)
-    if not looks_like_dicom(path) and zipfile.is_zipfile(path):
-        return _read_zip(path, progress)
-    return read_dicom([path], path, progress)
+    inputs = [Path(path)] if isinstance(path, str | Path) else [Path(one).absolute() for one in path]
+    if not inputs:
+        raise UnreadableInput("no input was given; give a folder, a zip or a file")
+    with gathered(inputs) as sources:
+        try:
+            study = _read(sources, progress)
+        except LumbarError as error:
+            said = [sources.renamed(str(error)), *sources.sentences()]
+            raise type(error)("; ".join(said)) from None
+        renamed = tuple(replace(one, warnings=tuple(map(sources.renamed, one.warnings))) for one in study.series)
+        warnings = (*sources.sentences(), *map(sources.renamed, study.warnings))
+    return replace(study, series=renamed, warnings=warnings)
 
 
-def _read_folder(folder: Path, progress: Progress | None) -> Study:
-    paths = files_below(folder)
-    nifti = [path for path in paths if path.name.lower().endswith(_NIFTI)]
-    if nifti and not any(looks_like_dicom(path) for path in paths):
-        return _read_nifti(nifti, folder)
-    return read_dicom(paths, folder, progress)
+def _read(sources: Sources, progress: Progress | None) -> Study:
+    nifti = [path for path in sources.files if path.name.lower().endswith(NIFTI)]
+    if not nifti:
+        return read_dicom(sources.files, sources.root, progress)
+    others = [path for path in sources.files if path not in set(nifti)]
+    if not any(looks_like_dicom(path) for path in others):
+        return _read_nifti(nifti, sources.root)
+    try:
+        study = read_dicom(others, sources.root, progress)
+    except InputError as error:
+        found = _read_nifti(nifti, sources.root)
+        return replace(found, warnings=(f"the NIfTI files were read; the DICOM files beside them hold nothing to use: {error}", *found.warnings))
+    if not _usable(study) and _usable(found := _read_nifti(nifti, sources.root)):
+        return replace(found, warnings=("the NIfTI files were read; no series of the DICOM files beside them has a use here", *found.warnings))
+    for path in nifti:
+        sources.leave_out("the input holds DICOM images too, and both may show the same; give the NIfTI files on their own to use them", path)
+    return study
+
+
+def _usable(study: Study) -> bool:
+    return any(series.role is not Role.OTHER for series in study.series)
 
 
 def _read_nifti(paths: list[Path], root: Path) -> Study:
     from lumbar.io.nifti_read import read_nifti_study  # noqa: PLC0415  (nibabel costs a tenth of a second that DICOM need not pay)
 
     return read_nifti_study(paths, root)
-
-
-def _read_zip(path: Path, progress: Progress | None) -> Study:
-    with unpacked(path) as (folder, damaged):
-        try:
-            study = _read_folder(folder, progress)
-        except LumbarError as error:
-            raise type(error)(str(error).replace(str(folder), str(path))) from None
-    # What was named after the temporary folder is named after the zip.
-    study_uid = study.study_uid.replace(folder.name, path.stem)
-    return replace(study, study_uid=study_uid, warnings=(*damaged, *study.warnings))
