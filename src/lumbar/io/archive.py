@@ -4,11 +4,14 @@ import bz2
 import gzip
 import hashlib
 import lzma
+import shutil
 import stat
 import tarfile
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -71,6 +74,20 @@ def holds_one_file(path: Path) -> bool:
     """Whether the file is one compressed file and no archive of files."""
     kind = kind_of_archive(path)
     return kind in _OPENERS and not _packed_tar(path, kind)
+
+
+@contextmanager
+def unpacked(path: Path) -> Iterator[tuple[Path, tuple[str, ...]]]:
+    """A temporary folder with the files of the archive at `path`, and a sentence for each member that was left out.
+
+    Raises:
+        UnreadableInput: see `unpack`.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="lumbar-"))
+    try:
+        yield folder, tuple(unpack(path, folder, Budget.of(path)))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def unpack(path: Path, folder: Path, budget: Budget) -> list[str]:

@@ -1,5 +1,6 @@
 """Finding DICOM images among whatever a folder holds, and reading their headers."""
 
+import os
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -42,6 +43,27 @@ class Headers:
 
     slices: tuple[SliceHeader, ...]
     census: Census
+
+
+def files_below(folder: Path) -> list[Path]:
+    """All files of a folder and of those nested in it, as `names_below` finds them, without those whose name begins with a dot."""
+    return [path for path in names_below(folder) if not path.name.startswith(".") and path.is_file()]
+
+
+def names_below(folder: Path, unreadable: Callable[[OSError], None] | None = None) -> Iterator[Path]:
+    """Names in a folder and in those nested in it that are no folders, in a fixed order; each folder once, though links lead to it again.
+
+    Folders whose name begins with a dot are passed over; names that begin with a dot, and what is no file (links that lead nowhere, pipes), are not.
+    """
+    seen: set[str] = set()
+    for parent, folders, names in os.walk(folder, followlinks=True, onerror=unreadable):
+        real = os.path.realpath(parent)
+        if real in seen:
+            folders[:] = []
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(parent) / name for name in sorted(names))
 
 
 def read_headers(paths: list[Path], root: Path, progress: Progress | None = None) -> Headers:

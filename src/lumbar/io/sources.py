@@ -5,18 +5,19 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lumbar.errors import UnreadableInput
 from lumbar.io.archive import Budget, holds_one_file, kind_of_archive, unpack
-from lumbar.io.dicom_files import is_dicomdir, looks_like_dicom, name_in
+from lumbar.io.dicom_files import is_dicomdir, looks_like_dicom, name_in, names_below
 
 NIFTI = (".nii", ".nii.gz")
 _OTHER_IMAGES = (".nrrd", ".nhdr", ".mha", ".mhd", ".mgz", ".mgh", ".mnc", ".hdr", ".par", ".fdf", ".2dseq")
 _MOST_FILES = 200_000
 _DEEPEST = 4  # archives in archives
+_HIDDEN = "its name begins with a dot; rename it if it belongs to the study"
 _LOOKED_AT = 20  # files of a hidden folder
 
 
@@ -107,19 +108,12 @@ class _Gathering:
 
     def walk(self, folder: Path, budget: Budget | None = None, depth: int = 0) -> None:
         """Add the files of a folder and those nested in it in a fixed order; each folder once, though links lead to it again."""
-        seen: set[str] = set()
-        for parent, folders, names in os.walk(folder, followlinks=True, onerror=self._unreadable):
-            real = os.path.realpath(parent)
-            if real in seen:
-                folders[:] = []
-                continue
-            seen.add(real)
-            for name in folders:
-                if name.startswith(".") and self._hides_images(Path(parent) / name):
-                    self.sources.leave_out("its name begins with a dot; rename it if it belongs to the study", Path(parent) / name)
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
-            for name in sorted(names):
-                self._file(Path(parent) / name, budget, depth)
+        looked: set[Path] = set()
+        for path in names_below(folder, self._unreadable):
+            if path.parent not in looked:
+                looked.add(path.parent)
+                self._look_for_hidden_folders(path.parent)
+            self._file(path, budget, depth)
 
     def _file(self, path: Path, budget: Budget | None, depth: int) -> None:
         try:
@@ -130,7 +124,7 @@ class _Gathering:
             return self.sources.leave_out("it is neither a file nor a folder", path)
         if path.name.startswith("."):
             if not path.name.startswith("._") and (looks_like_dicom(path) or path.name.lower().endswith(NIFTI)):
-                self.sources.leave_out("its name begins with a dot; rename it if it belongs to the study", path)
+                self.sources.leave_out(_HIDDEN, path)
             return None
         if self.packed(path):
             return self._archive(path, budget, depth)
@@ -189,12 +183,11 @@ class _Gathering:
     def _unreadable(self, error: OSError) -> None:
         self.sources.leave_out(f"the folder cannot be opened ({error.strerror})", Path(os.fsdecode(error.filename)))
 
-    @staticmethod
-    def _hides_images(folder: Path) -> bool:
-        if folder.name.endswith(".lumbar"):
-            return False  # of a run that is writing
-        try:
-            files = [path for path in sorted(folder.iterdir())[:_LOOKED_AT] if path.is_file()]
-        except OSError:
-            return False
-        return any(looks_like_dicom(path) for path in files)
+    def _look_for_hidden_folders(self, folder: Path) -> None:
+        for path in sorted(folder.glob(".*/")):
+            if path.name.endswith(".lumbar"):
+                continue  # of a run that is writing
+            with suppress(OSError):
+                files = [one for one in sorted(path.iterdir())[:_LOOKED_AT] if one.is_file()]
+                if any(looks_like_dicom(one) for one in files):
+                    self.sources.leave_out(_HIDDEN, path)
