@@ -35,6 +35,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "models verify": ("lumbar.cli.models_verify:verify_models", "Check hashes and load every model."),
     "evaluate muscle": ("lumbar.cli.evaluate_muscle:evaluate_muscle", "Score muscle masks, or how volumes agree."),
     "aging": ("lumbar.cli.aging:aging", "Describe how a population ages: curves, stages, deltas."),
+    "cohort": ("lumbar.cli.cohort:cohort", "Describe the results of many studies: prevalence, sites, groups, z-scores."),
     "evaluate age": ("lumbar.cli.evaluate_age:evaluate_age", "Score predicted ages from a table."),
     "evaluate spine": ("lumbar.cli.evaluate_spine:evaluate_spine", "Score spine masks."),
     "measure muscle": ("lumbar.cli.measure_muscle:measure_muscle", "Measure muscles from a mask."),

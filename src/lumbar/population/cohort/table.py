@@ -140,11 +140,11 @@ def _study_numbers(batch: pa.RecordBatch, studies: dict[str, int]) -> NDArray[np
 
 def _column_numbers(batch: pa.RecordBatch, columns: dict[Column, int]) -> NDArray[np.int32]:
     parts = [_codes(batch, name) for name in ("structure", "finding", "level", "side", "unit")]
-    code = np.zeros(batch.num_rows, np.int64)
-    for numbers, words in parts:
-        code = code * len(words) + numbers
-    unique, first, inverse = np.unique(code, return_index=True, return_inverse=True)
-    place = np.empty(len(unique), np.int32)
-    for number, row in enumerate(first):
-        place[number] = columns.setdefault(Column(*(words[numbers[row]] for numbers, words in parts)), len(columns))
-    return place[inverse]
+    sizes = [len(words) for _, words in parts]
+    code = np.ravel_multi_index([numbers for numbers, _ in parts], sizes)
+    used = np.flatnonzero(np.bincount(code, minlength=int(np.prod(sizes))))
+    place = np.zeros(int(np.prod(sizes)), np.int32)
+    for number in used:
+        words = [parts[k][1][index] for k, index in enumerate(np.unravel_index(number, sizes))]
+        place[number] = columns.setdefault(Column(*words), len(columns))
+    return place[code]

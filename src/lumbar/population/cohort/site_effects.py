@@ -1,0 +1,47 @@
+"""Whether sites measure alike: what the site explains of each value beside age and sex."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from lumbar.population.cohort.covariates import Covariates
+from lumbar.population.cohort.linear import added_share, adjusted, indicators
+from lumbar.population.cohort.table import CohortTable, Column
+
+LEAST_AT_SITE = 10  # people; smaller sites are left out
+
+
+@dataclass(frozen=True)
+class SiteEffect:
+    """One column over all sites."""
+
+    column: Column
+    n: int
+    sites: int
+    partial_eta_squared: float  # share of what age and sex leave
+    p: float  # of different means
+    p_adjusted: float  # over all columns, Benjamini and Hochberg
+    p_spread: float  # of different spreads: Brown–Forsythe on what age and sex leave
+
+
+def site_effects(table: CohortTable, sites: NDArray[np.str_], covariates: Covariates) -> list[SiteEffect]:
+    """All columns in which at least two sites have ten people."""
+    found: list[tuple[Column, int, int, float, float, float]] = []
+    for number, column in enumerate(table.columns):
+        values = table.values[:, number]
+        rows = np.isfinite(values) & covariates.known & (sites != "")
+        names, count = np.unique(sites[rows], return_counts=True)
+        rows &= np.isin(sites, names[count >= LEAST_AT_SITE])
+        kept = np.unique(sites[rows])
+        if len(kept) < 2:
+            continue
+        result = added_share(values[rows].astype(np.float64), covariates.design[rows], indicators(sites[rows]))
+        if result is None:
+            continue
+        parts = [result.residuals[sites[rows] == name] for name in kept]
+        spread = float(stats.levene(*parts, center="median").pvalue) if all(np.ptp(part) > 0 for part in parts) else float("nan")
+        found.append((column, result.n, len(kept), result.partial_eta_squared, result.p, spread))
+    corrected = adjusted([p for *_, p, _ in found])
+    return [SiteEffect(c, n, k, share, p, q, spread) for (c, n, k, share, p, spread), q in zip(found, corrected, strict=True)]
