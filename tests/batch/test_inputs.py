@@ -27,6 +27,7 @@ def test_a_folder_of_studies_gives_each_and_a_folder_of_series_one(tmp_path):
     dicom_study(tmp_path / "all" / "p1", "1.1")
     with zipfile.ZipFile(tmp_path / "all" / "p3.zip", "w") as archive:
         archive.writestr("x", "y")
+    (tmp_path / "all" / "notes.txt").write_text("no study")
     assert names(tmp_path / "all") == ["p1", "p2", "p3"]
     assert names(tmp_path / "all" / "p1") == ["p1"]
     assert names(tmp_path / "all" / "p1", tmp_path / "all" / "p3.zip") == ["p1", "p3"]

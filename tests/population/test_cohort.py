@@ -1,6 +1,7 @@
 """Cohorts: every figure against another library or a case worked by hand."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +56,7 @@ def test_results_become_a_matrix_and_failed_values_are_left_out(tmp_path: Path) 
     (tmp_path / "results.csv").write_text(CSV)
     table = read_results(tmp_path)
     assert table.studies.tolist() == ["a", "b"]
-    assert [(c.structure, c.finding, c.level, c.side) for c in table.columns if not c.level == "L5/S1"] == [
+    assert [(c.structure, c.finding, c.level, c.side) for c in table.columns if c.level != "L5/S1"] == [
         ("disc", "disc_height_mm", "L4/L5", ""),
         ("recess", "subarticular_stenosis_grade_0_2", "L4/L5", "left"),
     ]
@@ -273,16 +274,13 @@ def test_the_command_leaves_page_and_tables_and_heeds_marks(tmp_path: Path, caps
     words = ("--marks", tmp_path / "marks.csv", "--compare", "sex", "--against", tmp_path / "results", "--aging", "disc_height_mm", "--draws", 200, "--json")
     assert run("cohort", tmp_path / "results", "-o", out, *words) == 0
     document = json.loads(capsys.readouterr().out)
-    assert (document["studies"] == 299 and document["held_fixed"] == ["age"]) or document["held_fixed"] == ["age", "sex"]
+    assert document["studies"] == 299 and document["held_fixed"] == ["age", "sex"]
     names = {path.name for path in out.iterdir()}
     assert names >= {"cohort.html", "cohort.json", "distributions.csv", "prevalence.csv", "correlations.csv", "sites.csv", "agreement.csv", "zscores.parquet"}
     assert (out / "aging" / "aging.html").is_file()
     cleaned = (out / "cleaned.csv").read_text()
     assert "s0000" not in cleaned and "s0001" in cleaned
     page = (out / "cohort.html").read_text()
-    assert (
-        "299 studies" in page
-        and "Research use only" in page
-        and "http://" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace("http://creativecommons.org", "")
-    )
+    assert "299 studies" in page and "Research use only" in page
+    assert not re.search(r'(src|href)="https?:', page)  # one file, offline
     assert pyarrow.parquet.read_table(out / "zscores.parquet").num_rows == 299

@@ -8,10 +8,11 @@ from pathlib import Path
 import pydicom
 
 from lumbar.errors import InputError, UnreadableInput, UsageError
+from lumbar.io.archive import kind_of_archive
 from lumbar.io.dicom_files import files_below, looks_like_dicom, quiet_pydicom
+from lumbar.io.sources import NIFTI
 from lumbar.io.tables import Row, read_table
 
-NIFTI = (".nii", ".nii.gz")
 DICOMWEB = "dicomweb+"  # dicomweb+https://host/dicom-web?ModalitiesInStudy=MR
 _KNOWN = ("study", "path", "age_years", "sex")  # columns of a table with a meaning of their own; "age" is accepted for the third
 _PROBES = 20  # files looked at in one folder for a DICOM header
@@ -76,13 +77,13 @@ def _of_word(word: str) -> Iterable[StudyInput]:
 
 def study_name(name: str) -> str:
     """`name` without the ending of an archive or image, made fit for a folder's name."""
-    stem = re.sub(r"(\.nii\.gz|\.nii|\.zip|\.dcm)$", "", name.rstrip("/"), flags=re.IGNORECASE)
+    stem = re.sub(r"(\.nii\.gz|\.nii|\.zip|\.tar|\.tgz|\.tar\.(gz|bz2|xz)|\.dcm)$", "", name.rstrip("/"), flags=re.IGNORECASE)
     return re.sub(r"[^\w.\-]", "_", stem).strip(".") or "study"
 
 
 def _of_folder(folder: Path) -> list[StudyInput]:
     children = sorted(child for child in folder.iterdir() if not child.name.startswith("."))
-    parts = [child for child in children if child.is_dir() or child.name.lower().endswith((".zip", *NIFTI))]
+    parts = [child for child in children if child.is_dir() or child.name.lower().endswith(NIFTI) or kind_of_archive(child)]
     loose = any(child.is_file() and (child.name.lower().endswith(NIFTI) or looks_like_dicom(child)) for child in children)
     if loose or _one_study(part for part in parts if part.is_dir()):
         return [StudyInput(study_name(folder.resolve().name), str(folder.resolve()))]

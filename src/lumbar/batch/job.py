@@ -30,12 +30,13 @@ class AnalyzeJob:
         out = Path(message["out"])
         with staged(out, message["study"]) as stage:
             analysis = write_analysis(analyze(study, self._models, request), stage)
-            write_thumbnails(stage)
+            document = write_thumbnails(stage)
         unmet = analysis.findings.unmet_tasks
         return {
             **facts,
             "status": "partial" if unmet else "done",
             "reason": f"no usable series or model for: {', '.join(unmet)}" if unmet else "",
+            "quality": (document.get("quality") or {}).get("status", ""),
             "age_years": study.patient.age_years if message.get("age_years") is None else message["age_years"],
             "sex": message.get("sex") or study.patient.sex,
         }

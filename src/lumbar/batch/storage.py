@@ -4,8 +4,9 @@ from pathlib import Path, PurePosixPath
 
 import fsspec
 
-from lumbar.batch.inputs import NIFTI, StudyInput, study_name
+from lumbar.batch.inputs import StudyInput, study_name
 from lumbar.errors import UnreadableInput
+from lumbar.io.sources import NIFTI
 
 
 def studies_at(url: str) -> list[StudyInput]:

@@ -12,9 +12,9 @@ KINDS = ("levels", "muscles", "worst")
 _HEIGHT_PIXELS = 220
 
 
-def write_thumbnails(study: Path) -> None:
-    """Write `thumbnails/*.jpg` from the previews and findings that lie in the folder of one study; what it lacks has no thumbnail."""
-    findings = json.loads((study / "findings.json").read_text(encoding="utf-8"))
+def write_thumbnails(study: Path) -> dict[str, Any]:
+    """Write `thumbnails/*.jpg` from the previews that lie in the folder of one study, as far as it has them; returns its findings.json."""
+    findings: dict[str, Any] = json.loads((study / "findings.json").read_text(encoding="utf-8"))
     previews = study / "previews"
     names = {"levels": "sagittal", "muscles": _muscles(previews), "worst": _worst(findings, previews)}
     (study / FOLDER).mkdir()
@@ -25,6 +25,7 @@ def write_thumbnails(study: Path) -> None:
                 small = picture.convert("RGB")
             small.thumbnail((10 * _HEIGHT_PIXELS, _HEIGHT_PIXELS), Image.Resampling.LANCZOS)
             small.save(study / FOLDER / f"{kind}.jpg", quality=80, optimize=True)
+    return findings
 
 
 def _muscles(previews: Path) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from lumbar.cli.options import json_option, models_option, output_option, tasks_of
 from lumbar.cli.stdout import print_json
 from lumbar.errors import UsageError
 from lumbar.pipeline import TASKS
@@ -13,23 +14,15 @@ from lumbar.pipeline import TASKS
 _WORKER_BYTES = 3 << 29  # 1.5 GiB: what a worker with its models takes
 
 
-def _tasks(_: click.Context, __: click.Parameter, value: str | None) -> tuple[str, ...] | None:
-    tasks = tuple(word.strip() for word in (value or "").split(",") if word.strip())
-    unknown = [word for word in tasks if word not in TASKS]
-    if unknown:
-        raise click.BadParameter(f"{', '.join(unknown)} is not a task; choose from {', '.join(TASKS)}")
-    return tasks or None
-
-
 @click.command()
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
-@click.option("-o", "--output", "out", required=True, type=click.Path(path_type=Path), help="Folder for one folder a study, the tables and index.html.")
+@output_option("Folder for one folder a study, the tables and index.html.")
 @click.option("--workers", type=click.IntRange(1), help="Local processes that each do one study at a time  [default: one a core, as memory allows]")
 @click.option("--scheduler", metavar="ADDRESS", help="A running Dask scheduler (tcp://host:8786), or its JSON file, in place of local workers.")
 @click.option("--resume", is_flag=True, help="Go on with OUT: only what is missing, failed half-way, or has changed is done.")
 @click.option("--retry-failed", is_flag=True, help="With --resume: also do again what failed for good.")
-@click.option("--tasks", metavar=",".join(TASKS), callback=_tasks, help="As of `lumbar analyze`.")
-@click.option("--models", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="DIR", help="Model folders to use before the installed ones.")
+@click.option("--tasks", metavar=",".join(TASKS), callback=tasks_of(TASKS), help="As of `lumbar analyze`.")
+@models_option
 @click.option("--allow-unsigned", is_flag=True, help="Use models that nobody on the trust list has signed.")
 @click.option("--trust", type=click.Path(path_type=Path), help="Trust list  [default: ~/.lumbar/trust.json]")
 @click.option("--threads", type=click.IntRange(1), help="Processor threads of each worker's networks  [default: cores / workers]")
@@ -37,7 +30,7 @@ def _tasks(_: click.Context, __: click.Parameter, value: str | None) -> tuple[st
 @click.option("--memory-gb", type=click.FloatRange(0.1), default=4.0, show_default=True, help="A study whose process uses more is stopped.")
 @click.option("--watts-per-core", type=click.FloatRange(0.1), default=12.0, show_default=True, help="Of a busy core, for the energy in status.csv.")
 @click.option("--pue", type=click.FloatRange(1), default=1.67, show_default=True, help="Power of the building / of its computers; 1 for a workstation.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@json_option
 @click.option("--quiet", is_flag=True, help="No progress bar and no summary; OUT/batch.log is written all the same.")
 def batch(inputs: tuple[str, ...], out: Path, as_json: bool, quiet: bool, **wanted: Any) -> int:
     """Analyze many studies: folders of studies, zips, NIfTI files, a CSV with the columns study and path, s3:// or other URLs, dicomweb+https://…

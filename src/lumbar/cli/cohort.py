@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from lumbar.cli.options import json_option, output_option, overwrite_option
 from lumbar.cli.stdout import print_json
 from lumbar.errors import UnreadableInput, UsageError
 from lumbar.io.staging import staged_folder
@@ -13,7 +14,7 @@ from lumbar.io.tables import read_table
 
 @click.command()
 @click.argument("results", type=click.Path(path_type=Path))
-@click.option("-o", "--output", "out", required=True, type=click.Path(path_type=Path), help="Folder for cohort.html and the tables.")
+@output_option("Folder for cohort.html and the tables.")
 @click.option("--people", type=click.Path(path_type=Path), help="CSV with study, age_years, sex, site, …  [default: people.csv beside the results]")
 @click.option("--marks", type=click.Path(path_type=Path), help="marks.csv of the quality page: studies marked wrong are left out, and cleaned tables written.")
 @click.option("--against", type=click.Path(path_type=Path), help="Results of another version or reader on the same studies: agreement.")
@@ -23,8 +24,8 @@ from lumbar.io.tables import read_table
 @click.option("--aging", metavar="FINDING", help="Also draw the ageing page of one finding, such as disc_signal_ratio.")
 @click.option("--draws", type=click.IntRange(min=200), default=1000, show_default=True, help="Bootstrap draws and permutations of the ageing page.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the random draws.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-@click.option("--overwrite", is_flag=True, help="Write into OUT even if it is not empty.")
+@json_option
+@overwrite_option
 def cohort(results: Path, out: Path, marks: Path | None, against: Path | None, people: Path | None, as_json: bool, overwrite: bool, **wanted: Any) -> None:
     """Describe the results of many studies: distributions, prevalence, correlations, sites, groups, z-scores, agreement.
 

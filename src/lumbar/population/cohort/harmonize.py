@@ -97,6 +97,6 @@ def _fit(part: NDArray[np.float64], sites: NDArray[np.str_], kept: NDArray[np.fl
         found = neuroCombat(dat=part.T, covars=known, batch_col="site", continuous_cols=list(names), eb=part.shape[1] >= _POOLED_FROM)["estimates"]
     mean, spread = np.asarray(found["stand.mean"], np.float64)[:, 0], np.sqrt(np.asarray(found["var.pooled"], np.float64)[:, 0])
     explained = np.asarray(found["mod.mean"], np.float64).T  # (n, c), linear in `kept` without a rest
-    slopes = np.linalg.lstsq(kept, explained, rcond=None)[0] if kept.shape[1] else np.zeros((0, part.shape[1]))
+    slopes = np.asarray(np.linalg.lstsq(kept, explained, rcond=None)[0], np.float64) if kept.shape[1] else np.zeros((0, part.shape[1]))
     offset, scale = np.asarray(found["gamma.star"], np.float64), np.sqrt(np.asarray(found["delta.star"], np.float64))
     return _Combat(np.unique(sites), mean, slopes, spread, offset, scale)
