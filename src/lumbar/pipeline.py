@@ -16,6 +16,7 @@ from lumbar.domain.part import Part
 from lumbar.domain.study import Patient, Series, Stack, Study
 from lumbar.muscle import task as muscle
 from lumbar.muscle.predict import StackMask
+from lumbar.quality.assess import assess
 from lumbar.severity import task as severity
 from lumbar.severity.axial.cut import LevelCrop
 from lumbar.severity.axial.explain import HeatMap
@@ -182,7 +183,9 @@ def analyze(study: Study, models: Models, request: Request | None = None, progre
     wanted = [(entry, task) for entry, task in models.tasks if request.wants(entry)]
     with ThreadPoolExecutor(max_workers=2) as pool:
         parts = [first, *pool.map(lambda row: _run(row[0], row[1], study, first.evidence, patient, request), wanted)]
-    return Analysis(study, _findings(study, parts, request), {part.task: part for part in parts})
+    findings = _findings(study, parts, request)
+    checks = (*study.checks, *(check for part in parts for check in part.checks))
+    return Analysis(study, replace(findings, quality=assess(study, findings, checks)), {part.task: part for part in parts})
 
 
 def _run(entry: TaskEntry, task: Task | None, study: Study, found: FoundSpine, patient: Patient, request: Request) -> Part:

@@ -61,7 +61,7 @@ def analyze(study: Path, **options: Any) -> int:
     lumbar analyze t2_sagittal.nii.gz -o out/ --tasks spine
 
     Writes report.html (open it in a browser), findings.json, masks and preview images into OUT. Exit code 4 means: done, but some requested task
-    had no usable series or model. Research use only, not a medical device.
+    had no usable series or model, or the quality checks failed. Research use only, not a medical device.
     """
     wanted = _Options(**options)
     findings = _analyzed(study, wanted)
@@ -72,7 +72,11 @@ def analyze(study: Path, **options: Any) -> int:
     if not wanted.quiet:
         for warning in findings.warnings:
             click.echo(f"warning: {warning}", err=True)
-    return 4 if findings.unmet_tasks else 0
+        for check in findings.quality.checks if findings.quality else ():
+            if check.status != "passed":
+                click.echo(f"quality {check.status}: {check.note}", err=True)
+    failed = findings.quality is not None and findings.quality.status == "failed"
+    return 4 if findings.unmet_tasks or failed else 0
 
 
 def _analyzed(study: Path, wanted: _Options) -> Findings:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lumbar.domain.anatomy import Condition, Level, Muscle, Severity, Side, Vertebra
+from lumbar.domain.quality import Quality
 
 Point = tuple[float, float, float]
 
@@ -251,6 +252,7 @@ class Findings:
     disc_grades: tuple[DiscGrades, ...] = ()
     muscles: tuple[MuscleFinding, ...] = ()
     age: AgeFinding | None = None
+    quality: Quality | None = None  # all checks of the study and of these findings
     warnings: tuple[str, ...] = ()
     unmet_tasks: tuple[str, ...] = ()  # requested, but without a usable series
     extra: Mapping[str, Any] = field(default_factory=dict)  # results of tasks that are not built in, by task name; plain values or dataclasses

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lumbar.domain.findings import ModelUse
+from lumbar.domain.quality import Check
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,3 +18,4 @@ class Part:
     warnings: tuple[str, ...] = ()
     unmet: bool = False  # no usable series or model: worth an exit code of its own if the task was requested by name
     evidence: Any = None  # masks, crops, heat maps: what the images of the report are drawn from
+    checks: tuple[Check, ...] = ()  # that the task has made of its own result

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from lumbar.domain.anatomy import Level
+from lumbar.domain.quality import Check
 from lumbar.domain.volume import Volume
 
 
@@ -83,6 +84,7 @@ class Study:
     series: tuple[Series, ...]
     patient: Patient = field(default_factory=Patient)
     warnings: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()  # made while reading
 
     def with_role(self, *roles: Role) -> tuple[Series, ...]:
         """The series of the first of `roles` that has any, the one with most slices first."""

@@ -9,7 +9,9 @@ from importlib import resources
 from typing import Any
 
 from lumbar import __version__
+from lumbar.domain.anatomy import Level
 from lumbar.domain.findings import Findings
+from lumbar.quality.assess import status_of
 
 SCHEMA_VERSION = "1.0"
 _DIGITS = 4
@@ -27,7 +29,8 @@ def to_document(findings: Findings) -> dict[str, Any]:
         "warnings": plain["warnings"],
         "unmet_tasks": plain["unmet_tasks"],
         "input": {"study_uid": findings.study_uid, "series": plain["series"]},
-        **{key: plain[key] for key in ("spine", "severity", "disc_grades", "muscles", "age")},
+        "quality": plain["quality"],
+        **_marked(findings, {key: plain[key] for key in ("spine", "severity", "disc_grades", "muscles", "age")}),
         **plain["extra"],
     }
 
@@ -44,6 +47,19 @@ def schema() -> dict[str, Any]:
     return loaded
 
 
+def _marked(findings: Findings, parts: dict[str, Any]) -> dict[str, Any]:
+    """`parts` with what the quality checks say beside each result."""
+    if findings.quality is None:
+        return parts
+    levels = {level.value: level for level in Level}
+    for part, entries in (*((key, parts[key]) for key in ("severity", "disc_grades", "muscles")), ("spine", (parts["spine"] or {}).get("levels", ()))):
+        for entry in entries:
+            entry["quality"] = status_of(findings.quality, part, levels.get(entry.get("level")))
+    if parts["age"]:
+        parts["age"]["quality"] = status_of(findings.quality, "age")
+    return parts
+
+
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
@@ -55,4 +71,5 @@ def _plain(value: Any) -> Any:
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, float):
         return round(value, _DIGITS) if math.isfinite(value) else None
-    return value
+    # File names may hold bytes that are no text.
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value

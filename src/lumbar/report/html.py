@@ -16,6 +16,7 @@ from lumbar.report.document import RESEARCH_USE
 from lumbar.report.muscle_section import muscles
 from lumbar.report.numbers import percent, shown
 from lumbar.report.pictures import Picture
+from lumbar.report.quality_section import Marks, quality_section
 from lumbar.report.reference_ranges import RANGES
 from lumbar.report.severity_section import COLUMNS, DISC_FINDINGS, blocks, overview, trusts
 from lumbar.report.summary import summary
@@ -30,6 +31,8 @@ def render(analysis: Analysis, pictures: Mapping[str, Picture], urls: Mapping[st
         version=__version__,
         urls=urls,
         summary=summary(findings),
+        quality=quality_section(findings),
+        marks=Marks(findings),
         sagittal=[pictures["sagittal"], pictures["sagittal_plain"]],
         spine_series=analysis.spine_series,
         columns=[title for _, title in COLUMNS],

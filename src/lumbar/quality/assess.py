@@ -1,0 +1,59 @@
+"""The quality gate: all checks of one analysis, and what they say about each result."""
+
+from collections.abc import Iterable
+
+from lumbar.domain.anatomy import Level
+from lumbar.domain.findings import Findings
+from lumbar.domain.quality import Check, Quality, Status, worst
+from lumbar.domain.study import Study
+from lumbar.quality.grades import check_grades
+from lumbar.quality.muscles import check_muscles
+from lumbar.quality.series import check_series
+from lumbar.quality.spine import check_spine
+
+
+def assess(study: Study, findings: Findings, given: Iterable[Check] = ()) -> Quality:
+    """Check a study and the findings in it.
+
+    Args:
+        study: as it was read.
+        findings: of `study`.
+        given: checks that reading and the tasks have made already.
+
+    Returns:
+        All checks, the failed ones first. A check that looks at several things has one entry where it passed and one for each thing that did not.
+    """
+    checks = [*given, *check_series(study), *check_spine(findings.spine), *check_grades(study, findings), *check_muscles(findings.muscles, findings.spine)]
+    bad = {check.name for check in checks if check.status != "passed"}
+    kept = dict.fromkeys(check for check in checks if check.status != "passed" or check.name not in bad)
+    ordered = sorted(kept, key=lambda check: ("failed", "doubtful", "passed").index(check.status))
+    return Quality(worst(check.status for check in ordered), tuple(ordered))
+
+
+# Checks that concern one part of the findings only; all others concern every part.
+_PARTS = {
+    "measurement_against_grade": ("severity", "spine"),
+    "measurements_plausible": ("spine", "disc_grades"),
+    "volumes_plausible": ("muscles",),
+}
+
+
+def status_of(quality: Quality | None, part: str, level: Level | None = None, series_uids: Iterable[str] = ()) -> Status:
+    """What the checks say about one result.
+
+    Args:
+        quality: of the findings; without any, nothing is doubted.
+        part: the field of the findings that the result belongs to: spine, severity, disc_grades, muscles, age.
+        level: of the result; None where it has none.
+        series_uids: of the series that the result was taken from, where they are known; checks of other series do not concern it.
+    """
+    uids = set(series_uids)
+
+    def concerns(check: Check) -> bool:
+        if part not in _PARTS.get(check.name, (part,)):
+            return False
+        if check.level is not None and check.level is not level:
+            return False
+        return check.series_uid is None or not uids or check.series_uid in uids
+
+    return worst(check.status for check in quality.checks if concerns(check)) if quality else "passed"
