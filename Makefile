@@ -1,10 +1,11 @@
-# Two commands: `make demo` shows what it does, `make test` checks that it works. Both set up .venv themselves.
+# `make demo` shows what it does, `make test` checks that it works, `make docs` builds the documentation. Each sets up .venv itself.
+SHELL := bash
 PYTHON ?= python3.11
 VENV := .venv
-BIN := $(VENV)/bin
+BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 DEMO ?= out/demo
 
-.PHONY: demo test clean
+.PHONY: demo test docs clean
 
 $(VENV)/.lean: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -14,7 +15,11 @@ $(VENV)/.lean: pyproject.toml
 
 $(VENV)/.dev: $(VENV)/.lean constraints.txt
 	$(BIN)/python -m pip install --quiet -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[train,stats,dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[train,stats,cluster,docs,dev]'
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.lean
+	$(BIN)/python -m pip install --quiet -e '.[docs]'
 	@touch $@
 
 # Analyzes a synthetic study, or a study of your own: make demo STUDY=folder-or-zip
@@ -22,7 +27,11 @@ demo: $(VENV)/.lean
 	$(BIN)/python scripts/demo.py $(DEMO) $(STUDY)
 
 test: $(VENV)/.dev
-	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/check
+	source $(BIN)/activate && scripts/check
+
+# Builds the documentation site into out/site; open out/site/index.html.
+docs: $(VENV)/.docs
+	$(BIN)/python -m mkdocs build --strict
 
 clean:
 	rm -rf $(VENV) out build dist

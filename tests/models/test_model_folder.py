@@ -68,7 +68,7 @@ def test_an_ensemble_runs_each_network_and_refuses_to_run_as_one(tmp_path: Path)
         doubling_network(folder / f"fold{fold}.onnx", factor)
     write_card(folder, a_card())
     model = load_folder(folder)
-    assert [out["y"].tolist() for out in model.run_each({"x": np.ones((1, 2))})] == [[[2.0, 2.0]], [[5.0, 5.0]]]
+    assert [out["y"].tolist() for out in (network.run({"x": np.ones((1, 2))}) for network in model.networks)] == [[[2.0, 2.0]], [[5.0, 5.0]]]
     with pytest.raises(ModelError, match="2 networks"):
         model.run({"x": np.ones((1, 2))})
 

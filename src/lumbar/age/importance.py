@@ -56,11 +56,6 @@ class HeatMap:
             weight += share
         return np.asarray(total / np.maximum(weight, 1.0), dtype=np.float32)
 
-    def level_share(self) -> dict[str, float]:
-        """Share of each level in the sum of absolute values."""
-        size = {name: float(np.abs(values).sum()) for name, values in self.maps.items()}
-        return {name: value / max(sum(size.values()), 1e-12) for name, value in size.items()}
-
 
 @dataclass(frozen=True, eq=False)
 class Importance:

@@ -27,15 +27,11 @@ class Model:
         """Outputs by name of a model with one network.
 
         Raises:
-            ModelError: the model has no network or several (see `run_each`), or the inputs do not fit.
+            ModelError: the model has no network or several, or the inputs do not fit.
         """
         if len(self.networks) != 1:
             raise ModelError(f"{self.folder} holds {len(self.networks)} networks where the task runs exactly one; it is a model of another kind")
         return self.networks[0].run(inputs)
-
-    def run_each(self, inputs: Mapping[str, NDArray[Any]]) -> list[Arrays]:
-        """Outputs by name of every network of an ensemble, in order."""
-        return [network.run(inputs) for network in self.networks]
 
     @property
     def use(self) -> ModelUse:
