@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -199,6 +200,62 @@ def test_a_killed_command_goes_on_with_resume(tmp_path):
     assert all((out / ".batch" / "records" / name).read_text() == text for name, text in before.items())
     assert [row["value"] for row in rows(out / "results.csv")] == [str(number) for number in range(20)]
     assert not any((out / ".batch" / "stage").iterdir())
+
+
+@pytest.mark.slow
+def test_a_killed_scheduler_is_reported_and_the_next_one_goes_on(tmp_path):
+    """A cluster of its own: the scheduler is killed twice while studies are done; with --resume and a new one all are done, each whole."""
+    data = studies(tmp_path / "in", {f"s{number:02d}": f"slow:0.5:{number}" for number in range(16)})
+    out = tmp_path / "out"
+    for done in (3, 8):
+        with _cluster(tmp_path) as (address, scheduler):
+            killer = threading.Thread(target=lambda done=done, scheduler=scheduler: (_wait_for(lambda: _records(out) >= done), scheduler.kill()))
+            killer.start()
+            with pytest.raises(UsageError, match="--resume"):
+                run_batch(find_inputs([str(data)]), out, _remote(address, out.exists()))
+            killer.join()
+        assert done <= _records(out) < 16
+    with _cluster(tmp_path) as (address, _):
+        result = run_batch(find_inputs([str(data)]), out, _remote(address, True))
+    assert result.count("done") == 16
+    assert [row["value"] for row in rows(out / "results.csv")] == [str(number) for number in range(16)]
+
+
+def test_a_scheduler_that_is_not_there_is_one_clear_error(tmp_path):
+    data = studies(tmp_path / "in", {"a": "1"})
+    with pytest.raises(UsageError, match="no Dask scheduler answers"):
+        run_batch(find_inputs([str(data)]), tmp_path / "out", _remote("tcp://127.0.0.1:9", False))
+
+
+def _records(out):
+    return len(list((out / ".batch" / "records").glob("*.json")))
+
+
+def _remote(address, resume):
+    engine = EngineOptions(scheduler=address, limits=Limits(20.0, 600.0), patience_s=3.0)
+    return BatchOptions(JobOptions(job="batch_jobs:MeasureJob"), engine, quiet=True, resume=resume)
+
+
+@contextmanager
+def _cluster(folder):
+    """A scheduler and two workers as processes of their own, as on a cluster."""
+    file = folder / "scheduler.json"
+    file.unlink(missing_ok=True)
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    start = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(file)]
+    scheduler = subprocess.Popen(start, **quiet)
+    _wait_for(lambda: file.is_file() and file.stat().st_size > 0)
+    words = ["--scheduler-file", str(file), "--nworkers", "2", "--nthreads", "1", "--no-dashboard", "--death-timeout", "5", "--local-directory", str(folder)]
+    worker = subprocess.Popen([sys.executable, "-m", "distributed.cli.dask_worker", *words], **quiet)
+    try:
+        yield json.loads(file.read_text())["address"], scheduler
+    finally:
+        for process in (worker, scheduler):
+            process.terminate()
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
 def _running(out):

@@ -113,6 +113,8 @@ def test_distributions_are_those_of_numpy() -> None:
 def test_prevalence_counts_people_and_its_interval_is_wilsons() -> None:
     low, high = wilson(8, 50)
     assert low == pytest.approx(0.0834, abs=5e-4) and high == pytest.approx(0.2851, abs=5e-4)  # Newcombe 1998, by his formula
+    for cases, n in ((0, 7), (3, 7), (7, 7), (120, 1000)):
+        np.testing.assert_allclose(wilson(cases, n), stats.binomtest(cases, n).proportion_ci(0.95, method="wilson"), atol=1e-12)
     values = np.array([[0, 2], [1, np.nan], [np.nan, np.nan], [0, 0]], np.float32)
     columns = tuple(Column("canal", "spinal_canal_stenosis_grade_0_2", level, "") for level in ("L3/L4", "L4/L5"))
     table = CohortTable(np.array(list("abcd")), columns, values, {})

@@ -29,6 +29,7 @@ class EngineOptions:
     scheduler: str | None = None  # address of a running Dask scheduler, or its JSON file
     attempts: int = 2
     limits: Limits = field(default_factory=Limits)
+    patience_s: float = 30.0  # how long a scheduler may be silent before it counts as lost
 
 
 def run_all(work: Sequence[Work], options: EngineOptions, report: Report) -> None:
@@ -110,7 +111,7 @@ def _client(options: EngineOptions) -> Iterator[Client]:
         "distributed.worker.memory.spill": False,
         "distributed.worker.memory.pause": False,
         "distributed.worker.memory.terminate": False,
-        "distributed.comm.timeouts.connect": "10s",
+        "distributed.comm.timeouts.connect": f"{options.patience_s:g}s",
     }
     with dask.config.set(settings):
         if options.scheduler:

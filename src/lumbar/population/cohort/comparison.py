@@ -8,7 +8,7 @@ from scipy import stats
 
 from lumbar.errors import UsageError
 from lumbar.population.cohort.covariates import Covariates
-from lumbar.population.cohort.linear import added_share, adjusted, indicators
+from lumbar.population.cohort.linear import added_share, adjusted, coded, indicators
 from lumbar.population.cohort.table import CohortTable, Column
 
 _LEAST_IN_GROUP = 5
@@ -38,32 +38,34 @@ def compare_groups(table: CohortTable, words: NDArray[np.str_], covariates: Cova
     Raises:
         UsageError: there are not two to twenty groups.
     """
-    names = [str(name) for name in np.unique(words) if name]
+    names, codes = coded(words)
     if not 2 <= len(names) <= _MOST_GROUPS:
         raise UsageError(f"the column to compare has {len(names)} groups; two to {_MOST_GROUPS} can be compared")
-    found = [one for number in range(len(table.columns)) if (one := _compared(table, number, words, covariates)) is not None]
+    found = [one for number in range(len(table.columns)) if (one := _compared(table, number, names, codes, covariates)) is not None]
     corrected = adjusted([one.p_model for one in found])
     return [replace(one, p_model_adjusted=q) for one, q in zip(found, corrected, strict=True)]
 
 
-def _compared(table: CohortTable, number: int, words: NDArray[np.str_], covariates: Covariates) -> Comparison | None:
+def _compared(table: CohortTable, number: int, names: list[str], codes: NDArray[np.int64], covariates: Covariates) -> Comparison | None:
     values = table.values[:, number].astype(np.float64)
-    rows = np.isfinite(values) & covariates.known & (words != "")
-    names, count = np.unique(words[rows], return_counts=True)
-    names = names[count >= _LEAST_IN_GROUP]
-    rows &= np.isin(words, names)
-    if len(names) < 2 or np.ptp(values[rows]) == 0:
+    rows = np.isfinite(values) & covariates.known & (codes >= 0)
+    large = np.bincount(codes[rows], minlength=len(names)) >= _LEAST_IN_GROUP
+    if large.sum() < 2:
         return None
-    parts = [values[rows & (words == name)] for name in names]
-    result = added_share(values[rows], covariates.design[rows], indicators(words[rows]))
+    rows[rows] = large[codes[rows]]
+    parts = [values[rows & (codes == code)] for code in np.flatnonzero(large)]
+    if np.ptp(values[rows]) == 0:
+        return None
+    result = added_share(values[rows], covariates.design[rows], indicators(codes[rows]))
     if result is None:
         return None
     two = len(parts) == 2
     ranks = stats.mannwhitneyu(*parts, method="asymptotic") if two else stats.kruskal(*parts)
     effect = hedges_g(parts[0], parts[1]) if two else (float("nan"),) * 3
     sizes, means = tuple(len(part) for part in parts), tuple(float(part.mean()) for part in parts)
-    p = float(ranks.pvalue), result.p
-    return Comparison(table.columns[number], tuple(map(str, names)), sizes, means, *effect, result.partial_eta_squared, *p, p_model_adjusted=result.p)
+    kept = tuple(name for name, enough in zip(names, large, strict=True) if enough)
+    column, share = table.columns[number], result.partial_eta_squared
+    return Comparison(column, kept, sizes, means, *effect, share, p_ranks=float(ranks.pvalue), p_model=result.p, p_model_adjusted=result.p)
 
 
 def hedges_g(first: NDArray[np.float64], second: NDArray[np.float64]) -> tuple[float, float, float]:

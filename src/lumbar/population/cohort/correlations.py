@@ -48,19 +48,27 @@ def per_person(table: CohortTable) -> dict[str, NDArray[np.float64]]:
 def correlations(table: CohortTable) -> list[Correlation]:
     """All pairs of findings that at least ten people have both of."""
     values = per_person(table)
-    ranks = {name: stats.rankdata(value) for name, value in values.items() if np.isfinite(value).all()}
+    order = {name: np.argsort(value) for name, value in values.items()}
     found = []
     for first, second in combinations(values, 2):
         both = np.isfinite(values[first]) & np.isfinite(values[second])
         n = int(both.sum())
         if n < _LEAST or np.ptp(values[first][both]) == 0 or np.ptp(values[second][both]) == 0:
             continue
-        if first in ranks and second in ranks:
-            rho = float(np.corrcoef(ranks[first], ranks[second])[0, 1])
-        else:
-            rho = float(np.corrcoef(stats.rankdata(values[first][both]), stats.rankdata(values[second][both]))[0, 1])
+        rho = float(np.corrcoef(ranks_of(values[first], order[first], both), ranks_of(values[second], order[second], both))[0, 1])
         found.append((first, second, n, rho, _p(rho, n)))
     return [Correlation(*one, q) for one, q in zip(found, adjusted([p for *_, p in found]), strict=True)]
+
+
+def ranks_of(values: NDArray[np.float64], order: NDArray[np.int64], chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Ranks of the `chosen` (n,) values among themselves, ties sharing their mean, in the order of the rows; `order` sorts all values once for every subset."""
+    places = order[chosen[order]]
+    ordered = values[places]
+    begins = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    ends = np.append(begins[1:], len(ordered))
+    ranks = np.empty(len(values))
+    ranks[places] = np.repeat((begins + ends + 1) / 2, ends - begins)
+    return ranks[chosen]
 
 
 def _p(rho: float, n: int) -> float:

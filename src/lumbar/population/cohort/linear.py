@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 Array = NDArray[np.float64]
+_RCOND = 1e-12  # singular values below this share of the largest count as none
 
 
 @dataclass(frozen=True)
@@ -21,10 +22,10 @@ class Added:
 
 def added_share(values: Array, base: Array, added: Array) -> Added | None:
     """Compare the model `base` (n, b), which holds the constant, with the one that also has `added` (n, a); None where there is nothing to compare."""
-    first = residuals(values, base)
-    second = residuals(values, np.hstack([base, added]))
-    rank = int(np.linalg.matrix_rank(np.hstack([base, added])))
-    gained, left = rank - int(np.linalg.matrix_rank(base)), len(values) - rank
+    both = np.hstack([base, added])
+    first, second = residuals(values, base), residuals(values, both)
+    rank = _rank(both)
+    gained, left = rank - _rank(base), len(values) - rank
     before, after = float(first @ first), float(second @ second)
     if gained < 1 or left < 1 or before <= 0:
         return None
@@ -33,15 +34,30 @@ def added_share(values: Array, base: Array, added: Array) -> Added | None:
 
 
 def residuals(values: Array, design: Array) -> Array:
-    """(n,) what the least-squares fit of `design` leaves of `values`."""
-    solution, *_ = np.linalg.lstsq(design, values, rcond=None)
+    """(n,) what the least-squares fit of `design` leaves of `values`.
+
+    By the normal equations: the columns (constant, decades of age, indicators) are of one size, and a matrix of a few columns is all that is decomposed.
+    """
+    solution, *_ = np.linalg.lstsq(design.T @ design, design.T @ values, rcond=_RCOND)
     return np.asarray(values - design @ solution)
 
 
-def indicators(words: NDArray[np.str_]) -> Array:
-    """(n, k − 1) one column per word but the commonest."""
-    names, count = np.unique(words, return_counts=True)
-    return np.asarray(words[:, None] == np.delete(names, int(count.argmax())), dtype=np.float64)
+def _rank(design: Array) -> int:
+    return int(np.linalg.matrix_rank(design.T @ design, rtol=_RCOND, hermitian=True))
+
+
+def indicators(codes: NDArray[np.int64]) -> Array:
+    """(n, k − 1) one column per number that occurs but the commonest."""
+    count = np.bincount(codes)
+    others = [code for code in np.flatnonzero(count) if code != count.argmax()]
+    return np.asarray(codes[:, None] == np.array(others), dtype=np.float64)
+
+
+def coded(words: NDArray[np.str_]) -> tuple[list[str], NDArray[np.int64]]:
+    """The words that occur, in order, and (n,) the number of each row's word; −1 for a blank one."""
+    names, codes = np.unique(words, return_inverse=True)
+    blank = int(len(names) > 0 and names[0] == "")
+    return [str(name) for name in names[blank:]], np.asarray(codes - blank, np.int64)
 
 
 def adjusted(p_values: list[float]) -> list[float]:

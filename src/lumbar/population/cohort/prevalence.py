@@ -1,11 +1,11 @@
 """How common findings are, with 95 % intervals by Wilson (J Am Stat Assoc 1927;22:209)."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from lumbar.population.cohort.strata import Stratum
 from lumbar.population.cohort.table import CohortTable
@@ -29,6 +29,11 @@ class Prevalence:
     share: float
     low: float
     high: float
+
+    @property
+    def title(self) -> str:
+        """`spinal canal stenosis: severe`."""
+        return f"{self.finding.removesuffix(_GRADED).removesuffix('_grade').removesuffix('_p').replace('_', ' ')}: {self.what}"
 
 
 def prevalences(table: CohortTable, strata: Sequence[Stratum]) -> Iterator[Prevalence]:
@@ -71,7 +76,9 @@ def _shares(strata: Sequence[Stratum], name: tuple[str, str, str, str], has: NDA
             yield Prevalence(*name, stratum.by, stratum.group, cases, n, cases / n, low, high)
 
 
-def wilson(cases: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson's interval of a share of `cases` out of `n`."""
-    interval = stats.binomtest(cases, n).proportion_ci(confidence, method="wilson")
-    return float(interval.low), float(interval.high)
+def wilson(cases: int, n: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share of `cases` out of `n`; SciPy's binomtest gives the same, a thousand times slower, for it also tests."""
+    z, share = 1.959963984540054, cases / n
+    middle, half = share + z**2 / (2 * n), z * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    low, high = (middle - half) / (1 + z**2 / n), (middle + half) / (1 + z**2 / n)
+    return (low if cases else 0.0), (high if cases < n else 1.0)

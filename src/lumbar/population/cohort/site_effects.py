@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from lumbar.population.cohort.covariates import Covariates
-from lumbar.population.cohort.linear import added_share, adjusted, indicators
+from lumbar.population.cohort.linear import added_share, adjusted, coded, indicators
 from lumbar.population.cohort.table import CohortTable, Column
 
 LEAST_AT_SITE = 10  # people; smaller sites are left out
@@ -28,20 +28,22 @@ class SiteEffect:
 
 def site_effects(table: CohortTable, sites: NDArray[np.str_], covariates: Covariates) -> list[SiteEffect]:
     """All columns in which at least two sites have ten people."""
+    _, codes = coded(sites)
+    usable = covariates.known & (codes >= 0)
     found: list[tuple[Column, int, int, float, float, float]] = []
     for number, column in enumerate(table.columns):
         values = table.values[:, number]
-        rows = np.isfinite(values) & covariates.known & (sites != "")
-        names, count = np.unique(sites[rows], return_counts=True)
-        rows &= np.isin(sites, names[count >= LEAST_AT_SITE])
-        kept = np.unique(sites[rows])
-        if len(kept) < 2:
+        rows = usable & np.isfinite(values)
+        large = np.bincount(codes[rows]) >= LEAST_AT_SITE
+        if large.sum() < 2:
             continue
-        result = added_share(values[rows].astype(np.float64), covariates.design[rows], indicators(sites[rows]))
+        rows[rows] = large[codes[rows]]
+        own = codes[rows]
+        result = added_share(values[rows].astype(np.float64), covariates.design[rows], indicators(own))
         if result is None:
             continue
-        parts = [result.residuals[sites[rows] == name] for name in kept]
+        parts = [result.residuals[own == code] for code in np.flatnonzero(large)]
         spread = float(stats.levene(*parts, center="median").pvalue) if all(np.ptp(part) > 0 for part in parts) else float("nan")
-        found.append((column, result.n, len(kept), result.partial_eta_squared, result.p, spread))
+        found.append((column, result.n, int(large.sum()), result.partial_eta_squared, result.p, spread))
     corrected = adjusted([p for *_, p, _ in found])
     return [SiteEffect(c, n, k, share, p, q, spread) for (c, n, k, share, p, spread), q in zip(found, corrected, strict=True)]

@@ -103,7 +103,7 @@ def _prevalence(cohort: Cohort) -> _Part | None:
         " by as much, and no interval tells. By sex, decade and site in prevalence.csv."
     )
     rows = [
-        (f"{one.finding.replace('_', ' ')}: {one.what}", f"{one.cases} of {one.n}", f"{100 * one.share:.1f} %", f"{100 * one.low:.1f} – {100 * one.high:.1f} %")
+        (one.title, f"{one.cases} of {one.n}", f"{100 * one.share:.1f} %", f"{100 * one.low:.1f} – {100 * one.high:.1f} %")
         for one in cohort.prevalences
         if one.by == "all" and one.level == ANY
     ]

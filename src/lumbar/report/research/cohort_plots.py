@@ -62,7 +62,7 @@ def prevalence_figure(cohort: Cohort) -> str | None:
     groups: dict[str, list[Prevalence]] = {}
     for one in cohort.prevalences:
         if one.by == "all":
-            groups.setdefault(f"{one.finding.removesuffix('_grade_0_2').replace('_', ' ')}: {one.what}", []).append(one)
+            groups.setdefault(one.title, []).append(one)
     figure, axes = _panels(len(groups))
     for axis, (title, ones) in zip(axes, groups.items(), strict=False):
         places = sorted({one.level for one in ones}, key=lambda level: (level == ANY, _ORDER.get(level, -1)))
@@ -163,9 +163,12 @@ def _box(axis: Axes, x: float, one: Distribution, color: str) -> None:
 
 
 def _panels(count: int) -> tuple[Figure, list[Axes]]:
+    """A grid with fixed margins: a layout engine would draw everything twice."""
     columns = min(3, max(count, 1))
     rows = max(1, -(-count // columns))
-    figure = Figure(figsize=(4.3 * columns, 2.7 * rows + 0.3), layout="constrained")
+    width, height = 4.3 * columns, 2.7 * rows + 0.5
+    figure = Figure(figsize=(width, height))
+    figure.subplots_adjust(left=0.55 / width, right=1 - 0.15 / width, bottom=0.65 / height, top=1 - 0.6 / height, wspace=0.2, hspace=0.65)
     axes = list(figure.subplots(rows, columns, squeeze=False).ravel())
     for axis in axes[count:]:
         axis.set_visible(False)
@@ -176,7 +179,9 @@ def _panels(count: int) -> tuple[Figure, list[Axes]]:
 
 
 def _rows(count: int) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(9, 0.9 + 0.21 * count), layout="constrained")
+    height = 0.9 + 0.21 * count
+    figure = Figure(figsize=(9, height))
+    figure.subplots_adjust(left=0.36, right=0.98, bottom=0.6 / height, top=1 - 0.15 / height)
     axis = figure.subplots()
     axis.invert_yaxis()
     axis.tick_params(labelsize=7)
@@ -187,7 +192,7 @@ def _rows(count: int) -> tuple[Figure, Axes]:
 def _legend(figure: Figure, colors: dict[str, str]) -> None:
     if len(colors) > 1:
         handles = [figure.axes[0].plot([], [], color=color, linewidth=4)[0] for color in colors.values()] if figure.axes else []
-        figure.legend(handles, list(colors), loc="outside upper right", ncols=len(colors), fontsize=8, frameon=False)
+        figure.legend(handles, list(colors), loc="upper right", ncols=len(colors), fontsize=8, frameon=False)
 
 
 def _svg(figure: Figure) -> str:
