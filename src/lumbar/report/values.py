@@ -38,29 +38,16 @@ _NO_VALUES = {"center_mm", "canal_center_mm", "level", "vertebra", "muscle", "si
 
 def value_rows(study: str, document: Document) -> list[ValueRow]:
     """All values of one findings.json, in its order; values that could not be measured have no row."""
-    quality = _Quality(document)
+    whole = (document.get("quality") or {}).get("status") or ""
     rows = [*_spine(document), *_severity(document), *_discs(document), *_muscles(document), *_age(document)]
-    return [ValueRow(study, *row[:5], _unit(row[3]), row[5], quality.of(row[0])) for row in rows]
+    return [
+        ValueRow(study, level, side, structure, finding, value, _unit(finding), error, entry.get("quality") or whole)
+        for entry, (level, side, structure), (finding, value, error) in rows
+    ]
 
 
-_Row = tuple[str, str, str, str, float, float | None]  # level, side, structure, finding, value, error
-
-
-class _Quality:
-    """The verdict of the quality checks on a level, or on the whole study."""
-
-    def __init__(self, document: Document) -> None:
-        part = document.get("quality") or {}
-        self._study = part.get("status") or ""
-        self._levels: dict[str, str] = {}
-        order = ("passed", "doubtful", "failed")
-        for check in part.get("checks") or ():
-            level, status = check.get("level"), check.get("status")
-            if level and status in order:
-                self._levels[level] = max(self._levels.get(level, "passed"), status, key=order.index)
-
-    def of(self, level: str) -> str:
-        return self._levels.get(level, self._study)
+_Value = tuple[str, float, float | None]  # finding, value, error
+_Row = tuple[Document, tuple[str, str, str], _Value]  # the entry that it comes from, (level, side, structure), the value
 
 
 def _unit(finding: str) -> str:
@@ -69,7 +56,7 @@ def _unit(finding: str) -> str:
     return next((unit for ending, unit in _UNITS if finding.endswith(ending)), "")
 
 
-def _numbers(part: Document) -> Iterator[tuple[str, float, float | None]]:
+def _numbers(part: Document) -> Iterator[_Value]:
     """Numeric fields of one entry with their errors, which a field `<name>_error` beside them holds."""
     for name, value in part.items():
         if name in _NO_VALUES or name.endswith("_error") or isinstance(value, bool) or not isinstance(value, int | float):
@@ -80,53 +67,52 @@ def _numbers(part: Document) -> Iterator[tuple[str, float, float | None]]:
 
 def _spine(document: Document) -> Iterator[_Row]:
     spine = document.get("spine") or {}
-    for name, value, error in _numbers(spine):
-        yield "", "", "spine", name, value, error
+    for value in _numbers(spine):
+        yield spine, ("", "", "spine"), value
     for vertebra in spine.get("vertebrae") or ():
-        for name, value, error in _numbers(vertebra):
-            yield vertebra["vertebra"], "", "vertebra", name, value, error
+        for value in _numbers(vertebra):
+            yield vertebra, (vertebra["vertebra"], "", "vertebra"), value
     for level in spine.get("levels") or ():
-        for name, value, error in _numbers(level):
-            structure = name.split("_")[0] if name.startswith(("disc_", "canal_")) else "segment"
-            yield level["level"], "", structure, name, value, error
+        for value in _numbers(level):
+            structure = value[0].split("_")[0] if value[0].startswith(("disc_", "canal_")) else "segment"
+            yield level, (level["level"], "", structure), value
 
 
 def _severity(document: Document) -> Iterator[_Row]:
     for entry in document.get("severity") or ():
-        condition, level = Condition(entry["condition"]), entry["level"]
+        condition = Condition(entry["condition"])
         side = next((side.value for side in Side if condition.value.startswith(side.value)), "")
         name = condition.value.removeprefix(f"{side}_")
         clinical = entry.get("clinical_probabilities") or entry["probabilities"]
-        structure = _STRUCTURES[condition]
-        yield level, side, structure, f"{name}_grade_0_2", float(_GRADES.index(entry["severity"])), None
-        yield level, side, structure, f"{name}_score", float(entry["severity_score"]), None
-        yield level, side, structure, f"{name}_p_severe", float(clinical["severe"]), None
+        place = entry["level"], side, _STRUCTURES[condition]
+        yield entry, place, (f"{name}_grade_0_2", float(_GRADES.index(entry["severity"])), None)
+        yield entry, place, (f"{name}_score", float(entry["severity_score"]), None)
+        yield entry, place, (f"{name}_p_severe", float(clinical["severe"]), None)
 
 
 def _discs(document: Document) -> Iterator[_Row]:
     for entry in document.get("disc_grades") or ():
         for name, value, error in _numbers(entry):
-            yield entry["level"], "", "disc", name if name.startswith("pfirrmann") else f"disc_{name}_p", value, error
+            yield entry, (entry["level"], "", "disc"), (name if name.startswith("pfirrmann") else f"disc_{name}_p", value, error)
 
 
 def _muscles(document: Document) -> Iterator[_Row]:
     for entry in document.get("muscles") or ():
-        for name, value, error in _numbers(entry):
-            yield "", entry["side"], entry["muscle"], name, value, error
+        for value in _numbers(entry):
+            yield entry, ("", entry["side"], entry["muscle"]), value
         for level in entry.get("per_level") or ():
-            for name, value, error in _numbers(level):
-                yield level["level"], entry["side"], entry["muscle"], name, value, error
+            for value in _numbers(level):
+                yield entry, (level["level"], entry["side"], entry["muscle"]), value
 
 
 def _age(document: Document) -> Iterator[_Row]:
     age = document.get("age") or {}
     interval = age.get("interval_years")
     for name, value, error in _numbers(age):
-        if name == "coverage":
-            continue
-        half = (interval[1] - interval[0]) / 2 if interval and name == "predicted_age_years" else error
-        yield "", "", "spine", name, value, half
+        if name != "coverage":
+            half = (interval[1] - interval[0]) / 2 if interval and name == "predicted_age_years" else error
+            yield age, ("", "", "spine"), (name, value, half)
     for entry in age.get("level_ages") or ():
-        yield entry["level"], "", "segment", "predicted_age_years", float(entry["predicted_age_years"]), None
+        yield age, (entry["level"], "", "segment"), ("predicted_age_years", float(entry["predicted_age_years"]), None)
     for entry in age.get("age_selta") or ():
-        yield entry["level"], "", "segment", "age_selta", float(entry["value"]), None
+        yield age, (entry["level"], "", "segment"), ("age_selta", float(entry["value"]), None)
