@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from threadpoolctl import threadpool_limits
+
 from lumbar.age import task as age
 from lumbar.age.task import Age
 from lumbar.discs import task as discs
@@ -14,6 +16,7 @@ from lumbar.domain.anatomy import Level
 from lumbar.domain.findings import Findings, SeriesFacts
 from lumbar.domain.part import Part
 from lumbar.domain.study import Patient, Series, Stack, Study
+from lumbar.models.memory import release_free_memory
 from lumbar.muscle import task as muscle
 from lumbar.muscle.predict import StackMask
 from lumbar.quality.assess import assess
@@ -173,7 +176,13 @@ def analyze(study: Study, models: Models, request: Request | None = None, progre
     Raises:
         NoUsableSeries: no series of the study shows a lumbar spine.
     """
-    request = request or Request()
+    with threadpool_limits(1, "blas"):  # the matrices are small: BLAS threads would only wait for each other
+        analysis = _analyze(study, models, request or Request(), progress)
+    release_free_memory()
+    return analysis
+
+
+def _analyze(study: Study, models: Models, request: Request, progress: Progress | None) -> Analysis:
     candidates(study)
     patient = request.patient(study)
     step = (lambda done, total: progress("finding the spine", done, total)) if progress else None
