@@ -230,9 +230,9 @@ def judge(work: Path, network: AgeNetwork, store: CropStore, found: HeldOut, par
     false = np.mean([flagged[name][first].mean() for name in LOWER_SEGMENTS])
     each = ", ".join(f"{name} {flagged[name][first].mean():.1%}" for name in LOWER_SEGMENTS)
     print(f"Selta, healthy people flagged a segment: {false:.1%} ({each})")
-    results = [Result("coverage of 90 % intervals, calibrated on other people of these sites", cover.estimate, where)]
-    results.append(Result("coverage of 90 % intervals, calibrated on people of the sites of training", float(hit.mean()), where))
-    results.append(Result("healthy people flagged by Selta, a segment", float(false), where))
+    results = [Result("age", "coverage_of_90_percent_intervals", cover.estimate, where, headline=True)]
+    results.append(Result("age", "coverage_of_90_percent_intervals_calibrated_on_training_sites", float(hit.mean()), where))
+    results.append(Result("Selta", "false_flags_per_segment", float(false), where))
     for years in AHEAD_YEARS:
         value, truth = [], []
         for level in LOWER:
@@ -243,13 +243,13 @@ def judge(work: Path, network: AgeNetwork, store: CropStore, found: HeldOut, par
         auc = float(roc_auc_score(truth, value))
         print(f"Selta, one lower segment {years:.0f} years ahead: AUC {auc:.3f}, flagged {share:.0%} ({sum(truth)} people)")
         who = f"{sum(truth)} synthetic people with such a segment, {first.sum()} without"
-        results.append(Result(f"AUC of Selta for a segment {years:.0f} years ahead", auc, who))
+        results.append(Result("Selta", f"auc_{years:.0f}_years_ahead", auc, who, headline=years >= 30))
     twice = np.isin(store.repeat, ["0", "1"]) & np.isin(store.subject, store.subject[store.repeat == "1"])
     again = evaluate(replace(table_of(store).rows(twice), predicted_years=whole[twice])).retest
     assert again is not None
     icc = again.icc
     print(f"two scans of one person: ICC {icc.estimate:.3f} ({icc.low:.3f} to {icc.high:.3f}), SD within {again.within_subject_sd_years:.2f} years")
-    results.append(Result("ICC(1,1) of two scans", icc.estimate, f"{again.subjects} synthetic people"))
+    results.append(Result("age", "retest_icc_1_1", icc.estimate, f"{again.subjects} synthetic people"))
     return results
 
 
@@ -273,7 +273,7 @@ def heat_maps(predictor: Predictor, store: CropStore) -> list[Result]:
     for years, found in shares.items():
         both = np.array(found)
         where = f"{len(both)} pairs of synthetic people alike but for one level"
-        results.append(Result(f"share of the heat map's change on a level {years:.0f} years ahead", round(float(both[:, 0].mean()), 3), where))
+        results.append(Result("heat map", f"share_on_changed_level_{years:.0f}_years_ahead", round(float(both[:, 0].mean()), 3), where))
         print(f"heat map, {len(both)} pairs {years:.0f} years apart at one level, share of the change that lies on that level:")
         print(f"  pixel by pixel {both[:, 0].mean():.0%} (median {np.median(both[:, 0]):.0%}, at least 60 % in {np.mean(both[:, 0] >= 0.6):.0%} of pairs)")
         print(f"  of the levels' sums {both[:, 1].mean():.0%} (median {np.median(both[:, 1]):.0%}); its disc among discs and vertebrae {both[:, 2].mean():.0%}")
@@ -328,8 +328,8 @@ def model(work: Path, out: Path) -> None:
     mae = float(np.abs(found.segment_years[WHOLE] - found.age_years)[first].mean())
     where = f"{first.sum()} synthetic people of sites not trained on"
     best = float(np.abs(best_possible(store.rows(first), False) - found.age_years[first]).mean())
-    results.insert(0, Result("mean absolute error, years", mae, where))
-    results.insert(1, Result("best possible mean absolute error, years: exact state of what the crops show", best, where))
+    results.insert(0, Result("age", "mae_years", mae, where, headline=True))
+    results.insert(1, Result("age: best possible from the exact state", "mae_years", best, where))
     words = (work / "runs" / f"{SHIPPED}.txt").read_text().strip()
     note = f"{words} (synthetic, sites A-F; wear, narrowing and fat of the levels learnt beside the age); calibrated on {first.sum()} of sites G-I"
     data = TrainingData("lumbar phantom", "Apache-2.0", f"{note} (recipes/age/phantom.py)")

@@ -106,8 +106,8 @@ def show(name: str, predicted: Array, guessed: Array, age: Array) -> Result:
     error = f"mean absolute error {mae.estimate:5.2f} ({mae.low:.2f} to {mae.high:.2f})"
     against = f"minus guess {gain.estimate:+.2f} ({gain.low:+.2f} to {gain.high:+.2f})"
     print(f"{name:36s}{error}   {against}   r {correlation:+.2f}   bias {np.mean(predicted - age):+.1f}")
-    where = f"{len(age)} real people (SPIDER, T2 SPACE), 95 % interval {mae.low:.1f} to {mae.high:.1f}; minus guessing {gain.low:+.1f} to {gain.high:+.1f}"
-    return Result(f"mean absolute error, years: {name}", round(mae.estimate, 2), where)
+    where = f"{len(age)} real people (SPIDER, T2 SPACE); minus guessing {gain.low:+.1f} to {gain.high:+.1f}"
+    return Result(f"age: {name}", "mae_years", round(mae.estimate, 2), where, (round(mae.low, 1), round(mae.high, 1)), headline="line" not in name)
 
 
 def main() -> None:

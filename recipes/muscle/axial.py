@@ -91,7 +91,7 @@ def sources(learnt: int, taught: int, phantoms: int, drawn: int) -> tuple[Traini
 def on_the_card(found: dict[str, list[float]], where: str) -> tuple[Result, ...]:
     """Dice by contrast as results of a card."""
     return tuple(
-        Result(f"Dice, {side.value} {muscle.value.replace('_', ' ')}", round(value, 3), where.format(contrast))
+        Result(f"{side.value} {muscle.value.replace('_', ' ')}", "dice", round(value, 3), where.format(contrast))
         for contrast, values in found.items()
         for (muscle, side), value in zip(LABELS.values(), values, strict=True)
     )

@@ -130,7 +130,7 @@ def table(pictures: list[GradedPicture], oof: DiscsOutOfFold) -> tuple[Result, .
                 continue
             figures = rows_of_table(shown, parts, source)
             for figure in figures:
-                print(f"{name:<13}{figure.name:<46}{figure.value:7.4f}   {figure.data}")
+                print(f"{name:<13}{figure.text:<60}   {figure.data}")
             results += figures if name == "both" and source != "spider t1" else []
     return tuple(results)
 
@@ -145,20 +145,21 @@ def rows_of_table(pictures: list[GradedPicture], parts: list[Floats], source: st
     y, z, who = grades[graded], np.array([median_grade(row) - 1 for row in p[graded, :GRADES]]), patients[graded]
     where = f"{len(y)} real discs of {len(set(who))} patients, {source}, five folds by patient"
     figures = [
-        interval("Pfirrmann quadratic kappa", lambda r: quadratic_kappa(confusion_matrix(z[r], y[r], GRADES)), who, where),
-        interval("Pfirrmann within one grade", lambda r: float(np.mean(np.abs(y[r] - z[r]) <= 1)), who, where),
-        interval("Pfirrmann exact", lambda r: float(np.mean(y[r] == z[r])), who, where),
+        interval("pfirrmann", "quadratic_kappa", lambda r: quadratic_kappa(confusion_matrix(z[r], y[r], GRADES)), who, where),
+        interval("pfirrmann", "within_one_grade", lambda r: float(np.mean(np.abs(y[r] - z[r]) <= 1)), who, where),
+        interval("pfirrmann", "exact", lambda r: float(np.mean(y[r] == z[r])), who, where),
     ]
     if (findings != UNGRADED).any():
         for column, name in enumerate(FINDINGS):
             yes, chance = findings[graded, column] == 1, p[graded, GRADES + column]
-            figures.append(interval(f"{name} AUC", lambda r, y=yes, c=chance: roc_auc(c[r], y[r]), who, f"{int(yes.sum())} yes of {where}"))
+            figures.append(interval(name, "auc", lambda r, y=yes, c=chance: roc_auc(c[r], y[r]), who, f"{int(yes.sum())} yes of {where}"))
     return figures
 
 
-def interval(name: str, statistic, who: np.ndarray, where: str) -> Result:
+def interval(structure: str, metric: str, statistic, who: np.ndarray, where: str) -> Result:
     span = bootstrap_interval(statistic, who, repeats=500)
-    return Result(f"{name} (95 %: {span.low:.3f} to {span.high:.3f})", round(span.estimate, 4), where)
+    bounds = round(span.low, 4), round(span.high, 4)
+    return Result(structure, metric, round(span.estimate, 4), where, bounds, headline=metric in {"quadratic_kappa", "auc"})
 
 
 def training_data(pictures: list[GradedPicture]) -> tuple[TrainingData, ...]:

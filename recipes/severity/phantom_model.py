@@ -32,7 +32,7 @@ from lumbar.models.folder import load_folder
 from lumbar.models.runtime import Network
 from lumbar.severity.axial.data import stored_pictures, targets
 from lumbar.severity.learn.axial.ensemble import FoldOptions, split
-from lumbar.severity.learn.axial.out_of_fold import NETWORK, OutOfFold, PartFigures, figures
+from lumbar.severity.learn.axial.out_of_fold import HEADLINES, NETWORK, OutOfFold, PartFigures, figures
 from lumbar.severity.learn.calibrate import fit_calibration
 from lumbar.severity.learn.studies.model import EXPORT, StudyModelWords, pack_networks, score_results
 from lumbar.severity.learn.studies.prepare import PrepareOptions, crops_at_spine
@@ -70,7 +70,7 @@ def pack(work: Path, name: str, data: Path, out: Path) -> None:
     usual = official_score(graded(np.broadcast_to(prior(train_set), (len(test.names), 5, 5, 3)), test.targets))
     where = f"{len(test.names)} synthetic studies of sites not trained on"
     real = figures(on_crops((network,), wanted, data))
-    results = (*real_results(real), *score_results("loss, synthetic", score, where), *score_results("prior, synthetic", usual, where))
+    results = (*real_results(real), *score_results("loss_synthetic", score, where), *score_results("prior_synthetic", usual, where))
     learnt = TrainingData("lumbar phantoms", "Apache-2.0", f"{len(train_set.names)} synthetic studies, seed 41, sites A to F, half the matrix")
     with staged_folder(out, overwrite=False) as folder:
         words = StudyModelWords("severity-phantom", "1", HOW, (learnt,), research_only=False, synthetic_only=True)
@@ -81,7 +81,11 @@ def real_results(measured: dict[str, PartFigures]) -> tuple[Result, ...]:
     """What is known of real patients, named as on the cards of other graders; the loss is that of the answers as they are."""
     where = "2,397 real axial crops of 457 patients, from the axial slice alone, none of them trained on"
     names = {"loss": "uncalibrated", "prior": "prior", "auc_severe": "auc_severe", "kappa": "kappa"}
-    return tuple(Result(f"{part}: {name}", round(asdict(values)[field], 4), where) for part, values in measured.items() for name, field in names.items())
+    return tuple(
+        Result(part, name, round(asdict(values)[field], 4), where, headline=part in HEADLINES)
+        for part, values in measured.items()
+        for name, field in names.items()
+    )
 
 
 def evaluate(grader: StudyGrader, data: Path) -> None:

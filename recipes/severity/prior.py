@@ -38,7 +38,7 @@ def main() -> None:
     print(f"official score of the weighted frequencies on the same {len(grades)} studies: {score:.3f}")
     with staged_folder(arguments.out, arguments.overwrite) as folder:
         data = f"the {len(grades)} studies that the shares were counted on; looking at no picture"
-        write_card(folder, make_card(shares, len(grades), (Result("official score", round(score, 4), data),)))
+        write_card(folder, make_card(shares, len(grades), (Result("all", "official_score", round(score, 4), data, headline=True),)))
 
 
 def make_card(shares: dict[str, dict[str, list[float]]], studies: int, results: tuple[Result, ...]) -> Card:

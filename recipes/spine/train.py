@@ -79,18 +79,16 @@ def training_data(guessed: int) -> tuple[TrainingData, ...]:
 # What spine_evaluate.py printed for the shipped weights.
 ON_SPIDER = "SPIDER T2 SPACE, 5 patients not trained on (patients 7, 57, 107, 162, 234), real"
 RESULTS = (
-    Result("Dice of the vertebrae, mean of patients", 0.919, ON_SPIDER),
-    Result("Dice of the vertebrae, lowest patient", 0.848, ON_SPIDER),
-    Result("Dice of the discs, mean of patients", 0.860, ON_SPIDER),
-    Result("Dice of the discs, lowest patient", 0.788, ON_SPIDER),
-    Result("Dice of the canal, mean of patients", 0.920, ON_SPIDER),
-    Result("Dice of the canal, lowest patient", 0.906, ON_SPIDER),
-    Result("share of vertebrae named right within 8 mm", 1.0, "125 vertebrae of 25 MyoSegmenTUM subjects (Dixon water), not trained on, real"),
-    Result("share of bodies hit by exactly one of ours", 1.0, "156 bodies of Zukić 2014 (pathological T1, T2, TIRM) and Chu 2015 (T2), not trained on, real"),
-    Result("share of discs named right within 8 mm", 1.0, "15 discs of 3 subjects of Menezes-Reis 2016 (T2), not trained on, real"),
-    Result(
-        "share of label coordinates nearest to their level", 1.0, "25 coordinates of one RSNA 2024 study, from its STIR and from its T1, not trained on, real"
-    ),
+    Result("vertebra", "dice_mean", 0.919, ON_SPIDER, headline=True),
+    Result("vertebra", "dice_lowest_patient", 0.848, ON_SPIDER),
+    Result("disc", "dice_mean", 0.860, ON_SPIDER, headline=True),
+    Result("disc", "dice_lowest_patient", 0.788, ON_SPIDER),
+    Result("canal", "dice_mean", 0.920, ON_SPIDER, headline=True),
+    Result("canal", "dice_lowest_patient", 0.906, ON_SPIDER),
+    Result("vertebra", "named_within_8_mm", 1.0, "125 vertebrae of 25 MyoSegmenTUM subjects (Dixon water), not trained on, real"),
+    Result("vertebra", "matched_one_to_one", 1.0, "156 bodies of Zukić 2014 (pathological T1, T2, TIRM) and Chu 2015 (T2), not trained on, real"),
+    Result("disc", "named_within_8_mm", 1.0, "15 discs of 3 subjects of Menezes-Reis 2016 (T2), not trained on, real"),
+    Result("level", "labels_nearest_to_their_level", 1.0, "25 coordinates of one RSNA 2024 study, from its STIR and from its T1, not trained on, real"),
 )
 
 

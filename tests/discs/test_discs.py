@@ -156,8 +156,8 @@ def test_the_scaler_by_hand() -> None:
     ("text", "message"),
     [
         ("file\na\n", "no column image"),
-        ("image,l4_l5\na,7\n", "Pfirrmann grade 7"),
-        ("image\n/etc/passwd\n", "inside the picture folder"),
+        ("image,l4_l5\na,7\n", "whole number from 1 to 5"),
+        ("image\n/etc/passwd\n", "inside the folder"),
         ("image\n", "no rows"),
     ],
 )

@@ -28,7 +28,7 @@ def a_card(name: str = "toy", task: str = "toy-task") -> Card:
         outputs=(TensorSpec("y", ("batch", 2), "twice x"),),
         classes=(),
         training_data=(TrainingData("nothing", "CC0", "made by hand"),),
-        results=(Result("error", 0.0, "by hand"),),
+        results=(Result("sum", "error", 0.0, "by hand", (0.0, 0.1), headline=True),),
         parameters={"pixel_mm": 0.5},
     )
 

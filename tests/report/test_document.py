@@ -22,8 +22,9 @@ from lumbar.domain.findings import (
     SpineFinding,
     VertebraFinding,
 )
-from lumbar.report.document import schema, to_document, to_json
+from lumbar.report.document import SCHEMA_VERSION, schema, to_document, to_json
 from lumbar.report.reference_ranges import RANGES
+from lumbar.report.schema import build_schema
 
 LEVEL = LevelFinding(Level.L4_L5, (1.23456789, -2.0, 3.0), disc_height_mm=7.123456, slip_mm=-3.5, canal_ap_mm=9.0, meyerding_grade=1)
 GRADE = SeverityFinding(
@@ -59,8 +60,8 @@ def test_the_document_fits_its_schema_and_uses_the_published_names():
 def test_numbers_are_rounded_once_and_what_was_not_measured_is_null():
     document = to_document(FINDINGS)
     level = document["spine"]["levels"][0]
-    assert level["center_mm"][0] == 1.2346
-    assert level["disc_height_mm"] == 7.1235
+    assert level["center_mm"][0] == 1.23
+    assert level["disc_height_mm"] == 7.12
     assert level["disc_signal_ratio"] is None
     odd = to_document(replace(FINDINGS, spine=replace(FINDINGS.spine, total_lordosis_degrees=math.nan)))
     assert odd["spine"]["total_lordosis_degrees"] is None
@@ -78,3 +79,21 @@ def test_values_outside_the_usual_range_are_marked_and_others_are_not():
     marked = {r.field for r in RANGES if r.marked(LEVEL)}
     assert marked == {"canal_ap_mm", "slip_mm", "meyerding_grade"}
     assert not any(r.marked(LevelFinding(Level.L1_L2, (0.0, 0.0, 0.0))) for r in RANGES)
+
+
+def test_the_published_schema_is_the_one_of_the_dataclasses():
+    assert schema() == build_schema(SCHEMA_VERSION), "run python scripts/write_schema.py"
+
+
+def test_the_schema_describes_fields_and_refuses_wrong_values():
+    level = build_schema(SCHEMA_VERSION)["$defs"]["LevelFinding"]
+    assert level["properties"]["level"]["enum"] == ["L1/L2", "L2/L3", "L3/L4", "L4/L5", "L5/S1"]
+    assert level["properties"]["disc_height_mm"]["anyOf"] == [{"type": "number"}, {"type": "null"}]
+    assert "middle of the disc" in level["properties"]["center_mm"]["description"]
+
+
+def test_short_parts_of_the_document_stand_on_one_line():
+    document = {"levels": [{"level": "L4/L5", "center_mm": [1.0, 2.0, 3.0]}] * 10, "note": "x" * 200}
+    text = to_json(document)
+    assert json.loads(text) == document
+    assert '{"level": "L4/L5", "center_mm": [1.0, 2.0, 3.0]}' in text

@@ -28,7 +28,7 @@ from lumbar.report.write import write_analysis
 from lumbar.severity.predict import Predictor
 from lumbar.severity.task import SeverityTask
 
-RESULTS = tuple(ModelResult(f"{part}: {name}", value, "crops of people not trained on") for part in ("canal", "both recesses") for name, value in
+RESULTS = tuple(ModelResult(part, name, value, "crops of people not trained on") for part in ("canal", "both recesses") for name, value in
                 (("auc_severe", 0.971), ("kappa", 0.66), ("loss", 0.4), ("prior", 0.7), ("ece", 0.012), ("coverage", 0.91)))  # fmt: skip
 
 

@@ -29,6 +29,6 @@ def _text(folder: Path, card: Card) -> str:
     lines += ["Outputs:", *(f"  {spec.name} {list(spec.shape)}: {spec.meaning}" for spec in card.outputs)]
     lines += [f"Classes: {', '.join(card.classes)}", "Trained on:"]
     lines += [f"  {data.name}, {data.licence}{': ' if data.note else ''}{data.note}" for data in card.training_data]
-    lines += ["Measured:", *(f"  {result.name}: {result.value:.4g} ({result.data})" for result in card.results)]
+    lines += ["Measured:", *(f"  {result.text} ({result.data})" for result in card.results)]
     lines += ["Files:", *(f"  {file} sha256 {digest}" for file, digest in card.files.items())]
     return "\n".join(lines)

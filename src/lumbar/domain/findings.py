@@ -15,16 +15,25 @@ Point = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class ModelResult:
-    """One measured figure of a model, from its card."""
+    """One measured figure of a model, as its card states it."""
 
-    name: str  # "canal: auc_severe"
+    structure: str  # what was judged: "canal", "both recesses", "left multifidus"
+    metric: str  # "dice", "auc_severe", "mae_years"
     value: float
-    data: str  # on which cases
+    data: str  # on which cases: people not trained on, and whether they are real or synthetic
+    interval: tuple[float, float] | None = None  # 95 %
+    headline: bool = False  # one of the few figures that stand in every findings.json
+
+    @property
+    def text(self) -> str:
+        """The figure in words: "canal dice 0.915 (0.90 to 0.93)"."""
+        bounds = f" ({self.interval[0]:.3g} to {self.interval[1]:.3g})" if self.interval else ""
+        return f"{self.structure} {self.metric.replace('_', ' ')} {self.value:.3g}{bounds}"
 
 
 @dataclass(frozen=True)
 class ModelUse:
-    """A model that took part, what it had learnt from, and how well it did."""
+    """A model that took part, what it was trained on, and how well it did."""
 
     task: str
     name: str
@@ -32,7 +41,7 @@ class ModelUse:
     sha256: str
     trained_on: str
     research_only: bool = False  # some of the training data forbid other use
-    results: tuple[ModelResult, ...] = ()
+    results: tuple[ModelResult, ...] = ()  # the headline figures of its card
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,16 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from lumbar.domain.findings import ModelResult
 from lumbar.errors import ModelError
 
 CARD_FILE = "card.json"
 SIGNATURE_FILE = "card.sig"  # beside the card, see trust.py
-SCHEMA = 1
+SCHEMA = 2
+_UNTYPED_RESULTS = 1  # the schema in which a figure was a sentence and a value
+
+
+Result = ModelResult  # one measured figure
 
 
 @dataclass(frozen=True)
@@ -28,15 +33,6 @@ class TrainingData:
     name: str
     licence: str
     note: str = ""  # how much of it, which part, how it was made
-
-
-@dataclass(frozen=True)
-class Result:
-    """One measured figure."""
-
-    name: str  # "Dice of the disc"
-    value: float
-    data: str  # on which cases: always unseen ones, and whether they are real or synthetic
 
 
 @dataclass(frozen=True)
@@ -82,7 +78,7 @@ def read_card(folder: Path) -> Card:
         raise ModelError(f"{folder} is not a model folder: it has no {CARD_FILE}; give the folder that holds one") from error
     except (OSError, ValueError) as error:
         raise ModelError(f"{path} cannot be read as JSON ({error}); fetch or export the model again") from error
-    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+    if not isinstance(document, dict) or document.get("schema") not in (_UNTYPED_RESULTS, SCHEMA):
         found = document.get("schema") if isinstance(document, dict) else type(document).__name__
         raise ModelError(f"{path} has schema {found!r}, this version of lumbar reads schema {SCHEMA}; update lumbar or export the model again")
     try:
@@ -98,8 +94,15 @@ def _card(document: dict[str, Any]) -> Card:
         values[key] = tuple(TensorSpec(spec["name"], tuple(spec["shape"]), spec["meaning"]) for spec in document[key])
     values["classes"] = tuple(document["classes"])
     values["training_data"] = tuple(TrainingData(**data) for data in document["training_data"])
-    values["results"] = tuple(Result(**result) for result in document["results"])
+    values["results"] = tuple(_result(result) for result in document["results"])
     for name in values["files"]:
         if Path(name).name != name or name in {"", ".", "..", CARD_FILE}:
             raise ValueError(f"{name!r} is not the plain name of a model file")
     return Card(**values)
+
+
+def _result(document: dict[str, Any]) -> Result:
+    if "name" in document:  # a card of schema 1
+        return Result("", document["name"], document["value"], document["data"])
+    interval = document.get("interval")
+    return Result(**{**document, "interval": tuple(interval) if interval else None})

@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from lumbar.domain.findings import ModelResult, ModelUse
+from lumbar.domain.findings import ModelUse
 from lumbar.errors import ModelError
 from lumbar.models.card import CARD_FILE, SIGNATURE_FILE, Card, card_to_json, read_card
 from lumbar.models.runtime import Arrays, Network
@@ -37,8 +37,8 @@ class Model:
     def use(self) -> ModelUse:
         """The entry of this model in the findings."""
         card = self.card
-        results = tuple(ModelResult(result.name, result.value, result.data) for result in card.results)
-        return ModelUse(card.task, card.name, card.version, self.sha256, card.trained_on, card.research_only, results)
+        headlines = tuple(result for result in card.results if result.headline)
+        return ModelUse(card.task, card.name, card.version, self.sha256, card.trained_on, card.research_only, headlines)
 
 
 def check_folder(folder: Path) -> Card:

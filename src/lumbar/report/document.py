@@ -15,6 +15,8 @@ from lumbar.quality.assess import status_of
 
 SCHEMA_VERSION = "1.0"
 _DIGITS = 4
+_DIGITS_OF = (("_mm2", 1), ("_mm", 2), ("_ml", 2), ("_degrees", 1), ("_percent", 1), ("_years", 2), ("_error", 2))
+_LINE = 160
 RESEARCH_USE = "Research use only. Not a medical device. Not for diagnosis or treatment decisions."
 
 
@@ -36,8 +38,19 @@ def to_document(findings: Findings) -> dict[str, Any]:
 
 
 def to_json(document: dict[str, Any]) -> str:
-    """The text of `findings.json`."""
-    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    """The text of `findings.json`: what fits on one line stands on one line."""
+    return _laid_out(document, "") + "\n"
+
+
+def _laid_out(value: Any, indent: str) -> str:
+    line = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    if not isinstance(value, dict | list) or len(indent) + len(line) <= _LINE:
+        return line
+    inner = indent + " "
+    if isinstance(value, dict):
+        parts = [f"{json.dumps(key, ensure_ascii=False)}: {_laid_out(item, inner)}" for key, item in value.items()]
+        return "{\n" + ",\n".join(inner + part for part in parts) + f"\n{indent}}}"
+    return "[\n" + ",\n".join(inner + _laid_out(item, inner) for item in value) + f"\n{indent}]"
 
 
 def schema() -> dict[str, Any]:
@@ -60,16 +73,21 @@ def _marked(findings: Findings, parts: dict[str, Any]) -> dict[str, Any]:
     return parts
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, digits: int = _DIGITS) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {field.name: _plain(getattr(value, field.name), _digits(field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
+        return [_plain(item, digits) for item in value]
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: _plain(item, digits) for key, item in value.items()}
     if isinstance(value, float):
-        return round(value, _DIGITS) if math.isfinite(value) else None
+        return round(value, digits) if math.isfinite(value) else None
     # File names may hold bytes that are no text.
     return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+
+
+def _digits(name: str) -> int:
+    """Decimals of a field: more than any of its digits mean, and no more than that."""
+    return next((digits for ending, digits in _DIGITS_OF if name.endswith(ending)), _DIGITS)

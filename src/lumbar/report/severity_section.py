@@ -193,7 +193,7 @@ def _beside(condition: Condition, level: LevelFinding | None) -> str:
 
 
 def _trust(structure: str, use: ModelUse) -> Trust | None:
-    values = {r.name.removeprefix(f"{structure}: "): r for r in use.results if r.name.startswith(f"{structure}: ")}
+    values = {result.metric: result for result in use.results if result.structure == structure}
     if not values:
         return None
 

@@ -110,8 +110,8 @@ def run(store: CropStore, runs: Path, folder: Path, name: str, data: tuple[Train
     where += "synthetic" if options.synthetic_only else "real"
     mae, guess = scored.mae_years, scored.baseline.mae_years
     results = (
-        Result("mean absolute error, years", mae.estimate, f"{where}; 95 % interval {mae.low:.2f} to {mae.high:.2f}"),
-        Result("mean absolute error of guessing the median age, years", guess, where),
+        Result("age", "mae_years", mae.estimate, where, (mae.low, mae.high), headline=True),
+        Result("age: median of the others", "mae_years", guess, where, headline=True),
     )
     build_model(folder, network, store, calibration, ModelWords(name, data, results, options.synthetic_only))
     yield f"all: mean absolute error of people left out {mae.estimate:.2f} years ({mae.low:.2f} to {mae.high:.2f}), guessing the median age {guess:.2f}"

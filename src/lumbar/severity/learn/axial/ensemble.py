@@ -17,7 +17,7 @@ from lumbar.models.folder import write_card
 from lumbar.severity.axial.data import level_numbers, stored_pictures
 from lumbar.severity.axial.grader import CROPS, LEVELS, LOGITS, STUDIES, TASK
 from lumbar.severity.axial.picture import CROP_COLUMNS, CROP_ROWS
-from lumbar.severity.learn.axial.out_of_fold import NETWORK, SPLITS, OutOfFold, PartFigures, fold_folder, read_splits
+from lumbar.severity.learn.axial.out_of_fold import HEADLINES, NETWORK, SPLITS, OutOfFold, PartFigures, fold_folder, read_splits
 from lumbar.severity.learn.axial.train import LabelledCrops, SeverityTraining, train
 from lumbar.severity.learn.calibrate import COVERAGE, as_parameters, fit_calibration
 from lumbar.training.export import export_onnx
@@ -116,7 +116,9 @@ def write_ensemble(folder: Path, runs: Path, kind: str, oof: OutOfFold, measured
     studies = len({crop.study_id for crop in oof.crops})
     where = f"out of fold, {len(oof.crops)} real crops of {studies} studies, one network each"
     names = ("loss", "prior", "auc_severe", "kappa", "ece", "coverage")
-    results = tuple(Result(f"{part}: {name}", round(asdict(values)[name], 4), where) for part, values in measured.items() for name in names)
+    results = tuple(
+        Result(part, name, round(asdict(values)[name], 4), where, headline=part in HEADLINES) for part, values in measured.items() for name in names
+    )
     parameters = {"calibration": as_parameters(fit_calibration(oof.raw, oof.targets)), "conformal_coverage": COVERAGE}
     return write_card(folder, _card(kind, parameters, results, data, max(differences)))
 

@@ -84,7 +84,7 @@ def write_study_model(
 
 def score_results(what: str, score: OfficialScore, where: str) -> tuple[Result, ...]:
     """The parts of `score` that there were labels for, as a card holds them."""
-    return tuple(Result(f"{_SHOWN.get(name, name)}: {what}", round(value, 4), where) for name, value in vars(score).items() if np.isfinite(value))
+    return tuple(Result(_SHOWN.get(name, name), what, round(value, 4), where) for name, value in vars(score).items() if np.isfinite(value))
 
 
 def pack_networks(
