@@ -86,7 +86,12 @@ def _row(number: int, series: Series) -> tuple[str, ...]:
     spacing = " × ".join(f"{value:.2f}" if value else "–" for value in grid.spacing_mm)
     size = f"{grid.rows}×{grid.columns}"
     count, stacks = str(series.instances), str(len(series.stacks))
-    return (str(number), series.plane.value, series.weighting.value, series.role.value, count, stacks, size, spacing, series.description[:40])
+    return (str(number), series.plane.value, series.weighting.value, series.role.value, count, stacks, size, spacing, _printable(series.description[:40]))
+
+
+def _printable(text: str) -> str:
+    """Without characters that would change a terminal."""
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def _largest(series: Series) -> Grid:

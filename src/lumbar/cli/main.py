@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from lumbar import __version__
+from lumbar.cli.streams import forgiving_streams
 from lumbar.errors import LumbarError
 
 # name → (module:click command, one line of help); a name with a space is a verb of a group.
@@ -112,6 +113,7 @@ def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and leave with its exit code (0 done, 1 internal, 2 usage, 3 unusable input, 4 done in part)."""
+    forgiving_streams()
     words = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]  # accepted before and after the verb

@@ -7,5 +7,8 @@ import click
 
 
 def print_json(document: Any) -> None:
-    """Print `document` as one JSON document. A number that JSON cannot hold (NaN, infinity) is an error of the caller, not written."""
-    click.echo(json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False))
+    """Print `document` as one JSON document in ASCII, which every reader decodes alike whatever the encoding of the terminal.
+
+    A number that JSON cannot hold (NaN, infinity) is an error of the caller, not written.
+    """
+    click.echo(json.dumps(document, indent=2, allow_nan=False))

@@ -1,0 +1,37 @@
+"""Standard output and error that can say anything on any terminal: what an encoding lacks is written in ASCII, never an error."""
+
+import codecs
+import sys
+import unicodedata
+
+_HANDLER = "lumbar.ascii"
+_ASCII = {
+    "–": "-", "—": "-", "−": "-", "‐": "-", "‑": "-", "…": "...", "×": "x", "·": "*", "→": "->", "←": "<-", "≥": ">=", "≤": "<=", "±": "+/-", "°": " deg",
+    "²": "2", "³": "3", "“": '"', "”": '"', "„": '"', "‘": "'", "’": "'", "µ": "u", "σ": "sigma", "κ": "kappa", "τ": "tau", "Δ": "delta", "Σ": "sum",
+    "√": "sqrt", "ß": "ss", "æ": "ae", "ø": "o", "\u00a0": " ", "\u202f": " ", "•": "*", "✓": "ok",
+}  # fmt: skip
+
+
+def forgiving_streams() -> None:
+    """Let both streams write every character, whatever their encoding is (cp1252, cp932, ASCII, …)."""
+    codecs.register_error(_HANDLER, _in_ascii)
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)  # a stream that somebody has put in place may have none
+        if reconfigure is not None:
+            reconfigure(errors=_HANDLER)
+
+
+def _in_ascii(error: UnicodeError) -> tuple[str, int]:
+    """What stands for characters that an encoding does not have."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(map(_plain, error.object[error.start : error.end])), error.end
+
+
+def _plain(character: str) -> str:
+    if character in _ASCII:
+        return _ASCII[character]
+    if "\udc80" <= character <= "\udcff":  # a byte of a file name that is no text
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    bare = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
+    return bare or character.encode("ascii", "backslashreplace").decode()
