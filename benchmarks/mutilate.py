@@ -17,8 +17,10 @@ import shutil
 import sys
 import tempfile
 import time
+import warnings
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pydicom
@@ -260,7 +262,7 @@ def run_command(words: list[str], log: Path) -> tuple[int, float]:
     """Exit code (negative for a signal, 124 out of time) and seconds of `lumbar words`, its output in `log`."""
     context = multiprocessing.get_context("fork")
     start = time.perf_counter()
-    process = context.Process(target=_child, args=(words, log))
+    process = context.Process(target=child, args=(words, log))
     process.start()
     process.join(_TIME_LIMIT_S)
     if process.is_alive():
@@ -270,13 +272,24 @@ def run_command(words: list[str], log: Path) -> tuple[int, float]:
     return process.exitcode or 0, time.perf_counter() - start
 
 
-def _child(words: list[str], log: Path) -> None:
+def child(words: list[str], log: Path) -> None:
+    warnings.resetwarnings()  # as `python -W` wants them, whatever the parent has silenced
+    for words_of in sys.warnoptions:
+        warnings.simplefilter(words_of.split(":")[0])  # type: ignore[arg-type]
     from lumbar.cli.main import main  # noqa: PLC0415
 
     with log.open("wb") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     main(words)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without the warnings of writing what is meant to be wrong."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def verdict(code: int, said: str, out: Path) -> str:
