@@ -135,7 +135,7 @@ def shuffled_network(path: Path) -> Network:
     graph = onnx.load(path)
     for weight in graph.graph.initializer:
         values = numpy_helper.to_array(weight)
-        if values.dtype == np.float32 and values.size > 16:
+        if values.dtype in (np.float32, np.float16, np.int8) and values.size > 16:
             weight.CopyFrom(numpy_helper.from_array(rng.permutation(values.ravel()).reshape(values.shape), weight.name))
     return Network(graph.SerializeToString(), f"{path}, shuffled", 1)
 

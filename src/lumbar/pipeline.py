@@ -23,6 +23,9 @@ from lumbar.quality.assess import assess
 from lumbar.severity import task as severity
 from lumbar.severity.axial.cut import LevelCrop
 from lumbar.severity.axial.explain import HeatMap
+from lumbar.severity.foramina.cut import ForamenCrop
+from lumbar.severity.foramina.explain import ForamenHeatMap
+from lumbar.severity.foramina.points import Foramen
 from lumbar.spine import task as spine
 from lumbar.spine.find import FoundSpine, candidates, largest_stack
 from lumbar.spine.spine_map import SpineMap
@@ -134,7 +137,13 @@ class Analysis:
         return grades.crops if grades else {}
 
     @property
-    def heat_maps(self) -> tuple[HeatMap, ...]:
+    def foramina(self) -> Mapping[Foramen, ForamenCrop]:
+        """The sagittal crops of the foramina that were graded."""
+        grades = self.evidence("severity")
+        return grades.foramina if grades else {}
+
+    @property
+    def heat_maps(self) -> tuple[HeatMap | ForamenHeatMap, ...]:
         """Heat maps of moderate and severe grades."""
         grades = self.evidence("severity")
         return grades.heat_maps if grades else ()

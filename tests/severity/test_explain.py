@@ -58,16 +58,16 @@ def grader_of(*networks: object, workers: int = 1) -> CropGrader:
 
 
 @pytest.mark.parametrize(("top", "left"), list(product([True, False], repeat=2)))
-def test_a_network_that_looks_at_one_corner_lights_that_corner(top: bool, left: bool) -> None:
-    part = (slice(0, 20) if top else slice(-20, None), slice(0, 30) if left else slice(-30, None))
+def test_a_network_that_reads_one_quarter_lights_that_quarter(top: bool, left: bool) -> None:
+    part = (slice(19, 38) if top else slice(-38, -19), slice(20, 39) if left else slice(-39, -20))
     for heat in importance(grader_of(LooksAt(part)), PICTURE, Level.L4_L5):
         assert heat.shape == (CROP_ROWS, CROP_COLUMNS)
         assert heat.min() >= 0
         row, column = np.unravel_index(heat.argmax(), heat.shape)
-        assert (row < 32) == top and (column < 45) == left
+        assert (row < 48) == top and (column < 68) == left
         near = heat[: 96 // 2] if top else heat[96 // 2 :]
         near = near[:, : 136 // 2] if left else near[:, 136 // 2 :]
-        assert near.sum() > 0.9 * heat.sum()
+        assert near.sum() > 0.8 * heat.sum()
 
 
 def test_a_network_that_looks_nowhere_lights_nothing() -> None:
@@ -77,7 +77,8 @@ def test_a_network_that_looks_nowhere_lights_nothing() -> None:
 def test_other_weights_give_another_map_and_the_same_weights_the_same() -> None:
     first, second, again = (importance(grader_of(RandomWeights(seed)), PICTURE, Level.L4_L5)[0] for seed in (1, 2, 1))
     np.testing.assert_array_equal(first, again)
-    assert abs(np.corrcoef(first.ravel(), second.ravel())[0, 1]) < 0.5
+    inner = slice(20, 76), slice(20, 116)  # around it both are 0
+    assert abs(np.corrcoef(first[inner].ravel(), second[inner].ravel())[0, 1]) < 0.6
 
 
 def test_the_map_is_smooth() -> None:
@@ -88,16 +89,16 @@ def test_the_map_is_smooth() -> None:
 
 @pytest.mark.parametrize("flips", list(product([False, True], repeat=3)))
 def test_the_most_important_place_is_on_the_patients_own_side_however_the_volume_is_stored(flips: tuple[bool, bool, bool]) -> None:
-    """The network looks at the crop's upper right corner: the patient's left, in front."""
+    """The network reads the crop's upper right: the patient's left, in front."""
     stack = axial_stack(flips, CANAL)
-    predictor = Predictor(a_prior(), grader_of(LooksAt((slice(0, 20), slice(-30, None)))))
+    predictor = Predictor(a_prior(), grader_of(LooksAt((slice(19, 38), slice(-39, -20)))))
     grades = predictor.explain(study_of(stack), [level_at(CANAL)])
     assert grades.heat_maps
     for heat in grades.heat_maps:
         place = heat.peak
         point = stack.volume.grid.points_mm([stack.instance_numbers.index(place.instance_number), place.y, place.x])
-        assert point[0] - CANAL[0] == pytest.approx(0.39 * WIDTH_MM, abs=5)  # to the patient's left
-        assert point[1] - CANAL[1] == pytest.approx(-0.4 * HEIGHT_MM, abs=5)  # to the front
+        assert point[0] - CANAL[0] == pytest.approx(0.286 * WIDTH_MM, abs=4)  # to the patient's left
+        assert point[1] - CANAL[1] == pytest.approx(-0.2 * HEIGHT_MM, abs=4)  # to the front
         assert point[2] == pytest.approx(CANAL[2], abs=0.1)
 
 

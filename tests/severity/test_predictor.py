@@ -74,7 +74,9 @@ def test_25_findings_and_the_name_of_the_model_of_each() -> None:
     assert graded[Condition.LEFT_SUBARTICULAR_STENOSIS].severity.value == "severe"
     assert not graded[Condition.LEFT_SUBARTICULAR_STENOSIS].uncertain
     assert graded[Condition.RIGHT_SUBARTICULAR_STENOSIS].probabilities.severe == pytest.approx(1 / 3)
-    (warning,) = predictor.warnings(findings)
+    warning, note = predictor.warnings(findings)
+    assert note.endswith("left neural foraminal narrowing L4/L5, right neural foraminal narrowing L4/L5")
+    assert "axial T2" in note
     assert "20 of 25 severity grades are only how common the grades are" in warning
     assert "L4/L5" not in warning
 
@@ -155,7 +157,7 @@ def test_where_the_research_weights_are_left_out_the_synthetic_ones_grade_and_it
     assert [use.name for use in predictor.uses] == ["severity-phantom", "severity-prior"]
     findings = predictor.predict(STUDY, LEVELS)
     assert sum(f.model == "severity-phantom" for f in findings) == 5
-    assert "has learnt from synthetic studies alone" in predictor.warnings(findings)[1]
+    assert "was trained on synthetic studies alone" in predictor.warnings(findings)[1]
 
 
 def test_the_prior_gives_the_published_frequencies_and_their_weighted_form() -> None:

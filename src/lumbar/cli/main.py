@@ -22,6 +22,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "evaluate severity": ("lumbar.cli.evaluate_severity:evaluate_severity", "Score a submission with the official metric and more."),
     "explore rsna2024": ("lumbar.cli.explore_rsna2024:explore_rsna2024", "What the RSNA 2024 data set holds."),
     "predict crops": ("lumbar.cli.predict_crops:predict_crops", "Grade axial crops and write a submission."),
+    "predict foramina": ("lumbar.cli.predict_foramina:predict_foramina", "Grade foramina on sagittal T1 slices and write a submission."),
     "prepare rsna2024": ("lumbar.cli.prepare_rsna2024:prepare_rsna2024", "Cut the crops of RSNA 2024 studies that grading is trained on."),
     "train spine": ("lumbar.cli.train_spine:train_spine", "Train a spine model on labelled sagittal slices."),
     "train severity": ("lumbar.cli.train_severity:train_severity", "Train the grader of axial crops."),

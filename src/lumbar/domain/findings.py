@@ -140,6 +140,7 @@ class SeverityFinding:
     model: str = ""  # name of the model that graded it
     conformal_set: tuple[Severity, ...] = ()  # the grades that hold the true one in 90 % of cases; empty where no picture was graded
     most_important: Evidence | None = None  # the place whose hiding changes the score most; None where no heat map was made
+    note: str = ""  # why the grade is less reliable than the model's figures say; empty where it is not
 
 
 @dataclass(frozen=True)

@@ -73,12 +73,12 @@ def draw_close(view: CloseView, rings_mm: Sequence[Points] = (), sides: bool = T
     return picture
 
 
-def draw_heat(view: CloseView, importance: NDArray[np.float32]) -> Image.Image:
+def draw_heat(view: CloseView, importance: NDArray[np.float32], sides: bool = True) -> Image.Image:
     """A graded crop with its heat map (rows, columns), 0 to 1: clear where a place does not matter."""
     picture = _enlarged(laid_over(view.grey, colored(importance, IMPORTANCE), np.clip((importance - 0.2) / 0.4, 0, 1) * 0.6))
     draw = ImageDraw.Draw(picture)
     _outline(draw, importance > _HALF, TEXT_COLOR, 1)
-    _close_marks(draw, picture.size, view, sides=True)
+    _close_marks(draw, picture.size, view, sides)
     return picture
 
 

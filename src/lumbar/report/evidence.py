@@ -13,6 +13,9 @@ from lumbar.imaging.intensity import windowed
 from lumbar.imaging.resample import sample
 from lumbar.severity.axial.cut import LevelCrop
 from lumbar.severity.axial.explain import HeatMap
+from lumbar.severity.foramina.crops import CROP_COLUMNS, CROP_ROWS
+from lumbar.severity.foramina.cut import NEIGHBOURS, ForamenCrop
+from lumbar.severity.foramina.explain import ForamenHeatMap
 
 _PIXEL_MM = 0.2  # of the views: finer than any series, so that nothing of it is lost
 # Patient directions (LPS) that a reader expects to the right and downwards.
@@ -65,7 +68,20 @@ def view_of_crop(crop: LevelCrop) -> CloseView:
     return _view(crop.stack, crop.center_mm, Plane.AXIAL, crop.size_mm)
 
 
-def importance_on(heat: HeatMap, shape: tuple[int, int]) -> NDArray[np.float32]:
+def view_of_foramen(crop: ForamenCrop) -> CloseView:
+    """The crop of a foramen that was graded, from its series at full depth."""
+    return _view(crop.stack, crop.point_mm, Plane.SAGITTAL, (CROP_ROWS * crop.pixel_mm, CROP_COLUMNS * crop.pixel_mm))
+
+
+def views_of_neighbours(crop: ForamenCrop, height_mm: float, width_mm: float) -> tuple[CloseView, ...]:
+    """The slices that were graded, each around the foramen, in the order of the stack."""
+    origins = crop.stack.volume.grid.origins_mm
+    numbers = [crop.slice_number + by for by, weight in zip(NEIGHBOURS, crop.weights, strict=True) if weight > 0]
+    middles = [crop.point_mm + (origins[number] - origins[crop.slice_number]) for number in numbers]
+    return tuple(_view(crop.stack, middle, Plane.SAGITTAL, (height_mm, width_mm)) for middle in middles)
+
+
+def importance_on(heat: HeatMap | ForamenHeatMap, shape: tuple[int, int]) -> NDArray[np.float32]:
     """The heat map (rows, columns) on the pixels of `view_of_crop`, 1 where the change is largest."""
     enlarged = np.asarray(Image.fromarray(heat.change).resize((shape[1], shape[0]), Image.Resampling.BICUBIC), dtype=np.float32)
     return np.clip(enlarged / max(float(heat.change.max()), 1e-6), 0, 1).astype(np.float32)

@@ -14,13 +14,16 @@ from lumbar.domain.findings import SeverityFinding
 from lumbar.domain.study import Plane
 from lumbar.pipeline import Analysis
 from lumbar.report.drawing import draw_age_map, draw_axial, draw_close, draw_heat, draw_sagittal
-from lumbar.report.evidence import importance_on, place_of, view_around, view_of_crop
+from lumbar.report.evidence import importance_on, place_of, view_around, view_of_crop, view_of_foramen, views_of_neighbours
 from lumbar.report.views import SAGITTAL_MM, AxialView, SagittalView, axial_views, sagittal_view
 from lumbar.severity.axial.explain import HeatMap
+from lumbar.severity.foramina.cut import NEIGHBOURS, ForamenCrop
+from lumbar.severity.foramina.explain import CONDITIONS, ForamenHeatMap
 from lumbar.spine.segment import PIXEL_MM
 from lumbar.spine.spine_map import SpineMap
 
 _CLOSE_MM = 36.0, 52.0  # height, width of a sagittal evidence view
+_FORAMEN_MM = 40.0, 34.0  # of one slice beside its neighbours
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,10 +65,13 @@ def _drawings(analysis: Analysis) -> Iterator[Callable[[], Picture]]:
     yield partial(_sagittal, analysis, view, outlines=False)
     shown = shown_findings(analysis)
     for level in Level:
-        if any(f.level is level for f in shown):
+        if level in analysis.crops and any(f.level is level for f in shown):
             yield partial(_crop, analysis, level)
     for finding in shown:
-        if finding.evidence is not None and place_of(analysis.study, finding.evidence).series.plane is not Plane.AXIAL:
+        foramen = _foramen(analysis, finding)
+        if foramen is not None:
+            yield partial(_slices, foramen, finding)
+        elif finding.evidence is not None and place_of(analysis.study, finding.evidence).series.plane is not Plane.AXIAL:
             yield partial(_evidence, analysis, finding)
     for heat in analysis.heat_maps:
         yield partial(_heat, heat)
@@ -101,9 +107,28 @@ def _evidence(analysis: Analysis, finding: SeverityFinding) -> Picture:
     return Picture(name_of("evidence", finding), drawn, f"{words(finding.condition).capitalize()} {finding.level.value}: {what}")
 
 
-def _heat(heat: HeatMap) -> Picture:
-    view = view_of_crop(heat.crop)
-    drawn = draw_heat(view, importance_on(heat, (view.grey.shape[0], view.grey.shape[1])))
+def _foramen(analysis: Analysis, finding: SeverityFinding) -> ForamenCrop | None:
+    """The sagittal crop that a foraminal grade comes from."""
+    side = next((side for side, condition in CONDITIONS.items() if condition is finding.condition), None)
+    return analysis.foramina.get((finding.level, side)) if side else None
+
+
+def _slices(crop: ForamenCrop, finding: SeverityFinding) -> Picture:
+    """The slices that a foraminal grade comes from, side by side, with a ring around the foramen on each."""
+    views = views_of_neighbours(crop, *_FORAMEN_MM)
+    drawn = [draw_close(view, [view.points_mm[view.grey.shape[0] // 2, view.grey.shape[1] // 2]], sides=False) for view in views]
+    row = Image.new("RGB", (sum(one.width for one in drawn), drawn[0].height))
+    for place, one in enumerate(drawn):
+        row.paste(one, (place * one.width, 0))
+    numbers = [crop.stack.instance_numbers[crop.slice_number + by] for by, weight in zip(NEIGHBOURS, crop.weights, strict=True) if weight > 0]
+    what = f"{crop.series.plane.value} {crop.series.weighting.value}, instances {', '.join(map(str, numbers))}"
+    return Picture(name_of("evidence", finding), row, f"{words(finding.condition).capitalize()} {finding.level.value}: {what}")
+
+
+def _heat(heat: HeatMap | ForamenHeatMap) -> Picture:
+    axial = isinstance(heat, HeatMap)
+    view = view_of_crop(heat.crop) if isinstance(heat, HeatMap) else view_of_foramen(heat.crop)
+    drawn = draw_heat(view, importance_on(heat, (view.grey.shape[0], view.grey.shape[1])), sides=axial)
     caption = f"Where the grade of {words(heat.condition)} {heat.level.value} comes from: the brighter, the more it changes when the place is hidden"
     return Picture(f"heat_{heat.condition.value}_{heat.level.slug}", drawn, caption)
 

@@ -160,6 +160,7 @@ def _detail(f: SeverityFinding, findings: Findings, pictures: Mapping[str, Pictu
     trust = _trust(_RESULTS[f.condition], use) if use else None
     said = f"on unseen cases AUC {trust.auc} for severe, κ {trust.kappa}; see the table above" if trust else "its card has no figures on unseen cases"
     certainty = f"90 % set: {' or '.join(GRADE_WORDS[s] for s in f.conformal_set)}" + (" (uncertain)" if f.uncertain else "")
+    certainty += f"; {f.note}" if f.note else ""
     level = next((one for one in findings.spine.levels if one.level is f.level), None) if findings.spine else None
     return Detail(
         title=dict(COLUMNS)[f.condition],

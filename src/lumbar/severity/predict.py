@@ -2,22 +2,29 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lumbar.domain.anatomy import Condition, Level, Severity, Side
 from lumbar.domain.findings import Evidence, LevelFinding, ModelUse, SeverityFinding
 from lumbar.domain.study import Role, Study
 from lumbar.domain.volume import Volume
 from lumbar.metrics.calibration import conformal_sets
-from lumbar.models.registry import find_model, preferred_task
+from lumbar.models.registry import find_model, has_model, preferred_task
 from lumbar.severity.axial.cut import RECESS_OFFSET_MM, LevelCrop, cut_crops, point_in_slice
 from lumbar.severity.axial.explain import HeatMap, heat_maps
 from lumbar.severity.axial.grader import TASK, CropGrader
 from lumbar.severity.calibration import CropGrades
 from lumbar.severity.finding import make_finding
+from lumbar.severity.foramina.cut import ForamenCrop
+from lumbar.severity.foramina.explain import CONDITIONS, ForamenHeatMap, foramen_heat_maps
+from lumbar.severity.foramina.grader import TASK as FORAMEN_TASK
+from lumbar.severity.foramina.grader import ForamenGrader
+from lumbar.severity.foramina.points import Foramen, foramen_points
+from lumbar.severity.foramina.predict import GradedForamina, grade_foramina
 from lumbar.severity.prior import TASK as PRIOR_TASK
 from lumbar.severity.prior import Prior
 from lumbar.severity.studies.grader import TASK as STUDY_TASK
@@ -25,8 +32,7 @@ from lumbar.severity.studies.grader import StudyGrader, one_study
 from lumbar.severity.studies.spine_crops import spine_crops
 from lumbar.severity.studies.views import SLOTS, View
 
-# Millimetres from the middle of the canal to the patient's left at which a condition is looked for.
-_FORAMEN_MM = (0.0, -3.0, 4.0)  # a foramen lies a little in front of and above the middle of the canal at the height of the disc
+# Millimetres from the middle of the canal to the patient's left at which a condition is looked for on an axial slice.
 _OFFSETS_MM = {
     Condition.SPINAL_CANAL_STENOSIS: 0.0,
     Condition.LEFT_NEURAL_FORAMINAL_NARROWING: 16.0,
@@ -50,6 +56,8 @@ _SLOT_OF = {
     Condition.RIGHT_SUBARTICULAR_STENOSIS: (View.AXIAL, None),
 }
 
+ON_AXIAL = "graded on the axial T2 slice, which shows foramina in part: no sagittal T1 slice could be graded"
+
 Cell = tuple[Condition, Level]
 
 
@@ -58,17 +66,19 @@ class StudyGrades:
     """The grades of a study, and what pictures of them are drawn from."""
 
     findings: tuple[SeverityFinding, ...]  # 25, by condition and level
-    crops: Mapping[Level, LevelCrop]  # that a network looked at
-    heat_maps: tuple[HeatMap, ...]  # of what is moderate or severe
+    crops: Mapping[Level, LevelCrop]  # axial ones that were graded
+    heat_maps: tuple[HeatMap | ForamenHeatMap, ...]  # of what is moderate or severe
+    foramina: Mapping[Foramen, ForamenCrop] = field(default_factory=dict)  # sagittal crops that were graded
 
 
 class Predictor:
-    """Grades studies. What no network can see, and all where no network is there, gets the known frequencies of the grades instead."""
+    """Grades studies: foramina on sagittal T1, the rest on axial T2; what no series shows gets the known frequencies of the grades."""
 
-    def __init__(self, prior: Prior, grader: CropGrader | StudyGrader | None) -> None:
-        """Take a grader of axial crops or of whole studies."""
+    def __init__(self, prior: Prior, grader: CropGrader | StudyGrader | None, foramen_grader: ForamenGrader | None = None) -> None:
+        """Take a grader of axial crops or of whole studies, and one of foramina whose grades come before its."""
         self.prior = prior
         self.grader = grader
+        self.foramen_grader = foramen_grader
 
     @property
     def wants_masks(self) -> bool:
@@ -78,52 +88,68 @@ class Predictor:
     @property
     def uses(self) -> tuple[ModelUse, ...]:
         """The models that findings may come from."""
-        return (self.prior.use,) if self.grader is None else (self.grader.model.use, self.prior.use)
+        graders = [grader for grader in (self.grader, self.foramen_grader) if grader is not None]
+        return (*(grader.model.use for grader in graders), self.prior.use)
 
     def predict(self, study: Study, levels: Sequence[LevelFinding], tissue: Volume | None = None) -> tuple[SeverityFinding, ...]:
         """25 findings, by condition and level; `levels` are those that the spine model found, the others come without evidence.
 
         `tissue` is the tissue mask of the same spine (see `spine_map.tissue_mask`), which a grader with `wants_masks` needs.
         """
-        return self._findings(study, levels, self._crops(study, levels), tissue)
+        return self._findings(study, levels, self._crops(study, levels), self._foramina(study, levels), tissue)
 
     def explain(self, study: Study, levels: Sequence[LevelFinding], tissue: Volume | None = None) -> StudyGrades:
         """The findings of `predict`, with heat maps of what is moderate or severe."""
-        crops = self._crops(study, levels)
-        findings = self._findings(study, levels, crops, tissue)
-        maps = heat_maps(self.grader, crops, findings) if isinstance(self.grader, CropGrader) and crops else ()
+        crops, foramina = self._crops(study, levels), self._foramina(study, levels)
+        findings = self._findings(study, levels, crops, foramina, tissue)
+        maps: tuple[HeatMap | ForamenHeatMap, ...] = heat_maps(self.grader, crops, findings) if isinstance(self.grader, CropGrader) and crops else ()
+        if self.foramen_grader is not None:
+            maps = (*maps, *foramen_heat_maps(self.foramen_grader, foramina.crops, findings))
         peaks = {(one.condition, one.level): one.peak for one in maps}
         findings = tuple(replace(finding, most_important=peaks.get((finding.condition, finding.level))) for finding in findings)
-        return StudyGrades(findings, crops if isinstance(self.grader, CropGrader) else {}, maps)
+        return StudyGrades(findings, crops if isinstance(self.grader, CropGrader) else {}, maps, foramina.crops)
 
     def _crops(self, study: Study, levels: Sequence[LevelFinding]) -> dict[Level, LevelCrop]:
         return {found.level: crop for found, crop in cut_crops(study, levels).items()}
 
-    def _findings(self, study: Study, levels: Sequence[LevelFinding], crops: Mapping[Level, LevelCrop], tissue: Volume | None) -> tuple[SeverityFinding, ...]:
-        places = {place.level: place for place in levels}
+    def _foramina(self, study: Study, levels: Sequence[LevelFinding]) -> GradedForamina:
+        return grade_foramina(study, levels, self.foramen_grader) if self.foramen_grader is not None else GradedForamina({}, {})
+
+    def _findings(
+        self, study: Study, levels: Sequence[LevelFinding], crops: Mapping[Level, LevelCrop], foramina: GradedForamina, tissue: Volume | None
+    ) -> tuple[SeverityFinding, ...]:
+        places, points = {place.level: place for place in levels}, foramen_points(levels)
         graded = self._graded(study, levels, crops, tissue)
         findings = []
         for condition in Condition:
             for level in Level:
-                finding = graded.get((condition, level)) or self.prior.finding(condition, level)
-                findings.append(replace(finding, evidence=_evidence(study, condition, places.get(level), crops.get(level))))
+                finding = foramina.findings.get((condition, level))
+                if finding is None:
+                    finding = graded.get((condition, level)) or self.prior.finding(condition, level)
+                    finding = replace(finding, evidence=_evidence(study, condition, places.get(level), crops.get(level), points))
+                    if condition in CONDITIONS.values() and isinstance(self.grader, CropGrader) and finding.model != self.prior.name:
+                        finding = replace(finding, note=ON_AXIAL)
+                findings.append(finding)
         return tuple(findings)
 
     def warnings(self, findings: Sequence[SeverityFinding]) -> tuple[str, ...]:
         """What a reader must know of where `findings` come from."""
         unseen = [f for f in findings if f.model == self.prior.name]
+        noted = tuple(f"{note}: {_named([f for f in findings if f.note == note])}" for note in dict.fromkeys(f.note for f in findings if f.note))
         if not unseen:
-            return self._of_synthetic()
-        names = ", ".join(sorted({f"{f.condition.value.replace('_', ' ')} {f.level.value}" for f in unseen}))
+            return (*self._of_synthetic(findings), *noted)
         why = "no model for them is installed" if self.grader is None else f"no {self._seen} shows these levels"
-        rare = f"{len(unseen)} of {len(findings)} severity grades are only how common the grades are, no picture was graded ({why}): {names}"
-        return (rare, *(self._of_synthetic() if len(unseen) < len(findings) else ()))
+        rare = f"{len(unseen)} of {len(findings)} severity grades are only how common the grades are, no picture was graded ({why}): {_named(unseen)}"
+        return (rare, *self._of_synthetic(findings), *noted)
 
-    def _of_synthetic(self) -> tuple[str, ...]:
-        """That the grader has learnt from no patient, if so."""
+    def _of_synthetic(self, findings: Sequence[SeverityFinding]) -> tuple[str, ...]:
+        """That a grader was trained on no patient, if so."""
         if self.grader is None or not self.grader.model.card.parameters.get("synthetic_only"):
             return ()
-        return (f"severity grades are those of {self.grader.model.card.name}, which has learnt from synthetic studies alone and is often wrong on patients",)
+        name = self.grader.model.card.name
+        if not any(f.model == name for f in findings):
+            return ()
+        return (f"severity grades are those of {name}, which was trained on synthetic studies alone and is often wrong on patients",)
 
     @property
     def _seen(self) -> str:
@@ -134,7 +160,7 @@ class Predictor:
         if isinstance(self.grader, CropGrader):
             if not crops:
                 return {}
-            grades = self.grader.grade([crop.picture for crop in crops.values()], list(crops), ["study"] * len(crops))
+            grades = self.grader.grade_quickly([crop.picture for crop in crops.values()], list(crops))
             return _made(grades, list(crops), self.grader)
         if self.grader is None or not levels:
             return {}
@@ -180,21 +206,31 @@ def load(models: Path | None = None, threads: int = 0) -> Predictor:
         grader = CropGrader(find_model(TASK, models, threads=1), threads or os.cpu_count() or 1)
     elif task == STUDY_TASK:
         grader = StudyGrader(find_model(STUDY_TASK, models, threads))
-    return Predictor(Prior(find_model(PRIOR_TASK, models, threads)), grader)
+    # A grader of whole studies that the user trained grades foramina itself.
+    own = task == STUDY_TASK or not has_model(FORAMEN_TASK, models)
+    foramen_grader = None if own else ForamenGrader(find_model(FORAMEN_TASK, models, threads=1), threads or os.cpu_count() or 1)
+    return Predictor(Prior(find_model(PRIOR_TASK, models, threads)), grader, foramen_grader)
 
 
-def _evidence(study: Study, condition: Condition, place: LevelFinding | None, crop: LevelCrop | None) -> Evidence | None:
+def _named(findings: Sequence[SeverityFinding]) -> str:
+    return ", ".join(sorted({f"{f.condition.value.replace('_', ' ')} {f.level.value}" for f in findings}))
+
+
+def _evidence(
+    study: Study, condition: Condition, place: LevelFinding | None, crop: LevelCrop | None, points: Mapping[Foramen, NDArray[np.float64]]
+) -> Evidence | None:
     """Where `condition` is to be seen: in the sagittal series that readers use, on the axial slice otherwise; None where the level was not found."""
     if place is None:
         return None
     offset = _OFFSETS_MM[condition]
     if condition not in _VIEWS:
         return crop.evidence(offset) if crop else None
-    middle = np.add(crop.center_mm if crop else place.canal_center_mm or place.center_mm, (offset, 0.0, 0.0)) + (0.0 if offset == 0 else np.array(_FORAMEN_MM))
+    side = next((side for side, own in CONDITIONS.items() if own is condition), None)
+    point = points[place.level, side] if side else crop.center_mm if crop else np.array(place.canal_center_mm or place.center_mm)
     for role in _VIEWS[condition]:
         for series in study.with_role(role):
             for stack in series.stacks:
-                if stack.volume.grid.contains(middle, margin_mm=5.0):
-                    number = int(np.clip(np.rint(stack.volume.grid.indices(middle)[0]), 0, len(stack.instance_numbers) - 1))
-                    return point_in_slice(series, stack, number, middle)
+                if stack.volume.grid.contains(point, margin_mm=5.0):
+                    number = int(np.clip(np.rint(stack.volume.grid.indices(point)[0]), 0, len(stack.instance_numbers) - 1))
+                    return point_in_slice(series, stack, number, point)
     return crop.evidence(offset) if crop else None

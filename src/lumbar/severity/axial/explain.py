@@ -1,9 +1,10 @@
 """Where a grade comes from: how much the severity score changes when a place of the crop is hidden. ONNX Runtime alone; any network that grades crops.
 
 Each place is hidden twice, under a soft spot: once by what surrounds it, once by the brightest tissue of the crop. Stenosis is the absence of bright
-fluid, so darkening what is open and brightening what is narrow both tell, and either alone misses half of it: a severe canal that is hidden by its dark
-surroundings looks as severe as before. One network of the ensemble is asked, and the crop of one level alone; on real crops both change the map little
-(correlation 0.96 and more with all networks, and with all levels; `recipes/severity/heat_maps.py`).
+fluid: hiding a severe canal by its dark surroundings changes nothing, hiding it by bright tissue does, and the reverse for an open one. One network of
+the ensemble is run, on the crop of one level alone; on real crops both change the map little (correlation 0.96 and more with all networks, and with all
+levels; `recipes/severity/heat_maps.py`). The outermost 7 mm of the crop are left out: without them the map correlates with the complete one at 0.97
+(median of 19 maps), and less than half of the time is needed.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,11 +23,12 @@ from lumbar.severity.axial.grader import CropGrader, network_logits
 from lumbar.severity.axial.picture import CROP_COLUMNS, CROP_ROWS, Picture, network_input
 from lumbar.severity.finding import severity_score
 
-_SPOTS = 5, 7  # rows, columns of places that are hidden one after another, 7 mm apart: half again as many change the map little and take their time
+_GRID = 5, 7  # rows, columns into which the crop is divided, 7 mm apart: half again as many change the map little and take their time
+_SPOTS = 3, 5  # rows, columns of the places that are hidden one after another: the grid without its outermost ring
 _SPOT_MM = 4.0  # standard deviation of the soft spot
 _SURROUNDINGS_MM = 6.0  # standard deviation of the blur that stands for what surrounds a place
 _BRIGHT_PERCENTILE = 97.0
-_AT_ONCE = 35
+_AT_ONCE = 30
 _LEAST_SCORE = 1e-4  # scores are held this far from 0 and 1, where log-odds have no bound
 _PIXELS_PER_MM = np.array([CROP_ROWS / HEIGHT_MM, CROP_COLUMNS / WIDTH_MM])
 
@@ -83,10 +85,10 @@ def hidden_by(crop: Floats, shares: Floats) -> tuple[Floats, Floats]:
 
 
 def _spots() -> Floats:
-    """(35, 96, 136) shares of a place that are hidden."""
+    """(15, 96, 136) shares of a place that are hidden."""
     down, across = (
-        np.exp(-0.5 * ((np.arange(size) + 0.5 - (np.arange(count)[:, None] + 0.5) * size / count) / (_SPOT_MM * pixels)) ** 2)
-        for count, size, pixels in zip(_SPOTS, (CROP_ROWS, CROP_COLUMNS), _PIXELS_PER_MM, strict=True)
+        np.exp(-0.5 * ((np.arange(size) + 0.5 - (np.arange(1, count - 1)[:, None] + 0.5) * size / count) / (_SPOT_MM * pixels)) ** 2)
+        for count, size, pixels in zip(_GRID, (CROP_ROWS, CROP_COLUMNS), _PIXELS_PER_MM, strict=True)
     )
     return np.asarray(down[:, None, :, None] * across[None, :, None, :], np.float32).reshape(-1, CROP_ROWS, CROP_COLUMNS)
 
@@ -102,7 +104,7 @@ def log_odds(grader: CropGrader, crops: Floats, level: Level) -> NDArray[np.floa
 
 
 def _smooth(values: NDArray[np.float64]) -> Floats:
-    """(96, 136) cubic interpolation between the hidden places, level beyond the outermost."""
-    down, across = ((np.arange(size) + 0.5) / size * count - 0.5 for count, size in zip(_SPOTS, (CROP_ROWS, CROP_COLUMNS), strict=True))
-    where = np.meshgrid(np.clip(down, 0, _SPOTS[0] - 1), np.clip(across, 0, _SPOTS[1] - 1), indexing="ij")
-    return np.maximum(ndimage.map_coordinates(values, where, order=3, mode="nearest"), 0).astype(np.float32)
+    """(96, 136) cubic interpolation between the hidden places, 0 on the outermost ring."""
+    down, across = ((np.arange(size) + 0.5) / size * count - 0.5 for count, size in zip(_GRID, (CROP_ROWS, CROP_COLUMNS), strict=True))
+    where = np.meshgrid(np.clip(down, 0, _GRID[0] - 1), np.clip(across, 0, _GRID[1] - 1), indexing="ij")
+    return np.maximum(ndimage.map_coordinates(np.pad(values, 1), where, order=3, mode="nearest"), 0).astype(np.float32)

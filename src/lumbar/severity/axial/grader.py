@@ -22,7 +22,7 @@ Progress = Callable[[int, int], None]  # crops done, of how many
 
 
 class CropGrader:
-    """An ensemble of networks; each looks at every crop as it is and a little nearer, and all views count the same."""
+    """An ensemble of networks with test-time augmentation: each crop is graded as it is and a little nearer, and all answers count the same."""
 
     def __init__(self, model: Model, workers: int = 1) -> None:
         """Take the networks and the calibration of `model`; `workers` networks run at a time, best with one thread each.
@@ -37,8 +37,13 @@ class CropGrader:
         self.calibration = Calibration.from_card(model.card.parameters, model.folder)
 
     def grade(self, pictures: Sequence[Picture], levels: Sequence[Level], studies: Sequence[str], progress: Progress | None = None) -> CropGrades:
-        """Grades of `pictures` at `levels`; crops of the same study are looked at together."""
+        """Grades of `pictures` at `levels`; crops of the same study attend to each other."""
         return self.calibration.apply(raw_probabilities(self.model.networks, pictures, levels, studies, progress, self.workers))
+
+    def grade_quickly(self, pictures: Sequence[Picture], levels: Sequence[Level]) -> CropGrades:
+        """Grades of the crops of one study as they are, without test-time augmentation: a fifth of the time."""
+        raw = raw_probabilities(self.model.networks, pictures, levels, [""] * len(pictures), workers=self.workers, views=1)
+        return self.calibration.apply(raw)
 
 
 def raw_probabilities(
@@ -48,8 +53,9 @@ def raw_probabilities(
     studies: Sequence[str],
     progress: Progress | None = None,
     workers: int = 1,
+    views: int = VIEWS,
 ) -> NDArray[np.float64]:
-    """(n, 5, 3) mean probabilities over networks and views, before any calibration."""
+    """(n, 5, 3) mean probabilities over networks and the first `views` of `picture.network_input`, before any calibration."""
     result = np.empty((len(pictures), len(Condition), 3))
     order = tuple(Level)
     numbers = np.array([order.index(level) for level in levels], np.int64)
@@ -57,8 +63,8 @@ def raw_probabilities(
     done = 0
     with ThreadPoolExecutor(workers) as pool:
         for rows in _portions(owners):
-            views = [np.stack([network_input(pictures[row], view) for row in rows]) for view in range(VIEWS)]
-            jobs = [(network, view, numbers[rows], owners[rows]) for network in networks for view in views]
+            inputs = [np.stack([network_input(pictures[row], view) for row in rows]) for view in range(views)]
+            jobs = [(network, crops, numbers[rows], owners[rows]) for network in networks for crops in inputs]
             result[rows] = np.mean([softmax(logits, axis=-1) for logits in pool.map(lambda job: network_logits(*job), jobs)], axis=0)
             done += len(rows)
             if progress is not None:

@@ -1,0 +1,69 @@
+"""`lumbar predict foramina`."""
+
+import json
+from pathlib import Path
+
+import click
+import numpy as np
+
+from lumbar.cli.progress import track
+from lumbar.datasets.foramina import ForamenPoint, read_foramen_table
+from lumbar.datasets.rsna2024_labels import row_id
+from lumbar.datasets.submission import write_submission
+from lumbar.domain.anatomy import Level
+from lumbar.errors import InputError
+from lumbar.io.staging import staged_file
+from lumbar.models.registry import find_model
+from lumbar.severity.foramina.explain import CONDITIONS
+from lumbar.severity.foramina.grader import TASK, ForamenGrader
+from lumbar.severity.foramina.table import from_points
+
+
+@click.command("foramina")
+@click.argument("table", type=click.Path(path_type=Path))
+@click.argument("images", type=click.Path(path_type=Path))
+@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="CSV file to write.")
+@click.option("--models", type=click.Path(path_type=Path), help="Your own model folder, or a folder of them.")
+@click.option("--allow-missing", is_flag=True, help="Leave rows out whose picture is not there, instead of stopping.")
+@click.option("--clinical", is_flag=True, help="Write probabilities calibrated to how common the grades are, not those that the official score rewards.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+@click.option("--overwrite", is_flag=True, help="Replace a file that is in the way.")
+def predict_foramina(table: Path, images: Path, out: Path, models: Path | None, overwrite: bool, quiet: bool, **wanted: bool) -> None:
+    """Grade the foraminal points that TABLE names on the sagittal T1 slices in the folder IMAGES.
+
+    TABLE needs the columns picture, study_id, side, level, x and y: the point in pixels of the picture. Where a picture is cut from a slice that was
+    resized to 250 × 250 pixels, left and top say where, and native_height and native_width which shape the slice had. Foramina of one study are graded
+    together, and the distance between their points gives the scale.
+
+    Example: lumbar predict foramina foramina.csv foramina -o submission.csv
+    """
+    allow_missing, clinical, as_json = (wanted[name] for name in ("allow_missing", "clinical", "as_json"))
+    rows = read_foramen_table(table)
+    points = sorted(_present(rows, images, table, allow_missing), key=_order)
+    with staged_file(out, overwrite) as path:
+        grader = ForamenGrader(find_model(TASK, models))
+        grades = grader.grade(from_points(points, images, track(range(len(points)), "reading", quiet=quiet)))
+        probabilities = grades.clinical if clinical else grades.metric
+        write_submission(path, ((row_id(p.study_id, CONDITIONS[p.side], p.level), np.asarray(row)) for p, row in zip(points, probabilities, strict=True)))
+    facts = {"rows": len(points), "missing": len(rows) - len(points), "model": grader.model.card.name, "out": str(out)}
+    click.echo(json.dumps(facts) if as_json else f"{out}: {len(points)} rows ({facts['missing']} without a picture)")
+
+
+def _order(point: ForamenPoint) -> tuple[str, str, int]:
+    return point.study_id, point.side.value, list(Level).index(point.level)
+
+
+def _present(rows: list[ForamenPoint], images: Path, table: Path, allow_missing: bool) -> list[ForamenPoint]:
+    if not images.is_dir():
+        raise InputError(f"{images} is not a folder; give the folder that holds the pictures which {table} names")
+    found = {name: (images / name).is_file() for name in {row.file for row in rows}}
+    missing = [row for row in rows if not found[row.file]]
+    if missing and not allow_missing:
+        raise InputError(
+            f"the pictures of {len(missing)} of {len(rows)} rows of {table} are not in {images}, the first is {missing[0].file}; add them, or leave the rows"
+            " out with --allow-missing"
+        )
+    if len(missing) == len(rows):
+        raise InputError(f"none of the pictures of {table} is in {images}; is it the right folder?")
+    return [row for row in rows if found[row.file]]

@@ -1,0 +1,60 @@
+"""From raw probabilities of foramina to the two that are given out, calibrated level by level."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lumbar.domain.anatomy import Level
+from lumbar.errors import ModelError
+from lumbar.metrics.calibration import conformal_sets, reweighted, tempered
+from lumbar.severity.score import GRADE_WEIGHTS
+
+
+@dataclass(frozen=True, eq=False)
+class ForamenGrades:
+    """Probabilities (n, 3) of foramina, grades from normal/mild to severe."""
+
+    metric: NDArray[np.float64]  # as trained, with the weights 1, 2, 4 of the official score: what a submission needs
+    clinical: NDArray[np.float64]  # calibrated to how common the grades are
+    sets: NDArray[np.bool_]  # grades that hold the true one in 90 % of cases
+
+
+@dataclass(frozen=True)
+class LevelCalibration:
+    """How raw probabilities become the outputs, fitted on predictions for studies that a network was not trained on; one value a level."""
+
+    metric_temperature: tuple[float, ...]
+    clinical_temperature: tuple[float, ...]
+    conformal_threshold: tuple[float, ...]  # least clinical probability of a grade to be in the 90 % set
+
+    @classmethod
+    def from_card(cls, parameters: Mapping[str, Any], source: Path) -> "LevelCalibration":
+        """The calibration in a card.
+
+        Raises:
+            ModelError: it is not there, or not one value a level.
+        """
+        try:
+            values = [tuple(float(parameters["calibration"][name][level.slug]) for level in Level) for name in cls.__dataclass_fields__]
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(f"the card in {source} lacks a calibration of the grades ({error}); pack the model again") from error
+        return cls(*values)
+
+    @property
+    def parameters(self) -> dict[str, dict[str, float]]:
+        """The form that the card holds."""
+        return {name: {level.slug: value for level, value in zip(Level, getattr(self, name), strict=True)} for name in self.__dataclass_fields__}
+
+    def apply(self, raw: NDArray[np.float64], levels: NDArray[np.int64]) -> ForamenGrades:
+        """The outputs from raw probabilities (n, 3) at `levels` (n,) 0 … 4."""
+        metric, clinical, sets = np.empty_like(raw), np.empty_like(raw), np.zeros(raw.shape, bool)
+        for level in np.unique(levels):
+            own = levels == level
+            metric[own] = tempered(raw[own], self.metric_temperature[level])
+            clinical[own] = tempered(reweighted(raw[own], 1 / np.array(GRADE_WEIGHTS)), self.clinical_temperature[level])
+            sets[own] = conformal_sets(clinical[own], self.conformal_threshold[level])
+        return ForamenGrades(metric, clinical, sets)

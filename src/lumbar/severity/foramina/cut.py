@@ -1,0 +1,164 @@
+"""Crops of foramina from the sagittal slices of a study, made like those that the network was trained on.
+
+The training pictures were resized to 250 × 250 pixels from the whole field of view; a slice goes the same way here, so that a crop has their sharpness.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lumbar.datasets.foramina import GRID_PIXELS
+from lumbar.domain.anatomy import Level, Side
+from lumbar.domain.findings import Evidence, LevelFinding
+from lumbar.domain.geometry import BACK, HEAD, LEFT
+from lumbar.domain.study import Plane, Role, Series, Stack, Study
+from lumbar.imaging.resample import resize_picture
+from lumbar.severity.axial.cut import point_in_slice
+from lumbar.severity.foramina.crops import LEVEL_PIXELS, STORED_SIZE, cut_stored
+from lumbar.severity.foramina.midline import sideways_shift_mm
+from lumbar.severity.foramina.points import Foramen, foramen_points, level_distance_mm
+
+NEIGHBOURS = (-1, 0, 1)  # slices beside the nearest one that are graded, too
+_SIDEWAYS_MM = 4.0  # standard deviation of a foramen's place from side to side: how much a neighbouring slice counts
+_FARTHEST_MM = 6.0  # of the nearest slice from the foramen
+_GRID_PER_LEVEL = 20.0, 35.0  # pixels of the 250 × 250 grid from one level to the next: what nearly all training pictures have
+
+
+@dataclass(frozen=True, eq=False)
+class ForamenCrop:
+    """The crops of one foramen, and where they come from."""
+
+    level: Level
+    side: Side
+    series: Series
+    stack: Stack
+    slice_number: int  # in the stack, nearest to the foramen
+    point_mm: NDArray[np.float64]  # (3,) the foramen, in the plane of that slice
+    pixel_mm: float  # of the crop
+    pictures: NDArray[np.uint8]  # (3, 96, 96): the slice before, that slice, the one after
+    weights: NDArray[np.float64]  # (3,) how much each counts; 0 for a slice that is not there
+
+    def evidence(self, down_mm: float = 0.0, back_mm: float = 0.0) -> Evidence:
+        """The point `down_mm` below the middle of the crop and `back_mm` behind it, in pixels of its slice."""
+        grid = self.stack.volume.grid
+        return point_in_slice(self.series, self.stack, self.slice_number, self.point_mm - down_mm * grid.toward(HEAD) + back_mm * grid.toward(BACK))
+
+
+def cut_foramina(study: Study, levels: Sequence[LevelFinding], role: Role) -> dict[Foramen, ForamenCrop]:
+    """The crops of all foramina of `levels` that sagittal series with `role` show."""
+    points = foramen_points(levels)
+    distance = level_distance_mm(points)
+    places = _stacks(study, levels, role)
+    result = {}
+    resized: dict[tuple[int, int], NDArray[np.float32]] = {}
+    for (level, side), expected in points.items():
+        place = _nearest_slice(places, expected)
+        if place is None:
+            continue
+        series, stack, number, point = place
+        grid, slices = stack.volume.grid, _UprightSlices(stack)
+        foot = point + ((grid.origins_mm[number] - point) @ grid.normal) * grid.normal
+        weights = np.array([_weight(stack, number + by, point) for by in NEIGHBOURS])
+        pictures = np.zeros((len(NEIGHBOURS), STORED_SIZE, STORED_SIZE), np.uint8)
+        for layer, by in enumerate(NEIGHBOURS):
+            if weights[layer] > 0:
+                key = id(stack), number + by
+                if key not in resized:
+                    resized[key] = _resized(slices, number + by, distance)
+                pictures[layer] = _cut(slices, resized[key], foot, distance)
+        crop = ForamenCrop(level, side, series, stack, number, foot, distance / LEVEL_PIXELS, pictures, weights / weights.sum())
+        result[level, side] = crop
+    return result
+
+
+def _stacks(study: Study, levels: Sequence[LevelFinding], role: Role) -> list[tuple[Series, Stack, NDArray[np.float64]]]:
+    """The sagittal stacks with `role`, and how far the patient has moved sideways in each (3,)."""
+    middles = [np.array(found.canal_center_mm or found.center_mm, dtype=np.float64) for found in levels]
+    stacks = [(series, stack) for series in study.with_role(role) if series.plane is Plane.SAGITTAL for stack in series.stacks]
+    return [(series, stack, sideways_shift_mm(stack, middles) * np.array(LEFT)) for series, stack in stacks]
+
+
+def _nearest_slice(
+    places: Sequence[tuple[Series, Stack, NDArray[np.float64]]], expected: NDArray[np.float64]
+) -> tuple[Series, Stack, int, NDArray[np.float64]] | None:
+    """The slice nearest to a foramen, and the place of the foramen in its stack."""
+    best: tuple[float, tuple[Series, Stack, int, NDArray[np.float64]]] | None = None
+    for series, stack, shift in places:
+        grid, point = stack.volume.grid, expected + shift
+        distances = np.abs((grid.origins_mm - point) @ grid.normal)
+        number = int(distances.argmin())
+        _, row, column = grid.indices(point)
+        inside = 0 <= row <= grid.rows - 1 and 0 <= column <= grid.columns - 1
+        if inside and distances[number] <= _FARTHEST_MM and (best is None or distances[number] < best[0]):
+            best = float(distances[number]), (series, stack, number, point)
+    return best[1] if best else None
+
+
+def _weight(stack: Stack, number: int, point: NDArray[np.float64]) -> float:
+    grid = stack.volume.grid
+    if not 0 <= number < len(grid.origins_mm):
+        return 0.0
+    return float(np.exp(-0.5 * ((grid.origins_mm[number] - point) @ grid.normal / _SIDEWAYS_MM) ** 2))
+
+
+@dataclass(frozen=True, eq=False)
+class _UprightSlices:
+    """The slices of a sagittal stack with rows from head to foot and columns from front to back, however they are stored."""
+
+    stack: Stack
+
+    @property
+    def _turned(self) -> tuple[bool, bool, bool]:
+        """Whether rows and columns have to be swapped, and then rows, columns reversed."""
+        grid = self.stack.volume.grid
+        swapped = abs(float(grid.column_step_mm @ np.array(HEAD))) > abs(float(grid.row_step_mm @ np.array(HEAD)))
+        down, across = (grid.column_step_mm, grid.row_step_mm) if swapped else (grid.row_step_mm, grid.column_step_mm)
+        return swapped, bool(down @ np.array(HEAD) > 0), bool(across @ np.array(BACK) < 0)
+
+    @property
+    def size(self) -> NDArray[np.int64]:
+        """(rows, columns)."""
+        grid = self.stack.volume.grid
+        return np.array([grid.columns, grid.rows] if self._turned[0] else [grid.rows, grid.columns])
+
+    @property
+    def field_mm(self) -> NDArray[np.float64]:
+        """(height, width) of the field of view."""
+        _, row_mm, column_mm = self.stack.volume.grid.spacing_mm
+        return np.asarray(self.size * ([column_mm, row_mm] if self._turned[0] else [row_mm, column_mm]), np.float64)
+
+    def array(self, number: int) -> NDArray[np.float32]:
+        """(rows, columns) of one slice."""
+        swapped, upside_down, reversed_columns = self._turned
+        stored = np.asarray(self.stack.volume.array[number], np.float32)
+        stored = stored.T if swapped else stored
+        return np.ascontiguousarray(stored[:: -1 if upside_down else 1, :: -1 if reversed_columns else 1])
+
+    def share(self, point_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(2,) where a point lies, from 0 at the upper and front edges of the field of view to 1 at the lower and rear ones."""
+        grid = self.stack.volume.grid
+        swapped, *reversed_axes = self._turned
+        share = (grid.indices(point_mm)[1:] + 0.5) / np.array([grid.rows, grid.columns])
+        share = share[::-1] if swapped else share
+        return np.asarray(np.where(reversed_axes, 1 - share, share))
+
+
+def _resized(slices: _UprightSlices, number: int, distance_mm: float) -> NDArray[np.float32]:
+    """An upright slice on the training pictures' grid, 0 … 255 up to its own maximum.
+
+    The grid is finer or coarser only where the field of view is far larger or smaller than in any training picture.
+    """
+    array = slices.array(number)
+    per_level = GRID_PIXELS * distance_mm / slices.field_mm.max()
+    size = round(GRID_PIXELS * float(np.clip(per_level, *_GRID_PER_LEVEL)) / per_level)
+    small = resize_picture(array, (size, size))
+    return np.asarray(np.clip(small / max(float(array.max()), 1e-6), 0, 1) * 255, np.float32)
+
+
+def _cut(slices: _UprightSlices, picture: NDArray[np.float32], point_mm: NDArray[np.float64], distance_mm: float) -> NDArray[np.uint8]:
+    shape = np.array(picture.shape)
+    row, column = slices.share(point_mm) * shape - 0.5
+    step_rows, step_columns = distance_mm / LEVEL_PIXELS * shape / slices.field_mm
+    return cut_stored(picture, float(row), float(column), float(step_rows), float(step_columns))

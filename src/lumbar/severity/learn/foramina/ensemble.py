@@ -1,0 +1,66 @@
+"""The model folder of the foraminal grader: the networks of all folds, their calibration, and what they reach on studies that they were not trained on."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from lumbar.domain.anatomy import Severity
+from lumbar.models.card import Card, Result, TensorSpec, TrainingData
+from lumbar.models.folder import write_card
+from lumbar.severity.foramina.calibration import LevelCalibration
+from lumbar.severity.foramina.crops import CROP_COLUMNS, CROP_ROWS
+from lumbar.severity.foramina.grader import CROPS, LEVELS, LOGITS, SIDE_NUMBERS, STUDIES, TASK
+from lumbar.severity.learn.axial.out_of_fold import NETWORK, fold_folder
+from lumbar.severity.learn.calibrate import COVERAGE
+from lumbar.severity.learn.foramina.folds import EXPORT
+from lumbar.severity.learn.foramina.out_of_fold import KIND, ForamenFigures
+
+_SHOWN = ("loss", "prior", "auc_severe", "kappa", "ece", "coverage")
+LICENCE = "trained on RSNA 2024 data, non-commercial research only"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the card tells of a cross-validation."""
+
+    figures: Mapping[str, ForamenFigures]  # by part: "foramen" and the levels
+    more: tuple[Result, ...]  # other results, such as of shifted points
+    where: str  # on which data
+
+
+def write_ensemble(folder: Path, runs: Path, folds: list[int], calibration: LevelCalibration, measured: Measured, data: TrainingData) -> Card:
+    """Put the networks of `folds` into `folder`, with `calibration` and what was `measured`; returns the card."""
+    differences = []
+    for fold in folds:
+        source = fold_folder(runs, KIND, fold)
+        (folder / f"fold{fold}.onnx").write_bytes((source / NETWORK).read_bytes())
+        differences.append(float(json.loads((source / EXPORT).read_text(encoding="utf-8"))["difference"]))
+    results = tuple(
+        Result(part, name, round(asdict(values)[name], 4), measured.where, headline=part == "foramen")
+        for part, values in measured.figures.items()
+        for name in _SHOWN
+    )
+    card = Card(
+        name="severity-foramina",
+        version="1",
+        task=TASK,
+        description="Neural foraminal narrowing on sagittal T1 crops around the foramina: an ensemble of networks trained on the folds of a cross-validation"
+        " by study. One encoder serves both sides; the foramina of a study attend to each other. The loss is weighted 1, 2, 4 as in the official score"
+        " of RSNA 2024.",
+        intended_use="Research on graded lumbar MRI. Not a medical device; not for decisions about patients. Measured on readers' points on T1 alone.",
+        inputs=(
+            TensorSpec(CROPS, ("n", 1, CROP_ROWS, CROP_COLUMNS), "sagittal T1 around a foramen, 32 pixels from level to level, zero mean, unit variance"),
+            TensorSpec(LEVELS, ("n",), "0 for L1/L2 to 4 for L5/S1"),
+            TensorSpec(SIDE_NUMBERS, ("n",), "0 for the patient's left, 1 for the right"),
+            TensorSpec(STUDIES, ("n",), "equal numbers for foramina of one study"),
+        ),
+        outputs=(TensorSpec(LOGITS, ("n", 3), "grades as in classes"),),
+        classes=tuple(severity.value for severity in Severity),
+        training_data=(data,),
+        results=(*results, *measured.more),
+        research_only=True,
+        export_difference=max(differences),
+        parameters={"calibration": calibration.parameters, "conformal_coverage": COVERAGE},
+    )
+    return write_card(folder, card)

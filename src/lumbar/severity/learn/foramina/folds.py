@@ -1,0 +1,55 @@
+"""Cross-validated training of the foraminal grader (needs lumbar[train])."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from lumbar.severity.foramina.crops import CROP_COLUMNS, CROP_ROWS
+from lumbar.severity.foramina.grader import CROPS, LEVELS, LOGITS, SIDE_NUMBERS, STUDIES
+from lumbar.severity.learn.axial.out_of_fold import NETWORK, fold_folder
+from lumbar.severity.learn.foramina.out_of_fold import KIND
+from lumbar.severity.learn.foramina.train import ForamenTraining, LabelledForamina, train
+from lumbar.training.export import export_onnx
+from lumbar.training.folds import assign_folds
+
+EXPORT = "export.json"
+FOLDS, SEED = 5, 20240717
+
+
+def split(foramina: LabelledForamina, known: Mapping[str, int]) -> dict[str, int]:
+    """Study → fold, with like shares of badly affected studies in each; the folds of `known` studies stay what they are."""
+    burden: dict[str, float] = {}
+    for study, target in zip(foramina.studies.tolist(), foramina.targets.tolist(), strict=True):
+        if study not in known:
+            burden[study] = burden.get(study, 0.0) + {2: 1.0, 1: 0.01}.get(target, 0.0)
+    return {**{study: known[study] for study in np.unique(foramina.studies).tolist() if study in known}, **assign_folds(burden, FOLDS, SEED)}
+
+
+def train_fold(foramina: LabelledForamina, fold_of: Mapping[str, int], runs: Path, fold: int, config: ForamenTraining, held_back: Sequence[str] = ()) -> Path:
+    """Train on all studies but those of `fold` and those `held_back`; returns the folder of the exported network. A killed run goes on."""
+    folder = fold_folder(runs, KIND, fold)
+    chosen = np.array([fold_of[study] != fold and study not in held_back for study in foramina.studies.tolist()])
+    config = replace(config, fit=replace(config.fit, seed=SEED + fold))
+    module = train(foramina.subset(chosen), folder, config)
+    if module.global_rank:  # this process only helped another to train
+        return folder
+    difference = export_network(module.network, folder / NETWORK)
+    (folder / EXPORT).write_text(json.dumps({"difference": difference, "steps": config.fit.steps, "seed": config.fit.seed}), encoding="utf-8")
+    return folder
+
+
+def export_network(network: torch.nn.Module, path: Path) -> float:
+    """Write `network` as ONNX with 16-bit weights; the largest difference to PyTorch."""
+    generator = torch.Generator().manual_seed(0)
+    example = {
+        CROPS: torch.randn(7, 1, CROP_ROWS, CROP_COLUMNS, generator=generator),
+        LEVELS: torch.tensor([0, 1, 2, 3, 4, 3, 4]),
+        SIDE_NUMBERS: torch.tensor([0, 0, 0, 1, 1, 1, 1]),
+        STUDIES: torch.tensor([0, 0, 0, 0, 0, 1, 1]),
+    }
+    network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    return export_onnx(network, example, path, (LOGITS,), dynamic={name: {0: "n"} for name in example}, tolerance=0.05, half=True)

@@ -1,0 +1,61 @@
+"""The network that grades foramina: one encoder for all foramina, then attention among the foramina of a study."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from lumbar.severity.score import GRADES
+from lumbar.training.attention import RelativeAttention
+from lumbar.training.residual import Encoder
+
+_LEVELS = 5
+_LEVEL_STEPS = 2 * _LEVELS - 1  # differences between five levels: −4 … 4
+_RELATIONS = 2 * _LEVEL_STEPS  # on the same side, or on the other one
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """How large the network is."""
+
+    features: tuple[int, ...] = (32, 48, 96, 160)  # channels of the stages; the first works at half resolution
+    blocks: tuple[int, ...] = (1, 2, 2, 2)  # residual blocks of each stage
+    width: int = 128  # of the tokens
+    layers: int = 1  # of attention
+    heads: int = 4
+    dropout: float = 0.2
+
+
+class ForamenNetwork(nn.Module):
+    """Sagittal crops look alike on both sides, so all foramina share the encoder, and nothing depends on left or right.
+
+    The features of a crop are averaged over all of it and over its middle. A foramen attends to the foramina of the same study; what a head knows of
+    another foramen's place is whether it lies on the same side and how many levels it lies above or below.
+    """
+
+    def __init__(self, options: NetworkOptions) -> None:
+        super().__init__()
+        self.encoder = Encoder(options.features, options.blocks, inputs=1)
+        width = options.width
+        self.token = nn.Sequential(nn.Dropout(options.dropout), nn.Linear(2 * options.features[-1], width), nn.LayerNorm(width))
+        self.level = nn.Embedding(_LEVELS, width)
+        nn.init.normal_(self.level.weight, std=0.02)
+        self.attention = nn.ModuleList(RelativeAttention(width, options.heads, options.dropout, _RELATIONS) for _ in range(options.layers))
+        self.head = nn.Sequential(nn.LayerNorm(width), nn.Dropout(options.dropout), nn.Linear(width, GRADES))
+
+    def forward(self, crops: torch.Tensor, levels: torch.Tensor, sides: torch.Tensor, studies: torch.Tensor) -> torch.Tensor:
+        """Logits (n, 3) of `crops` (n, 1, 72, 64), each of zero mean and unit variance.
+
+        `levels` (n,) are 0 … 4, `sides` (n,) 0 or 1, `studies` (n,) any numbers; foramina attend to those with the same number.
+        """
+        features = self.encoder.stages(self.encoder.stem(crops))
+        rows, columns = features.shape[-2] // 4, features.shape[-1] // 4
+        middle = features[..., rows : features.shape[-2] - rows, columns : features.shape[-1] - columns]
+        tokens = self.token(torch.cat([features.mean((2, 3)), middle.mean((2, 3))], 1)) + self.level(levels)
+        step = levels[None, :] - levels[:, None] + _LEVELS - 1
+        other_side = (sides[None, :] != sides[:, None]).long()
+        apart = studies[None, :] != studies[:, None]
+        for layer in self.attention:
+            tokens = layer(tokens, other_side * _LEVEL_STEPS + step, apart)
+        logits: torch.Tensor = self.head(tokens)
+        return logits

@@ -1,0 +1,82 @@
+"""Foraminal grades for every study from a network that was not trained on it, and their figures. Runs without PyTorch, from the folds that training saved."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lumbar.domain.anatomy import Level
+from lumbar.metrics.calibration import expected_calibration_error, reliability
+from lumbar.metrics.classification import confusion_matrix, quadratic_kappa, roc_auc, weighted_log_loss
+from lumbar.models.runtime import Network
+from lumbar.severity.foramina.calibration import ForamenGrades
+from lumbar.severity.foramina.grader import SCALES, Foramina, raw_probabilities
+from lumbar.severity.learn.axial.out_of_fold import NETWORK, fold_folder
+from lumbar.severity.score import GRADE_WEIGHTS
+
+KIND = "foramina"  # of the folders of folds
+_WEIGHTS = np.array(GRADE_WEIGHTS)
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ForamenFigures:
+    """What the grades of one part come to; temperatures and conformal thresholds are fitted on the other folds."""
+
+    rows: int
+    prior: float  # weighted log loss of the grades' shares at each level in the other folds
+    loss: float  # weighted log loss of the metric-weighted output
+    accuracy: float  # of the clinical output
+    commonest: float  # accuracy of always answering the commonest grade
+    kappa: float  # quadratic
+    auc_severe: float
+    ece: float  # of the clinical output
+    coverage: float  # of the conformal sets
+    set_size: float
+
+
+def grade_held_out(foramina: Foramina, folds: NDArray[np.int64], runs: Path, scales: Sequence[float] = SCALES) -> Array:
+    """(n, 3) raw probabilities from the network of each foramen's fold; not a number where that fold is not trained yet."""
+    raw = np.full((len(folds), 3), np.nan)
+    for fold in np.unique(folds[folds >= 0]).tolist():
+        path, own = fold_folder(runs, KIND, fold) / NETWORK, folds == fold
+        if path.is_file():
+            part = Foramina(foramina.crops[own], foramina.levels[own], foramina.sides[own], foramina.studies[own])
+            raw[own] = raw_probabilities([Network(path.read_bytes(), str(path), 1)], part, scales)
+    return raw
+
+
+def figures(grades: ForamenGrades, targets: NDArray[np.int64], levels: NDArray[np.int64], folds: NDArray[np.int64]) -> dict[str, ForamenFigures]:
+    """The figures of all foramina and of each level."""
+    prior = level_prior(targets, levels, folds)
+    parts = {"foramen": targets >= 0, **{level.value: (targets >= 0) & (levels == number) for number, level in enumerate(Level)}}
+    return {name: _figures(grades, targets, prior, own) for name, own in parts.items()}
+
+
+def _figures(grades: ForamenGrades, targets: NDArray[np.int64], prior: Array, own: NDArray[np.bool_]) -> ForamenFigures:
+    y, clinical, sets = targets[own], grades.clinical[own], grades.sets[own]
+    return ForamenFigures(
+        rows=len(y),
+        prior=weighted_log_loss(prior[own], y, _WEIGHTS),
+        loss=weighted_log_loss(grades.metric[own], y, _WEIGHTS),
+        accuracy=float((clinical.argmax(axis=1) == y).mean()),
+        commonest=float(np.bincount(y).max() / len(y)),
+        kappa=quadratic_kappa(confusion_matrix(clinical.argmax(axis=1), y, 3)),
+        auc_severe=roc_auc(clinical[:, 2], y == 2),
+        ece=expected_calibration_error(reliability(clinical, y)),
+        coverage=float(sets[np.arange(len(y)), y].mean()),
+        set_size=float(sets.sum(axis=1).mean()),
+    )
+
+
+def level_prior(targets: NDArray[np.int64], levels: NDArray[np.int64], folds: NDArray[np.int64]) -> Array:
+    """(n, 3) shares of the grades at each level in the other folds, times the official weights."""
+    result = np.empty((len(targets), 3))
+    for fold in np.unique(folds):
+        for level in np.unique(levels):
+            others = targets[(folds != fold) & (levels == level) & (targets >= 0)]
+            counts = (np.bincount(others, minlength=3) + 1e-9) * _WEIGHTS
+            result[(folds == fold) & (levels == level)] = counts / counts.sum()
+    return result

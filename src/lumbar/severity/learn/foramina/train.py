@@ -1,0 +1,162 @@
+"""Training of the foraminal grader (needs lumbar[train])."""
+
+import itertools
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import lightning
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, IterableDataset
+
+from lumbar.severity.axial.data import UNLABELLED
+from lumbar.severity.foramina.crops import CROP_COLUMNS, CROP_ROWS, STORED_SIZE
+from lumbar.severity.learn.axial.augment import CropAugmentOptions, change
+from lumbar.severity.learn.cutmix import MixOptions, mix
+from lumbar.severity.learn.foramina.network import ForamenNetwork, NetworkOptions
+from lumbar.severity.learn.losses import MEAN_WEIGHT, soft_labels
+from lumbar.severity.score import GRADE_WEIGHTS
+from lumbar.training.fit import FitOptions, fit, seed, steps_done
+from lumbar.training.one_cycle import one_cycle
+from lumbar.training.ranks import TellRank
+
+CONFIG = "config.json"
+FULL_SIZE, COARSE_SIZE = (CROP_ROWS, CROP_COLUMNS), (54, 48)
+_NEARER = STORED_SIZE / CROP_ROWS
+
+Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class ForamenTraining:
+    """What is trained, how, and how long."""
+
+    network: NetworkOptions = field(default_factory=NetworkOptions)
+    # A shift of 0.055 of the stored crop is 5.3 pixels, about 6 mm: more than the usual distance of the spine model's points from the labelled ones.
+    augment: CropAugmentOptions = field(default_factory=lambda: CropAugmentOptions(shift=0.055, rotation_degrees=12.0, zoom=(0.85, 1.2), erase_probability=0.3))
+    fit: FitOptions = field(default_factory=lambda: FitOptions(steps=1400, average_decay=0.995, checkpoint_every=100))
+    studies_per_batch: int = 10
+    coarse_share: float = 0.5  # of the steps are made at `COARSE_SIZE`, which takes under half the time
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.05
+    smoothing: float = 0.02  # share of each label that goes to the neighbouring grades
+    alone_probability: float = 0.15  # a study's foramina do not see each other
+    absence_probability: float = 0.1  # a foramen is left out of its study
+    neighbour_probability: float = 0.3  # a foramen is shown on the slice beside its own, where there is such a crop
+    mix: MixOptions = field(default_factory=MixOptions)  # of foramina at the same level
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledForamina:
+    """Stored crops with their grades."""
+
+    crops: NDArray[np.uint8]  # (n, 96, 96)
+    levels: NDArray[np.int64]  # (n,) 0 … 4
+    sides: NDArray[np.int64]  # (n,) 0 left, 1 right
+    studies: NDArray[np.str_]  # (n,)
+    targets: NDArray[np.int64]  # (n,) 0 … 2, or UNLABELLED
+    beside: NDArray[np.uint8]  # (m, 96, 96) some foramina on the slice beside their own
+    beside_of: NDArray[np.int64]  # (m,) whose crop each of `beside` is
+
+    def subset(self, chosen: NDArray[np.bool_]) -> "LabelledForamina":
+        """The foramina where `chosen` (n,) is true."""
+        kept = chosen[self.beside_of]
+        number = np.cumsum(chosen) - 1
+        beside_of = np.asarray(number[self.beside_of[kept]], np.int64)
+        return LabelledForamina(
+            self.crops[chosen], self.levels[chosen], self.sides[chosen], self.studies[chosen], self.targets[chosen], self.beside[kept], beside_of
+        )
+
+    def pictures(self, chosen: NDArray[np.int64], neighbour_probability: float, rng: np.random.Generator) -> NDArray[np.uint8]:
+        """The crops of the foramina `chosen`, some of them on the slice beside their own."""
+        result = self.crops[chosen]
+        for place in np.flatnonzero(rng.random(len(chosen)) < neighbour_probability).tolist():
+            choices = np.flatnonzero(self.beside_of == chosen[place])
+            if len(choices):
+                result[place] = self.beside[rng.choice(choices)]
+        return result
+
+
+class RandomStudies(IterableDataset[Batch]):
+    """An endless stream of augmented batches; each study comes once before any comes again."""
+
+    def __init__(self, foramina: LabelledForamina, config: ForamenTraining, start: int = 0) -> None:
+        self.foramina, self.config, self.start = foramina, config, start
+        self.rank = 0  # of this process among several that train together; set before training
+        _, owners = np.unique(foramina.studies, return_inverse=True)
+        order = np.argsort(owners, kind="stable")
+        self.members = np.split(order, np.flatnonzero(np.diff(owners[order])) + 1)
+
+    def __iter__(self) -> Iterator[Batch]:
+        rng = np.random.default_rng((self.config.fit.seed, self.start, self.rank))
+        generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
+        queue: list[int] = []
+        for step in itertools.count(self.start):
+            size = COARSE_SIZE if step < self.config.coarse_share * self.config.fit.steps else FULL_SIZE
+            while len(queue) < self.config.studies_per_batch:
+                queue += rng.permutation(len(self.members)).tolist()
+            drawn, queue = queue[: self.config.studies_per_batch], queue[self.config.studies_per_batch :]
+            yield self._batch(drawn, rng, generator, size)
+
+    def _batch(self, drawn: list[int], rng: np.random.Generator, generator: torch.Generator, size: tuple[int, int]) -> Batch:
+        config, foramina = self.config, self.foramina
+        chosen: list[int] = []
+        owners: list[int] = []
+        for place, study in enumerate(drawn):
+            members = self.members[study]
+            kept = members[rng.random(len(members)) >= config.absence_probability]
+            kept = kept if len(kept) else members
+            alone = rng.random() < config.alone_probability
+            chosen += kept.tolist()
+            owners += [100 * (place + 1) + (i if alone else 0) for i in range(len(kept))]
+        pictures = torch.from_numpy(foramina.pictures(np.array(chosen), config.neighbour_probability, rng))[:, None].float() / 255
+        unmirrored = torch.zeros(len(chosen), dtype=torch.bool)
+        x = change(pictures, unmirrored, config.augment, generator, size, nearer=_NEARER, grey=1)
+        levels, targets = torch.from_numpy(foramina.levels[chosen]), torch.from_numpy(foramina.targets[chosen])
+        labels = soft_labels(targets, config.smoothing)
+        partner = torch.arange(len(x))
+        for level in torch.unique(levels):
+            same = torch.nonzero(levels == level).flatten()
+            partner[same] = same[torch.randperm(len(same), generator=generator)]
+        (x,), labels = mix([x], labels, partner, config.mix, generator)
+        return x, levels, torch.from_numpy(foramina.sides[chosen]), torch.tensor(owners), labels, (targets != UNLABELLED).float()
+
+
+class ForamenModule(lightning.LightningModule):
+    """The network with its loss, AdamW and a one-cycle learning rate."""
+
+    def __init__(self, config: ForamenTraining) -> None:
+        super().__init__()
+        self.config = config
+        self.network = ForamenNetwork(config.network)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def training_step(self, batch: Batch, _: int) -> torch.Tensor:
+        """The cross-entropy of one batch with the official weights of the grades."""
+        crops, levels, sides, studies, labels, known = batch
+        logits = self.network(crops.contiguous(memory_format=torch.channels_last), levels, sides, studies).float()
+        weights = labels * torch.tensor(GRADE_WEIGHTS, device=labels.device)
+        loss = -((weights * logits.log_softmax(-1)).sum(-1) * known).sum() / (MEAN_WEIGHT * known.sum().clamp_min(1))
+        self.log("loss", loss)
+        return loss
+
+    def configure_optimizers(self):  # type: ignore[no-untyped-def]
+        """What Lightning steps."""
+        return one_cycle(self, self.config.learning_rate, self.config.weight_decay, self.config.fit.steps, rising=0.15)
+
+
+def train(foramina: LabelledForamina, folder: Path, config: ForamenTraining) -> ForamenModule:
+    """Train on `foramina` and return the module with its averaged weights.
+
+    `folder` takes checkpoints, logs and the configuration; a killed run goes on from there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / CONFIG).write_text(json.dumps(asdict(config), indent=1), encoding="utf-8")
+    seed(config.fit)
+    module = ForamenModule(config)
+    stream = RandomStudies(foramina, config, steps_done(folder))
+    fit(module, DataLoader(stream, batch_size=None), folder, config.fit, callbacks=(TellRank(stream),))
+    return module
