@@ -28,6 +28,7 @@ from lumbar.severity.foramina.explain import ForamenHeatMap
 from lumbar.severity.foramina.points import Foramen
 from lumbar.spine import task as spine
 from lumbar.spine.find import FoundSpine, candidates, largest_stack
+from lumbar.spine.series_fit import seen_from
 from lumbar.spine.spine_map import SpineMap
 from lumbar.spine.task import SpineTask
 
@@ -196,13 +197,15 @@ def _analyze(study: Study, models: Models, request: Request, progress: Progress 
     patient = request.patient(study)
     step = (lambda done, total: progress("finding the spine", done, total)) if progress else None
     first = models.spine.run(study, None, patient, step)
+    fitted = seen_from(study, first.evidence)
+    study = fitted.study
     if progress:
         progress("grading and measuring", 0, 1)
     wanted = [(entry, task) for entry, task in models.tasks if request.wants(entry)]
     with ThreadPoolExecutor(max_workers=2) as pool:
         parts = [first, *pool.map(lambda row: _run(row[0], row[1], study, first.evidence, patient, request), wanted)]
-    findings = _findings(study, parts, request)
-    checks = (*study.checks, *(check for part in parts for check in part.checks))
+    findings = _findings(study, parts, request, fitted.warnings)
+    checks = (*study.checks, *fitted.checks, *(check for part in parts for check in part.checks))
     return Analysis(study, replace(findings, quality=assess(study, findings, checks)), {part.task: part for part in parts})
 
 
@@ -215,7 +218,7 @@ def _run(entry: TaskEntry, task: Task | None, study: Study, found: FoundSpine, p
     return Part(entry.name, warnings=(f"{entry.name}: no model is installed for it; give one with --models",), unmet=request.tasks is not None)
 
 
-def _findings(study: Study, parts: list[Part], request: Request) -> Findings:
+def _findings(study: Study, parts: list[Part], request: Request, fitting: tuple[str, ...]) -> Findings:
     """The findings of all parts, in the order of the tasks."""
     filled = {name: value for part in parts for name, value in part.findings.items()}
     known = {name: filled.pop(name) for name in list(filled) if name in Findings.__dataclass_fields__}
@@ -226,7 +229,7 @@ def _findings(study: Study, parts: list[Part], request: Request) -> Findings:
     return replace(
         findings,
         models=tuple(use for part in parts for use in part.models),
-        warnings=(*reading, *(warning for part in parts for warning in part.warnings), *note),
+        warnings=(*reading, *fitting, *(warning for part in parts for warning in part.warnings), *note),
         unmet_tasks=tuple(part.task for part in parts if part.unmet),
         extra=filled,
     )

@@ -52,7 +52,7 @@ def test_weighting(acquisition, weighting):
         (A(description="3-plane LOC"), "localizer"),
         (A(image_type=("ORIGINAL", "PRIMARY", "LOCALIZER")), "localizer"),
         (A(description="survey"), "localizer"),
-        (A(description="T2", image_type=("DERIVED", "SECONDARY", "MPR")), "other pictures"),
+        (A(description="T2", image_type=("DERIVED", "SECONDARY", "MPR")), "other images"),
         (A(description="ep2d_diff_b50"), "diffusion"),
         (A(description="T2", b_value=800.0), "diffusion"),
         (A(description="ADC"), "diffusion"),

@@ -6,10 +6,11 @@ from pathlib import Path
 from lumbar.age.calibration import Calibration
 from lumbar.age.predict import TASK, AgeResult, Predictor
 from lumbar.domain.part import Part
+from lumbar.domain.stack_choice import stack_showing
 from lumbar.domain.study import Patient, Role, Study
 from lumbar.errors import InputError
 from lumbar.models.registry import find_model, has_model
-from lumbar.spine.find import FoundSpine, largest_stack
+from lumbar.spine.find import FoundSpine
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +36,9 @@ class AgeTask:
         if not series:
             return Part(self.name, warnings=("age: it needs a sagittal T2 or STIR series; the study has none",), unmet=True)
         predictor, known = self._predictor, patient.age_years
+        shown = spine.stack if spine.series.role is Role.SAGITTAL_T2 else stack_showing(series, [level.center_mm for level in spine.spine.finding.levels])
         try:
-            result = predictor.predict(largest_stack(series[0]).volume, spine.spine.finding.levels, known, patient.sex)
+            result = predictor.predict(shown.volume, spine.spine.finding.levels, known, patient.sex)
         except InputError as error:
             return Part(self.name, warnings=(f"age: {error}",), unmet=True)
         return Part(self.name, {"age": result.finding}, (predictor.use,), result.warnings, evidence=Age(result, predictor.calibration, known))

@@ -24,6 +24,7 @@ class Weighting(Enum):
     STIR = "STIR"
     DIXON_WATER = "dixon_water"
     DIXON_FAT = "dixon_fat"
+    FAT_FRACTION = "fat_fraction"  # a map, not an image
     UNKNOWN = "unknown"
 
 
@@ -36,6 +37,7 @@ class Role(Enum):
     AXIAL_T2 = "axial_t2"
     DIXON_WATER = "dixon_water"
     DIXON_FAT = "dixon_fat"
+    FAT_FRACTION = "fat_fraction"
     OTHER = "other"
 
 
@@ -46,6 +48,7 @@ class Stack:
     volume: Volume
     instance_numbers: tuple[int, ...]  # one a slice; 1, 2, … where the source has none
     sop_uids: tuple[str, ...] = ()  # one a slice, or empty where the source has none
+    moved_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)  # from where its header places it, so that it fits the other series
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +63,8 @@ class Series:
     reason: str  # why this role, in words for `lumbar inspect`
     description: str = ""
     warnings: tuple[str, ...] = ()
+    usable: bool = True  # False: nothing is read from it, and `reason` says why
+    scale_doubt: str = ""  # why its grey values may not be compared with those of another series, or ""
 
     @property
     def instances(self) -> int:

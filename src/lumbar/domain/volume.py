@@ -12,10 +12,11 @@ from lumbar.errors import GeometryError
 
 @dataclass(frozen=True, eq=False)
 class Volume:
-    """Voxels (slices, rows, columns) on a grid; float32 for pictures, uint8 for masks."""
+    """Voxels (slices, rows, columns) on a grid; float32 for images, uint8 for masks."""
 
     array: NDArray[np.float32] | NDArray[np.uint8]
     grid: Grid
+    stored_step: float | None = None  # what one step of the stored whole numbers is worth, where the file says it
 
     def __post_init__(self) -> None:
         if self.array.shape != self.grid.shape:
@@ -29,7 +30,12 @@ class Volume:
         """
         array: NDArray[Any] = np.transpose(self.array, axes)
         array = array[tuple(slice(None, None, -1 if flip else 1) for flip in flips)]
-        return Volume(array, _rearranged(self.grid, axes, flips))
+        return Volume(array, _rearranged(self.grid, axes, flips), self.stored_step)
+
+    def moved(self, by_mm: tuple[float, float, float]) -> "Volume":
+        """The same voxels, all of them `by_mm` (LPS) further on."""
+        g = self.grid
+        return Volume(self.array, Grid(g.origins_mm + np.array(by_mm), g.row_step_mm, g.column_step_mm, g.rows, g.columns), self.stored_step)
 
 
 def _rearranged(grid: Grid, axes: tuple[int, int, int], flips: tuple[bool, bool, bool]) -> Grid:

@@ -13,7 +13,8 @@ from pydicom.dataset import FileDataset
 from pydicom.uid import MediaStorageDirectoryStorage
 
 from lumbar.io.enhanced import lookups
-from lumbar.io.slices import Refused, SliceHeader, integer, read_slice, text
+from lumbar.io.header_values import integer, text
+from lumbar.io.slices import Refused, SliceHeader, read_slice
 
 Progress = Callable[[int, int], None]
 

@@ -1,21 +1,27 @@
 """DICOM files to a `Study`: slices into series, series into stacks, each with its role."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from lumbar.domain.study import Patient, Plane, Role, Series, Stack, Study, Weighting
+from lumbar.domain.study import Patient, Plane, Role, Series, Study, Weighting
 from lumbar.errors import NoUsableSeries, UnreadableInput
 from lumbar.io.dicom_files import Census, Headers, Progress, read_headers
 from lumbar.io.pixels import decode
-from lumbar.io.roles import dixon_kind, judge, reason, role_of
+from lumbar.io.positions import misplaced
+from lumbar.io.roles import Verdict, contrast_key, judge, reason, role_of
+from lumbar.io.same_place import told_apart
 from lumbar.io.slices import Acquisition, SliceHeader
-from lumbar.io.stacks import Picture, acquisitions, blocks, gaps_warning, parallel_groups, runs, stack, without_copies
+from lumbar.io.stacks import Picture, acquisitions, blocks, gaps_warning, layers, parallel_groups, runs, stack, turned_degrees, without_copies
 
 _PLANES = (Plane.SAGITTAL, Plane.CORONAL, Plane.AXIAL)  # by the patient axis that the normal follows
+_STEEP_COSINE = 0.45  # a block within 63° of the plane of most slices may be theirs,
+_UPRIGHT_COSINE = 0.94  # unless it lies within 20° of another plane
+_MOST_SCOUTS = 5  # slices in each of two planes, as localizers have
+_TURNED_DEGREES = 0.15  # what rounding of directions does not explain
 
 
 def read_dicom(paths: list[Path], root: Path, progress: Progress | None = None) -> Study:
@@ -72,22 +78,20 @@ def _series(group: list[SliceHeader], census: Census, warnings: list[str]) -> li
     made: list[Series] = []
     parts = _planes(group, warnings)
     for part in parts:
-        keys = {id(one): _contrast_key(one.acquisition) for one in part}
-        made += [series for acquired in acquisitions(part, keys) if (series := _one_series(acquired, census, _scouting(parts))) is not None]
+        keys = {id(one): contrast_key(one.acquisition) for one in part}
+        for acquired in acquisitions(part, keys):
+            made += _one_acquisition(acquired, census, _scouting(parts))
     return made
-
-
-def _contrast_key(a: Acquisition) -> tuple[str, int, int, tuple[str, ...]]:
-    return dixon_kind(a), round(a.echo_ms or 0), round(a.b_value or 0), a.image_type[2:3]
 
 
 def _planes(group: list[SliceHeader], warnings: list[str]) -> list[list[SliceHeader]]:
     """Slices by plane; one or two that lie otherwise than all others of a series are left out with a warning."""
     planes: dict[Plane, list[SliceHeader]] = {}
     for one in group:
-        planes.setdefault(_plane(one), []).append(one)
+        planes.setdefault(_plane([one]), []).append(one)
     if len(planes) < 2:
         return list(planes.values())
+    planes = _with_steep_slices(planes)
     most = max(planes.values(), key=len)
     kept = [most]
     for plane, part in planes.items():
@@ -95,73 +99,148 @@ def _planes(group: list[SliceHeader], warnings: list[str]) -> list[list[SliceHea
             continue
         if len(part) <= 2 and len(part) < len(most) / 5:
             warnings.append(
-                f"{len(part)} of {len(group)} slices of a series lie {plane.value} where all others lie {_plane(most[0]).value} "
-                f"(first: {part[0].name}); left out"
+                f"{len(part)} of {len(group)} slices of a series lie {plane.value} where all others lie {_plane(most).value} (first: {part[0].name}); left out"
             )
         else:
             kept.append(part)
     return kept
 
 
-def _plane(one: SliceHeader) -> Plane:
-    return _PLANES[int(np.argmax(np.abs(one.normal)))]
+def _with_steep_slices(planes: dict[Plane, list[SliceHeader]]) -> dict[Plane, list[SliceHeader]]:
+    """Slices just beyond the middle between two planes join the plane of most slices: blocks through steep discs are no series of their own."""
+    most = max(planes, key=lambda plane: len(planes[plane]))
+    axis = _PLANES.index(most)
+    joined: dict[Plane, list[SliceHeader]] = {most: list(planes[most])}
+    for plane, part in planes.items():
+        for one in part if plane is not most else ():
+            steep = abs(float(one.normal[axis])) >= _STEEP_COSINE and abs(float(one.normal[_PLANES.index(plane)])) < _UPRIGHT_COSINE
+            joined.setdefault(most if steep else plane, []).append(one)
+    return joined
+
+
+def _plane(slices: Sequence[SliceHeader]) -> Plane:
+    """The plane of most slices."""
+    return Counter(_PLANES[int(np.argmax(np.abs(one.normal)))] for one in slices).most_common(1)[0][0]
 
 
 def _scouting(parts: Sequence[Sequence[SliceHeader]]) -> str:
     """Why a series is a localizer by its geometry alone, or ""."""
-    if len(parts) == len(_PLANES) or (len(parts) > 1 and max(map(len, parts)) <= 5):
+    if len(parts) == len(_PLANES) or (len(parts) > 1 and max(map(len, parts)) <= _MOST_SCOUTS):
         return f"it holds slices in {len(parts)} planes, as localizers do"
     return ""
 
 
-def _one_series(slices: list[SliceHeader], census: Census, scouting: str) -> Series | None:
+def _one_acquisition(slices: list[SliceHeader], census: Census, scouting: str) -> list[Series]:
+    """The series that slices of one contrast make: one, or one a kind where several images lie at one place and no header says which is which."""
     warnings: list[str] = []
-    stacks: list[Stack] = []
+    layered: list[list[list[Picture]]] = []
     for parallel in parallel_groups(slices):
-        stacks += _stacks(parallel, census.refuse, warnings)
-    if not stacks:
-        return None
-    plane = _plane(slices[0])
-    acquisition = _typical(slices)
-    verdict = judge(acquisition)
+        pictures, copies = without_copies(decode(parallel, census.refuse))
+        if copies:
+            warnings.append("1 slice repeats another and was left out" if copies == 1 else f"{copies} slices repeat others and were left out")
+        if not pictures:
+            continue
+        if turned := _turned(pictures):
+            warnings.append(turned)
+        if broken := misplaced(pictures):
+            return [_refused(slices, pictures, broken, warnings)]
+        for number, layer in enumerate(_kept_layers(layers(runs(pictures)), warnings)):
+            while len(layered) <= number:
+                layered.append([])
+            layered[number] += layer
+    if not layered:
+        return []
+    verdict = judge(_typical(slices))
     verdict = replace(verdict, excluded=verdict.excluded or scouting)
-    weighting = verdict.weighting
-    role = Role.OTHER if verdict.excluded else role_of(plane, weighting)
-    warnings += verdict.warnings
+    if len(layered) == 1:
+        return [_series_of(slices, layered[0], verdict, warnings)]
+    return _told_series(slices, layered, verdict, warnings)
+
+
+def _kept_layers(found: list[list[list[Picture]]], warnings: list[str]) -> list[list[list[Picture]]]:
+    """Layers without one or two slices that lie where others do, and runs cut into blocks."""
+    kept: list[list[list[Picture]]] = []
+    strays: list[Picture] = []
+    most = len(found[0][0])
+    for number, layer in enumerate(found):
+        parts: list[list[Picture]] = []
+        for run in layer:
+            if len(run) <= 2 < most and (number or run is not layer[0]):
+                strays += run
+                continue
+            cut, far = blocks(run)
+            parts += cut
+            strays += far
+        if parts:
+            kept.append(parts)
+    if strays:
+        what = "1 slice lies" if len(strays) == 1 else f"{len(strays)} slices lie"
+        warnings.append(f"{what} far from all others, or where others do without being the same (first: {strays[0][0].name}); left out")
+    return kept
+
+
+def _told_series(slices: list[SliceHeader], layered: list[list[list[Picture]]], verdict: Verdict, warnings: list[str]) -> list[Series]:
+    """A series for each kind of image at one place; one series of no use where the pixels do not tell the kinds."""
+    told = told_apart([[picture for run in layer for picture in run] for layer in layered])
+    if not told.kinds:
+        why = f"it holds {len(layered)} images at every place, and neither the header nor the pixels tell which is which ({told.why})"
+        return [_series_of(slices, layered[0], replace(verdict, excluded=verdict.excluded or why), warnings)]
+    made = []
+    for number, (kind, layer) in enumerate(zip(told.kinds, layered, strict=True)):
+        if kind == "repeat":
+            continue
+        note = [f"{len(layered)} images lie at every place; {told.why}" + ("; the first was used" if kind == "first" else "")]
+        factor = told.scales[number] if told.scales else 1.0
+        if factor != 1.0:
+            layer = [[(replace(one, slope=one.slope * factor, intercept=one.intercept * factor), pixels) for one, pixels in run] for run in layer]  # noqa: PLW2901
+        weighting = {"water": Weighting.DIXON_WATER, "fat": Weighting.DIXON_FAT}.get(kind, verdict.weighting)
+        excluded = verdict.excluded or ("it is the out-of-phase image of a Dixon examination" if kind == "out of phase" else "")
+        evidence = (*verdict.evidence, f"its pixels are those of the {kind} image") if kind != "first" else verdict.evidence
+        made.append(_series_of(slices, layer, replace(verdict, weighting=weighting, excluded=excluded, evidence=evidence), [*warnings, *note]))
+    return made
+
+
+def _series_of(slices: Sequence[SliceHeader], parts: list[list[Picture]], verdict: Verdict, warnings: list[str]) -> Series:
+    """The series whose stacks are `parts`."""
+    stacks = sorted((stack(part) for part in parts), key=lambda one: min(one.instance_numbers))
+    own = [one for part in parts for one, _ in part]
+    plane = _plane(own)
+    gaps = [sentence for one in stacks if (sentence := gaps_warning(one))]
+    role = Role.OTHER if verdict.excluded else role_of(plane, verdict.weighting)
     return Series(
         series_uid=slices[0].series_uid,
         stacks=tuple(stacks),
         plane=plane,
-        weighting=weighting,
+        weighting=verdict.weighting,
         role=role,
-        reason=reason(_place(plane, slices), verdict),
+        reason=reason(_place(plane, own), verdict),
         description=slices[0].series_description,
-        warnings=tuple(warnings),
+        warnings=(*warnings, *gaps, *verdict.warnings),
+        usable=not verdict.excluded,
+        scale_doubt=next((one.scale_doubt for one in own if one.scale_doubt), ""),
     )
 
 
-def _stacks(parallel: list[SliceHeader], refuse: Callable[[str, str], None], warnings: list[str]) -> list[Stack]:
-    pictures, copies = without_copies(decode(parallel, refuse))
-    if copies:
-        warnings.append("1 slice repeats another and was left out" if copies == 1 else f"{copies} slices repeat others and were left out")
-    if not pictures:
-        return []
-    made: list[Stack] = []
-    strays: list[Picture] = []
-    all_runs = runs(pictures)
-    for number, run in enumerate(all_runs):
-        if number and len(run) <= 2 < len(all_runs[0]):
-            strays += run
-            continue
-        parts, far = blocks(run)
-        made += [stack(part) for part in parts]
-        strays += far
-    if strays:
-        what = "1 slice lies" if len(strays) == 1 else f"{len(strays)} slices lie"
-        warnings.append(f"{what} far from all others, or where others do without being the same (first: {strays[0][0].name}); left out")
-    made.sort(key=lambda one: min(one.instance_numbers))
-    warnings += [sentence for one in made if (sentence := gaps_warning(one))]
-    return made
+def _refused(slices: Sequence[SliceHeader], pictures: Sequence[Picture], why: str, warnings: list[str]) -> Series:
+    """A series of which one image is kept, so that `inspect` can show it, and nothing is used."""
+    verdict = replace(judge(_typical(slices)), excluded=why)
+    made = _series_of(slices, [[pictures[0]]], verdict, [])
+    return replace(made, warnings=(*warnings, f"the {made.plane.value} {made.weighting.value} series was not used: {why}"))
+
+
+def _turned(pictures: Sequence[Picture]) -> str:
+    """A warning where the slices of one stack are turned against each other."""
+    slices = [one for one, _ in pictures]
+    degrees = turned_degrees(slices)
+    if degrees < _TURNED_DEGREES:
+        return ""
+    first = slices[0]
+    reach = max(first.rows * first.spacing_mm[0], first.columns * first.spacing_mm[1]) / 2
+    off = reach * float(np.tan(np.radians(degrees)))
+    return (
+        f"its slices are turned against each other by up to {degrees:.1f}° from their mean; they were taken as one stack, "
+        f"so places at its edges are off by up to {off:.1f} mm"
+    )
 
 
 def _typical(slices: Sequence[SliceHeader]) -> Acquisition:
@@ -170,7 +249,8 @@ def _typical(slices: Sequence[SliceHeader]) -> Acquisition:
 
 
 def _place(plane: Plane, slices: Sequence[SliceHeader]) -> str:
-    tilt = max(float(np.degrees(np.arccos(min(1.0, np.abs(one.normal).max())))) for one in slices)
+    axis = _PLANES.index(plane)
+    tilt = max(float(np.degrees(np.arccos(min(1.0, abs(one.normal[axis]))))) for one in slices)
     return f"{plane.value} by its orientation" + (f" (up to {tilt:.0f}° oblique)" if tilt >= 5 else "")
 
 

@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from lumbar.io.slices import Lookup, Refused, integer
+from lumbar.io.header_values import Lookup, integer
+from lumbar.io.scaling import SCALE_SLOPE, private_scale_slope
+from lumbar.io.slices import Refused
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -28,14 +30,29 @@ def lookups(header: "Dataset") -> Iterator[tuple[int | None, Lookup]]:
     if not per_frame:
         if count > 1:
             raise Refused("it holds several frames without functional groups (5200,9230), which say where each frame lies")
-        yield None, header.get
+        yield None, _ordinary(header)
         return
     if len(per_frame) != count:
         raise Refused(f"it announces {count} frames but describes {len(per_frame)}")
     groups = header.get("SharedFunctionalGroupsSequence")
     shared = _flat(groups[0]) if groups else {}
     for frame in range(count):
-        yield frame, _lookup({**shared, **_flat(per_frame[frame])}, header)
+        yield frame, _lookup({**shared, SCALE_SLOPE: private_scale_slope(per_frame[frame]), **_flat(per_frame[frame])}, header)
+
+
+_SIEMENS_B_VALUE = "(0019,100C)"
+
+
+def _ordinary(header: "Dataset") -> Lookup:
+    def find(keyword: str) -> Any:
+        if keyword == SCALE_SLOPE:
+            return private_scale_slope(header)
+        if keyword == _SIEMENS_B_VALUE:
+            element = header.get((0x0019, 0x100C))
+            return None if element is None else element.value
+        return header.get(keyword)
+
+    return find
 
 
 def _flat(group: "Dataset") -> dict[str, Any]:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from pydicom.uid import UID
 
 from lumbar.io.dicom_files import quiet_pydicom
-from lumbar.io.slices import Refused, SliceHeader, integer, text
+from lumbar.io.header_values import integer, text
+from lumbar.io.slices import Refused, SliceHeader
 
 _GIB = 2**30
 _LARGEST_FILE_BYTES = 2 * _GIB  # decoded; above that a header is more likely wrong than a scan that large

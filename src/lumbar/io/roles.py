@@ -9,9 +9,14 @@ from dataclasses import dataclass
 from lumbar.domain.study import Plane, Role, Weighting
 from lumbar.io.slices import Acquisition
 
-# What stands in ImageType for pictures that a computer made from others.
+# What stands in ImageType for images that a computer made from others.
 _DERIVED = {"MPR", "REFORMATTED", "PROJECTION IMAGE", "MIP", "MINIP", "CSA REPORT", "SCREEN SAVE", "SUB", "SUBTRACTION", "CURVED", "COMPOSED"}
 _DIFFUSION = {"ADC", "TRACEW", "FA", "DIFFUSION", "DIRECTIONS", "ADC_UNSPECIFIED", "EADC"}
+# Maps that scanners compute, by image type.
+_FAT_FRACTION_TYPE = re.compile(r"(FAT[_ ]?FRAC(TION)?|PDFF|FF|FAT[_ ]?PERCENT(AGE)?)([_ ]?MAP)?")
+_MAP_TYPE = re.compile(
+    r"(WATER[_ ]?FRAC(TION)?|WF|[TR][12][_ ]?(STAR|\*)?([_ ]?MAP)|[TR]2[_ ]?(STAR|\*)|R[12]|(B[01]|FIELD)[_ ]?MAP|T[12]|PERFUSION|[RT]2_STAR_UNSPECIFIED)"
+)
 _DIXON = {
     **dict.fromkeys(("W", "WATER", "DIXON_WATER"), "water"),
     **dict.fromkeys(("F", "FAT", "DIXON_FAT"), "fat"),
@@ -22,10 +27,11 @@ _WORDS = {
     "localizer": r"\b(loc|locali[sz]er|scout|survey|3.?plane|plan)\b",
     "diffusion": r"\b(dwi|ep2d|diff(usion)?|adc|trace\w*|dti|b\d{3,4})\b",
     "myelography": r"myelo",
-    "map": r"\b(t[12]\*? ?map|fat ?fraction|ff|pdff|r2\*?|perf(usion)?)\b",
+    "fat fraction": r"\b(fat ?frac(tion)?|ff|pdff|fat ?percent(age)?)( ?map)?\b",
+    "map": r"\b([tr][12](\*|star)? ?map|r[12](\*|star)?(?![a-z0-9])|water ?frac(tion)?|(b[01]|field) ?map|perf(usion)?)(?![a-z0-9])",
     "subtraction": r"subtraction|\bsub$",
     "stir": r"\b(stir|tirm|irfse|ir.?tse)\b",
-    "t2*": r"t2\s?(\*|star)|\b(medic|merge|mffe|gre)\b",
+    "t2*": r"t2\s?(\*|starw?)|\b(medic|merge|mffe|gre)\b",
     "t2": r"t2(?![*a-z0-9]|\s?star)|\bt2w\b",
     "t1": r"t1(?![*a-z0-9])|\bt1w\b",
     "pd": r"\bpdw?\b|proton",
@@ -41,7 +47,7 @@ _NEGATED = re.compile(r"\b(w ?o|without|ohne|no|non|pre)\b ?(iv )?(c|gd|gad|km|c
 _PATTERNS = {name: re.compile(pattern) for name, pattern in _WORDS.items()}
 
 
-UNTOLD = "nothing in words or times tells its weighting"  # then the picture may
+UNTOLD = "nothing in words or times tells its weighting"  # then the pixels may
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,7 @@ class Verdict:
 
 
 def judge(acquisition: Acquisition) -> Verdict:
-    """Weighting as far as the header tells it; UNKNOWN leaves it to the picture."""
+    """Weighting as far as the header tells it; UNKNOWN leaves it to the pixels."""
     said = {name for name, pattern in _PATTERNS.items() if pattern.search(_plain(acquisition.description))}
     times, why_times = _from_times(acquisition)
     spoken, why_spoken = _from_words(acquisition, said)
@@ -66,6 +72,9 @@ def judge(acquisition: Acquisition) -> Verdict:
     if times and spoken and not _agree(times, spoken):
         warnings.append(f"its description says {_shown(spoken)}, but its times say {_shown(times)} ({why_times}); the times were believed")
     dixon, why_dixon = _dixon(acquisition, said)
+    fraction = _fat_fraction(acquisition, said)
+    if fraction:
+        return Verdict(Weighting.FAT_FRACTION, _exclusion(acquisition, said - {"map"}, "", Weighting.FAT_FRACTION), (fraction,))
     if dixon:
         evidence.append(why_dixon)
         weighting = _dixon_weighting(dixon, weighting)
@@ -78,6 +87,8 @@ def role_of(plane: Plane, weighting: Weighting) -> Role:
         return Role.DIXON_WATER
     if weighting is Weighting.DIXON_FAT:
         return Role.DIXON_FAT
+    if weighting is Weighting.FAT_FRACTION:
+        return Role.FAT_FRACTION
     table = {
         (Plane.SAGITTAL, Weighting.T1): Role.SAGITTAL_T1,
         (Plane.SAGITTAL, Weighting.T2): Role.SAGITTAL_T2,
@@ -96,10 +107,22 @@ def reason(place: str, verdict: Verdict) -> str:
     return "; ".join([place, *(evidence or [UNTOLD])])
 
 
+def contrast_key(a: Acquisition) -> tuple[object, ...]:
+    """What differs between the images that one series can hold at one place: Dixon image, map, echo, b-value, part of a complex image."""
+    return dixon_kind(a), round(a.echo_ms or 0), a.echo_number or 0, round(a.b_value or 0), round(a.inversion_ms or 0), a.image_type[2:]
+
+
 def dixon_kind(acquisition: Acquisition) -> str:
-    """Which of the Dixon pictures this is by its ImageType: water, fat, in phase, out of phase, or "" for none."""
+    """Which of the Dixon images this is by its ImageType: water, fat, in phase, out of phase, or "" for none."""
     kinds = [_DIXON[word] for word in acquisition.image_type[2:] if word in _DIXON]
     return kinds[-1] if kinds else ""
+
+
+def _fat_fraction(a: Acquisition, said: set[str]) -> str:
+    """What says that the images are a map of fat fractions, or ""."""
+    if any(_FAT_FRACTION_TYPE.fullmatch(word) for word in a.image_type[2:]):
+        return "its image type says fat fraction"
+    return "its description says fat fraction" if "fat fraction" in said and not dixon_kind(a) else ""
 
 
 def _from_times(a: Acquisition) -> tuple[Weighting | None, str]:
@@ -149,7 +172,7 @@ def _dixon_weighting(kind: str, weighting: Weighting) -> Weighting:
         return Weighting.DIXON_WATER
     if kind == "fat":
         return Weighting.DIXON_FAT
-    return weighting  # in phase is an ordinary picture; out of phase is excluded
+    return weighting  # in phase is an ordinary image; out of phase is excluded
 
 
 def _exclusion(a: Acquisition, said: set[str], dixon: str, weighting: Weighting) -> str:
@@ -157,13 +180,13 @@ def _exclusion(a: Acquisition, said: set[str], dixon: str, weighting: Weighting)
     diffusion = _DIFFUSION.intersection(a.image_type)
     checks = [
         ("LOCALIZER" in a.image_type or "localizer" in said, "it is a localizer"),
-        (bool(derived), f"it was made from other pictures ({', '.join(sorted(derived)).lower()})"),
+        (bool(derived), f"it was made from other images ({', '.join(sorted(derived)).lower()})"),
         ("EP" in a.scanning_sequence or "diffusion" in said or bool(diffusion) or (a.b_value or 0) > 0, "it is diffusion-weighted or a map of it"),
         ("myelography" in said, "it is a myelogram"),
-        ("map" in said, "it is a map, not a picture"),
+        ("map" in said or any(_MAP_TYPE.fullmatch(word) for word in a.image_type[2:]), "it is a map, not an image of tissue"),
         ("subtraction" in said, "it is a subtraction"),
         ("P" in a.image_type[2:] or "PHASE" in a.image_type[2:] or "PHASE MAP" in a.image_type, "it shows phase"),
-        (dixon == "out of phase", "it is the out-of-phase picture of a Dixon"),
+        (dixon == "out of phase", "it is the out-of-phase image of a Dixon"),
         ("t2*" in said and "t1" not in said, "it is T2*, a gradient echo"),
         (weighting is Weighting.T1 and (a.contrast_agent or "contrast" in said), "it is T1 after contrast agent"),
         (weighting is Weighting.T1 and ("FS" in a.options or "fat suppression" in said), "it is T1 with fat suppression"),

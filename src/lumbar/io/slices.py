@@ -1,6 +1,5 @@
 """One slice as its header describes it, whatever kind of file it came from, and the rules that a header must keep."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from lumbar.domain.geometry import Points
-
-Lookup = Callable[[str], Any]  # DICOM keyword → value, or None
+from lumbar.io.header_values import Lookup, integer, number_or_none, text, words
+from lumbar.io.scaling import scale_of
 
 # Enhanced objects write these words in full.
 _SEQUENCES = {"SPIN": "SE", "GRADIENT": "GR"}
@@ -26,6 +25,7 @@ class Acquisition:
 
     repetition_ms: float | None = None
     echo_ms: float | None = None
+    echo_number: int | None = None
     inversion_ms: float | None = None
     flip_degrees: float | None = None
     b_value: float | None = None
@@ -62,6 +62,15 @@ class SliceHeader:
     series_description: str
     age_years: float | None
     sex: str | None  # "F" or "M"
+    scale_doubt: str = ""  # why grey values may not be compared with those of another series, or ""
+    thickness_mm: float | None = None  # of the slice, where the header has it
+    burnt_in: bool = False  # the header says that text is part of the image
+
+    @property
+    def center_mm(self) -> Points:
+        """(3,) LPS, the middle of the image."""
+        down, along = (self.rows - 1) / 2 * self.spacing_mm[0], (self.columns - 1) / 2 * self.spacing_mm[1]
+        return np.asarray(self.position_mm + down * self.down_column + along * self.along_row)
 
     @property
     def normal(self) -> Points:
@@ -79,8 +88,7 @@ def read_slice(lookup: Lookup, path: Path, name: str, frame: int | None) -> Slic
     along_row, down_column = _directions(lookup)
     spacing = _spacing(lookup)
     number = integer(lookup("InstanceNumber")) if frame is None else frame + 1
-    slope = number_or_none(lookup("RescaleSlope"))
-    intercept = number_or_none(lookup("RescaleIntercept"))
+    scale = scale_of(lookup)
     return SliceHeader(
         path=path,
         name=name,
@@ -98,11 +106,14 @@ def read_slice(lookup: Lookup, path: Path, name: str, frame: int | None) -> Slic
         columns=_size(lookup("Columns"), "columns"),
         acquisition=_acquisition(lookup),
         modality=text(lookup("Modality")).upper(),
-        slope=1.0 if slope is None or slope == 0 else slope,
-        intercept=intercept or 0.0,
+        slope=scale.slope,
+        intercept=scale.intercept,
         series_description=text(lookup("SeriesDescription")),
         age_years=_age_years(text(lookup("PatientAge"))),
         sex=_sex(text(lookup("PatientSex"))),
+        scale_doubt=scale.doubt,
+        thickness_mm=_positive(lookup("SliceThickness")),
+        burnt_in=text(lookup("BurnedInAnnotation")).upper() == "YES",
     )
 
 
@@ -110,9 +121,10 @@ def _acquisition(lookup: Lookup) -> Acquisition:
     return Acquisition(
         repetition_ms=_positive(lookup("RepetitionTime")),
         echo_ms=_positive(lookup("EchoTime")),
+        echo_number=integer(lookup("EchoNumbers")),
         inversion_ms=_positive(lookup("InversionTime")),
         flip_degrees=_positive(lookup("FlipAngle")),
-        b_value=_positive(lookup("DiffusionBValue")),
+        b_value=_positive(lookup("DiffusionBValue")) or _positive(lookup("(0019,100C)")),
         image_type=words(lookup("ImageType")),
         scanning_sequence=tuple(_SEQUENCES.get(word, word) for word in words(lookup("ScanningSequence"))),
         options=words(lookup("ScanOptions")) + words(lookup("SequenceVariant")),
@@ -159,34 +171,6 @@ def _size(value: Any, what: str) -> int:
     if size is None or not 2 <= size <= 8192:
         raise Refused(f"its number of {what} is missing or not between 2 and 8192")
     return size
-
-
-def text(value: Any) -> str:
-    """A header's text, stripped; "" where there is none."""
-    return "" if value is None else str(value).strip().strip("\0")
-
-
-def words(value: Any) -> tuple[str, ...]:
-    """The parts of a header's text of several values, in upper case."""
-    if value is None:
-        return ()
-    parts = [value] if isinstance(value, str) else list(value)
-    return tuple(text(part).upper() for part in parts if text(part))
-
-
-def number_or_none(value: Any) -> float | None:
-    """A finite number, or None where the header has none."""
-    try:
-        number = float(value[0] if isinstance(value, (list, tuple)) else value)
-    except (TypeError, ValueError, IndexError):
-        return None
-    return number if np.isfinite(number) else None
-
-
-def integer(value: Any) -> int | None:
-    """A whole number, or None where the header has none."""
-    number = number_or_none(value)
-    return None if number is None else int(number)
 
 
 def _positive(value: Any) -> float | None:

@@ -8,7 +8,8 @@ from lumbar.domain.volume import Volume
 from lumbar.errors import GeometryError, InputError
 from lumbar.imaging.orient import AXIAL_AXES, turned, turned_back
 
-_MAX_TILT = 0.75  # cosine to the body's axis; slices through L5/S1 are tilted by up to 35°
+_MAX_TILT = 0.45  # cosine to the body's axis; in a flexed patient slices through L5/S1 lie up to 60° off
+_STEEP = 0.8  # cosine below which slices are kept as slices, whichever axis they are nearest to
 
 
 def to_axial(volume: Volume) -> Volume:
@@ -18,7 +19,7 @@ def to_axial(volume: Volume) -> Volume:
         InputError: the slices as they were acquired are not axial (told by their spacing, which is the largest along the slices' normal).
         GeometryError: the volume is unevenly spaced and its slices are not axial.
     """
-    axial = turned(volume, AXIAL_AXES)
+    axial = turned(volume, _axes(volume.grid))
     if abs(axial.grid.normal[2]) < _MAX_TILT:
         raise InputError(f"slices are tilted by {np.degrees(np.arccos(abs(axial.grid.normal[2]))):.0f}° from axial; muscles need axial slices")
     thick, *pixel = axial.grid.spacing_mm
@@ -29,7 +30,18 @@ def to_axial(volume: Volume) -> Volume:
 
 def restore(array: NDArray[np.uint8] | NDArray[np.float32], source: Volume) -> Volume:
     """Labels or shares on the grid of `to_axial(source)`, back on the grid of `source`."""
-    return turned_back(array, source.grid, AXIAL_AXES)
+    return turned_back(array, source.grid, _axes(source.grid))
+
+
+def _axes(grid: Grid) -> NDArray[np.float64]:
+    """(3, 3) what slices, rows and columns shall run along: the axes of the body, or those of steep thick slices."""
+    up = grid.normal * np.sign(grid.normal[2] or 1.0)
+    steep = _MAX_TILT <= up[2] < _STEEP and abs(up[0]) < 0.5 and grid.spacing_mm[0] > max(grid.spacing_mm[1:])
+    if not steep:
+        return AXIAL_AXES
+    left = np.array([1.0, 0, 0]) - up[0] * up
+    left /= np.linalg.norm(left)
+    return np.stack([up, np.cross(up, left), left])
 
 
 def slice_thickness_mm(grid: Grid) -> NDArray[np.float64]:

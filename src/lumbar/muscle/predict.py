@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from lumbar.domain.anatomy import Level
 from lumbar.domain.findings import LevelFinding, MuscleFinding, MuscleLevel
 from lumbar.domain.geometry import Grid
-from lumbar.domain.study import Role, Series, Study
+from lumbar.domain.study import Study
 from lumbar.domain.volume import Volume
-from lumbar.errors import GeometryError, InputError, NoUsableSeries
+from lumbar.errors import GeometryError, InputError
 from lumbar.models.folder import Model, load_folder
 from lumbar.muscle.axial import to_axial
 from lumbar.muscle.engine import run_model
 from lumbar.muscle.measure import Measurement, MeasureOptions, measure, slice_at
+from lumbar.muscle.sources import MuscleSource, counted_once, muscle_sources
 
 TASK = "muscle"  # what the card of a fitting model says
 
@@ -30,6 +31,13 @@ class StackMask:
     image: Volume
     mask: Volume
     fat: Volume | None = None  # share of fat of each voxel of the muscles, 0 elsewhere, on the mask's grid
+    moved_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)  # from where the header places the stack, so that it fits the other series
+
+    @property
+    def as_stored(self) -> Volume:
+        """The mask where the header places its images."""
+        x, y, z = self.moved_mm
+        return self.mask.moved((-x, -y, -z)) if any(self.moved_mm) else self.mask
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,31 +70,39 @@ class Predictor:
         Raises:
             NoUsableSeries: the study has neither.
         """
-        series, fat = _choose(study)
+        sources = muscle_sources(study)
         found: list[tuple[StackMask, Measurement]] = []
-        warnings: list[str] = []
-        assigned = _assigned([stack.volume for stack in series.stacks], levels)
-        for number, stack in enumerate(series.stacks):
-            partner = fat.stacks[number].volume if fat is not None and number < len(fat.stacks) else None
+        warnings = list(sources.warnings)
+        assigned = _assigned([source.image for source in sources.stacks], levels)
+        for source, measured_here in zip(sources.stacks, assigned, strict=True):
+            placed = source.placed
             try:
-                mask, measured = self._stack(stack.volume, partner, levels, assigned[number])
+                mask, measured = self._stack(source, levels, measured_here)
             except (GeometryError, InputError) as error:
-                warnings.append(f"stack {number + 1} of the axial series was left out: {error}")
+                warnings.append(f"stack {placed.number + 1} of the axial series {placed.series.series_uid} was left out: {error}")
                 continue
             warnings += measured.warnings
             if measured.findings:
-                found.append((StackMask(series.series_uid, number, stack.volume, mask, measured.fat), measured))
+                once = counted_once(measured.findings, mask, [earlier.mask.grid for earlier, _ in found])
+                kept = StackMask(placed.series.series_uid, placed.number, source.image, mask, measured.fat, placed.stack.moved_mm)
+                found.append((kept, replace(measured, findings=once)))
         if not found:
             return MuscleResult((), (), (*warnings, "no muscle was found on the axial series"))
         if len(found) > 1:
-            warnings.append(f"volumes add up {len(found)} stacks of slices; gaps between them are not filled and overlaps count twice")
+            warnings.append(f"volumes add up {len(found)} stacks of slices; gaps between them are not filled, and what two of them show counts once")
         return MuscleResult(_merged([m.findings for _, m in found]), tuple(mask for mask, _ in found), tuple(dict.fromkeys(warnings)))
 
-    def _stack(self, image: Volume, fat: Volume | None, levels: Sequence[LevelFinding], measured_here: Sequence[LevelFinding]) -> tuple[Volume, Measurement]:
+    def _stack(self, source: MuscleSource, levels: Sequence[LevelFinding], measured_here: Sequence[LevelFinding]) -> tuple[Volume, Measurement]:
+        image, fat = source.image, source.fat
         segmentation = run_model(self.model, image, fat, lumbar_slices(to_axial(image).grid, levels))
         if not segmentation.mask.array.any():
             return segmentation.mask, Measurement((), ())
+        if source.fraction is not None:  # a map stands for a pair whose sum is 1 everywhere
+            image, fat = Volume(1 - source.fraction.array, image.grid), source.fraction
         measured = measure(image, segmentation.mask, fat, MeasureOptions(tuple(measured_here)))
+        if source.fraction is not None:
+            of_map = tuple(replace(f, fat_fraction_ratio=None, method="fat-fraction map of the scanner") for f in measured.findings)
+            measured = replace(measured, findings=of_map)
         return segmentation.mask, replace(measured, warnings=tuple(dict.fromkeys((*segmentation.warnings, *measured.warnings))))
 
 
@@ -102,16 +118,6 @@ def lumbar_slices(grid: Grid, levels: Sequence[LevelFinding]) -> NDArray[np.bool
         if level.level is Level.L5_S1:
             wanted &= above <= half
     return wanted
-
-
-def _choose(study: Study) -> tuple[Series, Series | None]:
-    water, fat = study.with_role(Role.DIXON_WATER), study.with_role(Role.DIXON_FAT)
-    if water and fat:
-        return water[0], fat[0]
-    axial = study.with_role(Role.AXIAL_T2, Role.AXIAL_T1, Role.DIXON_WATER, Role.DIXON_FAT)
-    if not axial:
-        raise NoUsableSeries("muscles need an axial T2, an axial T1 or a Dixon pair; the study has none")
-    return axial[0], None
 
 
 def _merged(stacks: Sequence[Sequence[MuscleFinding]]) -> tuple[MuscleFinding, ...]:

@@ -52,8 +52,14 @@ class Place:
 
 def place_of(study: Study, evidence: Evidence) -> Place:
     """The place of an evidence point of `study`."""
-    series = next(s for s in study.series if s.series_uid == evidence.series_uid)
-    stack = next(s for s in series.stacks if evidence.instance_number in s.instance_numbers)
+    # Echoes and Dixon images of one series share its UID.
+    series, stack = next(
+        (one, stack)
+        for one in study.series
+        if one.series_uid == evidence.series_uid
+        for stack in one.stacks
+        if evidence.instance_number in stack.instance_numbers
+    )
     number = stack.instance_numbers.index(evidence.instance_number)
     return Place(stack.volume.grid.points_mm([number, evidence.y, evidence.x]), series, stack)
 

@@ -46,7 +46,7 @@ def _write_masks(analysis: Analysis, folder: Path) -> list[str]:
     """All masks on their series' own grids; what was left out because its slices lie too unevenly for NIfTI's single matrix is told."""
     masks = {"spine": tissue_mask(analysis.spine), "levels": level_mask(analysis.spine)}
     for number, found in enumerate(sorted(analysis.muscle_masks, key=lambda m: -m.mask.grid.shape[0]), start=1):
-        masks["muscle" if number == 1 else f"muscle_{number}"] = found.mask  # one file a stack: grids differ
+        masks["muscle" if number == 1 else f"muscle_{number}"] = found.as_stored  # one file a stack: grids differ
     folder.mkdir()
     warnings = []
     for name, mask in masks.items():

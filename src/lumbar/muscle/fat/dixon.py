@@ -22,6 +22,7 @@ class FatOnWater:
 
     array: NDArray[np.float32]  # (slices, rows, columns) of the water
     warnings: tuple[str, ...]
+    mismatch: str = ""  # how it shows that the two were scaled differently, so that fat fractions are biased; or ""
 
 
 def pair(water: Volume, fat: Volume) -> FatOnWater:
@@ -36,8 +37,8 @@ def pair(water: Volume, fat: Volume) -> FatOnWater:
     except GeometryError:
         moved, warnings = _despite_position(water, fat)
     fat_array = np.asarray(moved.array, np.float32)
-    warnings += _scaling(np.asarray(water.array, np.float32), fat_array)
-    return FatOnWater(fat_array, tuple(warnings))
+    mismatch = _scaling(np.asarray(water.array, np.float32), fat_array, (water.stored_step, fat.stored_step))
+    return FatOnWater(fat_array, (*warnings, *mismatch), mismatch[0] if mismatch else "")
 
 
 def swapped(water: NDArray[np.float32], fat: NDArray[np.float32], muscle: NDArray[np.bool_]) -> tuple[str, ...]:
@@ -54,8 +55,17 @@ def swapped(water: NDArray[np.float32], fat: NDArray[np.float32], muscle: NDArra
     if not odd:
         return ()
     if len(odd) > 0.8 * seen:
-        return ("water and fat look swapped: muscle has more fat signal than the fat around it; give the pictures the other way round",)
+        return ("water and fat look swapped: muscle has more fat signal than the fat around it; give the images the other way round",)
     return (f"water and fat look swapped on {len(odd)} of {seen} slices (first: slice {odd[0]} from the foot end); their fat fractions are wrong",)
+
+
+def fraction_of(map_values: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    """Fat fractions in [0, 1] of a map in fractions, per cent or per mille, told by its highest values; None where they fit none of the three."""
+    top = float(np.quantile(map_values, 0.995))
+    for unit in (1.0, 100.0, 1000.0):
+        if 0.6 * unit <= top <= 1.25 * unit:
+            return np.asarray(np.clip(map_values / unit, 0, 1), np.float32)
+    return None
 
 
 def grey_step(array: NDArray[np.float32]) -> float | None:
@@ -90,17 +100,19 @@ def _despite_position(water: Volume, fat: Volume) -> tuple[Volume, list[str]]:
     return Volume(fat.array, a), [warning] if not same_place(a, b) else []
 
 
-def _scaling(water: NDArray[np.float32], fat: NDArray[np.float32]) -> list[str]:
+def _scaling(water: NDArray[np.float32], fat: NDArray[np.float32], declared: tuple[float | None, float | None]) -> list[str]:
+    """Why the grey values of the two cannot be compared; `declared` is what a step of each is worth by its header."""
     steps = grey_step(water), grey_step(fat)
-    if steps[0] and steps[1] and not 0.99 < steps[0] / steps[1] < 1.01:
+    known = declared[0] / declared[1] if declared[0] and declared[1] else 1.0
+    if steps[0] and steps[1] and not 0.99 < steps[0] / steps[1] / known < 1.01:
         return [
-            f"the fat picture's grey values come in steps of {steps[1]:.3g}, the water picture's in steps of {steps[0]:.3g}: "
+            f"the grey values of the fat image come in steps of {steps[1]:.3g}, those of the water image in steps of {steps[0]:.3g}: "
             "one of the two was rescaled, so fat fractions are biased"
         ]
     bright = [float(np.quantile(array, 0.99)) for array in (water, fat)]
     ratio = max(bright) / max(min(bright), 1e-9)
     if ratio > _MAX_BRIGHTNESS_RATIO:
-        return [f"the brighter picture of the pair is {ratio:.0f} times as bright as the other: their scaling does not match, so fat fractions are biased"]
+        return [f"the brighter image of the pair is {ratio:.0f} times as bright as the other: their scaling does not match, so fat fractions are biased"]
     return []
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from lumbar.domain.findings import Evidence, LevelFinding, Point
 from lumbar.domain.geometry import BACK, LEFT, Grid
+from lumbar.domain.spine_axis import level_axes
 from lumbar.domain.study import Role, Series, Stack, Study
 from lumbar.imaging.resample import sample
 from lumbar.severity.axial.midline import HALF_WIDTH_MM, REACH_MM, midline_shift_mm
@@ -21,7 +22,7 @@ from lumbar.severity.axial.picture import Picture
 WIDTH_MM = 48.0
 HEIGHT_MM = 33.0
 RECESS_OFFSET_MM = 0.145 * WIDTH_MM  # from the middle of the canal to a recess
-_MOST_OBLIQUE = 0.7  # cosine of the angle to the horizontal beyond which a stack is not axial
+_MOST_OBLIQUE = 0.7  # cosine of the angle to the spine, or to the body, beyond which a stack is not axial
 _STRIP_PIXEL_MM = 0.5
 _LARGEST_STRAY_MM = 1.5
 _FARTHEST_MM = 6.0  # of the nearest slice from the disc's middle
@@ -52,7 +53,8 @@ class LevelCrop:
 
 def cut_crops(study: Study, levels: Sequence[LevelFinding]) -> dict[LevelFinding, LevelCrop]:
     """The crop of each of `levels` that an axial T2 slice shows."""
-    found = [(level, _nearest_slice(study, level.center_mm, level.canal_center_mm or level.center_mm)) for level in levels]
+    axes = level_axes(levels)
+    found = [(level, _nearest_slice(study, level, axes[level.level])) for level in levels]
     cuts = [(level, *place) for level, place in found if place is not None]
     middles = _smooth([_middle(level, stack, number) for level, _, stack, number in cuts])
     return {level: _cut(level, series, stack, number, middle) for (level, series, stack, number), middle in zip(cuts, middles, strict=True)}
@@ -64,17 +66,18 @@ def point_in_slice(series: Series, stack: Stack, number: int, point_mm: Point | 
     return Evidence(series.series_uid, stack.instance_numbers[number], float(index[2]), float(index[1]))
 
 
-def _nearest_slice(study: Study, disc_mm: Point, canal_mm: Point) -> tuple[Series, Stack, int] | None:
+def _nearest_slice(study: Study, level: LevelFinding, axis: NDArray[np.float64]) -> tuple[Series, Stack, int] | None:
     """The axial T2 slice through the middle of the disc; among stacks that hold one, that whose slices are nearest, then best in line with it.
 
     What counts is the point halfway between disc and canal: there the slice must cut the level, whichever way it is tilted.
     """
+    disc_mm, canal_mm = level.center_mm, level.canal_center_mm or level.center_mm
     point = (np.array(disc_mm) + np.array(canal_mm)) / 2
     best: tuple[float, Series, Stack, int] | None = None
     for series in study.with_role(Role.AXIAL_T2):
         for stack in series.stacks:
             grid = stack.volume.grid
-            if abs(grid.normal[2]) < _MOST_OBLIQUE or not _inside_picture(grid, point):
+            if max(abs(grid.normal @ axis), abs(grid.normal[2])) < _MOST_OBLIQUE or not _inside_picture(grid, point):
                 continue
             distances = np.abs((grid.origins_mm - point) @ grid.normal)
             number = int(distances.argmin())

@@ -1,0 +1,125 @@
+"""Which images of a study the muscles are measured on: stacks of axial slices, each with what shows its fat."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lumbar.domain.findings import MuscleFinding
+from lumbar.domain.geometry import Grid
+from lumbar.domain.stack_choice import PlacedStack, choose_stacks, partner, within
+from lumbar.domain.study import Role, Series, Study
+from lumbar.domain.volume import Volume
+from lumbar.errors import GeometryError, NoUsableSeries
+from lumbar.muscle.fat.dixon import fraction_of, pair
+from lumbar.muscle.labels import LABELS
+
+_AXIAL = (Role.AXIAL_T2, Role.AXIAL_T1, Role.DIXON_WATER, Role.DIXON_FAT)
+
+
+@dataclass(frozen=True, eq=False)
+class MuscleSource:
+    """One stack of axial slices."""
+
+    placed: PlacedStack
+    fat: Volume | None = None  # the fat image of a Dixon pair whose water image the stack is
+    fraction: Volume | None = None  # fat fractions in [0, 1] of the scanner, on the grid of the stack
+
+    @property
+    def image(self) -> Volume:
+        """What is segmented."""
+        return self.placed.stack.volume
+
+
+@dataclass(frozen=True, eq=False)
+class MuscleSources:
+    """Everything that is measured, and what a reader must know about the choice."""
+
+    stacks: tuple[MuscleSource, ...]
+    warnings: tuple[str, ...]
+
+
+def muscle_sources(study: Study) -> MuscleSources:
+    """The stacks of the Dixon pair, or else of the axial T2 or T1, each place once.
+
+    Raises:
+        NoUsableSeries: the study has none of them.
+    """
+    water, fat = study.with_role(Role.DIXON_WATER), study.with_role(Role.DIXON_FAT)
+    series = water if water and fat else study.with_role(*_AXIAL)
+    if not series:
+        raise NoUsableSeries("muscles need an axial T2, an axial T1 or a Dixon pair; " + _what_there_is(study))
+    choice = choose_stacks(series)
+    warnings = [choice.note] if choice.note else []
+    doubt = next((one.scale_doubt for one in (*water, *fat) if one.scale_doubt), "") if water and fat else ""
+    if doubt:
+        warnings.append(f"fat fractions were withheld: {doubt}")
+    maps = study.with_role(Role.FAT_FRACTION)
+    stacks = []
+    for placed in choice.used:
+        fraction = _fraction(placed, maps, warnings)
+        fat_image = _fat(placed, series, fat, warnings) if water and fat and not doubt and fraction is None else None
+        stacks.append(MuscleSource(placed, fat_image, fraction))
+    return MuscleSources(tuple(stacks), tuple(dict.fromkeys(warnings)))
+
+
+def counted_once(findings: Sequence[MuscleFinding], mask: Volume, earlier: Sequence[Grid]) -> tuple[MuscleFinding, ...]:
+    """The findings of a stack whose volumes leave out what `earlier` stacks have measured already."""
+    shares = _new_shares(mask, earlier)
+    found = []
+    for finding in findings:
+        share = next(shares[label] for label, named in LABELS.items() if named == (finding.muscle, finding.side))
+        volume, lean = finding.volume_ml, finding.lean_volume_ml
+        scaled = {"volume_ml": None if volume is None else volume * share, "lean_volume_ml": None if lean is None else lean * share}
+        found.append(replace(finding, **scaled))  # type: ignore[arg-type]
+    return tuple(found)
+
+
+def _new_shares(mask: Volume, earlier: Sequence[Grid]) -> dict[int, float]:
+    """By label, the share of its voxels that lie in none of `earlier`."""
+    shares = {}
+    for label in LABELS:
+        index = np.argwhere(mask.array == label)
+        index = index[:: max(1, len(index) // 20_000)]
+        covered: NDArray[np.bool_] = within(mask.grid.points_mm(index), earlier) if len(index) and earlier else np.zeros(len(index), bool)
+        shares[label] = 1.0 - float(covered.mean()) if len(index) else 1.0
+    return shares
+
+
+def _fat(placed: PlacedStack, water: Sequence[Series], fat: Sequence[Series], warnings: list[str]) -> Volume | None:
+    """The fat image of a water stack: the one at its place, or the one of the same number where nothing lies there."""
+    found = partner(placed.grid, fat)
+    if found is None:
+        number = water.index(placed.series)
+        other = fat[number].stacks if number < len(fat) else ()
+        found = PlacedStack(fat[number], placed.number) if placed.number < len(other) and other[placed.number].volume.grid.shape == placed.grid.shape else None
+    if found is None:
+        warnings.append("no fat image lies where one of the water images does, so its fat fractions were withheld")
+        return None
+    try:
+        mismatch = pair(placed.stack.volume, found.stack.volume).mismatch
+    except GeometryError as error:
+        warnings.append(f"fat fractions were withheld: {error}")
+        return None
+    if mismatch:
+        warnings.append(f"fat fractions were withheld: {mismatch}")
+        return None
+    return found.stack.volume
+
+
+def _fraction(placed: PlacedStack, maps: Sequence[Series], warnings: list[str]) -> Volume | None:
+    found = partner(placed.grid, maps)
+    if found is None:
+        return None
+    values = fraction_of(np.asarray(found.stack.volume.array, np.float32))
+    if values is None:
+        warnings.append("the values of the fat-fraction map are neither fractions nor per cent nor per mille, so it was not used")
+        return None
+    return Volume(values, placed.grid)
+
+
+def _what_there_is(study: Study) -> str:
+    """Which axial series the study has and why they are of no use, or that it has none."""
+    reasons = [one.reason.split("not used: ")[-1] for one in study.series if not one.usable and one.plane.value == "axial"]
+    return f"the study has axial series, but none of use ({'; '.join(dict.fromkeys(reasons))})" if reasons else "the study has none"

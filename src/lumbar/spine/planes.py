@@ -1,0 +1,43 @@
+"""Steep series seen from the spine: axial slices cross the spine wherever it points, and oblique coronal ones run along it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from lumbar.domain.findings import LevelFinding
+from lumbar.domain.spine_axis import level_axes
+from lumbar.domain.study import Plane, Role, Series, Study
+from lumbar.io.roles import role_of
+
+_STEEP = 0.82  # cosine to the body's own axis (35°) below which the spine is asked
+_CROSSES = 0.71  # cosine of the angle between the slices' normal and the spine from which on slices are axial
+
+
+def with_planes_by_spine(study: Study, levels: Sequence[LevelFinding]) -> Study:
+    """The study with the plane and role of its steep series as they lie to the spine, not to the scanner."""
+    if len(levels) < 2:
+        return study
+    return replace(study, series=tuple(_judged(series, levels) for series in study.series))
+
+
+def _judged(series: Series, levels: Sequence[LevelFinding]) -> Series:
+    if series.plane is Plane.SAGITTAL or not series.usable:
+        return series
+    axes = level_axes(levels)
+    votes = []
+    for stack in series.stacks:
+        grid = stack.volume.grid
+        if max(abs(grid.normal[1]), abs(grid.normal[2])) >= _STEEP or abs(grid.normal[0]) > 0.5:
+            continue
+        nearest = min(levels, key=lambda level: float(np.linalg.norm(np.array(level.center_mm) - grid.center_mm)))
+        votes.append(abs(float(grid.normal @ axes[nearest.level])))
+    if not votes or len(votes) < len(series.stacks) / 2:
+        return series
+    plane = Plane.AXIAL if np.mean(votes) >= _CROSSES else Plane.CORONAL
+    if plane is series.plane:
+        return series
+    degrees = np.degrees(np.arccos(np.clip(np.mean(votes), 0, 1)))
+    reason = f"{series.reason}; {plane.value}, as its slices lie {90 - degrees:.0f}° to the spine"
+    role = role_of(plane, series.weighting) if series.role is Role.OTHER or series.role is role_of(series.plane, series.weighting) else series.role
+    return replace(series, plane=plane, role=role, reason=reason)

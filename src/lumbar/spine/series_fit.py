@@ -1,0 +1,153 @@
+"""Whether the series of a study fit each other in space, by what they show; frames of reference alone cannot tell.
+
+A patient who moved or got up between two series lies elsewhere in the second, and every level of it is named wrongly without a word. The series in which
+the spine was found is the reference: each other series is compared with it where both show the same place. A shift that is certain is undone and said; a
+series that fits nowhere for certain is not used, and that is said.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lumbar.domain.quality import Check
+from lumbar.domain.study import Plane, Role, Series, Study
+from lumbar.domain.volume import Volume
+from lumbar.imaging.fit import Fit, fit_any_contrast
+from lumbar.spine.find import FoundSpine
+from lumbar.spine.planes import with_planes_by_spine
+
+CHECK = "levels_consistent"
+
+# Measured on the real RSNA study and phantoms of all sites (benchmarks/series_fit.py): series that fit lie within 3 mm and gain less than 0.02 by a shift;
+# single axial blocks, in which the levels look alike, gain up to 0.11.
+TOLERATED_MM = 6.0
+GAIN = 0.13  # of correlation by a shift, from which on two series do not fit as they lie
+CERTAIN_LEAD = 0.04  # of the best shift over the best that is more than 12 mm away
+CERTAIN_CORRELATION = 0.3
+_FLIP_GAIN = 0.15
+_AT_THE_EDGE_MM = (21.0, 42.0, 81.0)  # shifts beyond which the best one may lie outside of what is looked at
+_GROUPS = ((Role.AXIAL_T2,), (Role.AXIAL_T1,), (Role.DIXON_WATER, Role.DIXON_FAT, Role.FAT_FRACTION), (Role.SAGITTAL_T1,), (Role.SAGITTAL_T2,))
+
+
+@dataclass(frozen=True, eq=False)
+class FittedStudy:
+    """A study whose series fit each other, and what was done for that."""
+
+    study: Study
+    warnings: tuple[str, ...]
+    checks: tuple[Check, ...]
+
+
+def seen_from(study: Study, found: FoundSpine) -> FittedStudy:
+    """The study with steep series judged by their angle to the spine, and all series where they fit the one in which it was found."""
+    return fit_series(with_planes_by_spine(study, found.spine.finding.levels), found.series)
+
+
+def fit_series(study: Study, reference: Series) -> FittedStudy:
+    """The study with all series where they fit `reference`, and without those that fit nowhere."""
+    others = [one for role in (Role.SAGITTAL_T2, Role.SAGITTAL_T1) for one in study.with_role(role) if one is not reference]
+    references = [_volumes([one]) for one in (reference, *others)]
+    replaced: dict[int, Series] = {}
+    checks: list[Check] = []
+    for roles in _GROUPS:
+        group = [series for series in study.series if series.role in roles and series is not reference]
+        if group:
+            _fit_group(references if group[0].plane is not Plane.SAGITTAL else references[:1], group, replaced, checks)
+    if not any(check.status != "passed" for check in checks) and checks:
+        checks = [Check(CHECK, "passed", "all series that can be compared show the same anatomy at the same place")]
+    series = tuple(replaced.get(id(one), one) for one in study.series)
+    warnings = tuple(check.note for check in checks if check.status != "passed")
+    return FittedStudy(replace(study, series=series), warnings, tuple(checks))
+
+
+def _fit_group(references: Sequence[Sequence[Volume]], group: Sequence[Series], replaced: dict[int, Series], checks: list[Check]) -> None:
+    """Judge the series of one role: together first, as blocks of one examination, then each on its own."""
+    together = _fit(references, _volumes(group)) if len(group) > 1 else None
+    if together is not None and _misfit(together) and _certain(together):
+        for series in group:
+            replaced[id(series)] = _moved(series, together)
+            checks.append(_corrected(series, together))
+        return
+    joint = together is not None and not _misfit(together) and together.best >= CERTAIN_CORRELATION
+    for series in group:
+        found = _fit(references, _volumes([series]))
+        if found is None:
+            continue
+        if not _misfit(found):
+            flipped = _flipped(references[0], series, found) if found.best < CERTAIN_CORRELATION else ""
+            if flipped:
+                replaced[id(series)] = _withheld(series, flipped)
+            checks.append(Check(CHECK, "failed" if flipped else "passed", flipped, series.series_uid))
+        elif _certain(found, 2 * CERTAIN_LEAD if joint else CERTAIN_LEAD):
+            replaced[id(series)] = _moved(series, found)
+            checks.append(_corrected(series, found))
+        elif not joint:  # one block of several that fit together says little on its own: levels look alike
+            why = _flipped(references[0], series, found) or (
+                f"the {_name(series)} series does not show the anatomy of the series in which the spine was found at the same place (did the patient "
+                "move between them?), and how far it is off cannot be told for certain "
+                f"(correlation {found.here:.2f} as it lies, up to {found.best:.2f} elsewhere); it was not used"
+            )
+            replaced[id(series)] = _withheld(series, why)
+            checks.append(Check(CHECK, "failed", why, series.series_uid))
+
+
+def _fit(references: Sequence[Sequence[Volume]], moving: Sequence[Volume]) -> Fit | None:
+    """The fit to the first reference, or to another one that resembles more where it does not fit the first."""
+    first = fit_any_contrast(references[0], moving)
+    if first is None or not _misfit(first):
+        return first
+    others = [one for fixed in references[1:] if (one := fit_any_contrast(fixed, moving)) is not None]
+    return max((first, *others), key=lambda one: one.best)
+
+
+def _volumes(group: Sequence[Series]) -> list[Volume]:
+    return [stack.volume for series in group for stack in series.stacks]
+
+
+def _misfit(found: Fit) -> bool:
+    return float(np.linalg.norm(found.offset_mm)) > TOLERATED_MM and found.best - found.here >= GAIN
+
+
+def _certain(found: Fit, lead: float = CERTAIN_LEAD) -> bool:
+    inside = all(abs(offset) <= edge for offset, edge in zip(found.offset_mm, _AT_THE_EDGE_MM, strict=True))
+    return inside and found.best >= CERTAIN_CORRELATION and found.best - found.second >= lead
+
+
+def _flipped(fixed: Sequence[Volume], series: Series, found: Fit) -> str:
+    """What the series looks like if it fits far better with an axis of its images turned round, or ""."""
+    for axis, words in ((1, "upside down (its rows run against its header)"), (2, "mirrored (its columns run against its header)"), (0, "in reverse order")):
+        turned = [Volume(np.flip(volume.array, axis), volume.grid) for volume in _volumes([series])]
+        other = fit_any_contrast(fixed, turned)
+        if other is not None and other.best >= CERTAIN_CORRELATION and other.best - found.best >= _FLIP_GAIN:
+            return f"the images of the {_name(series)} series fit those in which the spine was found only {words}; it was not used"
+    return ""
+
+
+def _moved(series: Series, found: Fit) -> Series:
+    x, y, z = found.offset_mm
+    by = (-x, -y, -z)
+    return replace(series, stacks=tuple(replace(stack, volume=stack.volume.moved(by), moved_mm=by) for stack in series.stacks))
+
+
+def _withheld(series: Series, why: str) -> Series:
+    return replace(series, role=Role.OTHER, usable=False, reason=f"{series.reason}; not used: {why}")
+
+
+def _corrected(series: Series, found: Fit) -> Check:
+    x, y, z = found.offset_mm
+    far = float(np.linalg.norm(found.offset_mm))
+    text = (
+        f"the {_name(series)} series lies {far:.0f} mm off the series in which the spine was found ({_way(x, 'left', 'right')}, {_way(y, 'back', 'front')}, "
+        f"{_way(z, 'head', 'feet')}), as if the patient had moved between them; it was moved back by the images "
+        f"(correlation {found.best:.2f} instead of {found.here:.2f})"
+    )
+    return Check(CHECK, "doubtful", text, series.series_uid)
+
+
+def _way(value: float, towards: str, away: str) -> str:
+    return f"{abs(value):.0f} mm to the {towards if value > 0 else away}"
+
+
+def _name(series: Series) -> str:
+    return f"{series.plane.value} {series.weighting.value.replace('_', ' ')}"
