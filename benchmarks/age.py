@@ -44,8 +44,8 @@ def main() -> None:
     predictor = load(options.model, options.threads)
     print(f"load {time.perf_counter() - start:.2f} s")
     slices = cut_slices(volume, points, predictor.options)
-    typical = predictor.typical.like(slices)
-    explainer = Explainer(predictor.engine, slices, typical, "F")
+    baseline = predictor.baseline.like(slices)
+    explainer = Explainer(predictor.engine, slices, baseline, "F")
     parts = {
         "crops": lambda: cut_slices(volume, points, predictor.options),
         "age": lambda: predictor.predict_slices(slices, 50.0, "F", explained=False),

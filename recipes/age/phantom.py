@@ -30,7 +30,7 @@ from lumbar.age.learn.build import ModelWords, build_model, trained_ages
 from lumbar.age.learn.network import AgeNetwork, AgeNetworkOptions
 from lumbar.age.learn.train import AgeTraining, held_out, train
 from lumbar.age.learn.training_run import table_of
-from lumbar.age.out_of_distribution import fit_familiarity
+from lumbar.age.out_of_distribution import fit_feature_distribution
 from lumbar.age.predict import Predictor, load
 from lumbar.age.segments import BASELINE, LOWER_SEGMENTS, SEGMENT_LEVELS, WHOLE
 from lumbar.age.selta import fit_selta
@@ -199,7 +199,7 @@ def person_folds(store: CropStore) -> NDArray[np.int64]:
 
 def crossed(store: CropStore, found: HeldOut, network: AgeNetwork, work: Path) -> list[tuple[Mask, Calibration]]:
     """Per fold of people the rows to judge and the calibration fitted on the others' first scans."""
-    familiarity = fit_familiarity(held_out(network, stores(work, "train")).features, found.features[first_scans(store)])
+    familiarity = fit_feature_distribution(held_out(network, stores(work, "train")).features, found.features[first_scans(store)])
     fold = person_folds(store)
     return [(fold == k, fit_calibration(found.rows((fold != k) & first_scans(store)), familiarity, (18.0, 92.0))) for k in range(FOLDS)]
 
@@ -303,8 +303,8 @@ def sanity(predictor: Predictor, store: CropStore, people: int = 40) -> None:
     random, alike, areas = np.random.default_rng(0), [], []
     for k in np.flatnonzero(first_scans(store))[:people]:
         slices = store.slices(int(k))
-        typical = predictor.typical.like(slices)
-        sane, drawn = (Explainer(engine, slices, typical, None) for engine in (predictor.engine, RandomEngine(int(k))))
+        baseline = predictor.baseline.like(slices)
+        sane, drawn = (Explainer(engine, slices, baseline, None) for engine in (predictor.engine, RandomEngine(int(k))))
         a, b = (np.concatenate([m.ravel() for m in e.heat_map().maps.values()]) for e in (sane, drawn))
         alike.append(abs(pearson(a, b)))
         names = [s.name for s in sorted(sane.structures(), key=lambda s: -s.delta_years)]
@@ -323,7 +323,7 @@ def model(work: Path, out: Path) -> None:
     results = judge(work, network, store, found, parts)
     first = first_scans(store)
     fitted = stores(work, "train")
-    familiarity = fit_familiarity(held_out(network, fitted).features, found.features[first])
+    familiarity = fit_feature_distribution(held_out(network, fitted).features, found.features[first])
     calibration = fit_calibration(found.rows(first), familiarity, trained_ages(fitted))
     mae = float(np.abs(found.segment_years[WHOLE] - found.age_years)[first].mean())
     where = f"{first.sum()} synthetic people of sites not trained on"

@@ -87,7 +87,7 @@ def with_line(predicted: Array, age: Array) -> Array:
 
 def fine_tuned(work: Path, store: CropStore, folds: int, steps: int) -> Array:
     network, config = trained(work, SHIPPED), training(SHIPPED, steps)
-    # Real pictures vary in more than the phantom's: the usual changes of grey values.
+    # Real images vary in more than the phantom's: the usual changes of grey values.
     config = replace(config, augment=AgeAugmentOptions(), learning_rate=2e-4, people_per_batch=min(24, len(store)), segment_weight=0.25)
     fold = subject_folds(table_of(store), folds, 0)
     result = np.empty(len(store))

@@ -8,7 +8,7 @@ import pytest
 from lumbar.age.calibration import HeldOut, fit_calibration
 from lumbar.age.crops import LEVELS, CropOptions, Frame, SliceSet
 from lumbar.age.engine import Ages
-from lumbar.age.out_of_distribution import Familiarity
+from lumbar.age.out_of_distribution import FeatureDistribution
 from lumbar.age.predict import Predictor, disc_points
 from lumbar.age.segments import SEGMENTS
 from lumbar.domain.anatomy import Level
@@ -40,8 +40,8 @@ def _predictor(years: list[float], strange: float = 0.0, synthetic: bool = False
     reference = HeldOut(age, {name: age + 5 * random.standard_normal(2000) for name in SEGMENTS}, random.standard_normal((2000, 2)), np.ones(2000, dtype=bool))
     predictor = Predictor.__new__(Predictor)
     predictor.engine = GivenAges(years, strange)  # type: ignore[assignment]
-    predictor.typical = SimpleNamespace(like=lambda slices: slices.pictures)  # type: ignore[assignment]
-    predictor.calibration = fit_calibration(reference, Familiarity((0.0, 0.0), ((1.0, 0.0), (0.0, 1.0)), 3.0), (20.0, 85.0))
+    predictor.baseline = SimpleNamespace(like=lambda slices: slices.pictures)  # type: ignore[assignment]
+    predictor.calibration = fit_calibration(reference, FeatureDistribution((0.0, 0.0), ((1.0, 0.0), (0.0, 1.0)), 3.0), (20.0, 85.0))
     predictor.options, predictor.synthetic_only = OPTIONS, synthetic
     return predictor
 
@@ -84,7 +84,7 @@ def test_what_must_be_known_is_said() -> None:
     assert "synthetic" in warnings(_predictor([50.0] * 5, synthetic=True), 50.0)
     assert "the person is 12 years" in warnings(_predictor([50.0] * 5), 12.0)
     assert "predicted age is 97 years" in warnings(_predictor([50.0, 50.0, 50.0, 50.0, 97.0]), 80.0)
-    assert "unlike" in warnings(_predictor([50.0] * 5, strange=4.0), 50.0)
+    assert "out of distribution" in warnings(_predictor([50.0] * 5, strange=4.0), 50.0)
     assert "L5/S1 not seen" in warnings(_predictor([50.0] * 5), 50.0, (4,))
     assert warnings(_predictor([50.0] * 5), 50.0) == ""
 

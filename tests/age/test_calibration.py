@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from lumbar.age.calibration import HeldOut, fit_calibration, from_parameters, to_parameters
-from lumbar.age.out_of_distribution import Familiarity, fit_familiarity
+from lumbar.age.out_of_distribution import FeatureDistribution, fit_feature_distribution
 from lumbar.age.segments import SEGMENTS, WHOLE
 from lumbar.errors import ModelError
 
-ANY = Familiarity((0.0,), ((1.0,),), 9.0)
+ANY = FeatureDistribution((0.0,), ((1.0,),), 9.0)
 
 
 def _people(n: int = 3000, seed: int = 0, shrunk: float = 0.8) -> HeldOut:
@@ -42,7 +42,7 @@ def test_promises_hold_for_other_people() -> None:
 
 
 def test_the_card_brings_everything_back() -> None:
-    calibration = fit_calibration(_people(300), fit_familiarity(_people(300).features, _people(200, 3).features), (20.0, 85.0))
+    calibration = fit_calibration(_people(300), fit_feature_distribution(_people(300).features, _people(200, 3).features), (20.0, 85.0))
     again = from_parameters(json.loads(json.dumps(to_parameters(calibration))))
     assert again == calibration
 
@@ -64,6 +64,6 @@ def test_familiarity_tells_the_strange_from_the_usual() -> None:
     random = np.random.default_rng(0)
     mixing = random.standard_normal((20, 20))
     usual = random.standard_normal((900, 20)) @ mixing
-    familiarity = fit_familiarity(usual[:500], usual[500:800])
+    familiarity = fit_feature_distribution(usual[:500], usual[500:800])
     assert (familiarity.distance(usual[800:]) > familiarity.limit).mean() < 0.05
     assert (familiarity.distance(4 * usual[800:]) > familiarity.limit).mean() > 0.95

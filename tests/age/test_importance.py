@@ -76,8 +76,8 @@ def test_what_is_typical_already_has_no_importance() -> None:
 
 
 def test_darker_than_typical_counts_the_other_way() -> None:
-    slices, typical = _slices(dark=3), _slices().pictures
-    found = {s.name: s.delta_years for s in Explainer(SumEngine(), slices, typical, None).structures()}  # type: ignore[arg-type]
+    slices, baseline = _slices(dark=3), _slices().pictures
+    found = {s.name: s.delta_years for s in Explainer(SumEngine(), slices, baseline, None).structures()}  # type: ignore[arg-type]
     assert found["L4/L5"] == pytest.approx(-8, abs=1.2)
 
 

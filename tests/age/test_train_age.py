@@ -161,7 +161,7 @@ def test_importance_goes_when_the_weights_go(trained: tuple[Path, Path]) -> None
     model, runs = trained
     predictor, store = load(model, threads=1), open_store(runs / "crops")
     slices = store.slices(int(np.argmax(store.age_years)))
-    sane = Explainer(predictor.engine, slices, predictor.typical.like(slices), None).heat_map().maps["L3/L4"]
+    sane = Explainer(predictor.engine, slices, predictor.baseline.like(slices), None).heat_map().maps["L3/L4"]
     torch.manual_seed(0)
     random = AgeNetwork(AgeNetworkOptions()).eval()
 
@@ -175,7 +175,7 @@ def test_importance_goes_when_the_weights_go(trained: tuple[Path, Path]) -> None
 
     engine = Randomised()
     engine._set = predictor.engine._set
-    drawn = Explainer(engine, slices, predictor.typical.like(slices), None).heat_map().maps["L3/L4"]
+    drawn = Explainer(engine, slices, predictor.baseline.like(slices), None).heat_map().maps["L3/L4"]
     assert abs(np.corrcoef(sane.ravel(), drawn.ravel())[0, 1]) < 0.6
     middle = sane[14:26, 8:34]  # the disc: 12 mm high, 36 mm deep
     assert np.abs(middle).mean() > 3 * np.abs(sane[:, 45:]).mean()
@@ -187,7 +187,7 @@ def test_hiding_the_most_important_first_moves_the_age_most(trained: tuple[Path,
     model, runs = trained
     predictor, store = load(model, threads=1), open_store(runs / "crops")
     slices = store.slices(int(np.argmax(store.age_years)))
-    explainer = Explainer(predictor.engine, slices, predictor.typical.like(slices), "F")
+    explainer = Explainer(predictor.engine, slices, predictor.baseline.like(slices), "F")
     names = [s.name for s in sorted(explainer.structures(), key=lambda s: -s.delta_years)]
     falling, late = explainer.deletion_curve(names), explainer.deletion_curve(names[::-1])
     assert falling[0] == late[0] == explainer.years

@@ -153,7 +153,7 @@ def test_missing_pictures_are_counted_or_left_out(tmp_path: Path, monkeypatch: p
     assert len(read_submission(out)) == 15
     (tmp_path / "images" / "3.png").write_bytes(b"no picture")
     assert run("predict", "crops", str(table), str(tmp_path / "images"), "-o", str(tmp_path / "t.csv"), "--allow-missing") == 3
-    assert "3.png cannot be read as a picture" in capsys.readouterr().err
+    assert "3.png cannot be read as an image" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

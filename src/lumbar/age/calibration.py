@@ -1,4 +1,4 @@
-"""What turns raw outputs of the age network into statements about a person: fitted on people the network was not trained on, kept in the model's card."""
+"""Calibration of the age network: fitted on people left out of training, stored in the model's card."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lumbar.age.out_of_distribution import Familiarity
+from lumbar.age.out_of_distribution import FeatureDistribution
 from lumbar.age.segments import LOWER_SEGMENTS, WHOLE
 from lumbar.age.selta import LEAST_PEOPLE, SegmentReference, fit_selta
 from lumbar.errors import ModelError
@@ -28,7 +28,7 @@ class HeldOut:
     age_years: Array  # (n,)
     segment_years: Mapping[str, Array]  # segment → (n,) predicted ages
     features: Array  # (n, features) of the whole spine
-    healthy: NDArray[np.bool_]  # (n,) who may serve as reference for Selta
+    healthy: NDArray[np.bool_]  # (n,) whether a person belongs to the reference of Selta
 
     def rows(self, keep: NDArray[np.bool_]) -> "HeldOut":
         """The people for whom `keep` (n,) holds."""
@@ -37,15 +37,15 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Everything that is fitted after training."""
+    """All parameters that are fitted after training."""
 
     conformal: Conformal  # of the age of the whole spine
     bias: Bias  # Beheshti's, for deltas of people whose age is known
     spread: Spread  # of corrected deltas at an age
     z_quantiles: tuple[float, ...]  # of z at the percentiles 0.5, 1.5, … 99.5
     selta: dict[str, SegmentReference]  # by lower segment; empty where the healthy reference was too small
-    familiarity: Familiarity
-    ages_years: tuple[float, float]  # youngest and oldest that were seen in training
+    familiarity: FeatureDistribution
+    ages_years: tuple[float, float]  # youngest and oldest in training
     people: int
 
     def delta(self, predicted_years: float, age_years: float) -> tuple[float, float, float]:
@@ -55,12 +55,12 @@ class Calibration:
         return corrected, z, float(np.interp(z, self.z_quantiles, _PERCENTILES))
 
 
-def fit_calibration(people: HeldOut, familiarity: Familiarity, ages_years: tuple[float, float], coverage: float = 0.9, seed: int = 0) -> Calibration:
-    """Fit everything.
+def fit_calibration(people: HeldOut, familiarity: FeatureDistribution, ages_years: tuple[float, float], coverage: float = 0.9, seed: int = 0) -> Calibration:
+    """Fit all parameters.
 
     Args:
         people: held out from training, each once.
-        familiarity: what the network has seen.
+        familiarity: the distribution of features in training.
         ages_years: youngest and oldest in training.
         coverage: of the intervals.
         seed: of the folds in which Selta's cut is calibrated.
@@ -87,7 +87,7 @@ def fit_calibration(people: HeldOut, familiarity: Familiarity, ages_years: tuple
 
 
 def to_parameters(calibration: Calibration) -> dict[str, Any]:
-    """What goes into the card."""
+    """The parameters as stored in the card."""
     document = asdict(calibration)
     document["bias"]["model"] = calibration.bias.model.value
     for name, reference in calibration.selta.items():
@@ -111,7 +111,7 @@ def from_parameters(document: Mapping[str, Any]) -> Calibration:
             spread=_spread(document["spread"]),
             z_quantiles=tuple(document["z_quantiles"]),
             selta=selta,
-            familiarity=Familiarity(**{key: _tuples(value) for key, value in document["familiarity"].items()}),
+            familiarity=FeatureDistribution(**{key: _tuples(value) for key, value in document["familiarity"].items()}),
             ages_years=(float(document["ages_years"][0]), float(document["ages_years"][1])),
             people=int(document["people"]),
         )

@@ -1,4 +1,4 @@
-"""What the age network sees: around each disc level, a crop of every sagittal slice near the midline, turned along the spine, in patient space.
+"""The input of the age network: around each disc level, a crop of every sagittal slice near the midline, turned along the spine, in patient space.
 
 A level's frame has its origin in the middle of the disc; *down* runs along the spine through the discs above and below, *back* across it towards the
 patient's back, both within the sagittal plane. So a crop shows the same anatomy at the same place whatever the scanner's field of view, the patient's
@@ -23,7 +23,7 @@ Pictures = NDArray[np.float32]
 
 _LOW_PERCENT, _HIGH_PERCENT = 2.0, 98.0  # become 0 and 1
 _CLIP = (-0.2, 1.5)
-_LEAST_LEVELS = 2  # one alone has no direction
+_LEAST_LEVELS = 2  # a single level has no direction
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class CropOptions:
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """Where one level's crops lie in the patient."""
+    """Position of one level's crops in the patient."""
 
     level: Level
     center_mm: Points  # (3,) LPS, the middle of the disc
@@ -69,7 +69,7 @@ class SliceSet:
 
     @property
     def levels(self) -> tuple[Level, ...]:
-        """The levels that are seen."""
+        """The levels with at least one crop."""
         return tuple(level for level, frame in zip(LEVELS, self.frames, strict=True) if frame is not None)
 
 
@@ -84,7 +84,7 @@ def level_frames(points_mm: Mapping[Level, Points], normal: Points) -> dict[Leve
     levels = [level for level in LEVELS if level in points_mm]
     if len(levels) < _LEAST_LEVELS:
         found = ", ".join(level.value for level in levels) or "none"
-        raise InputError(f"an age needs the places of at least {_LEAST_LEVELS} disc levels; found: {found}. A sagittal series of the whole lumbar spine helps")
+        raise InputError(f"an age needs the places of at least {_LEAST_LEVELS} disc levels; found: {found}. Use a sagittal series of the whole lumbar spine")
     places = np.array([points_mm[level] for level in levels], dtype=np.float64)
     numbers = np.array([LEVELS.index(level) for level in levels], dtype=np.float64)
     slopes = np.gradient(places, numbers, axis=0, edge_order=2 if len(levels) > 2 else 1)
@@ -129,11 +129,11 @@ def crop_points(frame: Frame, options: CropOptions) -> Points:
 
 
 def _cut_level(volume: Volume, frame: Frame, options: CropOptions) -> tuple[Pictures, NDArray[np.float32]]:
-    """Crops (k, rows, columns) of the slices within reach, right to left, and how far to the left of the middle each lies (k,)."""
+    """Crops (k, rows, columns) of the slices within reach, right to left, and the offset of each to the left of the middle (k,)."""
     grid = volume.grid
     offset_mm = (grid.origins_mm - frame.center_mm) @ frame.left
     near = np.flatnonzero(np.abs(offset_mm) <= options.reach_mm)
-    if not len(near):  # a thick or single slice just beyond the reach is still the best there is, if it is near
+    if not len(near):  # use a thick or single slice just beyond the reach, if it is near
         near = np.array([int(np.abs(offset_mm).argmin())])
         if abs(offset_mm[near[0]]) > 1.5 * options.reach_mm:
             return np.zeros((0, options.rows, options.columns), dtype=np.float32), np.zeros(0, dtype=np.float32)
@@ -143,7 +143,7 @@ def _cut_level(volume: Volume, frame: Frame, options: CropOptions) -> tuple[Pict
 
 
 def _coarse(volume: Volume, pixel_mm: float) -> Volume:
-    """Pixels of about `pixel_mm`, averaged, where the volume's are finer: crops would otherwise skip over noise and detail."""
+    """The volume averaged to pixels of about `pixel_mm` where its own are finer, to avoid aliasing."""
     _, row_mm, column_mm = volume.grid.spacing_mm
     shape = volume.grid.rows, volume.grid.columns
     wanted = tuple(min(n, max(1, round(n * mm / pixel_mm))) for n, mm in zip(shape, (row_mm, column_mm), strict=True))
@@ -154,7 +154,7 @@ def _coarse(volume: Volume, pixel_mm: float) -> Volume:
 
 
 def _scaled(pictures: Pictures, present: NDArray[np.float32]) -> Pictures:
-    """One scale for all crops of a study, so that levels and slices keep their contrast to each other."""
+    """One scale for all crops of a study, so that contrast between levels and slices is preserved."""
     seen = pictures[present > 0]
     low, high = np.percentile(seen, (_LOW_PERCENT, _HIGH_PERCENT))
     scaled = np.clip((pictures - low) / max(float(high - low), 1e-6), *_CLIP)

@@ -73,5 +73,5 @@ class AgeEngine:
 
 
 def sex_value(sex: str | None) -> float:
-    """The network's number for "F", "M", or unknown."""
+    """The input value of the network for "F", "M" or unknown."""
     return _SEXES.get(sex or "", 0.0)

@@ -1,4 +1,4 @@
-"""How good predicted ages are: raw error with intervals, where it is biased, whether stated intervals hold, and whether a second scan agrees.
+"""Evaluation of predicted ages: raw error with intervals, bias, coverage of stated intervals, and test-retest agreement.
 
 Every figure is that of the raw prediction. Corrections for age bias are judged by what is left between delta and age, each person being corrected by a
 model fitted on others; their "accuracy" is not reported, because two of them add the true age to the prediction.
@@ -17,12 +17,12 @@ from lumbar.metrics.bootstrap import Interval, Rows, bootstrap_interval
 
 Array = NDArray[np.float64]
 
-_LEAST_FOR_INTERVALS = 5  # subjects; fewer say nothing of people that were not measured
+_LEAST_FOR_INTERVALS = 5  # subjects; fewer do not support an interval
 
 
 @dataclass(frozen=True)
 class EvaluationOptions:
-    """How an evaluation is done."""
+    """Options of an evaluation."""
 
     within_years: float = 5.0  # "share within"
     repeats: int = 2000  # draws of the bootstrap
@@ -43,7 +43,7 @@ class GroupError:
 
 @dataclass(frozen=True)
 class DeltaAge:
-    """What is left of age in the delta under one correction, fitted on other people than it is applied to."""
+    """Residual dependence of the delta on age under one correction, cross-fitted."""
 
     model: str
     slope: float  # years of delta a year of age
@@ -54,7 +54,7 @@ class DeltaAge:
 
 @dataclass(frozen=True)
 class Baseline:
-    """Guessing the median age of this very table for everybody, the best that one constant can do."""
+    """Predicting the median age of this table for everyone: the best constant."""
 
     median_age_years: float
     mae_years: float
@@ -83,7 +83,7 @@ class Retest:
 
 @dataclass(frozen=True)
 class AgeEvaluation:
-    """Everything that a table of predictions tells; NaN where it does not."""
+    """All results for a table of predictions; NaN where undefined."""
 
     rows: int
     subjects: int
@@ -111,7 +111,7 @@ def evaluate(table: AgeTable, options: EvaluationOptions | None = None) -> AgeEv
     """Score the column `predicted` of `table` against its column `age`.
 
     Raises:
-        UnreadableInput: the table has no predictions, or several levels, whose rows are not to be mixed.
+        UnreadableInput: the table has no predictions, or several levels, which have to be evaluated one at a time.
     """
     options = options or EvaluationOptions()
     if table.predicted_years is None:
@@ -207,7 +207,7 @@ def _intervals(table: AgeTable, draw: _Draws) -> StatedIntervals | None:
     if low is None or high is None:
         return None
     if not np.isfinite(low + high).any():
-        return None  # the columns are there, and all their cells are blank
+        return None  # the columns are present, but all cells are blank
     width = high - low
     coverage = draw(lambda r: regression.interval_coverage(*(column[r][np.isfinite(width[r])] for column in (age, low, high))))
     return StatedIntervals(coverage, float(np.nanmean(width)), float(np.nanmedian(width)))
@@ -244,7 +244,7 @@ def _warnings(table: AgeTable, age: Array) -> list[str]:
     warnings = []
     subjects = int(np.unique(table.subject).size)
     if subjects < 30:
-        warnings.append(f"{subjects} subjects are few: read the intervals, not the figures")
+        warnings.append(f"{subjects} subjects are few: rely on the intervals, not on the point estimates")
     if np.ptp(age) < 20:
-        warnings.append(f"ages span {np.ptp(age):.0f} years only: r, R² and the bias of other ages cannot be judged from them")
+        warnings.append(f"ages span {np.ptp(age):.0f} years only: r, R² and the bias at other ages cannot be estimated")
     return warnings

@@ -1,4 +1,4 @@
-"""From an age table with pictures to crops: find the levels with the spine model, or take them from somebody who knows, and cut."""
+"""From an age table with images to crops: the levels come from the spine model or from a table of known points."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -16,11 +16,11 @@ from lumbar.errors import InputError
 from lumbar.spine.segment import Network
 from lumbar.spine.spine_map import map_spine
 
-Finder = Callable[[Volume, Weighting, str], Mapping[Level, Points]]  # volume, weighting, the table's name of the picture → disc middles
+Finder = Callable[[Volume, Weighting, str], Mapping[Level, Points]]  # volume, weighting, the table's name of the image → disc middles
 
 
 def spine_finder(network: Network) -> Finder:
-    """Levels as the spine model finds them."""
+    """Levels from the spine model."""
 
     def find(volume: Volume, weighting: Weighting, _: str) -> Mapping[Level, Points]:
         return disc_points(map_spine(volume, Plane.SAGITTAL, weighting, network).finding.levels)
@@ -29,7 +29,7 @@ def spine_finder(network: Network) -> Finder:
 
 
 def known_finder(points: Mapping[str, Mapping[Level, Points]]) -> Finder:
-    """Levels that are known."""
+    """Known levels."""
 
     def find(_: Volume, __: Weighting, name: str) -> Mapping[Level, Points]:
         if name not in points:
@@ -40,7 +40,7 @@ def known_finder(points: Mapping[str, Mapping[Level, Points]]) -> Finder:
 
 
 def gather(table: AgeTable, folder: Path, rows: Iterable[int], finder: Finder, options: CropOptions, failures: list[str]) -> Iterator[tuple[Subject, SliceSet]]:
-    """Crops of the rows of a table that can be used; what is wrong with the others goes to `failures`."""
+    """Crops of the rows of a table that can be used; the errors of the others are added to `failures`."""
     for row in rows:
         name = str(table.image[row]) if table.image is not None else ""
         try:

@@ -1,4 +1,4 @@
-"""Where the age comes from: the change in years when a place is made typical (see `occlusion_baseline.py`), per structure and slice and as a smooth map.
+"""Occlusion maps of the predicted age: the change in years when a region is replaced by the baseline (`occlusion_baseline.py`).
 
 Positive: the place makes the spine look older than it would if it were average there. Every place is hidden in the crops of all levels that show it. Runs
 on ONNX Runtime alone.
@@ -17,11 +17,11 @@ from lumbar.domain.geometry import Points
 
 Map = NDArray[np.float32]
 
-DISC_HALF_MM = 8.0  # a disc's band reaches so far above and below its middle; what lies between two bands is the vertebra's
+DISC_HALF_MM = 8.0  # extent of a disc's band above and below its middle; the vertebra fills the space between two bands
 _EDGE_MM = 2.0  # bands fade over about this
-_PATCH_SIGMA_MM = 6.0  # of the Gaussian that is hidden for the smooth map
+_PATCH_SIGMA_MM = 6.0  # of the Gaussian that is occluded for the smooth map
 _PATCH_STEP_MM = 9.0
-_MIDDLE_MM = 6.0  # slices as near to the midline as this are hidden together for the smooth map
+_MIDDLE_MM = 6.0  # slices this near to the midline are occluded together for the smooth map
 _FADE_PIXELS = 4.0  # at the edge of a level's map
 _WHOLE = SEGMENTS.index(WHOLE)
 
@@ -31,9 +31,9 @@ class Structure:
     """A disc or a vertebra with everything at its height."""
 
     name: str  # "L4/L5" or "L4"
-    delta_years: float  # all slices hidden at once
+    delta_years: float  # all slices occluded at once
     slice_offsets_mm: tuple[float, ...]  # to the patient's left of the midline
-    slice_delta_years: tuple[float, ...]  # each slice hidden alone
+    slice_delta_years: tuple[float, ...]  # each slice occluded alone
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,17 +59,17 @@ class HeatMap:
 
 @dataclass(frozen=True, eq=False)
 class Importance:
-    """Where the age of one study comes from."""
+    """Explanation of the predicted age of one study."""
 
     structures: tuple[Structure, ...]  # discs and vertebrae from head to foot
     heat_map: HeatMap
 
 
 class Explainer:
-    """Hides places of one study and asks the network again."""
+    """Occludes regions of one study and runs the network again."""
 
-    def __init__(self, engine: AgeEngine, slices: SliceSet, typical: Map, sex: str | None) -> None:
-        self.engine, self.slices, self.typical, self.sex = engine, slices, typical, sex
+    def __init__(self, engine: AgeEngine, slices: SliceSet, baseline: Map, sex: str | None) -> None:
+        self.engine, self.slices, self.baseline, self.sex = engine, slices, baseline, sex
         self.described = engine.describe(slices)
         self.years = float(engine.ages(self.described[None], slices, sex).segment_years[0, _WHOLE])
 
@@ -88,7 +88,7 @@ class Explainer:
         return tuple(result)
 
     def deletion_curve(self, names: Sequence[str]) -> tuple[float, ...]:
-        """Age in years with none, the first, the first two, … of the named structures hidden: falls at once if the first ones matter (Petsiuk et al. 2018)."""
+        """Age in years with none, the first, the first two, … of the named structures occluded: the deletion curve (Petsiuk et al. 2018)."""
         known, masks = _bands(self.slices)
         bands = dict(zip(known, masks, strict=True))
         curve = [self.years]
@@ -126,11 +126,11 @@ class Explainer:
         return [(int(level), int(k)) for level, k in np.argwhere(self.slices.present > 0) if mask[level].max() > 0.05]
 
     def _hide(self, places: list[tuple[int, int, Map]]) -> Iterator[Features]:
-        """Features of crops (level, slice) in which a mask (rows, columns) has become typical."""
+        """Features of crops (level, slice) in which a mask (rows, columns) was replaced by the baseline."""
         step = 64
         for start in range(0, len(places), step):
             part = places[start : start + step]
-            crops = [(1 - mask) * self.slices.pictures[level, k] + mask * self.typical[level, k] for level, k, mask in part]
+            crops = [(1 - mask) * self.slices.pictures[level, k] + mask * self.baseline[level, k] for level, k, mask in part]
             yield from self.engine.encode(np.stack(crops).astype(np.float32))
 
     def _years(self, versions: list[dict[tuple[int, int], Features]]) -> NDArray[np.float64]:
@@ -142,9 +142,9 @@ class Explainer:
         return self.engine.ages(described, self.slices, self.sex).segment_years[:, _WHOLE]
 
 
-def explain(engine: AgeEngine, slices: SliceSet, typical: Map, sex: str | None) -> Importance:
+def explain(engine: AgeEngine, slices: SliceSet, baseline: Map, sex: str | None) -> Importance:
     """Structures and smooth map of one study."""
-    explainer = Explainer(engine, slices, typical, sex)
+    explainer = Explainer(engine, slices, baseline, sex)
     return Importance(explainer.structures(), explainer.heat_map())
 
 
@@ -177,19 +177,19 @@ def _patch_centres(options: CropOptions) -> Points:
 def _patches(centres: Points, options: CropOptions) -> list[Map]:
     rows, columns = np.arange(options.rows)[:, None], np.arange(options.columns)[None]
     sigma = _PATCH_SIGMA_MM / options.pixel_mm
-    # A flat top and a soft edge: the middle of the patch is gone altogether.
+    # A flat top and a soft edge: the middle of the patch is fully occluded.
     reach = [((rows - r) ** 2 + (columns - c) ** 2) / (2 * sigma**2) for r, c in centres]
     return [np.asarray(np.minimum(1.0, 1.6 * np.exp(-distance)), dtype=np.float32) for distance in reach]
 
 
 def _smooth(values: NDArray[np.float64], masks: list[Map]) -> Map:
-    """Each pixel's mean over the patches that hide it, weighted by how far they do."""
+    """Each pixel's mean over the patches that cover it, weighted by their opacity."""
     stack = np.stack(masks)
     return np.asarray(np.tensordot(values, stack, axes=1) / np.maximum(stack.sum(axis=0), 1e-6), dtype=np.float32)
 
 
 def _bilinear(values: Map, row: Points, column: Points) -> tuple[Points, Points]:
-    """Values between pixels, and the weight of the map there: 1 inside, falling to 0 at its edge, so that pictures show no frame."""
+    """Values between pixels, and the weight of the map there: 1 inside, falling to 0 at its edge, so that images show no frame."""
     rows, columns = values.shape
     to_edge = np.minimum(np.minimum(row + 0.5, rows - 0.5 - row), np.minimum(column + 0.5, columns - 0.5 - column))
     r, c = np.clip(row, 0, rows - 1), np.clip(column, 0, columns - 1)

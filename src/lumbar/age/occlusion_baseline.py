@@ -1,4 +1,4 @@
-"""Typical crops: what a place is replaced by when it is hidden from the network.
+"""The occlusion baseline: mean crops that replace an occluded region.
 
 A grey patch would be a sight that the network never learnt from, and the mean of the place itself would keep what is to be hidden (a dark disc stays
 dark). So the place takes the look that it has on average in training, in studies of a like contrast: several means are kept, one a group of studies that
@@ -16,21 +16,21 @@ from lumbar.age.crops import CropOptions, SliceSet
 from lumbar.errors import ModelError
 
 FILE = "typical.npy"
-_DISC_HALF_MM = 10.0  # rows so near to the middle of the disc say nothing of the contrast
+_DISC_HALF_MM = 10.0  # rows this near to the middle of the disc are excluded from the comparison of contrast
 _NEARNESS = 4.0  # a group twice as far (in mean square) counts 2⁴ times less
 BIN_CENTRES_MM = (-14.0, -7.0, 0.0, 7.0, 14.0)  # to the left of the middle
 
 
 @dataclass(frozen=True, eq=False)
-class Typical:
+class OcclusionBaseline:
     """Mean crops of groups of studies."""
 
     crops: NDArray[np.float32]  # (groups, levels, places, rows, columns), places as BIN_CENTRES_MM
 
     def like(self, slices: SliceSet) -> NDArray[np.float32]:
-        """(5, slices, rows, columns) typical crops of groups like the study, at the places of its slices.
+        """(5, slices, rows, columns) mean crops of similar groups, at the positions of its slices.
 
-        Groups are mixed and not chosen: of two almost equal studies between two groups, one would else get the one, one the other, and another map.
+        Groups are blended, not selected, so that nearly equal studies get nearly equal maps.
         """
         places = np.abs(slices.position_mm[..., None] - np.array(BIN_CENTRES_MM)).argmin(axis=-1)
         levels = np.arange(places.shape[0])[:, None]
@@ -43,15 +43,15 @@ class Typical:
 
 
 def rows_beside_discs(options: CropOptions) -> NDArray[np.bool_]:
-    """(rows,) which rows of a crop show vertebrae and not the disc."""
+    """(rows,) whether a row of a crop shows vertebrae and not the disc."""
     return np.asarray(np.abs(np.arange(options.rows) - options.middle[0]) * options.pixel_mm > _DISC_HALF_MM)
 
 
-def read_typical(folder: Path) -> Typical:
-    """The typical crops of a model folder.
+def read_baseline(folder: Path) -> OcclusionBaseline:
+    """The occlusion baseline of a model folder.
 
     Raises:
-        ModelError: they are missing or are no such array.
+        ModelError: the file is missing or has the wrong shape.
     """
     try:
         crops = np.load(folder / FILE, allow_pickle=False)
@@ -59,4 +59,4 @@ def read_typical(folder: Path) -> Typical:
         raise ModelError(f"{folder / FILE} cannot be read ({error}); export the model again") from error
     if crops.ndim != 5 or crops.shape[2] != len(BIN_CENTRES_MM):
         raise ModelError(f"{folder / FILE} has the shape {crops.shape}; typical crops have five axes, the third of {len(BIN_CENTRES_MM)} places")
-    return Typical(crops.astype(np.float32))
+    return OcclusionBaseline(crops.astype(np.float32))

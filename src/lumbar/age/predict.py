@@ -1,4 +1,4 @@
-"""How old a spine looks: load a model folder, predict from a sagittal T2 volume and the places of its discs. Needs no PyTorch."""
+"""Prediction of spinal age from a sagittal T2 volume and the positions of its discs. Needs no PyTorch."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from lumbar.age.calibration import Calibration, from_parameters
 from lumbar.age.crops import CropOptions, SliceSet, cut_slices
 from lumbar.age.engine import AgeEngine, Ages
 from lumbar.age.importance import HeatMap, Importance, Structure, explain
-from lumbar.age.occlusion_baseline import read_typical
+from lumbar.age.occlusion_baseline import read_baseline
 from lumbar.age.segments import BASELINE, SEGMENT_LEVELS, SEGMENTS, WHOLE
 from lumbar.domain.anatomy import Level
 from lumbar.domain.findings import AgeFinding, LevelAge, LevelFinding, ModelUse, Selta
@@ -20,18 +20,18 @@ from lumbar.domain.volume import Volume
 from lumbar.errors import InputError, ModelError
 from lumbar.models.folder import Model, load_folder
 
-TASK = "age"  # what the card of a fitting model says
+TASK = "age"  # task on the card of an age model
 
 
 @dataclass(frozen=True, eq=False)
 class AgeResult:
-    """One study's age with what pictures and sentences of it need."""
+    """The predicted age of one study, with the data for images and text of the report."""
 
     finding: AgeFinding  # the part that goes into findings.json
     structures: tuple[Structure, ...]  # importance of each disc and vertebra, as a whole and by slice; empty if not asked for
     heat_map: HeatMap | None  # years by place near the midline; `heat_map.at(points_mm)` samples it
-    unfamiliar: bool  # the study looks unlike those that the model learnt from
-    synthetic_only: bool  # the model has learnt from synthetic people alone: its ages hold for no patient
+    out_of_distribution: bool  # the study is out of distribution
+    synthetic_only: bool  # the model was trained on synthetic people only: its ages are not valid for patients
     warnings: tuple[str, ...]
 
 
@@ -41,7 +41,7 @@ class Predictor:
     def __init__(self, model: Model) -> None:
         self.model = model
         self.engine = AgeEngine(model)
-        self.typical = read_typical(model.folder)
+        self.baseline = read_baseline(model.folder)
         parameters = model.card.parameters
         try:
             self.calibration: Calibration = from_parameters(parameters["calibration"])
@@ -67,10 +67,10 @@ class Predictor:
 
         Args:
             volume: a sagittal T2 or STIR stack, as it was read.
-            levels: what the spine model found (`SpineMap.finding.levels`), in the same patient coordinates; from this series or another of the exam.
+            levels: of the spine model (`SpineMap.finding.levels`), in the same patient coordinates; from this series or another of the exam.
             chronological_age_years: true age, for deltas and Selta; None leaves them out.
             sex: "F", "M" or None; the network takes it into account where it is known.
-            explained: whether to say where the age comes from, which takes most of the time.
+            explained: whether to compute occlusion maps, which takes most of the time.
 
         Raises:
             InputError: fewer than two disc levels are known, or the volume shows none of them.
@@ -81,9 +81,9 @@ class Predictor:
     def predict_slices(self, slices: SliceSet, chronological_age_years: float | None, sex: str | None, explained: bool = True) -> AgeResult:
         """As `predict`, from crops that are already cut."""
         ages = self.engine.ages(self.engine.describe(slices)[None], slices, sex)
-        importance = explain(self.engine, slices, self.typical.like(slices), sex) if explained else None
+        importance = explain(self.engine, slices, self.baseline.like(slices), sex) if explained else None
         distance = float(self.calibration.familiarity.distance(ages.features)[0])
-        unfamiliar = distance > self.calibration.familiarity.limit
+        out_of_distribution = distance > self.calibration.familiarity.limit
         whole = float(ages.segment_years[0, SEGMENTS.index(WHOLE)])
         known = chronological_age_years
         delta = self.calibration.delta(whole, known) if known is not None else None
@@ -96,9 +96,9 @@ class Predictor:
             ),
             structures=importance.structures if importance else (),
             heat_map=importance.heat_map if importance else None,
-            unfamiliar=unfamiliar,
+            out_of_distribution=out_of_distribution,
             synthetic_only=self.synthetic_only,
-            warnings=self._warnings(whole, known, slices, unfamiliar),
+            warnings=self._warnings(whole, known, slices, out_of_distribution),
         )
 
     def _finding(self, ages: Ages, slices: SliceSet, known: float | None, importance: Importance | None) -> AgeFinding:
@@ -124,19 +124,21 @@ class Predictor:
                 found.append(Selta(name, value, bool(reference.flagged(value))))
         return tuple(found)
 
-    def _warnings(self, predicted: float, known: float | None, slices: SliceSet, unfamiliar: bool) -> tuple[str, ...]:
+    def _warnings(self, predicted: float, known: float | None, slices: SliceSet, out_of_distribution: bool) -> tuple[str, ...]:
         warnings = []
         if self.synthetic_only:
-            warnings.append("age: the model has learnt from synthetic people only; its ages are not valid for patients")
+            warnings.append("age: the model was trained on synthetic people only; its ages are not valid for patients")
         low, high = self.calibration.ages_years
         for years, what in ((known, "the person is"), (predicted, "the predicted age is")):
             if years is not None and not low <= years <= high:
-                warnings.append(f"age: {what} {years:.0f} years; the model learnt from people of {low:.0f} to {high:.0f}, beyond which its ages mean little")
-        if unfamiliar:
-            warnings.append("age: this series looks unlike those that the model learnt from; its age and interval may not hold")
+                warnings.append(
+                    f"age: {what} {years:.0f} years; the model was trained on people of {low:.0f} to {high:.0f} years only, so this age is unreliable"
+                )
+        if out_of_distribution:
+            warnings.append("age: this series is out of distribution (it differs from the training images); age and interval may be wrong")
         missing = [level.value for level in Level if level not in slices.levels]
         if missing:
-            warnings.append(f"age: {', '.join(missing)} not seen; segments with these levels get no age, and that of the whole rests on the others")
+            warnings.append(f"age: {', '.join(missing)} not seen; segments with these levels have no age, and the age of the whole spine uses the other levels")
         return tuple(warnings)
 
 

@@ -1,4 +1,4 @@
-"""Predictions for the people of an age table, and where their ages come from on average."""
+"""Predictions for the people of an age table, and mean importance of their structures."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -19,11 +19,11 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """What a model says of a table."""
+    """Predictions for a table."""
 
     table: AgeTable  # the rows that could be used, with predicted, low and high
     results: tuple[AgeResult, ...]  # one a row
-    failures: tuple[str, ...]  # why the others could not
+    failures: tuple[str, ...]  # errors of the others
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,7 @@ class PopulationMap:
 def predict_table(
     predictor: Predictor, table: AgeTable, folder: Path, finder: Finder, rows: Iterable[int] | None = None, explained: bool = False
 ) -> Predictions:
-    """Predict every row whose picture, below `folder`, can be used; chronological ages are used for deltas, sex where it is known.
+    """Predict every row whose image, below `folder`, can be used; chronological ages are used for deltas, sex where it is known.
 
     Raises:
         InputError: none can.
@@ -109,6 +109,6 @@ def map_rows(found: PopulationMap) -> Iterator[list[str]]:
 
 
 def _mean(values: Array) -> Array:
-    """Mean of each column over what is there."""
+    """Mean of each column over its known values."""
     there = np.isfinite(values)
     return np.asarray(np.where(there.any(axis=0), np.nansum(values, axis=0) / np.maximum(there.sum(axis=0), 1), np.nan))

@@ -1,4 +1,4 @@
-"""The segments that get an age of their own, and the disc levels that each is made of."""
+"""Segments with an age of their own, and their disc levels."""
 
 from lumbar.domain.anatomy import Level
 

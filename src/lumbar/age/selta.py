@@ -1,7 +1,7 @@
-"""Selta: how far a lower segment runs ahead of L1–L3, in standard deviations of healthy people of that age.
+"""Selta (segment delta): excess age of a lower segment over L1–L3, in standard deviations of healthy people of that age.
 
 The bias-corrected age of the segment minus that of the L1–L3 baseline, divided by the standard deviation of this difference in a healthy reference at the
-person's age. L1–L3 follows true age best, so what a lower level has beyond it is not explained by age. A segment is *flagged* where the value lies
+person's age. L1–L3 follows true age best, so an excess of a lower level is not explained by age. A segment is *flagged* where the value lies
 above the calibrated 95 % range of healthy people: 5 in 100 healthy people are flagged at each segment, by construction. The range is one-sided, because
 only running ahead has a meaning. The correction is Cole's, which does not mix the true age into either side.
 """
@@ -26,7 +26,7 @@ _FOLDS = 5
 
 @dataclass(frozen=True)
 class SegmentReference:
-    """What healthy people show at one lower segment."""
+    """Reference distribution of one lower segment in healthy people."""
 
     segment: str
     bias: Bias  # of the segment's age

@@ -1,4 +1,4 @@
-"""Crops of many studies in one memory-mapped array, so that a training reads what it draws and nothing else.
+"""Crops of many studies in one memory-mapped array, so that a training reads only the crops that it draws.
 
 FOLDER/crops.npy      (n, 5, slices, rows, columns) uint8, with a margin around what the network sees
 FOLDER/people.npz     one row a study: places of the slices, age, sex, site, subject, labels of the levels
@@ -16,14 +16,14 @@ from lumbar.age.crops import LEVELS, CropOptions, Frame, SliceSet
 from lumbar.age.engine import sex_value
 from lumbar.errors import UsageError
 
-MARGIN = 4  # pixels on every side, for shifts and turns in training
-_SLICES = 14  # most that are kept at a level: those nearest to the midline
+MARGIN = 4  # pixels on every side, for shifts and rotations in training
+_SLICES = 14  # most slices per level: those nearest to the midline
 _LOW, _HIGH = -0.2, 1.5  # become 0 and 255
 
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """Who a study is of."""
+    """The person of a study."""
 
     subject: str
     site: str
@@ -31,7 +31,7 @@ class Subject:
     age_years: float
     repeat: str = "1"
     healthy: bool = True
-    labels: tuple[tuple[float, ...], ...] = ()  # of each level, to be learnt beside the age; NaN where not known
+    labels: tuple[tuple[float, ...], ...] = ()  # of each level, auxiliary targets beside the age; NaN where unknown
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,13 +48,13 @@ class CropStore:
     repeat: NDArray[np.str_]
     healthy: NDArray[np.bool_]
     labels: NDArray[np.float32]  # (n, 5, labels) of each level, to be learnt beside the age; NaN where not known
-    options: CropOptions  # of what the network sees, without the margin
+    options: CropOptions  # of the network's input, without the margin
 
     def __len__(self) -> int:
         return len(self.age_years)
 
     def slices(self, number: int) -> SliceSet:
-        """The crops of one study as a predictor takes them, without margin; their frames lie on a straight spine, as where they were cut is not kept."""
+        """The crops of one study as a predictor takes them, without margin, in frames of a straight spine, as positions are not stored."""
         inner = self.crops[number, :, :, MARGIN:-MARGIN, MARGIN:-MARGIN]
         present = self.present[number]
         pictures = unpacked(inner) * (present > 0)[..., None, None]
@@ -115,7 +115,7 @@ def write_store(folder: Path, studies: Iterable[tuple[Subject, SliceSet]], most:
 
 
 def _write_people(folder: Path, people: list[Subject], position: NDArray[np.float32], present: NDArray[np.float32]) -> None:
-    """Who the studies are of; written last, so that a store that was not finished is not taken for one."""
+    """The people of the studies; written last, so that an unfinished store is not mistaken for a complete one."""
     np.savez(
         folder / "people.npz",
         position_mm=position,
@@ -131,7 +131,7 @@ def _write_people(folder: Path, people: list[Subject], position: NDArray[np.floa
 
 
 def open_store(folder: Path, options: CropOptions | None = None) -> CropStore:
-    """A store that was written before."""
+    """An existing store."""
     with np.load(folder / "people.npz", allow_pickle=False) as people:
         columns = {name: people[name] for name in people.files}
     crops = np.load(folder / "crops.npy", mmap_mode="r", allow_pickle=False)[: len(columns["age_years"])]

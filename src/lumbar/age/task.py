@@ -1,4 +1,4 @@
-"""Age as a task of the pipeline: the lumbar age, its interval, and where it comes from."""
+"""Age as a task of the pipeline: the predicted age, its interval and its explanation."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from lumbar.spine.find import FoundSpine
 
 @dataclass(frozen=True, eq=False)
 class Age:
-    """The predicted age of one study with what the report compares it with."""
+    """The predicted age of one study, with the reference data of the report."""
 
     result: AgeResult
     calibration: Calibration

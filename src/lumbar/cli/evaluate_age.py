@@ -80,7 +80,7 @@ def _predict(table: Path, model: Path, points: Path | None, importance: bool) ->
     for failure in found.failures:
         click.echo(f"warning: {failure}; left out", err=True)
     if predictor.synthetic_only:
-        click.echo("warning: the model has learnt from synthetic people only; its ages are not valid for patients", err=True)
+        click.echo("warning: the model was trained on synthetic people only; its ages are not valid for patients", err=True)
     return found
 
 

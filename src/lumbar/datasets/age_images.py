@@ -1,4 +1,4 @@
-"""Pictures beside an age table: DICOM folders, NIfTI files or folders of PNG, and where their discs lie if somebody knows."""
+"""Images that belong to an age table: DICOM folders, NIfTI files or folders of PNG, and known positions of their discs."""
 
 import re
 from pathlib import Path
@@ -19,13 +19,13 @@ POINT_COLUMNS = ("image", "level", "x_mm", "y_mm", "z_mm")
 
 
 def image_path(table: AgeTable, row: int, folder: Path) -> Path:
-    """The picture of a row, below `folder`.
+    """The image of a row, below `folder`.
 
     Raises:
-        UnreadableInput: the table names no pictures, or this one is not there.
+        UnreadableInput: the table names no images, or this one is not there.
     """
     if table.image is None:
-        raise UnreadableInput(f"{table.name} has no column image or study; name the picture of each row there")
+        raise UnreadableInput(f"{table.name} has no column image or study; name the image of each row there")
     path = folder / str(table.image[row])
     if not path.exists():
         raise UnreadableInput(f"{table.name}, line {table.lines[row]}: {path} does not exist; paths are relative to the table's folder")
@@ -72,11 +72,11 @@ def read_points(path: Path) -> dict[str, dict[Level, Points]]:
 def _stack(table: AgeTable, row: int, pictures: list[Path]) -> Volume:
     """PNG slices in the order of the numbers in their names: the first is the patient's right; rows head to foot, columns front to back."""
     if table.pixel_mm is None or table.slice_mm is None:
-        raise UnreadableInput(f"{table.name}: {pictures[0].parent} holds PNG, which do not tell their size; add the columns pixel_mm and slice_mm")
+        raise UnreadableInput(f"{table.name}: {pictures[0].parent} holds PNG files, which have no pixel size; add the columns pixel_mm and slice_mm")
     pixel, step = float(table.pixel_mm[row]), float(table.slice_mm[row])
     arrays = [np.asarray(Image.open(picture).convert("F"), dtype=np.float32) for picture in pictures]
     if len({array.shape for array in arrays}) > 1:
-        raise UnreadableInput(f"{pictures[0].parent} holds pictures of different sizes; one stack has one size")
+        raise UnreadableInput(f"{pictures[0].parent} holds images of different sizes; a stack needs one size")
     origins = np.outer(np.arange(len(arrays)) - (len(arrays) - 1) / 2, [step, 0.0, 0.0])
     return Volume(np.stack(arrays), Grid(origins, np.array([0, 0, -pixel]), np.array([0, pixel, 0]), *arrays[0].shape))
 

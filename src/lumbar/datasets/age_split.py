@@ -1,4 +1,4 @@
-"""Splits of an age table by person and by site, and whether each part covers the ages it is asked about."""
+"""Splits of an age table by person and by site, and whether each part covers the ages that it is tested on."""
 
 from collections.abc import Iterator
 

@@ -48,8 +48,8 @@ class AgeTable:
     date_days: NDArray[np.int64] | None = None  # proleptic ordinal
     repeat: Words | None = None
     image: Words | None = None  # or study
-    pixel_mm: Numbers | None = None  # of pictures that do not tell, as PNG
-    slice_mm: Numbers | None = None  # from one picture to the next, likewise
+    pixel_mm: Numbers | None = None  # of images without a pixel size, such as PNG
+    slice_mm: Numbers | None = None  # slice distance, likewise
     healthy: NDArray[np.bool_] | None = None
     labels: Numbers | None = None  # (n, 5, labels) of each disc level; NaN where the cell is blank
 
@@ -149,7 +149,7 @@ class _Cells:
 
 
 def _check(path: Path, table: AgeTable) -> None:
-    """What no single cell can tell: rows that come twice or contradict each other."""
+    """Checks across rows: rows that occur twice or contradict each other."""
     if (table.age_years == 0).any():
         line = table.lines[int(np.argmin(table.age_years))]
         raise UnreadableInput(f"{path}, line {line}: age is 0; ages are in years")
@@ -182,4 +182,4 @@ def _check_sex(path: Path, table: AgeTable) -> None:
             continue
         known, earlier = sex_of.setdefault(str(subject), (str(sex), int(line)))
         if known != sex:
-            raise UnreadableInput(f"{path}, line {line}: subject {str(subject)!r} is {sex}, but {known} in line {earlier}; two people of one name?")
+            raise UnreadableInput(f"{path}, line {line}: subject {str(subject)!r} is {sex}, but {known} in line {earlier}; two people of the same name?")

@@ -1,4 +1,4 @@
-"""Axial T2 crops at disc level, as the public ones of RSNA 2024 studies: a table and a folder of pictures, three neighbouring slices as R, G, B."""
+"""Axial T2 crops at disc level, in the form of the public crops of RSNA 2024: a table and a folder of images with three neighbouring slices as R, G, B."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from lumbar.domain.anatomy import Condition, Level, Severity
 from lumbar.errors import UnreadableInput
 from lumbar.io.tables import Row, read_table
 
-# What an axial crop is graded for, in the order of a submission.
+# Conditions graded on an axial crop, in the order of a submission.
 AXIAL_CONDITIONS = (Condition.SPINAL_CANAL_STENOSIS, Condition.LEFT_SUBARTICULAR_STENOSIS, Condition.RIGHT_SUBARTICULAR_STENOSIS)
 
 
 @dataclass(frozen=True)
 class AxialCrop:
-    """One row of the table. The patient's left is at the right edge of the picture."""
+    """One row of the table. The patient's left is at the right edge of the image."""
 
     file: str
     study_id: str
@@ -56,13 +56,13 @@ def _grade(row: Row, column: str) -> Severity | None:
 
 
 def read_picture(path: Path) -> NDArray[np.uint8]:
-    """The picture (rows, columns, 3) in `path`; a grey one has the same values three times.
+    """The image (rows, columns, 3) in `path`; a grey one has the same values three times.
 
     Raises:
-        UnreadableInput: there is no such picture, or it cannot be decoded.
+        UnreadableInput: there is no such image, or it cannot be decoded.
     """
     try:
         with Image.open(path) as image:
             return np.asarray(image.convert("RGB"))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UnreadableInput(f"{path} cannot be read as a picture ({error})") from error
+        raise UnreadableInput(f"{path} cannot be read as an image ({error})") from error

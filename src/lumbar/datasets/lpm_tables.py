@@ -21,7 +21,7 @@ class VolumeTable:
 
 @dataclass(frozen=True)
 class SliceRange:
-    """The slices of one subject that count, both ends included, numbered from 0 as the file stores them."""
+    """The selected slices of one subject, both ends included, numbered from 0 in the order of the file."""
 
     pid: str
     slice_start: int

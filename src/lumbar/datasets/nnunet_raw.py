@@ -12,7 +12,7 @@ from lumbar.io.nifti import write_nifti
 
 @dataclass(frozen=True, eq=False)
 class RawCase:
-    """One picture with its labels."""
+    """One image with its labels."""
 
     name: str
     image: Volume

@@ -1,4 +1,4 @@
-"""Graded mid-sagittal T2 pictures: Pfirrmann 1 to 5 of L3/L4, L4/L5 and L5/S1 of 403 patients (YOLOspine; academic and research use)."""
+"""Graded mid-sagittal T2 images: Pfirrmann 1 to 5 of L3/L4, L4/L5 and L5/S1 of 403 patients (YOLOspine; academic and research use)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from lumbar.io.tables import Row, read_table
 
 @dataclass(frozen=True)
 class GradedPicture:
-    """One row of a table of pictures."""
+    """One row of a table of images."""
 
     file: str
-    patient: str  # splits are made by this; the file's name where the table does not say
+    patient: str  # data sets are split by patient; the file's name where the table has no patient
     grades: Mapping[Level, int]  # 1 … 5 of the levels that are graded
 
 

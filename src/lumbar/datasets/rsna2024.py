@@ -1,4 +1,4 @@
-"""The RSNA 2024 lumbar spine data set as it is published: three tables, and images where they are there.
+"""The RSNA 2024 lumbar spine data set as published: three tables, and images if present.
 
 Nothing that is wrong in it stops the reading: each fault goes into one list, with the study and the file.
 """
@@ -30,7 +30,7 @@ _TABLES = ("train.csv", "train_series_descriptions.csv", "train_label_coordinate
 
 @dataclass(frozen=True)
 class Problem:
-    """Something in the data set that is not as it should be."""
+    """An inconsistency in the data set."""
 
     study_id: str
     file: str  # relative to the data set's folder
@@ -61,7 +61,7 @@ class LabelPoint:
 
 @dataclass(frozen=True)
 class Rsna2024:
-    """The tables, and everything that is wrong with them."""
+    """The tables and their inconsistencies."""
 
     folder: Path
     grades: Grades
@@ -109,7 +109,7 @@ def _rows(folder: Path, name: str, parse: Callable[[Row], Parsed], problems: lis
             yield parse(row)
         except (UnreadableInput, ValueError) as error:
             why = str(error).removeprefix(f"{folder / name}, line {row.line}: ")
-            problems.append(Problem(row.optional("study_id") or "", name, f"line {row.line} cannot be understood: {why}"))
+            problems.append(Problem(row.optional("study_id") or "", name, f"line {row.line} cannot be read: {why}"))
 
 
 def _series_row(row: Row) -> SeriesRow:
@@ -173,7 +173,7 @@ def _side_problems(data: Rsna2024) -> Iterator[Problem]:
 
 
 def _label_problems(data: Rsna2024) -> Iterator[Problem]:
-    """Grades without a place and places without a grade."""
+    """Grades without coordinates and coordinates without a grade."""
     if not data.points:
         return
     marked = {(point.study_id, f"{point.condition.value}_{point.level.slug}") for point in data.points}

@@ -1,4 +1,4 @@
-"""What the RSNA 2024 data set holds: shares of grades, what goes together, series, and geometry of the images that are there."""
+"""Contents of the RSNA 2024 data set: shares of grades, correlations, series, and geometry of the images present."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ GROUP_WORDS = {"spinal": "spinal", "foraminal": "foraminal", "subarticular": "su
 
 @dataclass(frozen=True)
 class Shares:
-    """How often the grades occur in some cells of the table."""
+    """Frequencies of the grades in some cells of the table."""
 
     labelled: int
     missing: int
@@ -34,7 +34,7 @@ class Shares:
 
 @dataclass(frozen=True)
 class Association:
-    """How strongly two columns go together, over the studies in which both are labelled."""
+    """Association of two columns, over the studies in which both are labelled."""
 
     first: str
     second: str
@@ -56,7 +56,7 @@ class SeriesCounts:
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """Geometry of one series whose files are there."""
+    """Geometry of one series whose files are present."""
 
     study_id: str
     series_id: str
@@ -71,7 +71,7 @@ class ImageFacts:
 
 @dataclass(frozen=True)
 class Exploration:
-    """Everything that `lumbar explore rsna2024` tells."""
+    """The results of `lumbar explore rsna2024`."""
 
     studies: int
     label_shares: dict[str, Shares]  # "all", groups, conditions, levels, columns
@@ -84,7 +84,7 @@ class Exploration:
 
 
 def explore(data: Rsna2024) -> Exploration:
-    """Count and correlate; headers of images are read where images are there."""
+    """Count and correlate; headers of images are read where images are present."""
     table = grade_table(data)
     associations = tuple(_associate(table, i, j) for i, j in combinations(range(len(COLUMNS)), 2))
     images, broken = _images(data)
@@ -147,7 +147,7 @@ def _associate(table: NDArray[np.int64], i: int, j: int) -> Association:
 
 
 def _summary(associations: tuple[Association, ...]) -> dict[str, float]:
-    """Mean Spearman correlations that tell what a network may gain from looking further than its own crop."""
+    """Mean Spearman correlations between levels, sides and conditions: what context beyond one crop may add."""
     families: dict[str, list[float]] = {}
     for pair in associations:
         if np.isnan(pair.spearman):

@@ -9,7 +9,7 @@ from lumbar.errors import UnreadableInput
 from lumbar.io.tables import Row, read_table
 
 Grades = Mapping[str, Mapping[str, Severity | None]]  # study → column (`{condition}_{level}`) → grade, None where blank
-Report = Callable[[str, str], None]  # is told the study and what is wrong with it
+Report = Callable[[str, str], None]  # called with the study and its error
 
 
 def read_grades(path: Path, report: Report | None = None) -> Grades:
@@ -29,7 +29,7 @@ def read_grades(path: Path, report: Report | None = None) -> Grades:
         study = row.identifier("study_id")
         where = f"{path}, line {row.line}"
         if study in result:
-            _tell(report, study, f"{where}: study {study} comes a second time; each study has one row")
+            _tell(report, study, f"{where}: study {study} occurs a second time; each study has one row")
         else:
             result[study] = {column: _grade(row, column, study, f"{where}, column {column}", report) for column in present}
     return result

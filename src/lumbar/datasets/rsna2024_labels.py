@@ -1,4 +1,4 @@
-"""How the RSNA 2024 tables write grades, conditions and levels, and the forms that they have here."""
+"""Spelling of grades, conditions and levels in the RSNA 2024 tables, and their forms here."""
 
 from lumbar.domain.anatomy import Condition, Level, Severity
 

@@ -1,6 +1,6 @@
-"""SPIDER's T2 SPACE pictures as labelled sagittal slices (van der Graaf et al. 2024, CC BY 4.0).
+"""SPIDER's T2 SPACE images as labelled sagittal slices (van der Graaf et al. 2024, CC BY 4.0).
 
-The pictures are sagittal slices of 384 × 480 pixels of 0.625 mm, two millimetres apart, with grey masks: 29 disc, 76 vertebra with its posterior
+The images are sagittal slices of 384 × 480 pixels of 0.625 mm, two millimetres apart, with grey masks: 29 disc, 76 vertebra with its posterior
 elements, 150 spinal canal. Two classes are derived here that the masks do not tell apart:
 
 * *posterior elements*: what lies behind the front border of the canal;
@@ -44,7 +44,7 @@ def read_space(folder: Path) -> list[LabelledSlice]:
 
 @dataclass(frozen=True, eq=False)
 class MidsagittalPicture:
-    """One near-mid-sagittal picture of a series; its contrast was changed by the packers and it may lie off the midline or upside down."""
+    """One near-mid-sagittal image of a series; the packaging changed its contrast, and it may lie off the midline or be upside down."""
 
     patient: str
     series: str  # "10_t1"
@@ -53,7 +53,7 @@ class MidsagittalPicture:
 
 
 def read_midsagittal(folder: Path, overview: Path) -> list[MidsagittalPicture]:
-    """The pictures of the folder `midsagittal` whose pixel size is known: square pixels, not shrunk to the packers' limit of 512."""
+    """The images of the folder `midsagittal` whose pixel size is known: square pixels, not shrunk to the packers' limit of 512."""
     with overview.open(newline="", encoding="utf-8") as file:
         spacing = {row["new_file_name"]: [float(v) for v in row["PixelSpacing"].strip("[]").split(",")] for row in csv.DictReader(file)}
     pictures = []
@@ -99,7 +99,7 @@ def _nearest(own: NDArray[np.float64], index: int) -> NDArray[np.float64]:
 
 
 def _completed(front: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    """Smoothed, and carried on in a straight line above and below the rows where a canal is seen."""
+    """Smoothed, and extrapolated linearly above and below the rows that show a canal."""
     rows = np.flatnonzero(np.isfinite(front))
     if rows.size < 80:
         return None

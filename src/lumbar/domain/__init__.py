@@ -1,1 +1,1 @@
-"""Floor 0: what the other floors talk about. Numpy and the standard library only."""
+"""Floor 0: the types that all other floors share. Numpy and the standard library only."""

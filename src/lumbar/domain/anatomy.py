@@ -1,4 +1,4 @@
-"""Names of what a lumbar spine is made of, and the forms in which they are written."""
+"""Names of the parts of a lumbar spine, and their written forms."""
 
 from enum import Enum, IntEnum
 
@@ -82,7 +82,7 @@ class Muscle(Enum):
 
 
 class SpineClass(IntEnum):
-    """What the spine network tells apart in one sagittal picture."""
+    """Classes of the spine network in a sagittal image."""
 
     BACKGROUND = 0
     BODY = 1  # vertebral body

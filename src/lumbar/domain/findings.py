@@ -1,4 +1,4 @@
-"""What an analysis finds: the tree that becomes `findings.json`, and nothing that only a picture needs.
+"""Findings of an analysis: the tree that becomes `findings.json`, without the data that only images need.
 
 Points are LPS millimetres of the input. A value that could not be measured is None, and a warning of the findings says why.
 """
@@ -33,14 +33,14 @@ class ModelResult:
 
 @dataclass(frozen=True)
 class ModelUse:
-    """A model that took part, what it was trained on, and how well it did."""
+    """A model that was used, its training data and its headline results."""
 
     task: str
     name: str
     version: str
     sha256: str
     trained_on: str
-    research_only: bool = False  # some of the training data forbid other use
+    research_only: bool = False  # the licence of some training data excludes other use
     results: tuple[ModelResult, ...] = ()  # the headline figures of its card
 
 
@@ -58,7 +58,7 @@ class SeriesFacts:
 
 @dataclass(frozen=True)
 class Numbering:
-    """How sure the level names are."""
+    """Whether the level names are certain."""
 
     confident: bool
     note: str
@@ -108,7 +108,7 @@ class SpineFinding:
 
 @dataclass(frozen=True)
 class Probabilities:
-    """Chances of the three grades; they sum to 1."""
+    """Probabilities of the three grades; they sum to 1."""
 
     normal_mild: float
     moderate: float
@@ -117,7 +117,7 @@ class Probabilities:
 
 @dataclass(frozen=True)
 class Evidence:
-    """The place in the input that a grade rests on: pixels of one instance."""
+    """The location in the input that supports a grade: pixels of one instance."""
 
     series_uid: str
     instance_number: int
@@ -132,15 +132,15 @@ class SeverityFinding:
     condition: Condition
     level: Level
     probabilities: Probabilities  # metric-weighted, as a submission has them
-    clinical_probabilities: Probabilities  # calibrated to how common the grades are
+    clinical_probabilities: Probabilities  # calibrated to the prevalence of the grades
     severity: Severity
     severity_score: float
     evidence: Evidence | None
     uncertain: bool = False  # the 90 % conformal set holds more than one grade
     model: str = ""  # name of the model that graded it
-    conformal_set: tuple[Severity, ...] = ()  # the grades that hold the true one in 90 % of cases; empty where no picture was graded
-    most_important: Evidence | None = None  # the place whose hiding changes the score most; None where no heat map was made
-    note: str = ""  # why the grade is less reliable than the model's figures say; empty where it is not
+    conformal_set: tuple[Severity, ...] = ()  # contains the true grade in 90 % of cases; empty where no image was graded
+    most_important: Evidence | None = None  # the location whose occlusion changes the score most; None without a heat map
+    note: str = ""  # why the grade is less reliable than the results of the model suggest; else empty
 
 
 @dataclass(frozen=True)
@@ -165,8 +165,8 @@ class MuscleLevel:
     level: Level
     csa_mm2: float
     fat_fraction_mean: float | None
-    csa_lean_mm2: float | None = None  # area without its fat: the functional area
-    muscle_disc_ratio: float | None = None  # area over that of the disc in the same slice
+    csa_lean_mm2: float | None = None  # area without fat: the functional cross-sectional area
+    muscle_disc_ratio: float | None = None  # area / area of the disc in the same slice
 
 
 @dataclass(frozen=True)
@@ -181,9 +181,9 @@ class MuscleSlice:
 
 @dataclass(frozen=True)
 class NormPlace:
-    """Where a value lies among a published group of people."""
+    """Percentile of a value within a published group of people."""
 
-    percentile: float  # 0 to 100: the share of the group that has less
+    percentile: float  # 0 to 100: the share of the group with a lower value
     group: str
     source: str
 
@@ -198,20 +198,20 @@ class MuscleFinding:
     csa_max_mm2: float
     fat_fraction_mean: float | None  # mean over voxels of fat / (fat + water)
     fat_fraction_ratio: float | None  # Σ fat / Σ (fat + water)
-    fat_infiltration: float | None  # share of voxels that a threshold calls fat
+    fat_infiltration: float | None  # share of fat estimated from grey values, without a Dixon pair
     method: str  # how fat was measured
     per_level: tuple[MuscleLevel, ...] = ()
     per_slice: tuple[MuscleSlice, ...] = ()
     lean_volume_ml: float | None = None  # volume without its fat
     csa_lean_max_mm2: float | None = None
-    fat_fraction_corrected: float | None = None  # the mean with the outline's voxels, which show some of what lies outside, filled from within
+    fat_fraction_corrected: float | None = None  # the mean after correction for partial volume along the outline
     fat_norms: tuple[NormPlace, ...] = ()  # of `fat_fraction_mean`
     volume_asymmetry: float | None = None  # (own − other side) / mean of both
 
 
 @dataclass(frozen=True)
 class LevelAge:
-    """Age as one level alone would have it."""
+    """Age predicted from one segment alone."""
 
     level: str
     predicted_age_years: float
@@ -219,7 +219,7 @@ class LevelAge:
 
 @dataclass(frozen=True)
 class Selta:
-    """How far a lower segment runs ahead of L1–L3, in standard deviations of healthy people of that age."""
+    """Excess age of a lower segment over L1–L3, in standard deviations of healthy people of that age."""
 
     level: str
     value: float
@@ -228,7 +228,7 @@ class Selta:
 
 @dataclass(frozen=True)
 class Importance:
-    """Change of the predicted age when one level is hidden."""
+    """Change of the predicted age when one level is occluded."""
 
     level: str
     delta_years: float
@@ -236,7 +236,7 @@ class Importance:
 
 @dataclass(frozen=True)
 class AgeFinding:
-    """How old the spine looks."""
+    """The predicted age of the spine."""
 
     predicted_age_years: float
     interval_years: tuple[float, float]
@@ -247,12 +247,12 @@ class AgeFinding:
     age_selta: tuple[Selta, ...] = ()
     importance: tuple[Importance, ...] = ()
     age_delta_z: float | None = None  # corrected delta in standard deviations of people of that age
-    age_delta_percentile: float | None = None  # share of reference people with a lower one, 0 to 100
+    age_delta_percentile: float | None = None  # share of the reference group with a lower delta, 0 to 100
 
 
 @dataclass(frozen=True)
 class Findings:
-    """Everything that one analysis found; a task that was not run, or had nothing to run on, is None or empty."""
+    """All findings of one analysis; a task that was not run, or had no usable series, is None or empty."""
 
     study_uid: str
     series: tuple[SeriesFacts, ...]
@@ -262,7 +262,7 @@ class Findings:
     disc_grades: tuple[DiscGrades, ...] = ()
     muscles: tuple[MuscleFinding, ...] = ()
     age: AgeFinding | None = None
-    quality: Quality | None = None  # all checks of the study and of these findings
+    quality: Quality | None = None  # checks of the study and of these findings
     warnings: tuple[str, ...] = ()
     unmet_tasks: tuple[str, ...] = ()  # requested, but without a usable series
-    extra: Mapping[str, Any] = field(default_factory=dict)  # results of tasks that are not built in, by task name; plain values or dataclasses
+    extra: Mapping[str, Any] = field(default_factory=dict)  # results of additional tasks, by task name; plain values or dataclasses

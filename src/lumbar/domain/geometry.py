@@ -1,4 +1,4 @@
-"""Where voxels lie in the patient: LPS millimetres (DICOM's patient space: x to the left, y to the back, z to the head).
+"""Positions of voxels in the patient: LPS millimetres (DICOM's patient space: x to the left, y to the back, z to the head).
 
 Axes of every volume are (slice, row, column). A grid keeps the position of every slice on its own, so that gaps, doubled spacing and sheared stacks
 (gantry tilt) are carried as they are instead of being forced into one matrix.
@@ -17,7 +17,7 @@ Points = NDArray[np.float64]
 
 LEFT, BACK, HEAD = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)  # directions of the patient in LPS
 
-_UNEVEN_TOLERANCE = 0.02  # share of the spacing by which even slices may stray: positions are written with few digits
+_UNEVEN_TOLERANCE = 0.02  # share of the spacing by which even slices may deviate: positions are stored with few digits
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""What one task contributes to an analysis: the common result of every task."""
+"""The common result of every task: its contribution to an analysis."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,6 +16,6 @@ class Part:
     findings: Mapping[str, Any] = field(default_factory=dict)  # fields of `Findings` that the task fills; see also `Findings.extra`
     models: tuple[ModelUse, ...] = ()  # that took part
     warnings: tuple[str, ...] = ()
-    unmet: bool = False  # no usable series or model: worth an exit code of its own if the task was requested by name
-    evidence: Any = None  # masks, crops, heat maps: what the images of the report are drawn from
-    checks: tuple[Check, ...] = ()  # that the task has made of its own result
+    unmet: bool = False  # no usable series or model; exit code 4 if the task was requested by name
+    evidence: Any = None  # masks, crops and heat maps, from which the report draws its images
+    checks: tuple[Check, ...] = ()  # of the result, made by the task itself

@@ -1,4 +1,4 @@
-"""Checks of a study and of what was found in it."""
+"""Checks of a study and of its findings."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ class Check:
 
     name: str  # in snake case: "spacing_even"
     status: Status
-    note: str  # one sentence: what was found, or what was looked at
+    note: str  # one sentence: the result of the check
     series_uid: str | None = None  # of the series that it concerns; None: the study
-    level: Level | None = None  # that it concerns; None: all
+    level: Level | None = None  # level concerned; None: all
 
 
 @dataclass(frozen=True)

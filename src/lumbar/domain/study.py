@@ -1,4 +1,4 @@
-"""What was read: a study holds series, a series holds stacks, a stack holds parallel slices."""
+"""The input as it was read: a study holds series, a series holds stacks, a stack holds parallel slices."""
 
 from dataclasses import dataclass, field
 from enum import Enum
@@ -17,7 +17,7 @@ class Plane(Enum):
 
 
 class Weighting(Enum):
-    """What makes the contrast."""
+    """Contrast weighting."""
 
     T1 = "T1"
     T2 = "T2"
@@ -29,7 +29,7 @@ class Weighting(Enum):
 
 
 class Role(Enum):
-    """What a series is good for here."""
+    """What a series is used for."""
 
     SAGITTAL_T1 = "sagittal_t1"
     SAGITTAL_T2 = "sagittal_t2_stir"  # T2 or STIR: bright CSF on sagittal slices
@@ -43,7 +43,7 @@ class Role(Enum):
 
 @dataclass(frozen=True, eq=False)
 class Stack:
-    """Parallel slices in order along their normal, each with the numbers that its instance carries."""
+    """Parallel slices in order along their normal, with the instance numbers and UIDs of each."""
 
     volume: Volume
     instance_numbers: tuple[int, ...]  # one a slice; 1, 2, … where the source has none
@@ -53,7 +53,7 @@ class Stack:
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """One series with everything that says what it is."""
+    """One series with its plane, weighting and role."""
 
     series_uid: str
     stacks: tuple[Stack, ...]  # more than one where a series holds several angulations
@@ -74,7 +74,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Patient:
-    """What is known about the patient and used by the analysis; never a name or an identifier."""
+    """Patient data that the analysis uses; never a name or an identifier."""
 
     age_years: float | None = None
     sex: str | None = None  # "F" or "M"
@@ -83,7 +83,7 @@ class Patient:
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """Everything that was found in one input."""
+    """All series of one input."""
 
     study_uid: str
     series: tuple[Series, ...]

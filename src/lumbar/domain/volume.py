@@ -1,4 +1,4 @@
-"""A volume: voxels and where they lie, never one without the other."""
+"""A volume: voxels with their grid."""
 
 from dataclasses import dataclass
 from typing import Any

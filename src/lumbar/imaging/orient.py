@@ -1,4 +1,4 @@
-"""Volumes turned so that their axes run the usual way through the patient, whatever way they were stored, and labels turned back."""
+"""Reorientation of volumes to standard axes, and of labels back to the original axes."""
 
 import itertools
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from lumbar.domain.geometry import Grid
 from lumbar.domain.volume import Volume
 
-# What each axis of a standard volume runs along, in LPS.
+# Direction of each axis of a standard volume, in LPS.
 SAGITTAL_AXES = np.array([[1.0, 0, 0], [0, 0, -1.0], [0, 1.0, 0]])  # slices right to left, rows head to foot, columns front to back
 AXIAL_AXES = np.array([[0, 0, 1.0], [0, 1.0, 0], [1.0, 0, 0]])  # slices foot to head, rows front to back, columns right to left
 

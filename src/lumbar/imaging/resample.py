@@ -1,4 +1,4 @@
-"""Volumes and pictures on other grids."""
+"""Resampling of volumes and images."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ def resize_picture(picture: Picture, shape: tuple[int, int]) -> Picture:
 
 
 def resized_grid(grid: Grid, shape: tuple[int, int]) -> Grid:
-    """The grid that fits pictures from `resize_picture`: same slices and field of view, `shape` rows and columns."""
+    """The grid that fits images from `resize_picture`: same slices and field of view, `shape` rows and columns."""
     factors = np.array(grid.shape[1:]) / np.array(shape)
     row_step, column_step = grid.row_step_mm * factors[0], grid.column_step_mm * factors[1]
     shift = (row_step - grid.row_step_mm + column_step - grid.column_step_mm) / 2

@@ -32,7 +32,7 @@ class BiasModel(Enum):
 
     @property
     def inflates_accuracy(self) -> bool:
-        """Whether corrected ages contain the true age, so that their error says nothing of the model."""
+        """Whether corrected ages contain the true age, so that their error does not measure the model."""
         return self in {BiasModel.BEHESHTI, BiasModel.QUADRATIC}
 
 
@@ -79,12 +79,12 @@ def fit_bias(model: BiasModel, predicted_years: ArrayLike, age_years: ArrayLike)
     fitted = np.polynomial.Polynomial.fit(age, predicted, degree, domain=[centre - scale, centre + scale]).convert().coef
     a, b, c = (*fitted, 0.0, 0.0)[:3]
     if model is BiasModel.COLE and b < 0.05:
-        raise UsageError(f"predictions rise by only {b:.2g} years a year of age, so Cole's correction, which divides by it, makes no sense")
+        raise UsageError(f"predictions rise by only {b:.2g} years a year of age, so Cole's correction, which divides by it, is not possible")
     return Bias(model, (float(a), float(b), float(c)))
 
 
 def crossfit_delta(model: BiasModel, predicted_years: ArrayLike, age_years: ArrayLike, subjects: ArrayLike, folds: int = 5, seed: int = 0) -> Array:
-    """(n,) corrected deltas, each from a correction fitted without that person's fold: what correcting a new person would give.
+    """(n,) corrected deltas, each from a correction fitted without that person's fold: as for a new person.
 
     Raises:
         UsageError: as `fit_bias`; or fewer subjects than folds.

@@ -1,4 +1,4 @@
-"""Agreement of two ways of measuring one quantity on the same cases: what a method comparison reports.
+"""Agreement of two methods that measure one quantity on the same cases.
 
 Differences are always *measured minus reference* (automatic minus manual), and spreads use n − 1.
 """

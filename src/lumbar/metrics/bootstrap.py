@@ -14,7 +14,7 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Interval:
-    """A number and the range that holds it with the stated confidence."""
+    """An estimate and its confidence interval."""
 
     estimate: float  # on the data as they are
     low: float  # NaN if the number is undefined in more than one draw in twenty

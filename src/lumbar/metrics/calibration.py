@@ -1,4 +1,4 @@
-"""Whether probabilities mean what they say, and how to make them: reliability, temperature, conformal sets.
+"""Calibration of probabilities: reliability, temperature scaling, conformal sets.
 
 Guo et al., On calibration of modern neural networks (2017); Sadinle, Lei & Wasserman, Least ambiguous set-valued classifiers (2019).
 """
@@ -51,7 +51,7 @@ def reweighted(probabilities: Floats, factors: Floats) -> Floats:
 
 
 def tempered(probabilities: Floats, temperature: float) -> Floats:
-    """Probabilities (…, classes) of the logits divided by `temperature`; above 1 they become less sure."""
+    """Probabilities (…, classes) of the logits divided by `temperature`; above 1 they become less confident."""
     logits = np.log(np.clip(probabilities, 1e-12, 1)) / temperature
     raised = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return np.asarray(raised / raised.sum(axis=-1, keepdims=True))
@@ -61,7 +61,7 @@ def fit_temperature(probabilities: Floats, targets: Classes, class_weights: Floa
     """The temperature, 0.3 to 3, under which the weighted log loss is least; 1 without rows."""
     if not len(targets):
         return 1.0
-    from scipy.optimize import minimize_scalar  # noqa: PLC0415  (only fitting needs it; whoever predicts should not wait for its import)
+    from scipy.optimize import minimize_scalar  # noqa: PLC0415  (only fitting needs it, and its import is slow)
 
     weights = class_weights[targets]
 

@@ -1,4 +1,4 @@
-"""How well class probabilities fit known classes. Probabilities are (n, classes), targets (n,) class numbers from 0."""
+"""Classification metrics of class probabilities. Probabilities are (n, classes), targets (n,) class numbers from 0."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Classes = NDArray[np.int64]
 
-SMALLEST = 1e-15  # probabilities are held this far from 0 and 1, as scikit-learn's log_loss once did
+SMALLEST = 1e-15  # probabilities are clipped this far from 0 and 1, as scikit-learn's log_loss once did
 
 
 def row_log_losses(probabilities: Floats, targets: Classes) -> Floats:
@@ -43,7 +43,10 @@ def quadratic_kappa(confusion: NDArray[np.int64]) -> float:
 
 
 def roc_auc(scores: Floats, positive: NDArray[np.bool_]) -> float:
-    """Chance that a positive row has a higher score than a negative one, ties counting half (Mann and Whitney 1947); NaN if one kind is missing."""
+    """Area under the ROC curve: the probability that a positive row scores higher than a negative one, ties counting half (Mann and Whitney 1947).
+
+    NaN if one kind is missing.
+    """
     count = int(positive.sum())
     if count in (0, len(positive)):
         return float("nan")

@@ -1,4 +1,4 @@
-"""Intervals of predicted age that hold the true one as often as they say (split conformal prediction).
+"""Intervals of predicted age with the stated coverage (split conformal prediction).
 
 With errors of n people the model was not trained on, the interval is prediction ∓ the ⌈(n + 1)·coverage⌉-th smallest absolute error (Vovk, Gammerman &
 Shafer 2005; Lei et al. 2018). *Mondrian* intervals do so in each bin of the predicted age, because errors of the old are larger than those of the
@@ -19,9 +19,9 @@ Array = NDArray[np.float64]
 class Conformal:
     """Half-widths of the interval per bin of predicted age."""
 
-    coverage: float  # share of people whose age the interval shall hold
+    coverage: float  # share of people whose age the interval should contain
     edges_years: tuple[float, ...]  # inner edges of the bins; none for one bin
-    half_widths_years: tuple[float, ...]  # one a bin; infinite where a bin has too few people to promise anything
+    half_widths_years: tuple[float, ...]  # one a bin; infinite where a bin has too few people
     counts: tuple[int, ...]  # people behind each
 
     def interval(self, predicted_years: ArrayLike) -> tuple[Array, Array]:
@@ -39,7 +39,7 @@ def conformal_quantile(errors: ArrayLike, coverage: float) -> float:
 
 
 def fit_conformal(age_years: ArrayLike, predicted_years: ArrayLike, coverage: float = 0.9, bins: int = 1, least: int = 50) -> Conformal:
-    """Calibrate on people that the model has not seen, one row a person.
+    """Calibrate on people left out of training, one row per person.
 
     Args:
         age_years: (n,) true ages.

@@ -1,4 +1,4 @@
-"""How far predicted numbers lie from true ones. Errors are *predicted minus true*; an undefined number is NaN."""
+"""Regression metrics. Errors are *predicted minus true*; an undefined number is NaN."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray

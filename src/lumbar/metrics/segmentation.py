@@ -1,4 +1,4 @@
-"""How well a mask agrees with a reference mask, label by label, in the patient's space."""
+"""Agreement of a mask with a reference mask, label by label, in patient space."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from lumbar.domain.volume import Volume
 from lumbar.errors import GeometryError
 from lumbar.metrics.surface import compare_surfaces
 
-_SAME_PLACE = 0.05  # share of a voxel by which two grids may differ: files carry positions with seven digits
+_SAME_PLACE = 0.05  # share of a voxel by which two grids may differ: files store positions with seven digits
 
 
 @dataclass(frozen=True)
 class LabelScore:
-    """Agreement on one label. A label missing from both masks has nothing to agree on: its measures are None and its volumes 0."""
+    """Agreement on one label. For a label missing from both masks, the measures are None and the volumes 0."""
 
     label: int
     dice: float | None  # 0 if only one mask has the label
@@ -95,4 +95,4 @@ def _difference(a: Grid, b: Grid) -> str:
     if rounded[0] != rounded[1]:
         return f"spacings {rounded[0]} and {rounded[1]} mm"
     apart = float(np.linalg.norm(a.center_mm - b.center_mm))
-    return f"their middles are {apart:.1f} mm apart" if apart > 0.1 else "their axes point elsewhere"
+    return f"their centres are {apart:.1f} mm apart" if apart > 0.1 else "their axes have other directions"

@@ -1,4 +1,4 @@
-"""How much people of one age differ from each other."""
+"""Spread of a value among people of one age."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The card of a model folder: what the model is, what it learnt from, how well it did, and which bytes it consists of."""
+"""The card of a model folder: purpose, training data, measured results, and hashes of its files."""
 
 import json
 from dataclasses import asdict, dataclass, field, fields
@@ -22,13 +22,13 @@ class TensorSpec:
     """One input or output of the network."""
 
     name: str
-    shape: tuple[int | str, ...]  # a word stands for an axis of any length
+    shape: tuple[int | str, ...]  # a word is the name of an axis of any length
     meaning: str  # what the axes and values are, with units
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """One data set that the weights have seen."""
+    """One data set that the weights were trained on."""
 
     name: str
     licence: str
@@ -37,11 +37,11 @@ class TrainingData:
 
 @dataclass(frozen=True)
 class Card:
-    """Everything that a folder says of itself; `files` is filled in when the folder is written."""
+    """The description of a model; `files` is filled in when the folder is written."""
 
     name: str
     version: str
-    task: str  # which part of the program asks for it
+    task: str  # the task that uses it
     description: str
     intended_use: str
     inputs: tuple[TensorSpec, ...]
@@ -49,9 +49,9 @@ class Card:
     classes: tuple[str, ...]
     training_data: tuple[TrainingData, ...]
     results: tuple[Result, ...]
-    research_only: bool = False  # some of the training data forbid other use
+    research_only: bool = False  # the licence of some training data excludes other use
     export_difference: float | None = None  # largest |ONNX − PyTorch| over the check's outputs
-    parameters: dict[str, Any] = field(default_factory=dict)  # what the program needs beside the network: pixel size, calibration, cut-offs
+    parameters: dict[str, Any] = field(default_factory=dict)  # parameters beside the network: pixel size, calibration, cut-offs
     files: dict[str, str] = field(default_factory=dict)  # name → sha256, without the card itself
 
     @property

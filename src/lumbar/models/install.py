@@ -25,7 +25,7 @@ class Installed:
 
 
 def default_store() -> Path:
-    """The user's own models; `registry.py` looks here before it looks into the package."""
+    """The user's own models; `registry.py` prefers them to those of the package."""
     return Path.home() / ".lumbar" / "models"
 
 
@@ -51,7 +51,7 @@ def _install(folders: Sequence[Path], store: Path, trust_list: Path | None, allo
             )
         for word in (card.name, card.version):
             if not re.fullmatch(r"[\w.\-]+", word) or word.startswith("."):
-                raise ModelError(f"{word!r} cannot be the name or version of an installed model; letters, digits, dot, dash and underscore will do")
+                raise ModelError(f"{word!r} cannot be the name or version of an installed model; use letters, digits, dot, dash and underscore")
         checked.append((folder, card, verdict.by))
     installed = []
     for folder, card, by in checked:
@@ -64,12 +64,12 @@ def _copied(folder: Path, card: Card, store: Path) -> tuple[Path, bool]:
     target = store / card.name / card.version
     if (target / CARD_FILE).is_file():
         if _digest(target) != _digest(folder):
-            raise ModelError(f"{target} is another model of that name and version; remove it, or have the new one given a version of its own")
+            raise ModelError(f"{target} is another model of that name and version; remove it, or give the new one another version")
         return target, False
     target.parent.mkdir(parents=True, exist_ok=True)
     stage = Path(tempfile.mkdtemp(prefix=".install-", dir=store))
     try:
-        for name in (*card.files, CARD_FILE, SIGNATURE_FILE):  # what the card does not name stays behind
+        for name in (*card.files, CARD_FILE, SIGNATURE_FILE):  # files that the card does not name are not copied
             if (folder / name).is_file():
                 shutil.copyfile(folder / name, stage / name)
         stage.chmod(0o755)

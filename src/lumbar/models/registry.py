@@ -1,4 +1,4 @@
-"""Where models are found: a folder that the user names, the user's store, then the ones that come with the package.
+"""The search order of models: a folder that the user names, the user's store, then the package.
 
     ~/.lumbar/models/<name>/<version>/   put there by `lumbar models install`, versions side by side
     weights_research/<name>/             trained on data for non-commercial research only; leave it out and the rest still works
@@ -61,7 +61,7 @@ def preferred_task(tasks: Sequence[str], extra: Path | None = None) -> str | Non
 
 
 def has_model(task: str, extra: Path | None = None) -> bool:
-    """Whether there is a model for `task`; parts of the program that can do without one ask first."""
+    """Whether a model for `task` is installed."""
     return any(read_card(folder).task == task for folder in model_folders(extra))
 
 

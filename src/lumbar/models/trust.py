@@ -1,4 +1,4 @@
-"""Who vouches for a model: Ed25519 signatures over its card, a list of trusted keys, and the models that come with the package.
+"""Trust in models: Ed25519 signatures of cards, a list of trusted keys, and the models of the package.
 
 The card holds the hash of every file of the model, so that a signature over the card covers them all (`folder.check_folder` compares the hashes).
 `card.sig` lies beside the card; `shipped.json` lists the cards of the packaged models, which need no signature wherever they lie.
@@ -29,7 +29,7 @@ _NEEDS = "this needs the package cryptography; pip install lumbar[cluster]"
 class TrustedKey:
     """One entry of the trust list."""
 
-    name: str  # who it is, as the person who trusts calls them
+    name: str  # the owner, as named by the user
     public_key: str  # 32 bytes, base64
 
 

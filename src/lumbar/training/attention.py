@@ -5,7 +5,7 @@ from torch import nn
 
 
 class RelativeAttention(nn.Module):
-    """A transformer layer over one list of tokens, with a learned bias for each relation and no attention across studies."""
+    """A transformer layer over a list of tokens, with a learned bias per relation and no attention across studies."""
 
     def __init__(self, width: int, heads: int, dropout: float, relations: int) -> None:
         super().__init__()
@@ -18,7 +18,7 @@ class RelativeAttention(nn.Module):
         self.drop = nn.Dropout(dropout)
 
     def forward(self, tokens: torch.Tensor, relation: torch.Tensor, apart: torch.Tensor) -> torch.Tensor:
-        """Tokens (n, width); `relation` (n, n) numbers of the bias; `apart` (n, n) true where one must not see the other."""
+        """Tokens (n, width); `relation` (n, n) numbers of the bias; `apart` (n, n) true where attention is not allowed."""
         query, key, value = (part.unflatten(1, (self.heads, -1)).transpose(0, 1) for part in self.project(self.before(tokens)).chunk(3, dim=1))
         weights = (query @ key.transpose(1, 2)) * query.shape[-1] ** -0.5 + self.bias(relation).permute(2, 0, 1)
         weights = weights.float().masked_fill(apart, -1e9).softmax(dim=-1).to(value.dtype)

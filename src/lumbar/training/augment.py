@@ -1,7 +1,7 @@
-"""Random geometry and contrast, strong enough that a network trained on one MR sequence reads the others.
+"""Random geometry and contrast, strong enough for a network trained on one MR sequence to generalise to others.
 
 The contrast part follows the idea of domain randomisation (Billot et al., SynthSeg, 2023): if grey values are made meaningless during training, only
-shape is left to learn from. All functions take one picture as (rows, columns) and a generator, and return a new picture.
+shape is left to learn from. All functions take one image as (rows, columns) and a generator, and return a new image.
 """
 
 from dataclasses import dataclass
@@ -56,7 +56,7 @@ def _sample(picture: Picture, points: torch.Tensor, mode: str) -> Picture:
 
 
 def random_contrast(image: Picture, labels: Labels, options: AugmentOptions, rng: Generator) -> Picture:
-    """The same anatomy as another sequence, coil and scanner might show it; comes back with zero mean and unit variance."""
+    """The same anatomy with the contrast of another sequence, coil and scanner; zero mean and unit variance."""
     low, high = np.percentile(image, (0.5, 99.5))
     image = np.clip((image - low) / max(high - low, 1e-6), 0, 1.2).astype(np.float32)
     if rng.random() < options.tissue_probability:
@@ -101,7 +101,7 @@ def _smooth_field(shape: tuple[int, ...], rng: Generator) -> Picture:
 
 
 def _degrade(image: Picture, rng: Generator) -> Picture:
-    """Blur or coarser pixels along one or both axes, or the opposite: a sharpened picture with ringing edges."""
+    """Blur or coarser pixels along one or both axes, or the opposite: a sharpened image with ringing edges."""
     kind = rng.random()
     if kind < 0.4:
         return ndimage.gaussian_filter(image, rng.uniform(0.3, 1.6, 2))

@@ -1,4 +1,4 @@
-"""Early stopping: the weights that did best in validation are kept, and training ends when they have not been beaten for long."""
+"""Early stopping: keep the weights with the best validation result, and stop when it has not improved for some time."""
 
 from math import inf
 
@@ -9,12 +9,12 @@ from lumbar.training.fit import FinalWeights
 
 
 class BestWeights(FinalWeights):
-    """Watches a logged figure of which less is better; comes after `WeightAverage`, whose average it looks at."""
+    """Monitors a logged value that should be low; placed after `WeightAverage`, whose averaged weights it validates."""
 
     def __init__(self, monitor: str, patience: int, not_before: int = 0) -> None:
         self.monitor = monitor
         self.patience = patience  # validations without a new best one before training ends
-        self.not_before = not_before  # step; while the learning rate is high, no validation tells what training will come to
+        self.not_before = not_before  # step; while the learning rate is high, validation does not predict the final result
         self.best = inf
         self.best_step = 0
         self.since = 0

@@ -1,4 +1,4 @@
-"""From a trained PyTorch module to an ONNX file that gives the same numbers."""
+"""Export of a trained PyTorch module to ONNX, with a check that both give the same output."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,7 +25,7 @@ def export_onnx(
     Args:
         module: called with the tensors of `example` by position, in their order; gives one tensor or a tuple of them.
         example: input name → tensor; the axes in `dynamic` need a length above 1.
-        path: where the ONNX file goes.
+        path: of the ONNX file.
         outputs: names of the outputs in order.
         dynamic: input name → {axis: word}; the same word means the same length.
         tolerance: largest allowed difference.
@@ -63,7 +63,7 @@ def export_onnx(
 
 
 def _check_axes(path: Path, dynamic: Mapping[str, Mapping[int, str]]) -> None:
-    """The exporter may quietly freeze an axis that the module's code does not let vary."""
+    """The exporter may silently fix the length of an axis that should vary."""
     import onnx  # noqa: PLC0415
 
     for given in onnx.load(str(path), load_external_data=False).graph.input:

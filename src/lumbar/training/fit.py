@@ -1,4 +1,4 @@
-"""The Lightning set-up that every task shares: logging, checkpoints, averaged weights, resuming after a kill."""
+"""The Lightning set-up that all tasks share: logging, checkpoints, averaged weights, resuming of interrupted runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 
 @dataclass(frozen=True)
 class FitOptions:
-    """How long and on what to train; the defaults suit a laptop's processor."""
+    """Length and hardware of a training; the defaults suit a laptop's processor."""
 
     steps: int = 2000
     seed: int = 20240601
@@ -32,16 +32,16 @@ LAST = "last.ckpt"  # in a run's folder
 
 
 class FinalWeights(Callback):
-    """A callback that decides, from a state that checkpoints keep, with which weights training ends."""
+    """A callback that selects the final weights, from a state that is part of checkpoints."""
 
 
 class WeightAverage(FinalWeights):
-    """Exponential moving average of the weights, kept in the checkpoint and put in place when training ends."""
+    """Exponential moving average of the weights, stored in checkpoints and applied when training ends."""
 
     def __init__(self, decay: float) -> None:
         self.decay = decay
         self.average: dict[str, torch.Tensor] = {}
-        self._trained: dict[str, torch.Tensor] = {}  # set aside while validation looks at the average
+        self._trained: dict[str, torch.Tensor] = {}  # kept while validation uses the average
 
     def on_train_batch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *_: object) -> None:
         decay = min(self.decay, (1 + trainer.global_step) / (10 + trainer.global_step))
@@ -74,14 +74,14 @@ class WeightAverage(FinalWeights):
 
 @dataclass(frozen=True)
 class Validation:
-    """Batches that are looked at now and then, with the averaged weights."""
+    """Batches that are validated at intervals, with the averaged weights."""
 
     batches: DataLoader[Any]
     every_steps: int
 
 
 def seed(options: FitOptions) -> None:
-    """Make what follows repeatable. Trainers call it before they build a network, whose first weights are drawn at random, too."""
+    """Seed all random generators. Call it before a network is built, because its initial weights are random."""
     lightning.seed_everything(options.seed, verbose=False)
 
 
@@ -94,7 +94,7 @@ def fit(
     validation: Validation | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> None:
-    """Train `module` for `options.steps` optimiser steps; a run that was killed goes on from `folder/last.ckpt`. The averaged weights end up in it.
+    """Train `module` for `options.steps` optimiser steps; an interrupted run resumes from `folder/last.ckpt`. Afterwards it holds the averaged weights.
 
     `callbacks` come after the shared ones. Logs go to TensorBoard's files where it is installed, and to CSV otherwise.
     """
@@ -119,7 +119,7 @@ def fit(
         check_val_every_n_epoch=None if validation else 1,
         num_sanity_val_steps=0,
     )
-    if steps_done(folder) >= options.steps:  # Lightning would leave such a run without calling anything that puts the final weights in place
+    if steps_done(folder) >= options.steps:  # Lightning would return without applying the final weights
         _finish(module, folder, trainer)
         return
     last = folder / LAST
@@ -127,13 +127,13 @@ def fit(
 
 
 def steps_done(folder: Path) -> int:
-    """Optimiser steps of the run in `folder`; 0 where there is none. Streams of batches take it into their seed: a resumed run draws others than before."""
+    """Optimiser steps of the run in `folder`; 0 where there is none. Streams of batches add it to their seed, so that a resumed run draws new batches."""
     last = folder / LAST
     return int(torch.load(last, weights_only=False)["global_step"]) if last.exists() else 0
 
 
 def _finish(module: lightning.LightningModule, folder: Path, trainer: lightning.Trainer) -> None:
-    """Do to `module` what the end of its training did."""
+    """Apply the final weights of a finished training to `module`."""
     states = torch.load(folder / LAST, weights_only=False)["callbacks"]
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(callback, FinalWeights):

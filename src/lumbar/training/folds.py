@@ -6,7 +6,7 @@ import numpy as np
 
 
 def assign_folds(severity_of: Mapping[str, float], folds: int, seed: int) -> dict[str, int]:
-    """Study → fold: studies are ordered by `severity_of` (any measure; ties at random) and dealt out in groups of `folds`, each in random order."""
+    """Study → fold: studies are ordered by `severity_of` (any measure; ties at random) and assigned to folds in groups of `folds`, each in random order."""
     rng = np.random.default_rng(seed)
     names = sorted(severity_of)
     order = np.lexsort((rng.random(len(names)), np.array([severity_of[name] for name in names])))

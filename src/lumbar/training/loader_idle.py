@@ -1,4 +1,4 @@
-"""How much of the training time goes by while the processor waits for the next batch."""
+"""The share of training time spent waiting for the next batch."""
 
 from time import perf_counter
 

@@ -1,4 +1,4 @@
-"""Several processes that train one network: each has to see other examples."""
+"""Distributed training: each process needs other examples."""
 
 from typing import Protocol
 
@@ -8,13 +8,13 @@ from lightning.pytorch.callbacks import Callback
 
 
 class Ranked(Protocol):
-    """A stream of examples that can tell processes apart."""
+    """A stream of examples that depends on the process."""
 
     rank: int
 
 
 class TellRank(Callback):
-    """Tells a stream which process it feeds, before it is first asked for examples."""
+    """Sets the process number of a stream before its first example."""
 
     def __init__(self, stream: Ranked) -> None:
         self.stream = stream
@@ -24,6 +24,6 @@ class TellRank(Callback):
 
 
 def is_helper() -> bool:
-    """Whether this process only helped another to train, so that it has nothing to write."""
+    """Whether this is not the main process, which alone writes files."""
     together = torch.distributed.is_available() and torch.distributed.is_initialized()
     return together and torch.distributed.get_rank() > 0

@@ -1,4 +1,4 @@
-"""The small residual network that looks at pictures in all graders of this package."""
+"""The small residual network that encodes images in all graders of this package."""
 
 from typing import cast
 
@@ -7,7 +7,7 @@ from torch import nn
 
 
 class Encoder(nn.Module):
-    """A small residual network (He et al. 2016) with squeeze-and-excitation (Hu et al. 2018); pictures in, mean features (n, channels) out."""
+    """A small residual network (He et al. 2016) with squeeze-and-excitation (Hu et al. 2018); images in, mean features (n, channels) out."""
 
     def __init__(self, features: tuple[int, ...], blocks: tuple[int, ...], inputs: int = 3) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class Encoder(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions, a gate per channel, and a way around them."""
+    """Two convolutions with squeeze-and-excitation and a skip connection."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A U-Net with its loss and its optimiser: what every segmentation task trains."""
+"""A U-Net with loss and optimiser, shared by all segmentation tasks."""
 
 import lightning
 import torch
@@ -17,7 +17,7 @@ class Segmenter(lightning.LightningModule):
         self.schedule_steps = schedule_steps
 
     def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], _: int) -> torch.Tensor:
-        """Loss of one batch of pictures (batch, 1, rows, columns) and classes or IGNORED (batch, rows, columns)."""
+        """Loss of one batch of images (batch, 1, rows, columns) and classes or IGNORED (batch, rows, columns)."""
         image, target = batch
         logits = self.network(image).float()
         entropy = torch.nn.functional.cross_entropy(logits, target, ignore_index=IGNORED)
@@ -26,7 +26,7 @@ class Segmenter(lightning.LightningModule):
         return entropy + dice
 
     def configure_optimizers(self):  # type: ignore[no-untyped-def]
-        """What Lightning steps."""
+        """Optimiser and schedule."""
         optimizer = torch.optim.AdamW(self.parameters(), lr=self.learning_rate, weight_decay=1e-3)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.learning_rate, total_steps=self.schedule_steps, pct_start=0.08)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

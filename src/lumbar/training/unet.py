@@ -7,7 +7,7 @@ from torch import nn
 class UNet(nn.Module):
     """U-Net with instance normalisation (Ronneberger 2015; Isensee 2021 for the choice of norm and activation).
 
-    Maps pictures (batch, 1, rows, columns), each of zero mean and unit variance, to logits (batch, classes, rows, columns). Rows and columns must
+    Maps images (batch, 1, rows, columns), each of zero mean and unit variance, to logits (batch, classes, rows, columns). Rows and columns must
     divide by 2 to the power of `len(features) - 1`.
     """
 
@@ -21,7 +21,7 @@ class UNet(nn.Module):
         self.head = nn.Conv2d(features[0], classes, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits of a batch of pictures."""
+        """Logits of a batch of images."""
         skips: list[torch.Tensor] = []
         for depth, block in enumerate(self.encoder):
             x = block(nn.functional.max_pool2d(x, 2) if depth else x)

@@ -1,4 +1,4 @@
-"""Random changes of crops in training: where the level was found, and how a scanner would have shown it (needs lumbar[train])."""
+"""Augmentation of crops: position of the level and appearance of the scanner (needs lumbar[train])."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ class AgeAugmentOptions:
 
 
 def augment(crops: Tensor, size: tuple[int, int], options: AgeAugmentOptions, generator: torch.Generator) -> Tensor:
-    """Crops (people, levels, slices, rows, columns) turned, zoomed, shifted, cut to `size` and shown in another way.
+    """Crops (people, levels, slices, rows, columns) rotated, zoomed, shifted, cropped to `size` and changed in contrast.
 
     Geometry changes by level and alike for its slices; grey values by person, alike for all levels, because levels are compared with each other.
     """

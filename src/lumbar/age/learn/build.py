@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from lumbar.age.calibration import Calibration, to_parameters
-from lumbar.age.learn.export import export_networks, write_typical
+from lumbar.age.learn.export import export_networks, write_baseline
 from lumbar.age.learn.network import AgeNetwork
-from lumbar.age.learn.occlusion_baseline_fit import fit_typical
+from lumbar.age.learn.occlusion_baseline_fit import fit_baseline
 from lumbar.age.predict import TASK
 from lumbar.age.segments import SEGMENTS
 from lumbar.age.store import CropStore
@@ -18,12 +18,12 @@ from lumbar.models.folder import write_card
 
 @dataclass(frozen=True)
 class ModelWords:
-    """What a card says that the numbers do not."""
+    """Descriptions on the card beside the measured results."""
 
     name: str
     training_data: tuple[TrainingData, ...]
     results: tuple[Result, ...]
-    synthetic_only: bool  # nobody in training was a real person
+    synthetic_only: bool  # all people in training were synthetic
 
 
 def build_model(folder: Path, network: AgeNetwork, store: CropStore, calibration: Calibration, words: ModelWords) -> Card:
@@ -33,7 +33,7 @@ def build_model(folder: Path, network: AgeNetwork, store: CropStore, calibration
         ModelError: ONNX and PyTorch do not agree.
     """
     difference = export_networks(network, folder)
-    write_typical(fit_typical(store), folder)
+    write_baseline(fit_baseline(store), folder)
     width = network.options.features
     crop, sets = ("crops", 1, network.options.rows, network.options.columns), ("people", 5, "slices")
     use = "Research. How old adult lumbar spines look on sagittal T2 or STIR series. Not a medical device."
@@ -71,6 +71,6 @@ def build_model(folder: Path, network: AgeNetwork, store: CropStore, calibration
 
 
 def trained_ages(store: CropStore) -> tuple[float, float]:
-    """Youngest and oldest of a training, but for the outermost hundredth on each side."""
+    """Youngest and oldest in training, without the outermost hundredth on each side."""
     low, high = np.percentile(store.age_years, (1, 99))
     return float(low), float(high)

@@ -1,4 +1,4 @@
-"""Cross-validation of the age network by person or by site, and the calibration that comes of it (needs lumbar[train])."""
+"""Cross-validation of the age network by person or by site, and the resulting calibration (needs lumbar[train])."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from lumbar.age.calibration import Calibration, HeldOut, fit_calibration
 from lumbar.age.learn.network import AgeNetwork
 from lumbar.age.learn.train import AgeTraining, held_out, train
-from lumbar.age.out_of_distribution import fit_familiarity
+from lumbar.age.out_of_distribution import fit_feature_distribution
 from lumbar.age.segments import SEGMENTS
 from lumbar.age.store import CropStore
 from lumbar.datasets.age_split import leave_site_out, subject_folds, uncovered_ages
@@ -22,7 +22,7 @@ Split = tuple[str, Mask, Mask]  # name, rows to train on, rows to test on
 
 @dataclass(frozen=True, eq=False)
 class OutOfFold:
-    """Predictions for studies by networks that had not seen these people."""
+    """Out-of-fold predictions."""
 
     people: HeldOut  # in the order of the store; rows that no fold tested are left out
     rows: NDArray[np.int64]  # (m,) their row numbers
@@ -47,12 +47,12 @@ def splits(table: AgeTable, folds: int, by_site: bool, seed: int) -> Iterator[Sp
 def cross_validate(
     store: CropStore, table: AgeTable, runs: Path, config: AgeTraining, parts: Iterator[tuple[str, Mask, Mask]]
 ) -> Iterator[tuple[str, OutOfFold]]:
-    """Train one network a fold in a folder of its own below `runs` and yield its name and what it says of the people it has not seen."""
+    """Train one network a fold in a folder of its own below `runs` and yield its name and its predictions for the people left out."""
     for number, (name, fitted, tested) in enumerate(parts):
         trained, test = store.rows(fitted), store.rows(tested)
         network = train(trained, runs / f"fold{number}", config)
         found = held_out(network, test)
-        familiarity = fit_familiarity(held_out(network, trained).features, found.features)
+        familiarity = fit_feature_distribution(held_out(network, trained).features, found.features)
         missing = uncovered_ages(table.rows(fitted), table.rows(tested))
         words = tuple(f"fold {name}: people of {low:.0f} to {high:.0f} years are tested, but hardly any were trained on" for low, high in missing)
         yield name, OutOfFold(found, np.flatnonzero(tested), (familiarity.limit,), words)
@@ -72,12 +72,12 @@ def joined(parts: list[OutOfFold]) -> OutOfFold:
 
 
 def calibrate(network: AgeNetwork, store: CropStore, found: OutOfFold, ages_years: tuple[float, float], coverage: float) -> Calibration:
-    """The calibration of a network trained on all of `store`, from what networks of the folds said: one scan a person.
+    """The calibration of a network trained on all of `store`, from out-of-fold predictions, one scan per person.
 
     Features of different networks cannot be mixed, so the limit of familiarity is the median of the folds' own.
     """
     first = np.zeros(len(found.rows), dtype=bool)
     first[np.unique(store.subject[found.rows], return_index=True)[1]] = True
     features = held_out(network, store).features
-    familiarity = replace(fit_familiarity(features, features), limit=float(np.median(found.limits)))
+    familiarity = replace(fit_feature_distribution(features, features), limit=float(np.median(found.limits)))
     return fit_calibration(found.people.rows(first), familiarity, ages_years, coverage)

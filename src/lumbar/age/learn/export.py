@@ -11,7 +11,7 @@ from lumbar.age.learn.network import AgeNetwork, AgeNetworkOptions
 from lumbar.age.occlusion_baseline import FILE
 from lumbar.training.export import export_onnx
 
-_TOLERANCE = 0.05  # years, and units of a feature: what 16 bits cost
+_TOLERANCE = 0.05  # years, and units of a feature: the error of 16-bit weights
 
 
 def export_networks(network: AgeNetwork, folder: Path) -> float:
@@ -39,6 +39,6 @@ def export_networks(network: AgeNetwork, folder: Path) -> float:
     return max(encoder, export_onnx(network.set, sets, folder / SET, names, dynamic=axes, tolerance=_TOLERANCE, half=True))
 
 
-def write_typical(crops: NDArray[np.float32], folder: Path) -> None:
-    """Keep typical crops (groups, levels, places, rows, columns) beside the networks, as 16-bit floats."""
+def write_baseline(crops: NDArray[np.float32], folder: Path) -> None:
+    """Write the occlusion baseline (groups, levels, places, rows, columns) beside the networks, as 16-bit floats."""
     np.save(folder / FILE, crops.astype(np.float16), allow_pickle=False)

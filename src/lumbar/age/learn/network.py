@@ -23,7 +23,7 @@ class AgeNetworkOptions:
     """Shape of the network."""
 
     channels: tuple[int, ...] = (16, 32, 64, 96)  # of the encoder's stages, each at half the size of the one before
-    features: int = 96  # width of a crop's and a set's description
+    features: int = 96  # width of the features of a crop and of a set
     rows: int = 40  # of the crops
     columns: int = 64
     pooling: str = "attention"  # one of POOLINGS
@@ -39,7 +39,7 @@ class AgeNetworkOptions:
 
 
 class SliceEncoder(nn.Module):
-    """Crops (n, 1, rows, columns) → (n, features). Crops are aligned with the anatomy, so where something is seen is kept until the last layer."""
+    """Crops (n, 1, rows, columns) → (n, features). Crops are aligned with the anatomy, so the spatial position is kept until the last layer."""
 
     def __init__(self, options: AgeNetworkOptions) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ class GatedAttention(nn.Module):
     def forward(self, items: Tensor, present: Tensor) -> Tensor:
         """(n, k, features) and (n, k) → (n, features)."""
         score = self.score(torch.tanh(self.value(items)) * torch.sigmoid(self.gate(items)))[..., 0]
-        # A finite floor instead of −∞: a set without any slice gives a mean of what is there and not NaN.
+        # A finite floor instead of −∞: an empty set gives a mean and not NaN.
         weight = score.masked_fill(present < 0.5, -1e4).softmax(dim=1)
         return (weight[..., None] * items).sum(dim=1)
 
@@ -90,7 +90,7 @@ class MaskedMax(nn.Module):
 
 
 class MaskedRecurrent(nn.Module):
-    """Last state of a GRU that reads the set in order and skips what is missing."""
+    """Last state of a GRU that reads the set in order and skips missing slices."""
 
     def __init__(self, features: int) -> None:
         super().__init__()
@@ -105,7 +105,7 @@ class MaskedRecurrent(nn.Module):
 
 
 class SetNetwork(nn.Module):
-    """From described crops to ages."""
+    """From features of crops to ages."""
 
     def __init__(self, options: AgeNetworkOptions) -> None:
         super().__init__()
@@ -115,7 +115,7 @@ class SetNetwork(nn.Module):
         width = options.features
         self.level = nn.Embedding(len(LEVELS), width)
         self.position = nn.Sequential(nn.Linear(3, width), nn.SiLU(), nn.Linear(width, width))
-        # What a slice shows and where it lies must meet in a nonlinear step: summed alone, every mean over the set forgets which was where.
+        # Content and position of a slice need a nonlinear combination: after a sum alone, the mean over the set loses their association.
         self.mix = nn.Sequential(nn.SiLU(), nn.Linear(width, width))
         self.pool, self.pool_levels = _pooling(options), _pooling(options)
         self.mix_levels = nn.Sequential(nn.SiLU(), nn.Linear(width, width))
@@ -147,7 +147,7 @@ class SetNetwork(nn.Module):
         return mixed
 
     def joined(self, pooled: Tensor, present: Tensor, sex: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """From features of levels (people, levels, features) to what `forward` gives."""
+        """From features of levels (people, levels, features) to the output of `forward`."""
         there = (present.sum(dim=2) > 0).to(pooled.dtype)
         members = [[LEVELS.index(level) for level in SEGMENT_LEVELS[name]] for name in SEGMENTS]
         sets = [self.pool_levels(pooled[:, chosen], there[:, chosen]) for chosen in members]

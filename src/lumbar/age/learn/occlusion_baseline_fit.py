@@ -1,4 +1,4 @@
-"""Typical crops from the studies of a training (see `occlusion_baseline.py`)."""
+"""Fitting of the occlusion baseline: mean crops of groups of training studies."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ _ROUNDS = 20
 _COARSE = 4  # studies are compared on means over so many pixels
 
 
-def fit_typical(store: CropStore, groups: int = 6, most: int = 600) -> NDArray[np.float32]:
+def fit_baseline(store: CropStore, groups: int = 6, most: int = 600) -> NDArray[np.float32]:
     """(groups, levels, places, rows, columns) mean crops of groups of studies that look alike; of at most `most` studies, spread evenly over the store."""
     chosen = np.unique(np.linspace(0, len(store) - 1, min(most, len(store))).astype(int))
     means, counts = zip(*(_by_place(store, int(number)) for number in chosen), strict=True)
@@ -24,7 +24,7 @@ def fit_typical(store: CropStore, groups: int = 6, most: int = 600) -> NDArray[n
     result = []
     for name in np.unique(label):
         own, seen = total[label == name].sum(axis=0), count[label == name].sum(axis=0)
-        # A place that a group shows nowhere looks as it does in all studies.
+        # A position that no study of a group shows takes the mean of all studies.
         result.append(np.where(seen[..., None, None] > 0, own / np.maximum(seen, 1)[..., None, None], overall))
     return np.array(result, dtype=np.float32)
 
@@ -42,7 +42,7 @@ def _by_place(store: CropStore, number: int) -> tuple[NDArray[np.float32], NDArr
 
 
 def _look(sums: NDArray[np.float32], count: NDArray[np.int64]) -> NDArray[np.float64]:
-    """What a study looks like on average over its levels and slices, coarsely."""
+    """Coarse mean of a study over its levels and slices."""
     mean = sums.sum(axis=(0, 1)) / max(int(count.sum()), 1)
     rows, columns = (n // _COARSE for n in mean.shape)
     return np.asarray(mean[: rows * _COARSE, : columns * _COARSE].reshape(rows, _COARSE, columns, _COARSE).mean(axis=(1, 3)).ravel(), dtype=np.float64)
@@ -51,7 +51,7 @@ def _look(sums: NDArray[np.float32], count: NDArray[np.int64]) -> NDArray[np.flo
 def _cluster(points: NDArray[np.float64], count: int) -> NDArray[np.int64]:
     """(n,) group of each point: k-means from points that lie far apart (each the farthest from those before it).
 
-    Groups of few points are dissolved, smallest first: the mean of a handful of odd studies is not typical of anything.
+    Groups of few points are dissolved, smallest first: the mean of a few unusual studies is no baseline.
     """
     centres = [points[np.square(points - points.mean(axis=0)).sum(axis=1).argmin()]]
     while len(centres) < count:

@@ -30,19 +30,19 @@ _WHOLE = SEGMENTS.index(WHOLE)
 
 @dataclass(frozen=True)
 class AgeTraining:
-    """What is trained, how, and how long."""
+    """Options of a training."""
 
     network: AgeNetworkOptions = field(default_factory=AgeNetworkOptions)
     contrast: str = "rank-n-contrast"  # one of losses.CONTRASTS
     contrast_weight: float = 1.0
     segment_weight: float = 0.5  # of the mean loss of the segments beside that of the whole
     label_weight: float = 5.0  # of the mean loss of the levels' labels, in standard deviations, where the store has any
-    mirror: bool = True  # swap the patient's left and right by chance: an age does not depend on the side
+    mirror: bool = True  # mirror at random: age does not depend on the side
     augment: AgeAugmentOptions = field(default_factory=AgeAugmentOptions)
     people_per_batch: int = 24
     slices: int = 3  # drawn at each level in a step
-    level_absence: float = 0.05  # chance that a level is left out
-    sex_absence: float = 0.3  # chance that the sex is not told
+    level_absence: float = 0.05  # probability that a level is left out
+    sex_absence: float = 0.3  # probability that the sex is withheld
     learning_rate: float = 1e-3  # highest of the one-cycle schedule
     weight_decay: float = 0.05
     fit: FitOptions = field(default_factory=lambda: FitOptions(steps=1500, average_decay=0.995))
@@ -87,7 +87,7 @@ class AgeModule(lightning.LightningModule):
     """The network with its losses, AdamW and a one-cycle learning rate."""
 
     def __init__(self, config: AgeTraining, labels: int = 0) -> None:
-        """`labels` is the number of labels of a level; what reads them is not part of the network, so no export holds it."""
+        """`labels` is the number of labels of a level; their heads are not part of the network and are not exported."""
         super().__init__()
         if config.contrast not in CONTRASTS:
             raise UsageError(f"contrast is one of {', '.join(CONTRASTS)}, not {config.contrast!r}")
@@ -117,9 +117,9 @@ class AgeModule(lightning.LightningModule):
 
 
 def standardised(labels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Labels (n, levels, k) in standard deviations from the mean of each level; what is not known stays NaN, what is the same for all becomes 0."""
+    """Labels (n, levels, k) in standard deviations from the mean of each level; unknown ones stay NaN, constant ones become 0."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a label that nobody has
+        warnings.simplefilter("ignore", RuntimeWarning)  # a label without any value
         mean, spread = np.nanmean(labels, axis=0), np.nanstd(labels, axis=0)
     return np.asarray((labels - mean) / np.where(spread > 0, spread, 1), dtype=np.float32)
 
@@ -136,8 +136,8 @@ def train(store: CropStore, folder: Path, config: AgeTraining, start_from: dict[
 
     Args:
         store: studies to train on.
-        folder: takes checkpoints and logs; a run that was killed goes on from there.
-        config: what is trained and how long.
+        folder: for checkpoints and logs; an interrupted run resumes from there.
+        config: options of the training.
         start_from: weights to start from, as `network.state_dict()` gives them.
     """
     seed(config.fit)

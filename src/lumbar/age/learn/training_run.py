@@ -33,7 +33,7 @@ _SEXES = {1.0: "F", -1.0: "M", 0.0: "U"}
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a training goes about it."""
+    """Options of a whole training."""
 
     training: AgeTraining = field(default_factory=AgeTraining)
     folds: int = 5
@@ -45,14 +45,14 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class Places:
-    """Where the disc levels of pictures come from."""
+    """Source of the disc levels of images."""
 
-    points: Mapping[str, Mapping[Level, Points]] | None = None  # disc middles that are known, by picture; None: the spine model looks
-    models: Path | None = None  # model folders that are looked in before the packaged ones
+    points: Mapping[str, Mapping[Level, Points]] | None = None  # known disc middles, by image; None: from the spine model
+    models: Path | None = None  # model folders that are searched before those of the package
 
     @property
     def finder(self) -> Finder:
-        """What finds them.
+        """The finder of levels.
 
         Raises:
             ModelError: there is no spine model, and no points are given.
@@ -61,14 +61,14 @@ class Places:
 
 
 def run_options(head: str, pooling: str, contrast: str, folds: int, by_site: bool, synthetic_only: bool, **fitting: object) -> RunOptions:
-    """The usual settings with some choices made; `fitting` are fields of `FitOptions`."""
+    """The default settings with some choices changed; `fitting` are fields of `FitOptions`."""
     usual = AgeTraining()
     network, fit = AgeNetworkOptions(pooling=pooling, head=head), replace(usual.fit, **fitting)  # type: ignore[arg-type]
     return RunOptions(replace(usual, network=network, contrast=contrast, fit=fit), folds=folds, by_site=by_site, synthetic_only=synthetic_only)
 
 
 def gather_crops(table: AgeTable, path: Path, runs: Path, places: Places, track: Callable[[Iterable[int]], Iterable[int]]) -> tuple[CropStore, list[str]]:
-    """Crops of all rows of `table`, read from `path`, that can be used, and why others cannot; kept in `runs/crops` and taken from there the next time.
+    """Crops of all rows of `table`, read from `path`, that can be used, and the errors of the others; stored in `runs/crops` and reused.
 
     Raises:
         UsageError: no row can be used.
@@ -90,7 +90,7 @@ def gather_crops(table: AgeTable, path: Path, runs: Path, places: Places, track:
 
 
 def run(store: CropStore, runs: Path, folder: Path, name: str, data: tuple[TrainingData, ...], options: RunOptions) -> Iterator[str]:
-    """Cross-validate, calibrate, train on everybody, write the model to `folder`; yields a line on each step.
+    """Cross-validate, calibrate, train on all people, write the model to `folder`; yields a line on each step.
 
     Raises:
         UsageError: too few people for the folds, the intervals or Selta.
