@@ -1,18 +1,20 @@
-"""The model that any use is allowed of: trained on synthetic studies alone, and how it grades real ones, 2,397 axial crops and one study with its images.
+"""The model without restrictions on its use: trained on synthetic studies alone, measured on 2,397 real axial crops and on one real study with its images.
 
     python recipes/severity/phantom_table.py WORK                                                  # trains it
     python recipes/severity/phantom_model.py pack WORK ../shared/data/rsna2024 -o MODEL            # calibrates, measures, writes the model folder
     python recipes/severity/phantom_model.py evaluate MODEL ../shared/data/rsna2024                # measures again
+    python recipes/severity/phantom_model.py repack MODEL ../shared/data/rsna2024                  # writes the measured figures and the share into its card
 
-No real picture or label is used to make the model. Of real crops `uncalibrated` is what it says as it is; the other columns are after a calibration
-(a temperature a group of conditions) fitted on other real studies, five folds: they tell how much of the error lies in what it sees, and how much in how
-sure it is.
+No real image or label is used to train or calibrate the model. A network that was trained on synthetic images is far too sure on patients, so its answers
+are averaged with the known frequencies of the grades, half and half; that share was fixed beforehand, not fitted. For real crops the recipe prints the loss
+of the network alone, of the frequencies alone, and of the average. The table's other columns are after a calibration (one temperature for each group of
+conditions) fitted on other real studies in five folds: they show how much of the error lies in what the network sees, and how much in its confidence.
 """
 
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,28 +28,34 @@ from lumbar.datasets.rsna2024_grades import read_grades
 from lumbar.domain.anatomy import Level
 from lumbar.io.read import read_study
 from lumbar.io.staging import staged_folder
+from lumbar.metrics.calibration import conformal_sets
 from lumbar.metrics.classification import weighted_log_loss
 from lumbar.models.card import Result, TrainingData
-from lumbar.models.folder import load_folder
+from lumbar.models.folder import load_folder, write_card
+from lumbar.models.registry import find_model
 from lumbar.models.runtime import Network
 from lumbar.severity.axial.data import stored_pictures, targets
+from lumbar.severity.calibration import Calibration, CropGrades
 from lumbar.severity.learn.axial.ensemble import FoldOptions, split
-from lumbar.severity.learn.axial.out_of_fold import HEADLINES, NETWORK, OutOfFold, PartFigures, figures
+from lumbar.severity.learn.axial.out_of_fold import HEADLINES, NETWORK, PARTS, OutOfFold, figures
 from lumbar.severity.learn.calibrate import fit_calibration
 from lumbar.severity.learn.studies.model import EXPORT, StudyModelWords, pack_networks, score_results
 from lumbar.severity.learn.studies.prepare import PrepareOptions, crops_at_spine
+from lumbar.severity.prior import TASK as PRIOR_TASK
+from lumbar.severity.prior import Prior
 from lumbar.severity.score import GRADE_WEIGHTS, official_score
 from lumbar.severity.studies.data import InputOptions, StudySet, from_axial_crops, study_targets
 from lumbar.severity.studies.grader import StudyGrader, by_level, calibrated, one_study, raw_answers
 from lumbar.severity.studies.rows import graded
 
 LEVELS = tuple(Level)
-HOW = "a hybrid network trained on synthetic studies alone, which has seen no patient"
+HOW = "a hybrid network trained on synthetic studies alone"
+PRIOR_SHARE = 0.5  # of the frequencies in the answers
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("action", choices=["pack", "evaluate"])
+    parser.add_argument("action", choices=["pack", "evaluate", "repack"])
     parser.add_argument("folder", type=Path, help="WORK of severity_phantom_table.py, or a model folder to evaluate")
     parser.add_argument("data", type=Path, help="RSNA 2024 folder with axial_crops.csv, axial_crops/, train.csv and train_images/")
     parser.add_argument("--network", default="hybrid", help="which of the trained ones that see no masks")
@@ -55,6 +63,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.action == "pack":
         pack(arguments.folder, arguments.network, arguments.data, arguments.out)
+    if arguments.action == "repack":
+        repack(arguments.folder, arguments.data)
     evaluate(StudyGrader(load_folder(arguments.out if arguments.action == "pack" else arguments.folder)), arguments.data)
 
 
@@ -69,29 +79,65 @@ def pack(work: Path, name: str, data: Path, out: Path) -> None:
     score = official_score(graded(calibrated(raw_answers((network,), test, wanted), calibration).metric, test.targets))
     usual = official_score(graded(np.broadcast_to(prior(train_set), (len(test.names), 5, 5, 3)), test.targets))
     where = f"{len(test.names)} synthetic studies of sites not trained on"
-    real = figures(on_crops((network,), wanted, data))
-    results = (*real_results(real), *score_results("loss_synthetic", score, where), *score_results("prior_synthetic", usual, where))
+    oof = on_crops((network,), wanted, data)
+    results = (*real_results(oof, calibration), *score_results("loss_synthetic", score, where), *score_results("prior_synthetic", usual, where))
     learnt = TrainingData("lumbar phantoms", "Apache-2.0", f"{len(train_set.names)} synthetic studies, seed 41, sites A to F, half the matrix")
     with staged_folder(out, overwrite=False) as folder:
         words = StudyModelWords("severity-phantom", "1", HOW, (learnt,), research_only=False, synthetic_only=True)
-        pack_networks(folder, (trained,), calibration, results, words, wanted)
+        card = pack_networks(folder, (trained,), calibration, results, words, wanted)
+        write_card(folder, replace(card, parameters={**card.parameters, "prior_share": PRIOR_SHARE}))
 
 
-def real_results(measured: dict[str, PartFigures]) -> tuple[Result, ...]:
-    """What is known of real patients, named as on the cards of other graders; the loss is that of the answers as they are."""
-    where = "2,397 real axial crops of 457 patients, from the axial slice alone, none of them trained on"
-    names = {"loss": "uncalibrated", "prior": "prior", "auc_severe": "auc_severe", "kappa": "kappa"}
-    return tuple(
-        Result(part, name, round(asdict(values)[field], 4), where, headline=part in HEADLINES)
-        for part, values in measured.items()
-        for name, field in names.items()
-    )
+def repack(folder: Path, data: Path) -> None:
+    """Measure the model in `folder` on real crops again, and write the figures and the share of the frequencies into its card."""
+    grader = StudyGrader(load_folder(folder))
+    card = grader.model.card
+    kept = tuple(result for result in card.results if result.metric.endswith("_synthetic"))
+    results = (*real_results(on_crops(grader.model.networks, grader.wanted, data), grader.calibration), *kept)
+    write_card(folder, replace(card, version="2", results=results, parameters={**card.parameters, "prior_share": PRIOR_SHARE}))
+
+
+def averaged(oof: OutOfFold, calibration: Calibration) -> CropGrades:
+    """The grades of real crops as `analyze` gives them: averaged with the frequencies."""
+    return Prior(find_model(PRIOR_TASK)).blended(calibration.apply(oof.raw), [crop.level for crop in oof.crops], PRIOR_SHARE)
+
+
+def loss_of(probabilities: np.ndarray, oof: OutOfFold, places: Sequence[int]) -> float:
+    """Weighted log loss of the rows of some conditions."""
+    p, y = (np.concatenate([values[:, place] for place in places]) for values in (probabilities, oof.targets))
+    return weighted_log_loss(p[y >= 0], y[y >= 0], np.array(GRADE_WEIGHTS))
+
+
+def coverage_of(clinical: np.ndarray, oof: OutOfFold, places: Sequence[int], calibration: Calibration) -> float:
+    """How often the set of grades that comes with a finding holds the reader's grade."""
+    sets = np.concatenate([conformal_sets(clinical[:, place], calibration.conformal_threshold[place]) for place in places])
+    y = np.concatenate([oof.targets[:, place] for place in places])
+    return float(sets[y >= 0][np.arange(int((y >= 0).sum())), y[y >= 0]].mean())
+
+
+def real_results(oof: OutOfFold, calibration: Calibration) -> tuple[Result, ...]:
+    """What is known of real patients, named as on the cards of other graders; the loss is that of the answers averaged with the frequencies."""
+    where = f"{len(oof.crops):,} real axial crops of {len({c.study_id for c in oof.crops})} patients, from the axial slice alone, none of them trained on"
+    measured, answers = figures(oof), averaged(oof, calibration)
+    results = []
+    for part, places in PARTS.items():
+        values = asdict(measured[part])
+        row = {"loss": loss_of(answers.metric, oof, places), "prior": values["prior"], "auc_severe": values["auc_severe"], "kappa": values["kappa"]}
+        row["coverage"] = coverage_of(answers.clinical, oof, places, calibration)
+        row["loss_network_alone"] = loss_of(calibration.apply(oof.raw).metric, oof, places)
+        results += [Result(part, name, round(value, 4), where, headline=part in HEADLINES) for name, value in row.items()]
+    return tuple(results)
 
 
 def evaluate(grader: StudyGrader, data: Path) -> None:
-    """Print what the model makes of real crops and of the real study."""
+    """Print how the model grades real crops and the real study."""
     oof = on_crops(grader.model.networks, grader.wanted, data)
     print_table(oof, figures(oof))
+    alone, answers = grader.calibration.apply(oof.raw).metric, averaged(oof, grader.calibration).metric
+    frequencies = Prior(find_model(PRIOR_TASK)).blended(grader.calibration.apply(oof.raw), [crop.level for crop in oof.crops], 1.0).metric
+    for part, places in PARTS.items():
+        row = [f"{title} {loss_of(p, oof, places):.3f}" for title, p in (("network", alone), ("frequencies", frequencies), ("average", answers))]
+        print(f"{part:<14} weighted log loss: {', '.join(row)}")
     tables = read_rsna2024(data)
     for name in tables.imaged_studies:
         crops = crops_at_spine(read_study(data / "train_images" / name), PrepareOptions("spine", grader.wanted.masks))
@@ -113,7 +159,9 @@ def on_crops(networks: Sequence[Network], wanted: InputOptions, folder: Path) ->
 
 def on_study(grader: StudyGrader, study: StudySet, truth: np.ndarray) -> None:
     """The 25 rows of one real study, with what each group of conditions comes to."""
-    metric = grader.grade(study).metric[0]
+    grades = grader.grade(study)
+    flat = CropGrades(grades.metric[0].swapaxes(0, 1), grades.clinical[0].swapaxes(0, 1))
+    metric = Prior(find_model(PRIOR_TASK)).blended(flat, LEVELS, PRIOR_SHARE).metric.swapaxes(0, 1)
     for title, places in (("canal", (0,)), ("foramina", (1, 2)), ("recesses", (3, 4)), ("all", range(5))):
         p, y = metric[list(places)].reshape(-1, 3), truth[0][list(places)].ravel()
         right = (p[y >= 0].argmax(axis=1) == y[y >= 0]).mean()

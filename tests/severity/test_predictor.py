@@ -144,6 +144,18 @@ def test_a_model_for_whole_studies_grades_what_its_views_show_and_nothing_else()
     assert (explained.heat_maps, explained.crops) == ((), {})
 
 
+def test_a_model_can_be_averaged_with_the_frequencies() -> None:
+    plain = a_study_grader()
+    card = replace(plain.model.card, parameters={**plain.model.card.parameters, "prior_share": 0.25})
+    mixed = StudyGrader(replace(plain.model, card=card))
+    cells = [{(f.condition, f.level): f for f in Predictor(a_prior(), grader).predict(STUDY, LEVELS)} for grader in (plain, mixed)]
+    place = Condition.LEFT_NEURAL_FORAMINAL_NARROWING, Level.L4_L5
+    usual = a_prior().finding(*place)
+    for kind in ("probabilities", "clinical_probabilities"):
+        alone, together, frequencies = (np.array([*vars(getattr(f, kind)).values()]) for f in (cells[0][place], cells[1][place], usual))
+        np.testing.assert_allclose(together, 0.75 * alone + 0.25 * frequencies, atol=1e-9)
+
+
 def test_the_first_model_of_either_kind_counts(tmp_path: Path) -> None:
     (tmp_path / "network.onnx").write_bytes((find_folder("spine") / "model.onnx").read_bytes())
     write_card(tmp_path, a_study_grader().model.card)

@@ -171,6 +171,7 @@ class Predictor:
             return {}
         grades = self.grader.grade(one_study(views, "study"))
         flat = CropGrades(*(part[0].swapaxes(0, 1) for part in (grades.metric, grades.clinical)))
+        flat = self.prior.blended(flat, tuple(Level), float(self.grader.model.card.parameters.get("prior_share", 0.0)))
         found = _made(flat, tuple(Level), self.grader)
         seen = views.present[:, [SLOTS.index(slot) for slot in _SLOT_OF.values()]] | views.present[:, [SLOTS.index((View.AXIAL, None))]]
         shown = {(condition, level) for level, row in zip(Level, seen, strict=True) for condition, there in zip(_SLOT_OF, row, strict=True) if there}

@@ -1,6 +1,6 @@
-"""How common the grades are: the answer where no picture was graded. It says so by its model's name and carries no picture's evidence."""
+"""How common the grades are: what a finding holds where no image was graded. Its model's name says so, and it has no evidence in an image."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from lumbar.domain.findings import SeverityFinding
 from lumbar.errors import ModelError
 from lumbar.metrics.calibration import reweighted
 from lumbar.models.folder import Model
+from lumbar.severity.calibration import CropGrades
 from lumbar.severity.finding import make_finding
 from lumbar.severity.score import GRADE_WEIGHTS
 
@@ -32,9 +33,19 @@ class Prior:
         self._shares = {(c, v): _shares(model.card.parameters, c, v, str(model.folder)) for c in Condition for v in Level}
 
     def finding(self, condition: Condition, level: Level) -> SeverityFinding:
-        """The grade that is to be expected without a look at a picture."""
+        """The grade to expect without any image."""
         shares = self._shares[condition, level]
         return make_finding(condition, level, self.metric(condition, level), shares, uncertain=bool(shares.max() < _SURE), model=self.name)
+
+    def blended(self, grades: CropGrades, levels: Sequence[Level], share: float) -> CropGrades:
+        """`grades` (n, 5, 3) at `levels` (n,) averaged with the frequencies, which count by `share` (0 to 1).
+
+        A network that was trained on synthetic images alone is far too sure on patients. Half of each needs no fitting to patients.
+        """
+        places = [[(condition, level) for condition in Condition] for level in levels]
+        metric = np.array([[self.metric(*place) for place in row] for row in places])
+        clinical = np.array([[self._shares[place] for place in row] for row in places])
+        return CropGrades((1 - share) * grades.metric + share * metric, (1 - share) * grades.clinical + share * clinical)
 
     def metric(self, condition: Condition, level: Level) -> NDArray[np.float64]:
         """(3,) shares times the official weights: the constant answer with the best official score."""

@@ -1,6 +1,7 @@
 """Storing the weights of an ONNX graph as 8-bit whole numbers: a quarter of the size of 32-bit floats, with the arithmetic still in 32 bits."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,12 +35,23 @@ def store_eight_bit(path: Path) -> None:
             helper.make_node("Cast", [f"{name}_whole"], [f"{name}_float"], to=TensorProto.FLOAT, name=f"float_{name}"),
             helper.make_node("Mul", [f"{name}_float", f"{name}_scale"], [name], name=f"scale_{name}"),
         ]
+    _strip(model.graph)
     nodes = [*widened, *(node for node in model.graph.node if not (node.op_type == "Cast" and node.name in replaced))]
     del model.graph.initializer[:], model.graph.node[:]
     model.graph.initializer.extend(kept)
     model.graph.node.extend(nodes)
     onnx.checker.check_model(model)
     onnx.save(model, str(path))
+
+
+def _strip(graph: Any) -> None:
+    """Remove what the exporter notes about its own source code, a quarter of the size of a small network."""
+    del graph.value_info[:], graph.metadata_props[:]
+    for node in graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    for value in (*graph.initializer, *graph.input, *graph.output):
+        del value.metadata_props[:]
 
 
 def _whole(array: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:

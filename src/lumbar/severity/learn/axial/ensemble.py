@@ -1,6 +1,7 @@
 """Cross-validated training of the axial crop grader, and the model folder that its networks make together (needs lumbar[train])."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from lumbar.severity.axial.picture import CROP_COLUMNS, CROP_ROWS
 from lumbar.severity.learn.axial.out_of_fold import HEADLINES, NETWORK, SPLITS, OutOfFold, PartFigures, fold_folder, read_splits
 from lumbar.severity.learn.axial.train import LabelledCrops, SeverityTraining, train
 from lumbar.severity.learn.calibrate import COVERAGE, as_parameters, fit_calibration
+from lumbar.training.eight_bit import store_eight_bit
 from lumbar.training.export import export_onnx
 from lumbar.training.fit import averaged_weights
 from lumbar.training.folds import assign_folds
@@ -111,7 +113,7 @@ def write_ensemble(folder: Path, runs: Path, kind: str, oof: OutOfFold, measured
     differences = []
     for fold in np.unique(oof.folds):
         source = fold_folder(runs, kind, int(fold))
-        (folder / f"fold{fold}.onnx").write_bytes((source / NETWORK).read_bytes())
+        store_eight_bit(Path(shutil.copyfile(source / NETWORK, folder / f"fold{fold}.onnx")))
         differences.append(json.loads((source / _EXPORT).read_text(encoding="utf-8"))["difference"])
     studies = len({crop.study_id for crop in oof.crops})
     where = f"out of fold, {len(oof.crops)} real crops of {studies} studies, one network each"

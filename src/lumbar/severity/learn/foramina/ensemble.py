@@ -1,6 +1,7 @@
 """The model folder of the foraminal grader: the networks of all folds, their calibration, and what they reach on studies that they were not trained on."""
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from lumbar.severity.learn.axial.out_of_fold import NETWORK, fold_folder
 from lumbar.severity.learn.calibrate import COVERAGE
 from lumbar.severity.learn.foramina.folds import EXPORT
 from lumbar.severity.learn.foramina.out_of_fold import KIND, ForamenFigures
+from lumbar.training.eight_bit import store_eight_bit
 
 _SHOWN = ("loss", "prior", "auc_severe", "kappa", "ece", "coverage")
 LICENCE = "trained on RSNA 2024 data, non-commercial research only"
@@ -34,7 +36,7 @@ def write_ensemble(folder: Path, runs: Path, folds: list[int], calibration: Leve
     differences = []
     for fold in folds:
         source = fold_folder(runs, KIND, fold)
-        (folder / f"fold{fold}.onnx").write_bytes((source / NETWORK).read_bytes())
+        store_eight_bit(Path(shutil.copyfile(source / NETWORK, folder / f"fold{fold}.onnx")))
         differences.append(float(json.loads((source / EXPORT).read_text(encoding="utf-8"))["difference"]))
     results = tuple(
         Result(part, name, round(asdict(values)[name], 4), measured.where, headline=part == "foramen")

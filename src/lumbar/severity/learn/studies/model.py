@@ -1,6 +1,7 @@
 """The model folder of a grader of whole studies: networks of all folds, calibration and figures from studies that they had not seen."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from lumbar.severity.studies.data import InputOptions, StudySet
 from lumbar.severity.studies.grader import TASK, by_level, raw_answers
 from lumbar.severity.studies.rows import Answers, graded
 from lumbar.severity.studies.views import LEVELS, MEASURES, SEEN_PIXELS, SLOTS
+from lumbar.training.eight_bit import store_eight_bit
 
 EXPORT = "export.json"  # beside a trained network: how well ONNX agrees, when training ended
 _SHOWN = {"spinal": "canal", "foraminal": "foramen", "subarticular": "both recesses"}  # as the cards of axial crop graders name them
@@ -93,7 +95,7 @@ def pack_networks(
     """Put the networks of the training folders `trained` into `folder`; returns the card."""
     differences = []
     for number, source in enumerate(trained):
-        (folder / f"network{number}.onnx").write_bytes((source / NETWORK).read_bytes())
+        store_eight_bit(Path(shutil.copyfile(source / NETWORK, folder / f"network{number}.onnx")))
         differences.append(json.loads((source / EXPORT).read_text(encoding="utf-8"))["difference"])
     parameters = {"calibration": as_parameters(calibration), "conformal_coverage": COVERAGE, "masks": wanted.masks, "sagittal_slices": wanted.slices}
     return write_card(folder, _card(words, {**parameters, "groups": list(GROUPS), "synthetic_only": words.synthetic_only}, results, max(differences), wanted))
