@@ -137,15 +137,14 @@ def huge_claims(folder: Path, rng: random.Random) -> None:
 
 
 def nest(folder: Path, rng: random.Random) -> None:
-    """Sequences in sequences, deep enough to exhaust a recursion."""
-    depth = rng.choice([3, 50, 400])
+    """Sequences in sequences, deep enough to exhaust a recursion; as bytes, since pydicom takes for ever to write them."""
+    depth = rng.choice([3, 100, 3000])
+    opened = b"\x08\x00\x40\x11SQ\x00\x00\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff"
+    closed = b"\xfe\xff\x0d\xe0\x00\x00\x00\x00\xfe\xff\xdd\xe0\x00\x00\x00\x00"
     for path in mutilate.some(folder, rng, 0.0):
-        inner = Dataset()
-        for _ in range(depth):
-            outer = Dataset()
-            outer.SharedFunctionalGroupsSequence = [inner]
-            inner = outer
-        mutilate.edit(path, lambda dataset, inner=inner: setattr(dataset, "SharedFunctionalGroupsSequence", inner.SharedFunctionalGroupsSequence))
+        content = path.read_bytes()
+        at = max(content.find(b"\xe0\x7f\x10\x00"), 132)
+        mutilate.rewrite(path, content[:at] + depth * opened + (depth - rng.choice([0, 1])) * closed + content[at:])
 
 
 def move_positions(folder: Path, rng: random.Random) -> None:

@@ -81,6 +81,8 @@ def kill(study: Path, times: int) -> int:
             else:
                 state = "absent" if not out.exists() else "new" if complete(out, names) else "half"
             counts[state] += 1
+            if number % 10 == 9:
+                print(f"{number + 1} kills: {counts}", flush=True)
         shutil.rmtree(out, ignore_errors=True)
         clean = start(study, out).wait() == 0 and complete(out, names) and [path.name for path in Path(work).iterdir()] == ["out"]
     after = "cleans up" if clean else "FAILS"

@@ -14,6 +14,7 @@ from pathlib import Path
 from statsmodels.stats.proportion import proportion_confint
 
 import lumbar
+from lumbar.pipeline import Models
 
 SITES = "ABCDEFGHI"
 
@@ -28,7 +29,7 @@ def phantom(folder: Path, seed: int) -> Path:
     return out / "dicom"
 
 
-def alarms(study: Path, models: lumbar.pipeline.Models) -> list[str]:
+def alarms(study: Path, models: Models) -> list[str]:
     """The checks of an analysis that did not pass, as text."""
     quality = lumbar.analyze(lumbar.read_study(study), models).findings.quality
     return [f"{check.status} {check.name}: {check.note}" for check in quality.checks if check.status != "passed"]
