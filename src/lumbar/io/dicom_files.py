@@ -2,21 +2,26 @@
 
 import os
 import warnings
+import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pydicom
 from pydicom.dataset import FileDataset
-from pydicom.uid import MediaStorageDirectoryStorage
+from pydicom.uid import DeflatedExplicitVRLittleEndian, MediaStorageDirectoryStorage
 
+from lumbar.errors import UnreadableInput
 from lumbar.io.enhanced import lookups
 from lumbar.io.header_values import integer, text
 from lumbar.io.slices import Refused, SliceHeader, read_slice
 
 Progress = Callable[[int, int], None]
+_FREE_BYTES = 512 * 2**20  # of a study: below this size nothing is compared
+_MOST_RATIO = 40  # images shrink to a third; a fortieth is blank or a lie
+_CHUNK_BYTES = 2**20
 
 
 @dataclass
@@ -86,7 +91,18 @@ def read_headers(paths: list[Path], root: Path, progress: Progress | None = None
                 census.refuse(name, f"its header cannot be parsed ({type(error).__name__})")
             if progress is not None:
                 progress(number + 1, len(paths))
+    _check_size(slices, root)
     return Headers(tuple(slices), census)
+
+
+def _check_size(slices: Sequence[SliceHeader], root: Path) -> None:
+    """Compressed images can announce far more than the files hold; a whole study never does."""
+    announced = sum(2 * one.rows * one.columns for one in slices)
+    held = sum(path.stat().st_size for path in {one.path for one in slices})
+    if announced > _FREE_BYTES and announced > _MOST_RATIO * held:
+        raise UnreadableInput(
+            f"{root} announces {announced / 2**20:.0f} MiB of images in {held / 2**20:.0f} MiB of files, which no study does; check its rows and columns"
+        )
 
 
 @contextmanager
@@ -137,6 +153,7 @@ def _header(path: Path) -> FileDataset | None:
             start = file.read(132)
     except OSError as error:
         raise Refused(f"it cannot be opened ({error.strerror})") from None
+    _check_deflated(path)
     preamble = start[128:132] == b"DICM"
     if not preamble and not _bare_dataset(start):
         if path.suffix.lower() in (".dcm", ".dicom", ".ima"):
@@ -146,6 +163,24 @@ def _header(path: Path) -> FileDataset | None:
     if text(header.file_meta.get("MediaStorageSOPClassUID")) == MediaStorageDirectoryStorage:
         return None
     return header
+
+
+def _check_deflated(path: Path) -> None:
+    """Deflated files are unpacked as a whole by pydicom; count first what that comes to."""
+    with path.open("rb") as file:
+        start = file.read(2048)
+        if DeflatedExplicitVRLittleEndian.encode() not in start or start[128:132] != b"DICM":
+            return
+        file.seek(144 + int.from_bytes(start[140:144], "little"))  # behind the file meta information, whose length is its first element
+        unpacker, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
+        allowed = max(_FREE_BYTES, _MOST_RATIO * path.stat().st_size)
+        while (chunk := file.read(_CHUNK_BYTES)) or unpacker.unconsumed_tail:
+            try:
+                size += len(unpacker.decompress(unpacker.unconsumed_tail + chunk, 16 * _CHUNK_BYTES))
+            except zlib.error:
+                raise Refused("its compressed content is damaged") from None
+            if size > allowed:
+                raise Refused("it unpacks to more than an image of its size does")
 
 
 def _slices(header: FileDataset, path: Path, name: str) -> list[SliceHeader]:

@@ -50,11 +50,11 @@ def _volume(muscle: MuscleFinding) -> Iterator[tuple[Status, str]]:
 
 
 def _coverage(muscles: Sequence[MuscleFinding], spine: SpineFinding | None) -> Check | None:
-    """Volumes that leave out levels which the spine shows are smaller than the muscles."""
+    """Volumes of a few levels are no volumes of the muscles; that the axial slices begin below L1/L2 or end above L5/S1 is usual."""
     levels = [level.level for level in spine.levels] if spine else []
-    largest = max(muscles, key=lambda m: len(m.per_level))
-    seen = {one.level for one in largest.per_level}
+    seen = {one.level for one in max(muscles, key=lambda m: len(m.per_level)).per_level}
     left_out = [level.value for level in levels if level not in seen]
-    if not left_out:
+    inner = any(level not in seen for level in levels[1:-1])
+    if not left_out or not inner:
         return None
     return Check("volumes_plausible", "doubtful", f"the axial slices do not show {', '.join(left_out)}: volumes are those of a part of the muscles")
