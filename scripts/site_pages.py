@@ -91,8 +91,9 @@ def _model(card: Card) -> list[str]:
     lines = [f"## {card.name}", "", f"Version {card.version}, task `{card.task}`{', **research only**' if card.research_only else ''}. {card.description}", ""]
     lines += [f"*Intended use.* {card.intended_use}", ""]
     synthetic = [result for result in card.results if re.search("synthetic|phantom", result.data)]
-    real = [result for result in card.results if result not in synthetic]
-    for title, results in (("On real images", real), ("On synthetic images", synthetic)):
+    trained = [result for result in card.results if "says nothing of other people" in result.data]
+    real = [result for result in card.results if result not in synthetic and result not in trained]
+    for title, results in (("On real images", real), ("On synthetic images", synthetic), ("On the training data: no evidence for other people", trained)):
         if results:
             lines += [f"**{title}**", "", *_table(results), ""]
     lines += ["**Training data**", "", *_table(card.training_data), ""]

@@ -15,13 +15,19 @@ from lumbar.population.stages import StageOptions
 @click.command("aging")
 @click.argument("table", type=click.Path(path_type=Path))
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Folder for the tables, plots and aging.html.")
-@click.option("--alpha", type=click.FloatRange(0.001, 0.2), default=StageOptions.alpha, show_default=True, help="Chance of any false stage in the file.")
+@click.option(
+    "--alpha",
+    type=click.FloatRange(0.001, 0.2),
+    default=StageOptions.alpha,
+    show_default=True,
+    help="Probability of any false stage in the file (family-wise error).",
+)
 @click.option("--draws", type=click.IntRange(min=200), default=1000, show_default=True, help="Bootstrap draws, and permutations.")
-@click.option("--adjust-sites/--no-adjust-sites", default=True, show_default=True, help="Hold sites fixed in curves and stages.")
-@click.option("--mixed/--no-mixed", default=True, show_default=True, help="Fit mixed models where people come more than once (needs lumbar[stats]).")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the random draws.")
+@click.option("--adjust-sites/--no-adjust-sites", default=True, show_default=True, help="Adjust curves and stages for site.")
+@click.option("--mixed/--no-mixed", default=True, show_default=True, help="Fit mixed models where people have repeated visits (needs lumbar[stats]).")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random draws.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-@click.option("--overwrite", is_flag=True, help="Replace files that are in the way.")
+@click.option("--overwrite", is_flag=True, help="Replace existing results.")
 def aging(table: Path, out: Path, alpha: float, as_json: bool, overwrite: bool, **wanted: Any) -> None:
     """Describe how a population ages: curves with bands, stages of acceleration, deltas, sites, and people over time.
 

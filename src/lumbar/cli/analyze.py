@@ -44,7 +44,7 @@ class _Options:
 @click.option("--sex", type=click.Choice(["F", "M"]), help="The patient's sex, if the header has none or a wrong one.")
 @click.option(
     "--tasks", metavar=",".join(TASKS), callback=tasks_of(TASKS),
-    help="What to do (default: severity and muscle where a model is installed; age only if named here); the spine is always found and measured.",
+    help="Tasks to run (default: severity and muscle where a model is installed; age only if named here); the spine is always found and measured.",
 )  # fmt: skip
 @models_option
 @lowest_level_option

@@ -19,16 +19,16 @@ _WORKER_BYTES = 3 << 29  # 1.5 GiB: what a worker with its models takes
 @output_option("Folder for one folder a study, the tables and index.html.")
 @click.option("--workers", type=click.IntRange(1), help="Local processes that each do one study at a time  [default: one a core, as memory allows]")
 @click.option("--scheduler", metavar="ADDRESS", help="A running Dask scheduler (tcp://host:8786), or its JSON file, in place of local workers.")
-@click.option("--resume", is_flag=True, help="Go on with OUT: only what is missing, failed half-way, or has changed is done.")
-@click.option("--retry-failed", is_flag=True, help="With --resume: also do again what failed for good.")
+@click.option("--resume", is_flag=True, help="Resume OUT: repeat only studies that are missing, unfinished or changed.")
+@click.option("--retry-failed", is_flag=True, help="With --resume: also repeat failed studies.")
 @click.option("--tasks", metavar=",".join(TASKS), callback=tasks_of(TASKS), help="As of `lumbar analyze`.")
 @models_option
-@click.option("--allow-unsigned", is_flag=True, help="Use models that nobody on the trust list has signed.")
+@click.option("--allow-unsigned", is_flag=True, help="Use models that no key of the trust list has signed.")
 @click.option("--trust", type=click.Path(path_type=Path), help="Trust list  [default: ~/.lumbar/trust.json]")
 @click.option("--threads", type=click.IntRange(1), help="Processor threads of each worker's networks  [default: cores / workers]")
 @click.option("--limit-minutes", type=click.FloatRange(0.01), default=15.0, show_default=True, help="A study that takes longer is stopped.")
 @click.option("--memory-gb", type=click.FloatRange(0.1), default=4.0, show_default=True, help="A study whose process uses more is stopped.")
-@click.option("--watts-per-core", type=click.FloatRange(0.1), default=12.0, show_default=True, help="Of a busy core, for the energy in status.csv.")
+@click.option("--watts-per-core", type=click.FloatRange(0.1), default=12.0, show_default=True, help="Power of a busy core, for the energy in status.csv.")
 @click.option("--pue", type=click.FloatRange(1), default=1.67, show_default=True, help="Power of the building / of its computers; 1 for a workstation.")
 @json_option
 @click.option("--quiet", is_flag=True, help="No progress bar and no summary; OUT/batch.log is written all the same.")
@@ -40,7 +40,7 @@ def batch(inputs: tuple[str, ...], out: Path, as_json: bool, quiet: bool, **want
     lumbar batch studies.csv -o results --resume
     lumbar batch s3://bucket/studies/ -o results --scheduler tcp://head:8786
 
-    A study that hangs, eats memory or crashes costs its own row only, and is tried once more. Exit code 4: some study failed or lacked a task.
+    A study that hangs, exceeds its memory or crashes costs its own row only, and is tried once more. Exit code 4: some study failed or lacked a task.
     """
     run_batch, options_of, find_inputs = _engine()
     studies = find_inputs(inputs)

@@ -20,10 +20,10 @@ from lumbar.io.tables import read_table
 @click.option("--against", type=click.Path(path_type=Path), help="Results of another version or reader on the same studies: agreement.")
 @click.option("--compare", metavar="COLUMN", help="Column of the table of people whose groups are compared; sex is one.")
 @click.option("--site", default="site", show_default=True, metavar="COLUMN", help="Column of the table of people that names the site.")
-@click.option("--harmonize", is_flag=True, help="Take site effects out of the measurements by ComBat (needs lumbar[stats]).")
+@click.option("--harmonize", is_flag=True, help="Remove site effects from the measurements with ComBat (needs lumbar[stats]).")
 @click.option("--aging", metavar="FINDING", help="Also draw the ageing page of one finding, such as disc_signal_ratio.")
 @click.option("--draws", type=click.IntRange(min=200), default=1000, show_default=True, help="Bootstrap draws and permutations of the ageing page.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the random draws.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random draws.")
 @json_option
 @overwrite_option
 def cohort(results: Path, out: Path, marks: Path | None, against: Path | None, people: Path | None, as_json: bool, overwrite: bool, **wanted: Any) -> None:

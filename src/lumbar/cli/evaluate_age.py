@@ -19,22 +19,26 @@ from lumbar.io.staging import staged_folder
 
 @click.command("age")
 @click.option("--table", type=click.Path(path_type=Path), required=True, help="CSV with the columns subject, site, sex, age, and predicted or image.")
-@click.option("--model", type=click.Path(path_type=Path), help="Model folder: predict the pictures that the table names in its column image (or study).")
-@click.option("--points", type=click.Path(path_type=Path), help="With --model: CSV image,level,x_mm,y_mm,z_mm of disc middles; else the spine model looks.")
+@click.option("--model", type=click.Path(path_type=Path), help="Model folder: predict the images that the table names in its column image (or study).")
+@click.option(
+    "--points", type=click.Path(path_type=Path), help="With --model: CSV image,level,x_mm,y_mm,z_mm of disc centres; by default from the spine model."
+)
 @click.option("--importance", is_flag=True, help="With --model and -o: also write importance.csv, by structure and age.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Folder for evaluation.json and evaluation.html, with --model also predictions.csv.")
-@click.option("--within", "within_years", type=click.FloatRange(min=0), default=5.0, show_default=True, help="Years for the share within so many years.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the random draws behind the intervals.")
+@click.option(
+    "--within", "within_years", type=click.FloatRange(min=0), default=5.0, show_default=True, help="Report the share of errors within this many years."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the bootstrap.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-@click.option("--overwrite", is_flag=True, help="Replace files that are in the way.")
+@click.option("--overwrite", is_flag=True, help="Replace existing results.")
 def evaluate_age(
     table: Path, model: Path | None, points: Path | None, importance: bool, out: Path | None, as_json: bool, overwrite: bool, **scoring: Any
 ) -> None:
     """Score predicted ages against true ones.
 
     The table has the columns subject, site, sex, age and predicted. If there are more: low and high are the stated interval of each prediction; repeat
-    marks a second scan of one visit (for test-retest); visit or date tells visits of one subject apart. Intervals come from drawing whole subjects again.
-    With --model the table names sagittal T2 or STIR pictures instead, as for `lumbar train age`.
+    marks a second scan of one visit (for test-retest); visit or date tells visits of one subject apart. Intervals are bootstrap intervals over subjects.
+    With --model the table names sagittal T2 or STIR images instead, as for `lumbar train age`.
 
     \b
     Example: lumbar evaluate age --table predictions.csv --json
@@ -64,7 +68,7 @@ def evaluate_age(
 
 
 def _predict(table: Path, model: Path, points: Path | None, importance: bool) -> Predictions:
-    """The table with the model's predictions; what could not be used is said on standard error."""
+    """The table with the model's predictions; rows that cannot be used are reported on standard error."""
     from lumbar.age.extract_crops import known_finder, spine_finder  # noqa: PLC0415  (a table alone needs none of this)
     from lumbar.age.predict import load  # noqa: PLC0415
     from lumbar.age.predict_table import predict_table  # noqa: PLC0415

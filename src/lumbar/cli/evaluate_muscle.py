@@ -22,17 +22,17 @@ _FILE = click.Path(path_type=Path)
 
 
 @click.command("muscle")
-@click.option("--reference", type=_FILE, help="Mask that counts as true, or a folder of them.")
+@click.option("--reference", type=_FILE, help="Reference mask, or a folder of them.")
 @click.option("--prediction", type=_FILE, help="Mask to score, or a folder with masks of the same names.")
 @click.option("--volumes", type=_FILE, help="Table with columns volume1_gd, volume1_ai, … in cm³ (by hand, by program); fat1_gd, … if it has them.")
 @click.option("-o", "out", type=_FILE, help="With --volumes: also write plots, a table and a page into this folder.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are already in OUT.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def evaluate_muscle(**options: Any) -> None:
-    """Score a muscle mask against a reference mask, or measure how far volumes by program agree with volumes by hand.
+    """Score a muscle mask against a reference mask, or the agreement of automatic with manual volumes.
 
     Differences are automatic minus reference; limits of agreement are the bias ∓ 1.96 standard deviations (n − 1); equivalence is tested by two one-sided
-    t tests at ±5 % of the mean reference. A value that cannot be told is null.
+    t tests at ±5 % of the mean reference. An undefined value is null.
 
     \b
     Example: lumbar evaluate muscle --reference truth.nii.gz --prediction muscle.nii.gz --json
@@ -60,7 +60,7 @@ def _scored(reference: Path, prediction: Path) -> MaskEvaluation:
 
 
 def _folders(reference: Path, prediction: Path, as_json: bool) -> None:
-    """Every mask of one folder against that of the same name in the other; with three and more, also how their volumes agree."""
+    """Every mask of one folder against that of the same name in the other; with three or more, also the agreement of their volumes."""
     names = sorted(path.name for path in reference.glob("*.nii.gz"))
     missing = [name for name in names if not (prediction / name).is_file()]
     if not names or missing:
@@ -128,7 +128,7 @@ def _record(entry: VolumeAgreement) -> dict[str, Any]:
 
 
 def _plain(found: Agreement) -> dict[str, Any]:
-    """Numbers as JSON has them: what cannot be told (a correlation of constant values) is null."""
+    """Numbers for JSON: undefined values (a correlation of constant values) are null."""
     return {name: None if isinstance(value, float) and not np.isfinite(value) else value for name, value in asdict(found).items()}
 
 

@@ -21,11 +21,11 @@ from lumbar.severity.evaluate import Evaluation, evaluate
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Folder for evaluation.json and evaluation.html.")
 @click.option("--allow-missing", is_flag=True, help="Leave labelled rows without a prediction out instead of stopping.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-@click.option("--overwrite", is_flag=True, help="Replace files that are in the way.")
+@click.option("--overwrite", is_flag=True, help="Replace existing results.")
 def evaluate_severity(submission: Path, truth: Path, out: Path | None, allow_missing: bool, as_json: bool, overwrite: bool) -> None:
-    """Score a submission against known grades with the official metric of RSNA 2024 and what it leaves out.
+    """Score a submission against known grades with the official metric of RSNA 2024 and further metrics.
 
-    Blank labels do not count. Intervals are 95 % and come from drawing whole studies again.
+    Blank labels do not count. Intervals are 95 % bootstrap intervals over studies.
 
     Example: lumbar evaluate severity --submission submission.csv --truth train.csv -o evaluation
     """

@@ -18,7 +18,7 @@ INSTANCES = {**{n: level.value for n, level in enumerate(Level, start=1)}, **{n:
 
 
 @click.command("spine")
-@click.option("--reference", type=click.Path(path_type=Path), required=True, help="Mask that counts as true.")
+@click.option("--reference", type=click.Path(path_type=Path), required=True, help="Reference mask.")
 @click.option("--prediction", type=click.Path(path_type=Path), required=True, help="Mask to score.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def evaluate_spine(reference: Path, prediction: Path, as_json: bool) -> None:
@@ -52,7 +52,7 @@ def compare_spines(reference: Volume, prediction: Volume) -> dict[str, Any]:
     levels = [bool((mask.array > 3).any()) for mask in (reference, prediction)]
     if levels[0] != levels[1]:
         name = "reference" if levels[0] else "prediction"
-        raise UsageError(f"only the {name} has labels above 3, so it names levels while the other names tissues; give two masks of one kind")
+        raise UsageError(f"only the {name} has labels above 3, so it holds levels while the other holds tissues; give two masks of one kind")
     if not levels[0]:
         scores = score_labels(reference, prediction, tuple(TISSUES))
         return {"dice": _dice(scores, TISSUES), "labels": [_entry(score, TISSUES) for score in scores]}

@@ -20,11 +20,11 @@ from lumbar.report.research.rsna2024_exploration import exploration_html, explor
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Folder for exploration.html, exploration.json and the tables as CSV.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-@click.option("--overwrite", is_flag=True, help="Replace files that are in the way.")
+@click.option("--overwrite", is_flag=True, help="Replace existing results.")
 def explore_rsna2024(data: Path, out: Path | None, as_json: bool, overwrite: bool) -> None:
-    """Tell what is in the RSNA 2024 data set DATA: shares of grades, missing labels, what goes together, series, geometry, and every fault found.
+    """Describe the RSNA 2024 data set DATA: shares of grades, missing labels, correlations, series, geometry, and all inconsistencies.
 
-    The tables suffice; images are looked at where they are there.
+    The tables suffice; images are read where they are present.
 
     Example: lumbar explore rsna2024 rsna-2024-lumbar-spine -o exploration
     """

@@ -1,4 +1,4 @@
-"""`lumbar inspect`: what a folder holds, and why each series was taken for what it is."""
+"""`lumbar inspect`: the series of a study, and why each got its role."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The command `lumbar`: which verbs there are, and how errors reach the user.
+"""The command `lumbar`: its verbs, and the reporting of errors.
 
 A verb's module is imported only when the verb is used, so that `lumbar --help` and a cold start stay quick.
 """
@@ -20,23 +20,23 @@ VERBS: dict[str, tuple[str, str]] = {
     "batch": ("lumbar.cli.batch:batch", "Analyze many studies on local workers or a cluster."),
     "inspect": ("lumbar.cli.inspect:inspect", "List the series of a study with plane, weighting and role, and why."),
     "evaluate severity": ("lumbar.cli.evaluate_severity:evaluate_severity", "Score a submission with the official metric and more."),
-    "explore rsna2024": ("lumbar.cli.explore_rsna2024:explore_rsna2024", "What the RSNA 2024 data set holds."),
+    "explore rsna2024": ("lumbar.cli.explore_rsna2024:explore_rsna2024", "Describe the RSNA 2024 data set."),
     "predict crops": ("lumbar.cli.predict_crops:predict_crops", "Grade axial crops and write a submission."),
     "predict foramina": ("lumbar.cli.predict_foramina:predict_foramina", "Grade foramina on sagittal T1 slices and write a submission."),
-    "prepare rsna2024": ("lumbar.cli.prepare_rsna2024:prepare_rsna2024", "Cut the crops of RSNA 2024 studies that grading is trained on."),
+    "prepare rsna2024": ("lumbar.cli.prepare_rsna2024:prepare_rsna2024", "Cut training crops from RSNA 2024 studies."),
     "train spine": ("lumbar.cli.train_spine:train_spine", "Train a spine model on labelled sagittal slices."),
     "train severity": ("lumbar.cli.train_severity:train_severity", "Train the grader of axial crops."),
     "predict rsna2024": ("lumbar.cli.predict_rsna2024:predict_rsna2024", "Grade RSNA 2024 studies and write a submission."),
-    "predict discs": ("lumbar.cli.predict_discs:predict_discs", "Grade discs on mid-sagittal pictures."),
+    "predict discs": ("lumbar.cli.predict_discs:predict_discs", "Grade discs on mid-sagittal images."),
     "models install": ("lumbar.cli.models_install:install_model", "Install a model from a folder, a zip or an address."),
-    "models keygen": ("lumbar.cli.models_sign:keygen", "Make a key to sign models with."),
+    "models keygen": ("lumbar.cli.models_sign:keygen", "Make a key for signing models."),
     "models sign": ("lumbar.cli.models_sign:sign_model", "Sign a model."),
-    "models trust": ("lumbar.cli.models_sign:trust_public_key", "Trust the models that a key has signed."),
-    "models list": ("lumbar.cli.models_list:list_models", "List the models that are there."),
+    "models trust": ("lumbar.cli.models_sign:trust_public_key", "Trust the models signed with a key."),
+    "models list": ("lumbar.cli.models_list:list_models", "List the installed models."),
     "models show": ("lumbar.cli.models_show:show_model", "Show a model's card."),
     "models verify": ("lumbar.cli.models_verify:verify_models", "Check hashes and load every model."),
-    "evaluate muscle": ("lumbar.cli.evaluate_muscle:evaluate_muscle", "Score muscle masks, or how volumes agree."),
-    "aging": ("lumbar.cli.aging:aging", "Describe how a population ages: curves, stages, deltas."),
+    "evaluate muscle": ("lumbar.cli.evaluate_muscle:evaluate_muscle", "Score muscle masks, or the agreement of volumes."),
+    "aging": ("lumbar.cli.aging:aging", "Describe the ageing of a population: curves, stages, deltas."),
     "cohort": ("lumbar.cli.cohort:cohort", "Describe the results of many studies: prevalence, sites, groups, z-scores."),
     "evaluate age": ("lumbar.cli.evaluate_age:evaluate_age", "Score predicted ages from a table."),
     "evaluate spine": ("lumbar.cli.evaluate_spine:evaluate_spine", "Score spine masks."),
@@ -50,10 +50,10 @@ VERBS: dict[str, tuple[str, str]] = {
 }
 GROUPS = {
     "evaluate": "Score predictions against a reference.",
-    "explore": "Look at what a data set holds.",
-    "measure": "Measure masks that are already there.",
+    "explore": "Describe a data set.",
+    "measure": "Measure existing masks.",
     "models": "Model folders: list, show, verify, install, sign, trust, import.",
-    "phantom": "Make synthetic studies whose every answer is known.",
+    "phantom": "Make synthetic studies with ground truth.",
     "predict": "Grade data-set tables and write submissions.",
     "prepare": "Prepare a data set for training.",
     "segment": "Segment one NIfTI image.",

@@ -23,10 +23,10 @@ _FILE = click.Path(path_type=Path)
 @click.command("muscle")
 @click.argument("image", type=_FILE)
 @click.argument("mask", type=_FILE)
-@click.option("--fat", type=_FILE, help="The fat picture of a Dixon pair; IMAGE is then its water picture.")
+@click.option("--fat", type=_FILE, help="The fat image of a Dixon pair; IMAGE is then its water image.")
 @click.option("--levels", type=_FILE, help="levels.nii.gz of `lumbar segment spine` (disc labels 1 to 5), for areas by level.")
-@click.option("--method", type=click.Choice(list(METHODS)), default="gmm3", show_default=True, help="How fat is told apart without a fat picture.")
-@click.option("--inner", type=click.FloatRange(min=0), default=0.0, help="Shares of fat only from voxels deeper than this within the outline, in mm.")
+@click.option("--method", type=click.Choice(list(METHODS)), default="gmm3", show_default=True, help="Fat classification method without a fat image.")
+@click.option("--inner", type=click.FloatRange(min=0), default=0.0, help="Measure fat only in voxels deeper than this inside the outline, in mm.")
 @click.option("-o", "out", type=_FILE, help="Also write muscles.csv and muscles.json into this folder.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are already in OUT.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document: muscles and warnings.")
@@ -34,7 +34,7 @@ def measure_muscle(**options: Any) -> None:
     """Measure the muscles of MASK (1 right erector spinae, 2 right and 3 left multifidus, 4 left erector spinae) on IMAGE, both NIfTI on one grid.
 
     Volume, areas in the plane of the slices, fat and left/right asymmetry; nothing is segmented, so a corrected mask can be measured again.
-    Of a Dixon pair there are three fat fractions: the mean of the voxels', the ratio of the sums, and the mean with the voxels along the outline, which show
+    A Dixon pair gives three fat fractions: the mean of the voxels', the ratio of the sums, and the mean with the voxels along the outline, which show
     some of the fat outside, filled from within ("corrected").
 
     Example: lumbar measure muscle water.nii.gz muscle.nii.gz --fat fat.nii.gz --json
@@ -55,7 +55,7 @@ def measure_muscle(**options: Any) -> None:
 
 
 def show_measurement(found: Measurement, as_json: bool) -> None:
-    """Print what was measured, as JSON or as a table for people."""
+    """Print the measurements, as JSON or as a table."""
     if as_json:
         print_json({"muscles": muscle_records(found.findings), "warnings": list(found.warnings)})
         return

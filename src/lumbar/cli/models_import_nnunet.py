@@ -19,18 +19,18 @@ LEAST_EQUAL = 0.999  # share of voxels that nnU-Net and the imported model must 
 @click.command("import-nnunet")
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("-o", "out", type=click.Path(path_type=Path), required=True, help="Model folder to write.")
-@click.option("--check", "pictures", type=click.Path(path_type=Path), multiple=True, help="NIfTI picture to compare both on; repeat for more.")
+@click.option("--check", "pictures", type=click.Path(path_type=Path), multiple=True, help="NIfTI image to compare both on; repeat for more.")
 @click.option("--name", help="Name on the model's card; by default the name of FOLDER.")
 @click.option("--version", default="0.1.0", show_default=True, help="Version on the model's card.")
 @click.option("--licence", default="not stated", show_default=True, help="Licence of its training data, for the card.")
 @click.option("--fold", help="Which fold_*; by default the only one.")
 @click.option("--checkpoint", default="checkpoint_final.pth", show_default=True)
-@click.option("--axial", is_flag=True, help="It was trained on slices foot to head, rows front to back, columns right to left: turn pictures that way first.")
+@click.option("--axial", is_flag=True, help="It was trained on slices foot to head, rows front to back, columns right to left: reorient images first.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are already in OUT.")
 def import_nnunet(folder: Path, out: Path, pictures: tuple[Path, ...], **options: Any) -> None:
-    """Turn FOLDER, which nnU-Net v2 trained into (plans.json, dataset.json, fold_0 …), into a model folder that needs neither nnU-Net nor PyTorch.
+    """Convert FOLDER, a trained nnU-Net v2 (plans.json, dataset.json, fold_0 …), to a model folder that needs neither nnU-Net nor PyTorch.
 
-    With --check, nnU-Net and the imported model label the same pictures, and the import fails unless 99.9 % of the voxels agree. nnU-Net's checkpoints are
+    With --check, nnU-Net and the imported model label the same images, and the import fails unless 99.9 % of the voxels agree. nnU-Net's checkpoints are
     pickles, which can run any program when they are opened: import only what you trust.
 
     Example: lumbar models import-nnunet nnUNetTrainer__nnUNetPlans__2d -o models/mine --check case_0000.nii.gz
@@ -42,15 +42,15 @@ def import_nnunet(folder: Path, out: Path, pictures: tuple[Path, ...], **options
         card, equal = import_checked(folder, stage, pictures, words)
     click.echo(f"{out}: {card.name} {card.version}, ONNX differs from PyTorch by at most {card.export_difference:.1e}")
     for path, share in zip(pictures, equal, strict=True):
-        click.echo(f"{path.name}: {100 * share:.4f} % of the voxels labelled alike")
+        click.echo(f"{path.name}: {100 * share:.4f} % of the voxels have the same label")
 
 
 def import_checked(folder: Path, stage: Path, pictures: Sequence[Path], words: Mapping[str, Any]) -> tuple[Card, list[float]]:
-    """Import `folder` into `stage`; also the share of voxels of each picture that nnU-Net and the imported model label alike.
+    """Import `folder` into `stage`; also the share of voxels of each image that nnU-Net and the imported model label alike.
 
     Raises:
         UsageError: PyTorch or nnU-Net is not installed.
-        ModelError: they label less than `LEAST_EQUAL` of a picture alike.
+        ModelError: they label less than `LEAST_EQUAL` of an image alike.
     """
     try:
         from lumbar.muscle.learn.nnunet_import import ImportOptions, check_import, import_nnunet  # noqa: PLC0415  (needs PyTorch and nnU-Net)

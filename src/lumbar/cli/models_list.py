@@ -13,7 +13,7 @@ from lumbar.models.registry import model_folders
 @click.option("--models", "extra", type=click.Path(path_type=Path), help="Your own model folder, or a folder of them; listed first.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def list_models(extra: Path | None, as_json: bool) -> None:
-    """List the models that are there, the preferred one of a task first.
+    """List the installed models, the preferred one of a task first.
 
     Example: lumbar models list
     """

@@ -13,9 +13,9 @@ from lumbar.models.registry import find_named
 @click.option("--models", "extra", type=click.Path(path_type=Path), help="Your own model folder, or a folder of them; searched first.")
 @click.option("--json", "as_json", is_flag=True, help="Print the card as it is.")
 def show_model(name: str, extra: Path | None, as_json: bool) -> None:
-    """Show what model NAME is, what it learnt from and how well it did.
+    """Show the card of model NAME: purpose, training data, measured results.
 
-    Example: lumbar models show spine-unet
+    Example: lumbar models show spine-sagittal
     """
     folder, card = find_named(name, extra)
     click.echo(card_to_json(card).rstrip() if as_json else _text(folder, card))
@@ -24,7 +24,7 @@ def show_model(name: str, extra: Path | None, as_json: bool) -> None:
 def _text(folder: Path, card: Card) -> str:
     lines = [f"{card.name} {card.version} (task {card.task})", card.description, f"Intended use: {card.intended_use}", f"Folder: {folder}"]
     if card.research_only:
-        lines.append("Research only: some of the training data forbid other use.")
+        lines.append("Research only: the licence of some training data excludes other use.")
     lines += ["Inputs:", *(f"  {spec.name} {list(spec.shape)}: {spec.meaning}" for spec in card.inputs)]
     lines += ["Outputs:", *(f"  {spec.name} {list(spec.shape)}: {spec.meaning}" for spec in card.outputs)]
     lines += [f"Classes: {', '.join(card.classes)}", "Trained on:"]

@@ -18,7 +18,7 @@ from lumbar.models.trust import trust_of
 @click.option("--require-trust", is_flag=True, help="A model that is not trusted counts as failed.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def verify_models(extra: Path | None, trust: Path | None, require_trust: bool, as_json: bool) -> None:
-    """Check the hash of every model file, load every network, and say who vouches for it; the exit code is 3 if any fails.
+    """Check the hash of every model file, load every network, and check whether it is trusted; the exit code is 3 if any fails.
 
     Example: lumbar models verify --models my-model --require-trust
     """
@@ -37,7 +37,7 @@ def verify_models(extra: Path | None, trust: Path | None, require_trust: bool, a
 
 @dataclass(frozen=True)
 class _Check:
-    """What came of one folder."""
+    """The result of checking one folder."""
 
     folder: Path
     problem: str | None  # why it cannot be used

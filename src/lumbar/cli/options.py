@@ -12,7 +12,7 @@ F = TypeVar("F", bound=Callable[..., object])
 
 
 def output_option(help_text: str) -> Callable[[F], F]:
-    """`-o`, `--output`: where the results go (the parameter `out`)."""
+    """`-o`, `--output`: the destination of the results (the parameter `out`)."""
     return click.option("-o", "--output", "out", required=True, type=click.Path(path_type=Path), help=help_text)
 
 
@@ -30,7 +30,10 @@ def _level(_: click.Context, __: click.Parameter, value: str | None) -> Level | 
 
 
 lowest_level_option = click.option(
-    "--lowest-level", type=click.Choice([level.value for level in Level]), callback=_level, help="Name of the lowest disc in view, if you know better."
+    "--lowest-level",
+    type=click.Choice([level.value for level in Level]),
+    callback=_level,
+    help="Name of the lowest disc in view, overruling the automatic names.",
 )
 
 

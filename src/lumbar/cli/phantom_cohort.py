@@ -25,16 +25,16 @@ def _years(_: click.Context, __: click.Parameter, value: str | None) -> tuple[fl
 @click.option(
     "--layout", type=click.Choice(LAYOUTS), required=True, help="rsna2024: CSVs and DICOM of that data set; dixon: nnU-Net raw; age: table and NIfTI."
 )
-@click.option("--studies", type=click.IntRange(1), required=True, help="How many people.")
+@click.option("--studies", type=click.IntRange(1), required=True, help="Number of people.")
 @click.option(
-    "--seed", type=click.IntRange(0, 9999), default=1, show_default=True, help="The same seed gives the same bytes; cohorts of other seeds share nobody."
+    "--seed", type=click.IntRange(0, 9999), default=1, show_default=True, help="The same seed gives the same bytes; cohorts of other seeds share no people."
 )
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
 @click.option("--sites", default="ABCDEFGHI", show_default=True, help="Letters of the sites to draw from.")
-@click.option("--ages", "ages_years", callback=_years, metavar="LOW-HIGH", help="Draw ages evenly between these; as in a hospital if not given.")
+@click.option("--ages", "ages_years", callback=_years, metavar="LOW-HIGH", help="Draw ages uniformly from this range; by default as in a hospital.")
 @click.option("--stages", "stages_years", callback=_years, metavar="YEARS", help="Ages of accelerated degeneration to plant, such as 38,55,70.")
 @click.option("--repeats", type=click.IntRange(1), default=1, show_default=True, help="Scans of each visit (age).")
-@click.option("--follow-up", "follow_up_years", type=click.FloatRange(0, 30), default=0.0, metavar="YEARS", help="A second visit so much later (age).")
+@click.option("--follow-up", "follow_up_years", type=click.FloatRange(0, 30), default=0.0, metavar="YEARS", help="A second visit this many years later (age).")
 @matrix_scale
 @click.option(
     "--blanks", "blank_share", type=click.FloatRange(0, MOST_BLANK), default=0.0, metavar="SHARE", help="Grades left blank (rsna2024); the data set has 0.012."
@@ -49,7 +49,7 @@ def cohort(out: Path, jobs: int, quiet: bool, ages_years: tuple[float, ...], **w
     lumbar phantom cohort raw/Dataset501_Phantom --layout dixon --studies 40
     lumbar phantom cohort people/ --layout age --studies 300 --ages 20-88 --stages 38,55,70
 
-    Call it again with the same options to go on where it stopped, or with more studies to add some. truth/ holds the answers of each study. Everything
+    Interrupted runs resume with the same options; a larger number of studies adds some. truth/ holds the ground truth of each study. Everything
     in it is synthetic.
     """
     if len(ages_years) not in (0, 2) or (ages_years and ages_years[0] >= ages_years[1]):

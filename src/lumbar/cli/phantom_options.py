@@ -9,5 +9,5 @@ matrix_scale = click.option(
     type=click.FloatRange(*MATRIX_SCALES),
     default=1.0,
     show_default=True,
-    help="Coarser pictures of the same field of view; 0.5 takes about half the time.",
+    help="Lower resolution of the same field of view; 0.5 takes about half the time.",
 )

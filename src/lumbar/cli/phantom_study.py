@@ -19,11 +19,11 @@ from lumbar.phantom.study import MUSCLE_ROLES, ROLES, StudyOptions, make_study, 
 @click.option("--sex", type=click.Choice(["F", "M"]), help="Sex of the patient; drawn if not given.")
 @click.option("--site", type=click.Choice([site.name for site in SITES]), help="Scanner and protocol; drawn if not given.")
 @click.option("--dixon", is_flag=True, help="Also scan the back muscles: axial T1, T2, Dixon water and fat.")
-@click.option("--variant", type=click.Choice(VARIANTS), default="none", show_default=True, help="Something out of the ordinary.")
+@click.option("--variant", type=click.Choice(VARIANTS), default="none", show_default=True, help="Anatomical variant.")
 @matrix_scale
 @click.option("--metal", is_flag=True, help="Screws, rods and a cage at L4 and L5.")
-@click.option("--no-masks", is_flag=True, help="Leave the label volumes out.")
-@click.option("--overwrite", is_flag=True, help="Replace the result that lies in OUT as a whole.")
+@click.option("--no-masks", is_flag=True, help="Do not write the label volumes.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing result as a whole.")
 @click.option("--json", "as_json", is_flag=True, help="Print truth.json on standard output.")
 def study(out: Path, dixon: bool, no_masks: bool, overwrite: bool, as_json: bool, **wanted: object) -> None:
     """Make one synthetic study: sagittal T1, sagittal T2 or STIR, axial T2.
@@ -32,7 +32,7 @@ def study(out: Path, dixon: bool, no_masks: bool, overwrite: bool, as_json: bool
     lumbar phantom study demo/
     lumbar phantom study demo/ --seed 7 --age 71 --site G
 
-    OUT/dicom holds the series, OUT/truth what is known about them: truth.json with severities, places, measurements, muscles and age, and label
+    OUT/dicom holds the series, OUT/truth their ground truth: truth.json with severities, places, measurements, muscles and age, and label
     volumes in the grid of each series. Everything in it is synthetic.
     """
     options = StudyOptions(roles=(*ROLES, *MUSCLE_ROLES) if dixon else ROLES, **wanted)  # type: ignore[arg-type]

@@ -20,11 +20,11 @@ from lumbar.severity.rows import crop_rows
 @click.argument("images", type=click.Path(path_type=Path))
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="CSV file to write.")
 @click.option("--models", type=click.Path(path_type=Path), help="Your own model folder, or a folder of them.")
-@click.option("--allow-missing", is_flag=True, help="Leave rows out whose picture is not there, instead of stopping.")
-@click.option("--clinical", is_flag=True, help="Write probabilities calibrated to how common the grades are, not those that the official score rewards.")
+@click.option("--allow-missing", is_flag=True, help="Leave out rows whose image is missing, instead of stopping.")
+@click.option("--clinical", is_flag=True, help="Write probabilities calibrated to the prevalence of the grades, not those for the official score.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
-@click.option("--overwrite", is_flag=True, help="Replace a file that is in the way.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 def predict_crops(table: Path, images: Path, out: Path, models: Path | None, overwrite: bool, quiet: bool, **wanted: bool) -> None:
     """Grade the axial crops that TABLE names in the folder IMAGES: spinal canal, left and right subarticular stenosis.
 
@@ -43,7 +43,7 @@ def predict_crops(table: Path, images: Path, out: Path, models: Path | None, ove
         written = list(crop_rows(crops, grades.clinical if clinical else grades.metric))
         write_submission(path, written)
     facts = {"crops": len(crops), "missing": len(rows) - len(crops), "rows": len(written), "model": grader.model.card.name, "out": str(out)}
-    click.echo(json.dumps(facts) if as_json else f"{out}: {len(written)} rows from {len(crops)} crops ({facts['missing']} without a picture)")
+    click.echo(json.dumps(facts) if as_json else f"{out}: {len(written)} rows from {len(crops)} crops ({facts['missing']} without an image)")
 
 
 def _present(rows: list[AxialCrop], images: Path, table: Path, allow_missing: bool) -> list[AxialCrop]:

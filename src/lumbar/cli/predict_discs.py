@@ -26,13 +26,13 @@ COLUMNS = ("image", "level", "pfirrmann_grade", *(f"p{grade + 1}" for grade in r
 @click.argument("table", type=click.Path(path_type=Path))
 @click.argument("images", type=click.Path(path_type=Path))
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="CSV file to write.")
-@click.option("--pixel-mm", type=click.FloatRange(0.1, 3.0), help="Size of a pixel, if it is known; otherwise the size at which most discs are seen.")
+@click.option("--pixel-mm", type=click.FloatRange(0.1, 3.0), help="Pixel size, if known; otherwise the size at which most discs are found.")
 @click.option("--models", type=click.Path(path_type=Path), help="Your own model folder, or a folder of them.")
 @click.option("--threads", type=click.IntRange(0), default=0, help="Processor threads; 0: all cores.")
-@click.option("--allow-missing", is_flag=True, help="Leave pictures out that are not there, instead of stopping.")
+@click.option("--allow-missing", is_flag=True, help="Leave out missing images, instead of stopping.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
-@click.option("--overwrite", is_flag=True, help="Replace a file that is in the way.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 def predict_discs(
     table: Path,
     images: Path,
@@ -45,10 +45,10 @@ def predict_discs(
     quiet: bool,
     overwrite: bool,
 ) -> int:
-    """Grade the lumbar discs (Pfirrmann 1 to 5) on the mid-sagittal T2 pictures that TABLE names in the folder IMAGES.
+    """Grade the lumbar discs (Pfirrmann 1 to 5) on the mid-sagittal T2 images that TABLE names in the folder IMAGES.
 
-    TABLE needs the column image. The front of the patient is to the left; a picture that lies upside down is turned over. Every disc from L1/L2 to
-    L5/S1 that is found gets a row, with the chances of each grade (p1 to p5) and of yes-or-no findings; pictures in which no spine is found are named
+    TABLE needs the column image. The front of the patient is to the left; an image that is upside down is turned over. Every disc from L1/L2 to
+    L5/S1 that is found gets a row, with the chances of each grade (p1 to p5) and of yes-or-no findings; images in which no spine is found are named
     on standard error and make the exit code 4.
 
     Example: lumbar predict discs grades.csv images -o discs.csv
@@ -68,7 +68,7 @@ def predict_discs(
         with path.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file, lineterminator="\n").writerows([COLUMNS, *lines])
     facts = {"pictures": len(rows), "discs": len(lines), "failures": failures, "model": grader.model.card.name, "out": str(out)}
-    click.echo(json.dumps(facts) if as_json else f"{out}: {len(lines)} discs on {len(rows)} pictures, {len(failures)} without a spine")
+    click.echo(json.dumps(facts) if as_json else f"{out}: {len(lines)} discs on {len(rows)} images, {len(failures)} without a spine")
     return 4 if failures else 0
 
 

@@ -24,15 +24,15 @@ from lumbar.severity.foramina.table import from_points
 @click.argument("images", type=click.Path(path_type=Path))
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="CSV file to write.")
 @click.option("--models", type=click.Path(path_type=Path), help="Your own model folder, or a folder of them.")
-@click.option("--allow-missing", is_flag=True, help="Leave rows out whose picture is not there, instead of stopping.")
-@click.option("--clinical", is_flag=True, help="Write probabilities calibrated to how common the grades are, not those that the official score rewards.")
+@click.option("--allow-missing", is_flag=True, help="Leave out rows whose image is missing, instead of stopping.")
+@click.option("--clinical", is_flag=True, help="Write probabilities calibrated to the prevalence of the grades, not those for the official score.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
-@click.option("--overwrite", is_flag=True, help="Replace a file that is in the way.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 def predict_foramina(table: Path, images: Path, out: Path, models: Path | None, overwrite: bool, quiet: bool, **wanted: bool) -> None:
     """Grade the foraminal points that TABLE names on the sagittal T1 slices in the folder IMAGES.
 
-    TABLE needs the columns picture, study_id, side, level, x and y: the point in pixels of the picture. Where a picture is cut from a slice that was
+    TABLE needs the columns image, study_id, side, level, x and y: the point in pixels of the image. Where an image is cut from a slice that was
     resized to 250 × 250 pixels, left and top say where, and native_height and native_width which shape the slice had. Foramina of one study are graded
     together, and the distance between their points gives the scale.
 
@@ -47,7 +47,7 @@ def predict_foramina(table: Path, images: Path, out: Path, models: Path | None, 
         probabilities = grades.clinical if clinical else grades.metric
         write_submission(path, ((row_id(p.study_id, CONDITIONS[p.side], p.level), np.asarray(row)) for p, row in zip(points, probabilities, strict=True)))
     facts = {"rows": len(points), "missing": len(rows) - len(points), "model": grader.model.card.name, "out": str(out)}
-    click.echo(json.dumps(facts) if as_json else f"{out}: {len(points)} rows ({facts['missing']} without a picture)")
+    click.echo(json.dumps(facts) if as_json else f"{out}: {len(points)} rows ({facts['missing']} without an image)")
 
 
 def _order(point: ForamenPoint) -> tuple[str, str, int]:

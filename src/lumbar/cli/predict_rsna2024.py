@@ -32,7 +32,7 @@ SAMPLE = "sample_submission.csv"
 @click.option("--threads", type=click.IntRange(0), default=0, help="Processor threads; 0: all cores.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
-@click.option("--overwrite", is_flag=True, help="Replace a file that is in the way.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 def predict_rsna2024(data: Path, out: Path, split: str, overwrite: bool, as_json: bool, quiet: bool, models: Path | None, threads: int) -> int:
     """Grade the studies of the RSNA 2024 data set in the folder DATA and write a submission.
 

@@ -14,27 +14,27 @@ from lumbar.severity.studies.store import FAILURES, open_store
 
 @click.command("rsna2024")
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Folder of the store; one that was begun is gone on with.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Folder of the store; an unfinished one is resumed.")
 @click.option(
     "--places",
     type=click.Choice(["labels", "spine"]),
     default="labels",
     show_default=True,
-    help="Cut at the label coordinates, or where the spine model finds levels.",
+    help="Cut at the label coordinates, or at the levels of the spine model.",
 )
-@click.option("--masks", is_flag=True, help="Also keep the spine model's masks and measurements as further inputs.")
+@click.option("--masks", is_flag=True, help="Also store masks and measurements of the spine model as further inputs.")
 @click.option("--models", type=click.Path(path_type=Path), help="Your own folder with a spine model.")
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def prepare_rsna2024(data: Path, out: Path, jobs: int, as_json: bool, quiet: bool, **wanted: object) -> int:
-    """Cut the crops that grading is trained on from the studies of the RSNA 2024 data set in the folder DATA.
+    """Cut the training crops of severity grading from the studies of the RSNA 2024 data set in the folder DATA.
 
     \b
     lumbar prepare rsna2024 rsna-2024-lumbar-spine -o store --jobs 8
     lumbar train severity --store store --grades rsna-2024-lumbar-spine/train.csv --runs runs -o my-model --licence "RSNA 2024, research only"
 
-    Call it again to go on where it stopped. A study whose files are broken is left out and listed in failures.csv with the reason; then the exit code is 4.
+    Interrupted runs resume. A study whose files are broken is left out and listed in failures.csv with the reason; then the exit code is 4.
     About 1 MB a study, 2 GB for all 1,975.
     """
     tables = read_rsna2024(data)

@@ -1,4 +1,4 @@
-"""Progress bars: on standard error, and only where a person watches."""
+"""Progress bars: on standard error, and only on a terminal."""
 
 import sys
 from collections.abc import Iterable, Iterator

@@ -16,21 +16,21 @@ from lumbar.models.card import TrainingData
 @click.command("age")
 @click.argument("table", type=click.Path(path_type=Path))
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Model folder to write.")
-@click.option("--runs", type=click.Path(path_type=Path), required=True, help="Folder for crops, checkpoints and logs; a killed training goes on from there.")
+@click.option("--runs", type=click.Path(path_type=Path), required=True, help="Folder for crops, checkpoints and logs; interrupted runs resume from it.")
 @click.option("--licence", required=True, help="Licence of the training data, in words, for the card.")
-@click.option("--points", type=click.Path(path_type=Path), help="CSV image,level,x_mm,y_mm,z_mm: disc middles that are known; else the spine model looks.")
+@click.option("--points", type=click.Path(path_type=Path), help="CSV image,level,x_mm,y_mm,z_mm: known disc centres; by default from the spine model.")
 @click.option("--models", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="DIR", help="Model folders (spine) before the packaged ones.")
-@click.option("--folds", type=click.IntRange(2, 20), default=5, show_default=True, help="Folds by subject, whose left-out predictions calibrate the model.")
-@click.option("--leave-site-out", "by_site", is_flag=True, help="One fold a site instead.")
-@click.option("--head", type=click.Choice(["regression", "soft-label", "ordinal"]), default="regression", show_default=True, help="How an age is put out.")
-@click.option("--pooling", type=click.Choice(["attention", "mean", "max", "recurrent"]), default="attention", show_default=True, help="How slices are joined.")
+@click.option("--folds", type=click.IntRange(2, 20), default=5, show_default=True, help="Folds by subject, whose out-of-fold predictions calibrate the model.")
+@click.option("--leave-site-out", "by_site", is_flag=True, help="One fold per site instead.")
+@click.option("--head", type=click.Choice(["regression", "soft-label", "ordinal"]), default="regression", show_default=True, help="Output head.")
+@click.option("--pooling", type=click.Choice(["attention", "mean", "max", "recurrent"]), default="attention", show_default=True, help="Pooling of slices.")
 @click.option("--contrast", type=click.Choice(["rank-n-contrast", "y-aware", "none"]), default="rank-n-contrast", show_default=True, help="Contrastive loss.")
-@click.option("--labels", default="", metavar="NAME,...", help="Columns NAME_l1_l2 ... NAME_l5_s1 of TABLE (a grade, a signal) to learn beside the age.")
-@click.option("--synthetic", "synthetic_only", is_flag=True, help="Nobody in TABLE is real: the card and every prediction will say so.")
+@click.option("--labels", default="", metavar="NAME,...", help="Columns NAME_l1_l2 ... NAME_l5_s1 of TABLE (a grade, a signal) as auxiliary targets.")
+@click.option("--synthetic", "synthetic_only", is_flag=True, help="All people in TABLE are synthetic: the card and every prediction state it.")
 @click.option("--steps", type=click.IntRange(2), default=1500, show_default=True, help="Optimiser steps of each fold and of the final network.")
 @click.option("--threads", type=click.IntRange(0), default=0, help="Processor threads; 0: as PyTorch chooses.")
-@click.option("--precision", default="bf16-mixed", show_default=True, help="As Lightning names it; 32-true for processors without bfloat16.")
-@click.option("--devices", type=click.IntRange(1), default=1, show_default=True, help="Graphics cards (or processes) a node.")
+@click.option("--precision", default="bf16-mixed", show_default=True, help="Precision, as named by Lightning; 32-true for processors without bfloat16.")
+@click.option("--devices", type=click.IntRange(1), default=1, show_default=True, help="GPUs (or processes) per node.")
 @click.option("--nodes", type=click.IntRange(1), default=1, show_default=True, help="Nodes.")
 def train_age(table: Path, out: Path, runs: Path, licence: str, points: Path | None, models: Path | None, labels: str, **wanted: Any) -> None:
     """Train an age model on TABLE, a CSV with the columns subject, site, sex, age and image (or study): sagittal T2 or STIR as DICOM, NIfTI or PNG folders.
@@ -38,9 +38,9 @@ def train_age(table: Path, out: Path, runs: Path, licence: str, points: Path | N
     \b
     lumbar train age people/ages.csv --runs runs/age -o my-age --licence "own data"
 
-    Pictures lie beside the table. Folders of PNG need the columns pixel_mm and slice_mm; repeat, visit and healthy (yes/no: who may serve as reference for
-    Selta) are used where they are there. Left-out predictions of the folds are written to RUNS/out_of_fold.csv, for `lumbar evaluate age --table`.
-    Labels of the levels help the network to see what few ages do not teach it; blank cells are not learnt, and a prediction needs none of them.
+    Images lie beside the table. Folders of PNG need the columns pixel_mm and slice_mm; repeat, visit and healthy (yes/no: who may serve as reference for
+    Selta) are used if present. Out-of-fold predictions are written to RUNS/out_of_fold.csv, for `lumbar evaluate age --table`.
+    Labels of the levels are auxiliary targets of training; blank cells are ignored, and predictions need no labels.
     """
     try:
         from lumbar.age.learn.training_run import Places, gather_crops, run, run_options  # noqa: PLC0415  (PyTorch, an extra)
@@ -48,7 +48,7 @@ def train_age(table: Path, out: Path, runs: Path, licence: str, points: Path | N
         raise UsageError(f"training needs {error.name}, which is not installed: pip install lumbar[train]") from error
     rows = read_age_table(table, labels=tuple(name.strip() for name in labels.split(",") if name.strip()))
     if rows.image is None:
-        raise UnreadableInput(f"{table} has no column image or study; name the picture of each row there")
+        raise UnreadableInput(f"{table} has no column image or study; name the image of each row there")
     options = run_options(**wanted)
     places = Places(read_points(points) if points else None, models)
     with staged_folder(out, overwrite=False) as folder:

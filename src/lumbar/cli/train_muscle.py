@@ -17,13 +17,13 @@ from lumbar.io.staging import staged_folder
 @click.option("--name", default="muscle-axial", show_default=True, help="Name on the model's card.")
 @click.option("--version", default="0.1.0", show_default=True, help="Version on the model's card.")
 @click.option("--licence", default="not stated", show_default=True, help="Licence of the training data, for the card.")
-@click.option("--steps", default=4000, show_default=True, help="Optimiser steps of 6 pictures.")
+@click.option("--steps", default=4000, show_default=True, help="Optimiser steps of 6 images.")
 @click.option("--seed", default=20240601, show_default=True)
-@click.option("--pixel", default=1.25, show_default=True, help="Pixel size in mm that the network works on; 2 is four times as quick and a little coarser.")
-@click.option("--drawn", default=60, show_default=True, help="Made-up people whose drawn slices are learnt from, too; 0 with hundreds of real ones.")
+@click.option("--pixel", default=1.25, show_default=True, help="Pixel size of the network in mm; 2 is four times as fast and slightly less precise.")
+@click.option("--drawn", default=60, show_default=True, help="Synthetic people whose drawn slices are added to training; 0 with hundreds of real ones.")
 @click.option("--engine", type=click.Choice(["lumbar", "nnunet"]), default="lumbar", show_default=True, help="lumbar's own small network, or nnU-Net v2.")
 @click.option("--epochs", default=1000, show_default=True, help="nnU-Net: epochs.")
-@click.option("--iterations", default=250, show_default=True, help="nnU-Net: steps of an epoch.")
+@click.option("--iterations", default=250, show_default=True, help="nnU-Net: iterations per epoch.")
 @click.option("--configuration", default="2d", show_default=True, help="nnU-Net: 2d or 3d_fullres.")
 @click.option("--patch", type=int, multiple=True, help="nnU-Net: another patch size, one number an axis (repeat), instead of its plan's.")
 @click.option("--batch", type=int, help="nnU-Net: another batch size.")
@@ -32,14 +32,14 @@ from lumbar.io.staging import staged_folder
     "--learning-rate",
     default=0.0,
     show_default=True,
-    help="nnU-Net: AdamW at this rate, which learns more than its SGD if there are thousands of steps and not hundreds of thousands; 0 for its SGD.",
+    help="nnU-Net: AdamW at this rate, which is better than its SGD for trainings of a few thousand steps; 0 for its SGD.",
 )
 @click.option("--device", default="cpu", show_default=True, help="nnU-Net: cpu or cuda.")
-@click.option("--threads", default=0, show_default=True, help="Processor threads; 0 for as many as PyTorch chooses.")
+@click.option("--threads", default=0, show_default=True, help="Processor threads; 0: as PyTorch chooses.")
 @click.option(
     "--work",
     type=click.Path(path_type=Path),
-    help="Folder for checkpoints; a run that was stopped goes on from there, with the data that it began with. OUT/../OUT.work by default.",
+    help="Folder for checkpoints; interrupted runs resume from it with their own data. OUT/../OUT.work by default.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace files that are already in OUT.")
 def train_muscle(**options: Any) -> None:
@@ -47,7 +47,7 @@ def train_muscle(**options: Any) -> None:
 
     A folder holds NAME_water.nii.gz, NAME_fat.nii.gz and NAME_mask.nii.gz (labels 1 to 4) of each subject, or is an nnU-Net raw data set with
     cases NAME_water and NAME_fat, as `lumbar phantom cohort OUT --layout dixon` writes it.
-    Contrast, fat and shapes are varied at random, so that T1 and T2 pictures are read as well, and slices of made-up people are drawn beside them, so
+    Contrast, fat and shapes are varied at random for T1 and T2 images, and slices of synthetic people are added, so
     that few people are enough.
 
     With --engine nnunet, nnU-Net v2 is driven from the raw data set to the trained network (without mirroring), which is then imported and checked.

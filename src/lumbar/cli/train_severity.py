@@ -19,7 +19,7 @@ from lumbar.severity.studies.store import open_store
 
 @dataclass(frozen=True)
 class _Request:
-    """How to train; one field an option."""
+    """The options of the command, one field each."""
 
     runs: Path
     kind: str
@@ -43,19 +43,19 @@ class _Request:
 @click.option("--store", type=click.Path(path_type=Path), help="Store of whole studies from lumbar prepare rsna2024.")
 @click.option("--grades", type=click.Path(path_type=Path), help="Table like train.csv: needed for a store; foraminal grades by study, which crop tables lack.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Model folder to write.")
-@click.option("--runs", type=click.Path(path_type=Path), required=True, help="Folder for checkpoints and logs; a killed training goes on from there.")
+@click.option("--runs", type=click.Path(path_type=Path), required=True, help="Folder for checkpoints and logs; interrupted runs resume from it.")
 @click.option("--licence", required=True, help="Licence of the training data, in words, for the card.")
-@click.option("--research-only", is_flag=True, help="The training data forbid other use than research. (Axial crop graders always say so.)")
+@click.option("--research-only", is_flag=True, help="The licence of the training data allows research only. (Always set for graders of axial crops.)")
 @click.option("--kind", type=click.Choice(["hybrid", "vit"]), default="hybrid", show_default=True, help="Network.")
 @click.option("--encoder", default="medium", show_default=True, help="Of the hybrid for whole studies: tiny, small, medium, large or timm/NAME.")
 @click.option("--slices", type=click.Choice(["3", "5"]), default="3", show_default=True, callback=lambda _, __, value: int(value), help="Of sagittal crops.")
 @click.option("--folds", type=click.IntRange(2, 20), default=5, show_default=True, help="Folds by study; one network each.")
 @click.option("--steps", type=click.IntRange(2), default=1300, show_default=True, help="Optimiser steps a fold, at most.")
 @click.option("--stop-early", is_flag=True, help="Axial crops: set a tenth aside and stop by the official score on it. (Whole studies always do.)")
-@click.option("--devices", type=click.IntRange(1), default=1, show_default=True, help="GPUs a node, or processes on a processor.")
+@click.option("--devices", type=click.IntRange(1), default=1, show_default=True, help="GPUs (or processes) per node.")
 @click.option("--nodes", type=click.IntRange(1), default=1, show_default=True, help="Machines; start the same command on each as Lightning's manual says.")
-@click.option("--precision", default="bf16-mixed", show_default=True, help="Lightning's name of the precision; 32-true where there is no bfloat16.")
-@click.option("--workers", type=click.IntRange(0), default=0, show_default=True, help="Processes that load whole studies beside training.")
+@click.option("--precision", default="bf16-mixed", show_default=True, help="Precision, as named by Lightning; 32-true for processors without bfloat16.")
+@click.option("--workers", type=click.IntRange(0), default=0, show_default=True, help="Processes that load studies during training.")
 @click.option("--threads", type=click.IntRange(0), default=0, help="Processor threads; 0: as PyTorch chooses.")
 def train_severity(table: Path | None, images: Path | None, store: Path | None, grades: Path | None, out: Path, **wanted: object) -> None:
     """Train an ensemble of graders, one network for each fold of a cross-validation by study.
@@ -73,7 +73,7 @@ def train_severity(table: Path | None, images: Path | None, store: Path | None, 
     if (table is None) != (images is None) or (table is None and store is None):
         raise UsageError("give TABLE and IMAGES of axial crops, or --store with whole studies, or both")
     if store is not None and grades is None:
-        raise UsageError("--store needs --grades, a table like train.csv: a store holds pictures and no grades")
+        raise UsageError("--store needs --grades, a table like train.csv: a store holds images and no grades")
     known = read_grades(grades) if grades else None
     crops = [crop for crop in read_crop_table(table) if (images / crop.file).is_file()] if table and images else []
     try:
@@ -107,7 +107,7 @@ def _train_crops(crops: list[AxialCrop], images: Path, grades: Grades | None, ou
         data = TrainingData(f"{len(crops)} axial crops of {len(studies)} studies", request.licence)
         write_ensemble(folder, request.runs, request.kind, oof, measured, (data,))
     for part, values in measured.items():
-        click.echo(f"{part:<14} weighted log loss {values.loss:.3f} (frequencies alone {values.prior:.3f}), {values.rows} rows out of fold")
+        click.echo(f"{part:<14} weighted log loss {values.loss:.3f} (prevalence alone {values.prior:.3f}), {values.rows} rows out of fold")
 
 
 def _train_studies(store: Path, grades: Grades, crops: tuple[list[AxialCrop], Path] | None, out: Path, request: _Request) -> None:
@@ -140,11 +140,11 @@ def _train_studies(store: Path, grades: Grades, crops: tuple[list[AxialCrop], Pa
     interval = intervals["official_score"]
     click.echo(f"official score {score.official_score:.3f} ({interval.low:.3f} to {interval.high:.3f}), {len(oof.studies.names)} studies out of fold")
     for name in ("spinal", "foraminal", "subarticular", "any_severe_spinal"):
-        click.echo(f"{name:<18} {getattr(score, name):.3f} (frequencies alone {getattr(prior, name):.3f})")
+        click.echo(f"{name:<18} {getattr(score, name):.3f} (prevalence alone {getattr(prior, name):.3f})")
 
 
 def _end_helpers() -> None:
-    """The processes that Lightning started, or that were started on other machines, have nothing to write."""
+    """Processes other than the main one write no files."""
     from lumbar.training.ranks import is_helper  # noqa: PLC0415  (PyTorch, an extra)
 
     if is_helper():

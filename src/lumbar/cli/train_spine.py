@@ -13,21 +13,21 @@ from lumbar.models.card import TrainingData
 @click.command("spine")
 @click.argument("data", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("-o", "--output", "out", required=True, type=click.Path(path_type=Path), help="Model folder to write.")
-@click.option("--runs", required=True, type=click.Path(path_type=Path), help="Folder for checkpoints and logs; a killed training goes on from there.")
+@click.option("--runs", required=True, type=click.Path(path_type=Path), help="Folder for checkpoints and logs; interrupted runs resume from it.")
 @click.option("--licence", required=True, help="Licence of the training data, in words, for the card.")
-@click.option("--leave-out", default="", metavar="PATIENTS", help="Patients to keep for testing, by the numbers in their file names: 7,57,107.")
+@click.option("--leave-out", default="", metavar="PATIENTS", help="Patients left out for testing, by the numbers in their file names: 7,57,107.")
 @click.option("--steps", type=click.IntRange(2), default=3000, show_default=True, help="Optimiser steps.")
 @click.option("--threads", type=click.IntRange(0), default=0, help="Processor threads; 0: as PyTorch chooses.")
-@click.option("--precision", default="bf16-mixed", show_default=True, help="As Lightning names it; 32-true for processors without bfloat16.")
-@click.option("--devices", type=click.IntRange(1), default=1, show_default=True, help="Graphics cards (or processes) a node.")
+@click.option("--precision", default="bf16-mixed", show_default=True, help="Precision, as named by Lightning; 32-true for processors without bfloat16.")
+@click.option("--devices", type=click.IntRange(1), default=1, show_default=True, help="GPUs (or processes) per node.")
 @click.option("--nodes", type=click.IntRange(1), default=1, show_default=True, help="Nodes.")
 def train_spine(data: Path, out: Path, runs: Path, licence: str, leave_out: str, **fitting: object) -> None:
-    """Train a spine model on DATA, which holds pictures in images/ and masks of equal names in masks/.
+    """Train a spine model on DATA, which holds images in images/ and masks of equal names in masks/.
 
     \b
     lumbar train spine spider/t2_space --runs runs/spine -o my-spine --licence "CC BY 4.0"
 
-    Files are sagittal slices of 0.625 mm pixels, named PATIENT_…_sliceN.webp; grey 29 disc, 76 vertebra, 150 canal, as SPIDER's T2 SPACE pictures come.
+    Files are sagittal slices of 0.625 mm pixels, named PATIENT_…_sliceN.webp; grey 29 disc, 76 vertebra, 150 canal, as in SPIDER's T2 SPACE images.
     """
     try:
         from lumbar.spine.learn.train import SpineTraining, export, spine_card, train  # noqa: PLC0415  (PyTorch, an extra)

@@ -1,4 +1,4 @@
-"""What the report says of age: the estimate on a population curve, levels as bars, and in a sentence each what delta and Selta mean."""
+"""The age section of the report: the estimate on a population curve, levels as bars, and a sentence for delta and Selta each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -79,12 +79,12 @@ def age_section(analysis: Analysis, pictures: Mapping[str, Picture]) -> AgeSecti
 
 def _sentences(finding: AgeFinding, known: float | None) -> list[str]:
     if known is None or finding.age_delta_years is None:
-        return ["No age of the person was given (--age), so the estimate stands alone: without it nothing can be said about ageing faster or slower."]
+        return ["No chronological age was given (--age), so no delta can be computed."]
     looks = "older" if finding.age_delta_years > 0 else "younger"
     corrected = signed(finding.age_delta_corrected_years, 1)
     lines = [
         f"Delta {signed(finding.age_delta_years, 1)} years: the spine looks that much {looks} than the person's {shown(known, 0)} years; "
-        f"{corrected} once the model's pull to the mean is taken out."
+        f"{corrected} after correction for regression to the mean."
     ]
     if finding.age_delta_percentile is not None:
         lines.append(f"Among people of that age this is percentile {shown(finding.age_delta_percentile, 0)} (z {signed(finding.age_delta_z, 1)}).")
@@ -92,7 +92,7 @@ def _sentences(finding: AgeFinding, known: float | None) -> list[str]:
         runs = "ahead of" if selta.value > 0 else "behind"
         verdict = "outside" if selta.flagged else "within"
         value = signed(selta.value, 1)
-        lines.append(f"Selta {selta.level} {value}: this segment runs {runs} L1–L3 by that many standard deviations, {verdict} the healthy 95 % range.")
+        lines.append(f"Selta {selta.level} {value}: this segment is {runs} L1–L3 by that many standard deviations, {verdict} the 95 % range of healthy people.")
     return lines
 
 
@@ -148,7 +148,7 @@ def _level_bars(finding: AgeFinding) -> tuple[Bar, ...]:
 
 
 def _importance_bars(finding: AgeFinding) -> tuple[Bar, ...]:
-    """Bars to the right of the middle look older there than is typical, to the left younger."""
+    """Bars to the right of the middle: the region makes the spine look older than average; to the left: younger."""
     largest = max((abs(one.delta_years) for one in finding.importance), default=0.0) or 1.0
     bars = []
     for one in finding.importance:

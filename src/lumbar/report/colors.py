@@ -1,4 +1,4 @@
-"""Values as colours over grey pictures. The scales are told apart by people who see few colours, too: each grows lighter or darker along its way."""
+"""Colour overlays on grey images. The scales suit colour-blind readers: their lightness is monotone."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -74,7 +74,7 @@ def draw_close(view: CloseView, rings_mm: Sequence[Points] = (), sides: bool = T
 
 
 def draw_heat(view: CloseView, importance: NDArray[np.float32], sides: bool = True) -> Image.Image:
-    """A graded crop with its heat map (rows, columns), 0 to 1: clear where a place does not matter."""
+    """A graded crop with its heat map (rows, columns), 0 to 1: transparent where a region has no influence."""
     picture = _enlarged(laid_over(view.grey, colored(importance, IMPORTANCE), np.clip((importance - 0.2) / 0.4, 0, 1) * 0.6))
     draw = ImageDraw.Draw(picture)
     _outline(draw, importance > _HALF, TEXT_COLOR, 1)
@@ -83,7 +83,7 @@ def draw_heat(view: CloseView, importance: NDArray[np.float32], sides: bool = Tr
 
 
 def draw_age_map(view: SagittalView, years: NDArray[np.float32]) -> Image.Image:
-    """The sagittal view with years (rows, columns) in colours: blue looks younger there than is typical, red older."""
+    """The sagittal view with years (rows, columns) in colours: blue makes the spine look younger than average, red older."""
     share = (years / max(float(np.abs(years).max()), 1e-6)).astype(np.float32)
     opacity = (0.65 * np.clip(np.abs(share) * 1.5 - 0.15, 0, 1)).astype(np.float32)
     return _enlarged(laid_over(view.grey, colored(share / 2 + 0.5, YOUNGER_OLDER), opacity))
@@ -101,7 +101,7 @@ def _close_marks(draw: ImageDraw.ImageDraw, size: tuple[int, int], view: CloseVi
 
 
 def _sides(draw: ImageDraw.ImageDraw, width: int, height: int) -> None:
-    """The patient's right is on the left of an axial picture."""
+    """The patient's right is on the left of an axial image."""
     _text(draw, (12, height // 2), "R", 24, "lm")
     _text(draw, (width - 12, height // 2), "L", 24, "rm")
 
@@ -126,7 +126,7 @@ def png(picture: Image.Image) -> bytes:
 
 
 def jpeg(picture: Image.Image) -> bytes:
-    """A smaller picture for the page."""
+    """A smaller image for the page."""
     out = io.BytesIO()
     picture.convert("RGB").save(out, format="JPEG", quality=86)
     return out.getvalue()

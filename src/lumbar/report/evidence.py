@@ -1,4 +1,4 @@
-"""Close views of the places that grades rest on: around an evidence point, and of a graded crop with its heat map."""
+"""Close views of the evidence of grades: around an evidence point, and of a graded crop with its heat map."""
 
 from dataclasses import dataclass
 
@@ -43,7 +43,7 @@ class CloseView:
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """Where an evidence point lies."""
+    """Position of an evidence point."""
 
     point_mm: Points  # (3,) LPS
     series: Series
@@ -51,7 +51,7 @@ class Place:
 
 
 def place_of(study: Study, evidence: Evidence) -> Place:
-    """The place of an evidence point of `study`."""
+    """The position of an evidence point of `study`."""
     # Echoes and Dixon images of one series share its UID.
     series, stack = next(
         (one, stack)

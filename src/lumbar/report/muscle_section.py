@@ -1,4 +1,4 @@
-"""What the report says of muscles: size and fat by side, by level, and how far the sides differ."""
+"""The muscle section of the report: size and fat by side and level, and asymmetry."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,15 +18,15 @@ class MuscleRow:
     volume: str
     lean: str
     area: str
-    fat: str  # mean of voxel fractions, or share of voxels called fat
+    fat: str  # mean of voxel fractions, or fat infiltration
     fat_ratio: str  # ratio of sums, of a Dixon pair
-    fat_corrected: str  # mean without what the outline's voxels show of the outside
+    fat_corrected: str  # mean after correction for partial volume
     levels: tuple[tuple[str, str], ...]  # area and lean area by level
 
 
 @dataclass(frozen=True)
 class NormRow:
-    """How much of each group of people has less fat in this muscle."""
+    """Percentile of the fat fraction in each reference group."""
 
     muscle: str
     side: str
@@ -36,7 +36,7 @@ class NormRow:
 
 @dataclass(frozen=True)
 class Asymmetry:
-    """How far the left side of a muscle differs from the right one."""
+    """Asymmetry of one muscle."""
 
     muscle: str
     text: str
@@ -110,7 +110,7 @@ def _group(place: NormPlace) -> str:
 
 
 def _place(percentile: float | None) -> str:
-    """Whole per cent; the ends of a distribution that was only taken for normal are not told apart."""
+    """Whole per cent; the tails, where a normal distribution is not reliable, are cut off."""
     if percentile is None:
         return "–"
     return f"over {_END} %" if percentile > _END else f"under {100 - _END} %" if percentile < 100 - _END else percent(percentile / 100)

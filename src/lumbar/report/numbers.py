@@ -1,4 +1,4 @@
-"""Numbers for people."""
+"""Formatting of numbers for display."""
 
 
 def shown(value: float | None, digits: int) -> str:

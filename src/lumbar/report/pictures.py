@@ -1,4 +1,4 @@
-"""The pictures of the report, by name; every name is also that of a file in previews/."""
+"""The images of the report, by name; every name is also that of a file in previews/."""
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -28,15 +28,15 @@ _FORAMEN_MM = 40.0, 34.0  # of one slice beside its neighbours
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """One picture of the report."""
+    """One image of the report."""
 
     name: str  # file name in previews/, without its ending
     image: Image.Image
-    caption: str  # what it shows, also for people who cannot see it
+    caption: str  # also the alternative text
 
 
 def name_of(kind: str, finding: SeverityFinding) -> str:
-    """The name of a finding's picture: `heat` or `evidence`."""
+    """The name of a finding's image: `heat` or `evidence`."""
     return f"{kind}_{finding.condition.value}_{finding.level.slug}"
 
 
@@ -46,13 +46,13 @@ def words(condition: Condition) -> str:
 
 
 def shown_findings(analysis: Analysis) -> tuple[SeverityFinding, ...]:
-    """What gets pictures of its own: all that has a heat map."""
+    """The findings with images of their own: all that have a heat map."""
     mapped = {(heat.condition, heat.level) for heat in analysis.heat_maps}
     return tuple(f for f in analysis.findings.severity if (f.condition, f.level) in mapped)
 
 
 def draw_pictures(analysis: Analysis) -> Mapping[str, Picture]:
-    """All pictures in the order in which the report shows them; they are drawn side by side."""
+    """All images in the order in which the report shows them; they are drawn side by side."""
     with ThreadPoolExecutor() as pool:
         drawn = list(pool.map(lambda draw: draw(), _drawings(analysis)))
     return {picture.name: picture for picture in drawn}
@@ -96,7 +96,7 @@ def _crop(analysis: Analysis, level: Level) -> Picture:
     places = [place_of(analysis.study, f.evidence) for f in shown_findings(analysis) if f.level is level and f.evidence is not None]
     rings = [place.point_mm for place in places if place.series.plane is Plane.AXIAL]
     number = crop.stack.instance_numbers[crop.slice_number]
-    return Picture(f"crop_{level.slug}", draw_close(view_of_crop(crop), rings), f"Axial T2 at {level.value}, instance {number}: what was graded")
+    return Picture(f"crop_{level.slug}", draw_close(view_of_crop(crop), rings), f"Axial T2 at {level.value}, instance {number}: the graded crop")
 
 
 def _evidence(analysis: Analysis, finding: SeverityFinding) -> Picture:
@@ -129,7 +129,7 @@ def _heat(heat: HeatMap | ForamenHeatMap) -> Picture:
     axial = isinstance(heat, HeatMap)
     view = view_of_crop(heat.crop) if isinstance(heat, HeatMap) else view_of_foramen(heat.crop)
     drawn = draw_heat(view, importance_on(heat, (view.grey.shape[0], view.grey.shape[1])), sides=axial)
-    caption = f"Where the grade of {words(heat.condition)} {heat.level.value} comes from: the brighter, the more it changes when the place is hidden"
+    caption = f"Heat map of {words(heat.condition)} {heat.level.value} : brightness shows how much occlusion of the region changes the score"
     return Picture(f"heat_{heat.condition.value}_{heat.level.slug}", drawn, caption)
 
 
@@ -147,4 +147,4 @@ def _age_map(heat: AgeHeatMap, spine: SpineMap, view: SagittalView) -> Picture:
     rows, columns = view.grey.shape
     place = np.stack(np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij"), axis=-1) * SAGITTAL_MM + np.array(view.corner_mm)
     years = heat.at(spine.midplane.points_mm(place / PIXEL_MM))
-    return Picture("age_map", draw_age_map(view, years), "What makes the spine look older (red) or younger (blue) than is typical, mid-sagittal")
+    return Picture("age_map", draw_age_map(view, years), "Regions that make the spine look older (red) or younger (blue) than average, mid-sagittal")

@@ -1,4 +1,4 @@
-"""What the literature calls usual, for the table of measurements. Ranges describe groups; they are no verdict on one person."""
+"""Reference ranges from the literature, for the table of measurements. Ranges describe groups; they are no verdict on one person."""
 
 from dataclasses import dataclass
 

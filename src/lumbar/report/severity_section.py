@@ -1,4 +1,4 @@
-"""What the report says of grades: an overview by level, and for each level with something to see the findings with what they rest on."""
+"""The severity section of the report: an overview by level, and the evidence of moderate and severe findings."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from lumbar.report.pictures import Picture, name_of, shown_findings, words
 from lumbar.report.reference_ranges import RANGES
 from lumbar.severity.prior import TASK as PRIOR_TASK
 
-# As pictures show them: the patient's right on the left.
+# As images show them: the patient's right on the left.
 COLUMNS = (
     (Condition.SPINAL_CANAL_STENOSIS, "Spinal canal"),
     (Condition.RIGHT_SUBARTICULAR_STENOSIS, "Right recess"),
@@ -36,10 +36,10 @@ class Cell:
     """One grade in the overview."""
 
     title: str
-    css: str  # of the grade; empty where no picture was graded
+    css: str  # of the grade; empty where no image was graded
     text: str
     score: str
-    note: str  # the set of grades that hold the true one, if there are several
+    note: str  # the conformal set, if it holds several grades
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Row:
 
 @dataclass(frozen=True, eq=False)
 class Detail:
-    """One finding with everything that it rests on."""
+    """One finding with its evidence."""
 
     title: str
     css: str
@@ -64,13 +64,13 @@ class Detail:
     certainty: str
     heat: Picture | None
     place: str  # of the evidence
-    measure: str  # that belongs beside this grade
-    trust: str  # what graded it and how well that does
+    measure: str  # shown beside this grade
+    trust: str  # the model and its measured results
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """A level with something moderate or severe."""
+    """A level with a moderate or severe finding."""
 
     level: str
     sentence: str
@@ -81,7 +81,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Trust:
-    """How far the grades of one structure can be trusted."""
+    """Measured reliability of the grades of one structure."""
 
     structure: str
     model: str
@@ -110,7 +110,7 @@ def overview(findings: Findings) -> tuple[Row, ...]:
 
 
 def blocks(analysis: Analysis, pictures: Mapping[str, Picture]) -> tuple[Block, ...]:
-    """The levels with something moderate or severe, from head to foot."""
+    """The levels with a moderate or severe finding, from head to foot."""
     found = shown_findings(analysis)
     return tuple(_block(level, [f for f in found if f.level is level], analysis, pictures) for level in Level if any(f.level is level for f in found))
 
@@ -124,7 +124,7 @@ def trusts(findings: Findings) -> tuple[Trust, ...]:
 
 
 def priors_of(findings: Findings) -> set[str]:
-    """Names of the models that only know how common the grades are."""
+    """Names of the models that output the prevalence of the grades only."""
     return {use.name for use in findings.models if use.task == PRIOR_TASK}
 
 
@@ -184,7 +184,7 @@ def _place(evidence: Evidence | None) -> str:
 
 
 def _beside(condition: Condition, level: LevelFinding | None) -> str:
-    """The measurement that a reader holds against this grade."""
+    """The measurement to compare with this grade."""
     if level is None:
         return "–"
     if condition is Condition.SPINAL_CANAL_STENOSIS:

@@ -1,4 +1,4 @@
-"""What a reader should look at first, in a few sentences: the gravest grades, and measurements outside the usual ranges."""
+"""The summary: the most severe grades, and measurements outside the usual ranges."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from lumbar.report.severity_section import COLUMNS, GRADE_WORDS, priors_of
 
 
 def summary(findings: Findings) -> tuple[tuple[str, str], ...]:
-    """(class, sentence) of what a reader should look at first, the gravest first."""
+    """(class, sentence) of the most important findings, the most severe first."""
     graded = [g for g in findings.severity if g.model not in priors_of(findings)]
     lines = []
     for severity in (Severity.SEVERE, Severity.MODERATE):
@@ -23,12 +23,12 @@ def summary(findings: Findings) -> tuple[tuple[str, str], ...]:
         lines.append(("normal_mild", "Nothing was graded moderate or severe."))
     unsure = sum(g.uncertain for g in graded)
     if unsure:
-        lines.append(("plain", f"{unsure} of {len(graded)} grades are uncertain: more than one grade is within the 90 % set."))
+        lines.append(("plain", f"{unsure} of {len(graded)} grades are uncertain: their 90 % set holds more than one grade."))
     return (*lines, *_measured_lines(findings))
 
 
 def _measured_lines(findings: Findings) -> list[tuple[str, str]]:
-    """What the measurements show outside the usual ranges."""
+    """Measurements outside the usual ranges."""
     levels = findings.spine.levels if findings.spine else ()
     lines = []
     for field, title in (("canal_ap_mm", "Canal under 10 mm from front to back"), ("slip_mm", "Slip of more than 3 mm")):

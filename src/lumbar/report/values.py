@@ -1,4 +1,4 @@
-"""Findings as one row per value: the tidy table that `results.csv` and data frames hold. It is read off findings.json, so results of any run will do."""
+"""Findings as one row per value: the tidy table that `results.csv` and data frames hold. Read from findings.json, so that earlier runs work, too."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple

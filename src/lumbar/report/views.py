@@ -1,4 +1,4 @@
-"""Grey pictures cut from the study for people to look at, with the way back from millimetres to their pixels."""
+"""Grey views of the study for display, with the transform from millimetres to pixels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -40,7 +40,7 @@ class SagittalView:
 
 @dataclass(frozen=True, eq=False)
 class AxialView:
-    """The axial slice nearest to one disc: the patient's right on the picture's left, front at the top."""
+    """The axial slice nearest to one disc: the patient's right on the image's left, front at the top."""
 
     grey: NDArray[np.uint8]
     level: LevelFinding

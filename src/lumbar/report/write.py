@@ -1,4 +1,4 @@
-"""Everything that `lumbar analyze` leaves behind: one folder of standard files."""
+"""The output folder of `lumbar analyze`."""
 
 import base64
 import csv
@@ -22,7 +22,7 @@ from lumbar.spine.spine_map import level_mask, tissue_mask
 
 
 def write_analysis(analysis: Analysis, folder: Path) -> Analysis:
-    """Write findings, report, tables, masks and previews into `folder`, which exists; comes back with a warning for each mask that no file can hold."""
+    """Write findings, report, tables, masks and previews into `folder`, which exists; returns it with a warning for each mask that NIfTI cannot store."""
     previews = folder / "previews"
     previews.mkdir()
     with ThreadPoolExecutor() as pool:
@@ -43,7 +43,7 @@ def write_analysis(analysis: Analysis, folder: Path) -> Analysis:
 
 
 def _write_masks(analysis: Analysis, folder: Path) -> list[str]:
-    """All masks on their series' own grids; what was left out because its slices lie too unevenly for NIfTI's single matrix is told."""
+    """All masks on their series' own grids; with a warning for each that is left out because NIfTI cannot store its uneven slices."""
     masks = {"spine": tissue_mask(analysis.spine), "levels": level_mask(analysis.spine)}
     for number, found in enumerate(sorted(analysis.muscle_masks, key=lambda m: -m.mask.grid.shape[0]), start=1):
         masks["muscle" if number == 1 else f"muscle_{number}"] = found.as_stored  # one file a stack: grids differ
@@ -79,5 +79,5 @@ def muscles_csv(findings: Findings) -> str:
 
 
 def data_url(picture: Image.Image) -> str:
-    """The picture inside the page, so that the page is one file."""
+    """The image as a data URL, so that the page is one file."""
     return "data:image/jpeg;base64," + base64.b64encode(jpeg(picture)).decode("ascii")

@@ -71,7 +71,7 @@ def evaluation_text(e: AgeEvaluation) -> str:
     lines.append(f"{f'guessing the median age ({b.median_age_years:.0f}): error, years':<44}{_number(b.mae_years):>9}")
     lines.append(f"{'model minus guessing, years':<44}{_number(b.mae_difference_years.estimate):>9}{_span(b.mae_difference_years):>22}")
     if e.intervals:
-        lines.append(f"{'stated intervals hold the age (share)':<44}{_number(e.intervals.coverage.estimate):>9}{_span(e.intervals.coverage):>22}")
+        lines.append(f"{'stated intervals that contain the age (share)':<44}{_number(e.intervals.coverage.estimate):>9}{_span(e.intervals.coverage):>22}")
         lines.append(f"{'mean width of the intervals, years':<44}{_number(e.intervals.mean_width_years):>9}")
     if e.retest:
         lines.append(f"{f'second scan, {e.retest.subjects} subjects: ICC(1,1)':<44}{_number(e.retest.icc.estimate):>9}{_span(e.retest.icc):>22}")

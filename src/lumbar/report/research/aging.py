@@ -1,4 +1,4 @@
-"""A population's ageing as a folder: tables, pictures, and one HTML page that opens offline."""
+"""A population's ageing as a folder: tables, images, and one HTML page that opens offline."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Pictures of a population's ageing, as SVG."""
+"""Images of a population's ageing, as SVG."""
 
 import io
 
@@ -15,7 +15,7 @@ Array = NDArray[np.float64]
 
 _COLOURS = {"all": "#333333", "F": "#c44e52", "M": "#4c72b0"}
 _WORDS = {"all": "all", "F": "women", "M": "men"}
-_MOST_COURSES = 300  # a level; more lines could not be told apart
+_MOST_COURSES = 300  # per level; more lines could not be distinguished
 
 
 def level_figures(p: Population) -> dict[str, str]:
@@ -41,7 +41,7 @@ def delta_figure(p: Population) -> str | None:
 
 
 def course_figure(p: Population) -> str | None:
-    """The visits of each person joined by a line, over the curve of all people, a panel a level; None where nobody came twice."""
+    """The visits of each person joined by a line, over the curve of all people, a panel a level; None where no person has repeated visits."""
     if p.longitudinal is None:
         return None
     levels = list(dict.fromkeys(change.level for change in p.longitudinal.changes))

@@ -91,7 +91,7 @@ def _distributions(cohort: Cohort) -> _Part | None:
 
 def _over_age(cohort: Cohort) -> _Part | None:
     figure = age_figure(cohort)
-    return _Part("age", "Over age", "Medians by decade; a cross-section, not the course of anybody.", _picture(figure)) if figure else None
+    return _Part("age", "Over age", "Medians by decade; a cross-section, not the course of individuals.", _picture(figure)) if figure else None
 
 
 def _prevalence(cohort: Cohort) -> _Part | None:
@@ -99,7 +99,7 @@ def _prevalence(cohort: Cohort) -> _Part | None:
     if figure is None:
         return None
     note = (
-        "Shares of people with 95 % intervals (Wilson). They count what the models found: where a model misses or over-calls a finding, the share is off"
+        "Shares of people with 95 % intervals (Wilson). They count model output: where a model misses or over-calls a finding, the share is biased"
         " by as much, and no interval tells. By sex, decade and site in prevalence.csv."
     )
     rows = [

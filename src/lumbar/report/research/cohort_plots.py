@@ -1,4 +1,4 @@
-"""Pictures of a cohort, as SVG, from its tables: boxes, courses over age, prevalence, correlations, effects."""
+"""Images of a cohort, as SVG, from its tables: boxes, courses over age, prevalence, correlations, effects."""
 
 import io
 from collections.abc import Sequence

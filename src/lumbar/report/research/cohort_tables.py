@@ -38,7 +38,7 @@ def write_cohort_tables(folder: Path, cohort: Cohort) -> None:
 
 
 def cohort_document(cohort: Cohort) -> dict[str, Any]:
-    """What a program wants first: sizes, warnings, and what is common or differs."""
+    """The main results for programs: sizes, warnings, prevalence and differences."""
     whole = [one for one in cohort.prevalences if one.by == "all"]
     return {
         "software": {"name": "lumbar", "version": __version__},

@@ -1,4 +1,4 @@
-"""Agreement of two ways of measuring as pictures, a table and a page that opens offline."""
+"""Agreement of two methods as plots, a table and a page that opens offline."""
 
 import base64
 import csv

@@ -1,4 +1,4 @@
-"""What a data set holds as text and as one HTML page that opens offline."""
+"""The description of a data set as text and as one HTML page that opens offline."""
 
 import io
 
@@ -121,7 +121,7 @@ def _heat(e: Exploration) -> Figure:
 
 
 def _montage(data: Rsna2024) -> Figure:
-    """Places of labels in the images that are there, three of each condition."""
+    """Positions of labels in the images, three of each condition."""
     imaged = set(data.imaged_studies)
     there = [point for point in data.points if point.study_id in imaged and data.instance_path(point).is_file()]
     chosen: list[LabelPoint] = []
