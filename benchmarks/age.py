@@ -1,4 +1,4 @@
-"""How long an age takes, given the places of the discs: crops, prediction, importance, smooth map; median of several runs on two cores.
+"""Time of one age prediction, given the positions of the discs: crops, prediction, importance, smooth map; median of several runs on two cores.
 
     python benchmarks/age.py MODEL [--repeats 7] [--threads 2]
 
@@ -20,7 +20,7 @@ from lumbar.phantom.study import StudyOptions, make_study
 
 
 def median_seconds(work, repeats: int) -> tuple[float, float]:  # type: ignore[no-untyped-def]
-    """By the clock, and of the processor (all threads), which a busy machine does not change."""
+    """Wall time, and processor time of all threads, which other load does not change."""
     spent = []
     for _ in range(repeats):
         start = time.perf_counter(), time.process_time()

@@ -1,4 +1,4 @@
-"""Where the time of `lumbar analyze` goes, beside the floor: reading and decoding the files alone.
+"""Time of `lumbar analyze` by stage, compared with reading and decoding the files alone.
 
     python benchmarks/analyze.py STUDY [--runs 5] [--threads 0] [--tasks spine,severity,muscle]
 

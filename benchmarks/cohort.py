@@ -1,4 +1,4 @@
-"""Time and memory of `lumbar cohort` on a made-up table of many studies: by default 100,000 studies with 245 values each, as `lumbar batch` writes them.
+"""Time and memory of `lumbar cohort` on a simulated table of many studies: by default 100,000 studies with 245 values each, as `lumbar batch` writes them.
 
 python benchmarks/cohort.py --studies 100000
 """
@@ -41,7 +41,7 @@ def columns():
 
 
 def write(folder: Path, studies: int, seed: int = 0) -> int:
-    """Write results.parquet and people.csv of made-up people; returns the number of values."""
+    """Write results.parquet and people.csv of simulated people; returns the number of values."""
     random, places = np.random.default_rng(seed), columns()
     age, sex, site = random.uniform(18, 90, studies), random.choice(["F", "M"], studies), random.choice(list("ABCDE"), studies)
     words = pa.dictionary(pa.int32(), pa.string())

@@ -1,4 +1,4 @@
-"""Feeds damaged copies of a DICOM study to `lumbar` in one process each and counts how they are taken.
+"""Run `lumbar` on damaged copies of a DICOM study in one process each and count the outcomes.
 
     python -W error benchmarks/fuzz.py STUDY --inputs 10000                    # mostly `inspect`, every 20th input a whole analysis of the spine
     python -W error benchmarks/fuzz.py STUDY --inputs 300 --full-every 0       # `inspect` alone

@@ -1,8 +1,8 @@
-"""Time and memory from files to masks and measurements, beside nnU-Net's default 3d_fullres network on the same picture with the same threads.
+"""Time and memory from files to masks and measurements, compared with nnU-Net's default 3d_fullres network on the same image with the same threads.
 
     python benchmarks/muscle.py ../shared/data/dixon [MODEL] [--threads 2] [--nnunet]
 
-nnU-Net's network has random weights, which take as long as trained ones; its plan is the one that nnU-Net's planner makes for this picture (patch
+nnU-Net's network has random weights, which take as long as trained ones; its plan is the one that nnU-Net's planner makes for this image (patch
 28 × 256 × 256, six stages of 32 to 320 features). MODEL is the packaged one by default. `--nnunet` needs PyTorch and dynamic_network_architectures.
 """
 
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def own(dixon: Path, folder: Path, threads: int, with_fat: bool) -> None:
-    """Everything `lumbar segment muscle` does but the preview."""
+    """All steps of `lumbar segment muscle` except the preview."""
     water = read_nifti(dixon / "TUM01_water.nii.gz")
     fat = read_nifti(dixon / "TUM01_fat.nii.gz") if with_fat else None
     found = run_model(load_folder(folder, threads), water, fat)
@@ -56,7 +56,7 @@ def own(dixon: Path, folder: Path, threads: int, with_fat: bool) -> None:
 
 
 def default_nnunet(dixon: Path, threads: int) -> tuple[float, float]:
-    """Seconds for one picture: by the clock, and of processor time."""
+    """Wall and processor time for one image in seconds."""
     import torch  # noqa: PLC0415
     from dynamic_network_architectures.architectures.unet import PlainConvUNet  # noqa: PLC0415
 
@@ -69,7 +69,7 @@ def default_nnunet(dixon: Path, threads: int) -> tuple[float, float]:
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
-        # Noise, not zeros: the norms of a constant picture divide rounding by rounding, and then the two runtimes differ.
+        # Noise, not zeros: the norms of a constant image divide rounding by rounding, and then the two runtimes differ.
         picture = torch.randn(1, 1, *PATCH, generator=torch.Generator().manual_seed(0))
         export_onnx(network, {"image": picture}, path, ["logits"], tolerance=1e-2)
         runner = Network(path.read_bytes(), str(path), threads)

@@ -1,4 +1,4 @@
-"""Damages copies of a DICOM study in many ways and sees how a command of lumbar takes it.
+"""Run a command of lumbar on copies of a DICOM study that are damaged in many ways.
 
     python benchmarks/mutilate.py STUDY                                        # lumbar inspect, 200 copies
     python benchmarks/mutilate.py --copies 50 STUDY -- analyze {input} -o {out}
@@ -35,7 +35,7 @@ def files(folder: Path) -> list[Path]:
 
 
 def some(folder: Path, rng: random.Random, share: float | None = None) -> list[Path]:
-    """One file, some, or all of them, as it falls."""
+    """One file, some or all of them, at random."""
     paths = files(folder)
     share = rng.choice([0.0, 0.3, 1.0]) if share is None else share
     return rng.sample(paths, max(1, round(share * len(paths))))

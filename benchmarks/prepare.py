@@ -2,8 +2,8 @@
 
     python benchmarks/prepare.py WORK [--studies 8] [--matrix-scale 1.0]
 
-Phantoms are made first, in WORK, and not timed. Three ways are timed: at label coordinates, the same with the spine model's masks, and at the places that the
-spine model finds. Wall time is what counts; processor time is shown beside it, as it is what a busy machine still tells truly.
+Phantoms are made first, in WORK, outside the measured time. Three ways are measured: at label coordinates, the same with the spine model's masks, and at
+the levels of the spine model. Wall time is what counts; processor time is printed beside it, because other load does not change it.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""How long the official score of a full table takes, beside reading the two files alone.
+"""Time of the official score of a full table, compared with reading the two files alone.
 
 python benchmarks/severity_score.py ../shared/data/rsna2024/train.csv [--runs 5]
 """

@@ -1,4 +1,4 @@
-"""Finds functions, classes, methods, properties and imports of the package that nothing uses (part of scripts/check).
+"""Find unused functions, classes, methods, properties and imports of the package (part of scripts/check).
 
 Vulture looks for the uses in src, recipes, benchmarks and scripts: code that only a test calls is dead. Fields of dataclasses are left out, because
 they are used when the object is written to a file. Names in Jinja templates and in the command table of `cli/main.py` count as uses.

@@ -1,4 +1,4 @@
-"""`make demo`: a synthetic study (or the user's own) goes in, a report comes out, and what was found is printed beside the truth."""
+"""`make demo`: analyze a synthetic study (or the user's own) and print the findings beside the ground truth."""
 
 import json
 import subprocess
@@ -28,7 +28,7 @@ def main() -> None:
 
 
 def _truth(study: Path) -> dict[str, dict[str, float]]:
-    """The planted measures of a synthetic study by level; nothing for a study of the user's."""
+    """Ground truth of a synthetic study by level; empty for a study of the user."""
     file = study / "truth" / "truth.json"
     if not file.is_file():
         return {}

@@ -1,6 +1,6 @@
 """Draws the gallery of the documentation from synthetic studies: python scripts/gallery.py WORK. No patient is in these images.
 
-WORK is a folder for the studies and their results. The page of the report is photographed by Chromium where it is installed.
+WORK is a folder for the studies and their results. Chromium takes the screenshot of the report, if installed.
 """
 
 import shutil

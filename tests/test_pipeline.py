@@ -159,7 +159,7 @@ def test_the_report_says_what_delta_and_selta_mean(study: Study, predictor: AgeP
     text = page_of(aged(study, predictor))
     assert "61 years (90 % interval 50 to 72)" in text
     assert "Delta −10.0 years: the spine looks that much younger than the person&#39;s 71 years" in text
-    assert "Selta L4/L5 +2.6: this segment runs ahead of L1–L3 by that many standard deviations, outside the healthy 95 % range." in text
+    assert "Selta L4/L5 +2.6: this segment is ahead of L1–L3 by that many standard deviations, outside the 95 % range of healthy people." in text
     assert "not valid for patients" in text
     alone = page_of(aged(replace(study, patient=Patient()), predictor))
     assert "Delta" not in alone.split('id="measurements"')[0].split('id="age"')[1]

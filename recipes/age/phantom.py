@@ -1,8 +1,8 @@
-"""The age network on synthetic people: variants in one table, and everything that is promised of the shipped one. No real person is in any of this.
+"""The age network on synthetic people: a table of variants, and all published results of the shipped model. Synthetic data only.
 
     python recipes/age/phantom_cohort.py WORK train --people 1100     # then test, then calibrate
-    python recipes/age/phantom.py WORK train [--variant NAME]      # one network a variant; takes up where it was killed
-    python recipes/age/phantom.py WORK table                       # errors at sites G, H, I, which no network has seen
+    python recipes/age/phantom.py WORK train [--variant NAME]      # one network per variant; interrupted runs resume
+    python recipes/age/phantom.py WORK table                       # errors at sites G, H, I, left out of all trainings
     python recipes/age/phantom.py WORK model -o MODEL              # calibrated, exported; prints coverage, deltas, Selta, retest, heat map
 
 Trained on sites A to F with known discs (moved by chance), tested with the discs that the spine model finds. Bias, intervals and Selta are fitted on other
@@ -49,11 +49,11 @@ from lumbar.training.fit import FitOptions
 
 @dataclass(frozen=True)
 class Variant:
-    """What is compared."""
+    """One variant of the comparison."""
 
     pooling: str
     contrast: str
-    labels: bool = False  # learns labels of the levels beside the age (age_phantom_cohort.labels); the others learn from ages alone
+    labels: bool = False  # labels of the levels as auxiliary targets (phantom_cohort.labels); the others use ages alone
 
 
 VARIANTS = {
@@ -69,7 +69,7 @@ VARIANTS = {
 }
 # Less than the usual changes of grey values: phantoms have none beyond those of their sites, and marrow and muscle tell their fat by a tenth of a signal.
 GREY = AgeAugmentOptions(gamma=0.06, gain=0.04, offset=0.02, tilt=0.05, noise=0.03)
-REFERENCE = "attention+rnc"  # what the others are compared with
+REFERENCE = "attention+rnc"  # the reference of the comparison
 SHIPPED = "shipped"  # with labels, trained on more people and longer than the comparison
 FOLDS = 5
 
@@ -102,7 +102,7 @@ def train_variant(work: Path, variant: str, steps: int, people: int) -> None:
 
 
 def shown_features(person: Person, everything: bool) -> list[float]:
-    """What the crops show of a person, exactly: five discs, 25 narrowings, fat of the back muscles, marrow, sex; or the whole state."""
+    """The exact state that the crops of a person show: five discs, 25 narrowings, fat of the back muscles, marrow, sex; or the whole state."""
     state = person_degeneration(person)
     discs = disc_degeneration(person, state.normal)
     fat = muscle_fat(person)
@@ -111,7 +111,7 @@ def shown_features(person: Person, everything: bool) -> list[float]:
 
 
 def best_possible(store: CropStore, everything: bool, fitted_on: int = 8000) -> Array:
-    """(n,) ages that the best observer would give the people of `store`."""
+    """(n,) ages by the best possible observer for the people of `store`."""
     seeds = [int(name[1:]) for name in store.subject]
     people = [sample_person(seed) for seed in (*range(90_000_000, 90_000_000 + fitted_on), *seeds)]
     table = np.array([shown_features(person, everything) for person in people])
@@ -125,7 +125,7 @@ def best_possible(store: CropStore, everything: bool, fitted_on: int = 8000) -> 
 
 
 def segment_ages(studies: list[Study], fitted: dict[str, Array] | None = None) -> tuple[dict[str, Array], dict[str, Array], Array]:
-    """Ages of each segment for an observer who knows its discs and narrowings exactly, by linear regression; also the coefficients and the true ages."""
+    """Ages of each segment for an observer with exact knowledge of its discs and narrowings, by linear regression; also the coefficients and the true ages."""
     states = [state(study) for study in studies]
     ages = np.array([person.age_years for person, _ in states])
     years, fits = {}, {}
@@ -139,7 +139,7 @@ def segment_ages(studies: list[Study], fitted: dict[str, Array] | None = None) -
 
 
 def best_selta(healthy: int = 2000, ahead: int = 300) -> None:
-    """How well the exact state of the segments would tell one that runs ahead, through the same Selta."""
+    """Best possible detection by Selta of a segment that is ahead, from the exact state of the segments."""
     people = [Study(91_000_000 + k, "A") for k in range(healthy)]
     years, fits, ages = segment_ages(people)
     references = fit_selta({name: y for name, y in years.items() if name != WHOLE}, ages)
@@ -254,7 +254,7 @@ def judge(work: Path, network: AgeNetwork, store: CropStore, found: HeldOut, par
 
 
 def heat_maps(predictor: Predictor, store: CropStore) -> list[Result]:
-    """Share of the difference between the heat maps of two people alike but for one level that lies on that level."""
+    """Share, on one level, of the difference between the heat maps of two people who differ in that level only."""
     first = {name: k for k, name in enumerate(store.subject) if store.repeat[k] == "0"}
     shares: dict[float, list[tuple[float, ...]]] = {years: [] for years in AHEAD_YEARS}
     for k in np.flatnonzero(~store.healthy):
@@ -281,7 +281,7 @@ def heat_maps(predictor: Predictor, store: CropStore) -> list[Result]:
 
 
 class RandomEngine(AgeEngine):
-    """A network of the same shape that has learnt nothing."""
+    """An untrained network of the same shape."""
 
     def __init__(self, seed: int) -> None:
         torch.manual_seed(seed)
@@ -299,7 +299,7 @@ class RandomEngine(AgeEngine):
 
 
 def sanity(predictor: Predictor, store: CropStore, people: int = 40) -> None:
-    """Do maps go when the weights go, and does the age fall faster in the order of importance than in chance order?"""
+    """Sanity checks: randomised weights change the maps, and the deletion curve falls faster in order of importance than in random order."""
     random, alike, areas = np.random.default_rng(0), [], []
     for k in np.flatnonzero(first_scans(store))[:people]:
         slices = store.slices(int(k))
@@ -311,8 +311,8 @@ def sanity(predictor: Predictor, store: CropStore, people: int = 40) -> None:
         chance = [np.mean(sane.deletion_curve(list(random.permutation(names)))) for _ in range(5)]
         areas.append((np.mean(sane.deletion_curve(names)), np.mean(chance), np.mean(sane.deletion_curve(names[::-1]))))
     first, chance, last = np.mean(areas, axis=0)
-    print(f"randomised weights: |r| of maps {np.mean(alike):.2f} (1 would mean that the maps show the picture and not the network), {people} people")
-    print(f"mean age along the deletion curve: {first:.1f} most ageing first, {chance:.1f} by chance, {last:.1f} least ageing first")
+    print(f"randomised weights: |r| of maps {np.mean(alike):.2f} (1 would mean that the maps depend on the image and not on the network), {people} people")
+    print(f"mean age along the deletion curve: {first:.1f} most ageing first, {chance:.1f} in random order, {last:.1f} least ageing first")
 
 
 def model(work: Path, out: Path) -> None:
@@ -331,7 +331,7 @@ def model(work: Path, out: Path) -> None:
     results.insert(0, Result("age", "mae_years", mae, where, headline=True))
     results.insert(1, Result("age: best possible from the exact state", "mae_years", best, where))
     words = (work / "runs" / f"{SHIPPED}.txt").read_text().strip()
-    note = f"{words} (synthetic, sites A-F; wear, narrowing and fat of the levels learnt beside the age); calibrated on {first.sum()} of sites G-I"
+    note = f"{words} (synthetic, sites A-F; wear, narrowing and fat of the levels as auxiliary targets); calibrated on {first.sum()} of sites G-I"
     data = TrainingData("lumbar phantom", "Apache-2.0", f"{note} (recipes/age/phantom.py)")
     with staged_folder(out, overwrite=False) as folder:
         card = build_model(folder, network, fitted, calibration, ModelWords(out.name, (data,), tuple(results), synthetic_only=True))

@@ -1,7 +1,7 @@
 """Synthetic people for the age recipes: crops for training in chunks, and test studies whose discs the spine model finds.
 
-    python recipes/age/phantom_cohort.py WORK train --people 1000       # sites A to F, crops at known discs moved by chance, in chunks of 50
-    python recipes/age/phantom_cohort.py WORK test                      # sites G, H and I, which no training sees
+    python recipes/age/phantom_cohort.py WORK train --people 1000       # sites A to F, crops at known discs with random offsets, in chunks of 50
+    python recipes/age/phantom_cohort.py WORK test                      # sites G, H and I, left out of training
     python recipes/age/phantom_cohort.py WORK calibrate --people 150    # further people of sites A to F
 
 Images are sagittal T2, STIR or SPACE as the sites make them, at half their matrix (with the noise of full ones, averaged) and with the slices within reach
@@ -59,12 +59,12 @@ class Study:
 
     @property
     def name(self) -> str:
-        """What tells it from the others."""
+        """Its identifier among the scans of a person."""
         return f"{self.scan}" if self.ahead is None else f"{self.ahead.slug}+{self.ahead_years:.0f}"
 
 
 def state(study: Study) -> tuple[Person, Degeneration]:
-    """The person; a segment that runs ahead has the wear and the narrowing that the years would have brought, and nothing else changes."""
+    """The person; a segment that is ahead has the wear and narrowing of the additional years, and nothing else changes."""
     person = sample_person(study.seed)
     worn = person_degeneration(person)
     if study.ahead is not None:
@@ -79,7 +79,7 @@ def state(study: Study) -> tuple[Person, Degeneration]:
 
 
 def labels(person: Person, worn: Degeneration) -> tuple[tuple[float, ...], ...]:
-    """What is known of each level beside the age: wear of its disc, narrowing of canal, foramina and recesses, fat of two muscles and of the marrow."""
+    """Auxiliary targets of each level: wear of its disc, narrowing of canal, foramina and recesses, fat of two muscles and of the marrow."""
     discs = disc_degeneration(person, worn.normal)[3:8]
     canal, foramina, recesses = worn.normal[0], worn.normal[1:3].mean(axis=0), worn.normal[3:5].mean(axis=0)
     fat = muscle_fat(person)
@@ -93,7 +93,7 @@ def marrow_fat(person: Person) -> float:
 
 
 def anatomy(study: Study) -> tuple[Anatomy, Subject]:
-    """What is scanned of a person, and who it is."""
+    """The anatomy and identity of a person."""
     person, worn = state(study)
     told = (study.name, study.ahead is None, labels(person, worn))
     return build_anatomy(person, worn), Subject(f"P{study.seed}", study.site, person.sex, person.age_years, *told)

@@ -1,8 +1,8 @@
-"""What 30 real people can say of age: leave-one-out error of a five-number ridge regression beside guessing the median age (SPIDER, T2 SPACE, CC BY 4.0).
+"""Age from 30 real people: leave-one-out error of a ridge regression on five features, compared with the median age (SPIDER, T2 SPACE, CC BY 4.0).
 
     python recipes/age/spider.py ../shared/data/spider [-o predictions.csv]
 
-The five numbers were fixed before any error was looked at: signal of the discs and of the marrow over that of the bright CSF, their spread from disc to
+The five features were fixed before any error was computed: signal of the discs and of the marrow over that of the bright CSF, their spread from disc to
 disc, area of the discs over that of the vertebral bodies, and sex. Masks are the data set's own, so the error holds for perfect segmentation. The penalty
 is chosen inside each training set. Thirty people cannot tell a good age model from a middling one: read the interval.
 """
@@ -82,13 +82,15 @@ def main() -> None:
     for column, word in enumerate(("disc signal", "its spread", "marrow signal", "disc area")):
         print(f"correlation with age, {word}: {np.corrcoef(table[:, column], age)[0, 1]:+.2f}")
     guessed = np.array([np.median(age[keep]) for keep in ~np.eye(len(age), dtype=bool)])
-    print(f"left-out median guess: mean absolute error {np.abs(guessed - age).mean():.2f} years")
+    print(f"median age of the others: mean absolute error {np.abs(guessed - age).mean():.2f} years")
     predicted = predictions(table, age)
     scored = AgeTable("SPIDER, left out one by one", np.arange(len(age)) + 2, np.array(names), np.full(len(age), "SPIDER"), sex, age, predicted)
     result = evaluate(scored)
     print(evaluation_text(result))
     gain = result.baseline.mae_difference_years
-    print("better than guessing" if gain.high < 0 and math.isfinite(gain.high) else "not shown to be better than guessing: the interval holds zero")
+    print(
+        "better than the median age" if gain.high < 0 and math.isfinite(gain.high) else "not shown to be better than the median age: the interval contains zero"
+    )
     if arguments.out:
         with staged_file(arguments.out, overwrite=False) as path, path.open("w", newline="") as file:
             writer = csv.writer(file)

@@ -1,4 +1,4 @@
-"""What the network that learnt from synthetic people says of 30 real ones, as it is and after fine-tuning (SPIDER, T2 SPACE, CC BY 4.0).
+"""The network trained on synthetic people, tested on 30 real ones, before and after fine-tuning (SPIDER, T2 SPACE, CC BY 4.0).
 
     python recipes/age/spider_network.py ../shared/data/spider WORK           # WORK as of recipes/age/phantom.py, which trained the network
     python recipes/age/spider_network.py ../shared/data/spider WORK --steps 120
@@ -77,7 +77,7 @@ def gathered(spider: Path, work: Path) -> CropStore:
 
 
 def with_line(predicted: Array, age: Array) -> Array:
-    """Each person's prediction through the line that the others' make with their ages."""
+    """Each person's prediction after linear calibration on the others."""
     result = np.empty(len(age))
     for k, keep in enumerate(~np.eye(len(age), dtype=bool)):
         slope, offset = np.polyfit(predicted[keep], age[keep], 1)

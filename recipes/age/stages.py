@@ -1,4 +1,4 @@
-"""Stages of acceleration on simulated cohorts (no real people): how often planted ones are found, and how often there are none but one is claimed.
+"""Stages of acceleration on simulated cohorts (no real people): power (planted stages found) and false positives (stages claimed where there are none).
 
     python recipes/age/stages.py [--planted 50] [--linear 200] [--draws 1000]
 
