@@ -5,8 +5,8 @@
     python recipes/age/phantom.py WORK table                       # errors at sites G, H, I, left out of all trainings
     python recipes/age/phantom.py WORK model -o MODEL              # calibrated, exported; prints coverage, deltas, Selta, retest, heat map
 
-Trained on sites A to F with known discs (moved by chance), tested with the discs that the spine model finds. Bias, intervals and Selta are fitted on other
-people of the test sites than they are judged on (five folds by person). Best possible: quadratic regression on the exact state of what a sagittal T2 crop
+Trained on sites A to F with known discs (with random offsets), tested with the discs of the spine model. Bias, intervals and Selta are fitted on other
+people of the test sites than they are evaluated on (five folds by person). Best possible: quadratic regression on the exact state of what a sagittal T2 crop
 shows, fitted on 8,000 other people; marked "all latents" with the rest of the phantom's state.
 """
 

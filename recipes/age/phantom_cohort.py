@@ -6,7 +6,7 @@
 
 Images are sagittal T2, STIR or SPACE as the sites make them, at half their matrix (with the noise of full ones, averaged) and with the slices within reach
 of the crops alone. The test has 200 people; 40 of them scanned twice (other slices, other noise); and 90 pairs with a member of the 200 in which nothing
-is different but one lower segment, which is as worn as that of a person 20 or 30 years older. Call it again to go on where it stopped.
+is different but one lower segment, which is as worn as that of a person 20 or 30 years older. Interrupted runs resume.
 """
 
 import argparse

@@ -4,7 +4,7 @@
 
 The five features were fixed before any error was computed: signal of the discs and of the marrow over that of the bright CSF, their spread from disc to
 disc, area of the discs over that of the vertebral bodies, and sex. Masks are the data set's own, so the error holds for perfect segmentation. The penalty
-is chosen inside each training set. Thirty people cannot tell a good age model from a middling one: read the interval.
+is chosen inside each training set. Thirty people cannot distinguish a good age model from a mediocre one: rely on the interval.
 """
 
 import argparse

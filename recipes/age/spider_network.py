@@ -3,10 +3,10 @@
     python recipes/age/spider_network.py ../shared/data/spider WORK           # WORK as of recipes/age/phantom.py, which trained the network
     python recipes/age/spider_network.py ../shared/data/spider WORK --steps 120
 
-Discs are found by the spine model (which has seen these patients' masks in its training, so its places are better than on new patients; ages it never
-saw). Rows: guessing the median age of the others; the network alone; with a straight line through the others' predictions; fine-tuned on the others, in
-folds by person. Everything is left out: no row is fitted on the people that it is judged on. Thirty people cannot tell a good age model from a middling
-one: read the intervals.
+Discs are found by the spine model (which was trained on masks of these patients, so its positions are better than on new patients; it was not
+trained on ages). Rows: the median age of the others; the network alone; with a straight line through the others' predictions; fine-tuned on the others, in
+folds by person. All results are out-of-fold: no row is fitted on the people it is evaluated on. Thirty people cannot
+distinguish a good age model from a mediocre one: rely on the intervals.
 """
 
 import argparse

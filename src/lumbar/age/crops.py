@@ -2,7 +2,7 @@
 
 A level's frame has its origin in the middle of the disc; *down* runs along the spine through the discs above and below, *back* across it towards the
 patient's back, both within the sagittal plane. So a crop shows the same anatomy at the same place whatever the scanner's field of view, the patient's
-lordosis and the slices' spacing. Slices keep their own positions: there may be any number of them, and how far each lies from the middle goes along.
+lordosis and the slices' spacing. Slices keep their own positions: there may be any number of them, each with its distance to the middle.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """The exported age network: an encoder of crops and a network of sets, run one after the other with ONNX Runtime.
 
-They are two files so that hiding a place in one crop means encoding that crop again and nothing else.
+They are two files so that occlusion of a region requires only the crops that show it to be encoded again.
 """
 
 from dataclasses import dataclass

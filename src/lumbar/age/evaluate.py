@@ -1,6 +1,6 @@
 """Evaluation of predicted ages: raw error with intervals, bias, coverage of stated intervals, and test-retest agreement.
 
-Every figure is that of the raw prediction. Corrections for age bias are judged by what is left between delta and age, each person being corrected by a
+Every figure is that of the raw prediction. Corrections for age bias are evaluated by the remaining dependence of delta on age; each person is corrected by a
 model fitted on others; their "accuracy" is not reported, because two of them add the true age to the prediction.
 """
 

@@ -1,6 +1,6 @@
 """Occlusion maps of the predicted age: the change in years when a region is replaced by the baseline (`occlusion_baseline.py`).
 
-Positive: the place makes the spine look older than it would if it were average there. Every place is hidden in the crops of all levels that show it. Runs
+Positive: the region makes the spine look older than an average one would. A region is occluded in the crops of all levels that show it. Runs
 on ONNX Runtime alone.
 """
 

@@ -1,9 +1,9 @@
 """The occlusion baseline: mean crops that replace an occluded region.
 
-A grey patch would be a sight that the network never learnt from, and the mean of the place itself would keep what is to be hidden (a dark disc stays
-dark). So the place takes the look that it has on average in training, in studies of a like contrast: several means are kept, one a group of studies that
-look alike, and those near to the study are mixed. Studies are compared beside the discs only: groups are of contrasts, not of worn and of healthy
-discs. Hiding then asks: how old would this spine look if it were average here?
+A grey patch is out of distribution for the network, and the mean of the region itself would keep what is to be occluded (a dark disc stays
+dark). So the region takes its mean appearance in training studies of similar contrast: one mean is stored per group of studies that
+look alike, and those similar to the study are blended. Similarity is measured outside the discs only: groups differ in contrast, not in degeneration
+of discs. The result is the age that the spine would have if it were average in that region.
 """
 
 from dataclasses import dataclass

@@ -3,7 +3,7 @@
 The bias-corrected age of the segment minus that of the L1–L3 baseline, divided by the standard deviation of this difference in a healthy reference at the
 person's age. L1–L3 follows true age best, so an excess of a lower level is not explained by age. A segment is *flagged* where the value lies
 above the calibrated 95 % range of healthy people: 5 in 100 healthy people are flagged at each segment, by construction. The range is one-sided, because
-only running ahead has a meaning. The correction is Cole's, which does not mix the true age into either side.
+only an excess is of interest. The correction is Cole's, which does not mix the true age into either side.
 """
 
 from collections.abc import Mapping

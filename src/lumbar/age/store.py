@@ -1,6 +1,6 @@
 """Crops of many studies in one memory-mapped array, so that a training reads only the crops that it draws.
 
-FOLDER/crops.npy      (n, 5, slices, rows, columns) uint8, with a margin around what the network sees
+FOLDER/crops.npy      (n, 5, slices, rows, columns) uint8, with a margin around the network's input
 FOLDER/people.npz     one row a study: places of the slices, age, sex, site, subject, labels of the levels
 """
 

@@ -36,8 +36,8 @@ def evaluate_age(
 ) -> None:
     """Score predicted ages against true ones.
 
-    The table has the columns subject, site, sex, age and predicted. If there are more: low and high are the stated interval of each prediction; repeat
-    marks a second scan of one visit (for test-retest); visit or date tells visits of one subject apart. Intervals are bootstrap intervals over subjects.
+    The table has the columns subject, site, sex, age and predicted. Optional columns: low and high are the stated interval of each prediction; repeat
+    marks a second scan of one visit (for test-retest); visit or date distinguishes visits of one subject. Intervals are bootstrap intervals over subjects.
     With --model the table names sagittal T2 or STIR images instead, as for `lumbar train age`.
 
     \b

@@ -25,7 +25,7 @@ def evaluate_spine(reference: Path, prediction: Path, as_json: bool) -> None:
     """Compare two spine masks: Dice, surface Dice, HD95, ASSD and volumes.
 
     Masks hold 1 vertebra, 2 disc, 3 spinal canal; or, both of them, levels: 1 to 5 for the discs L1/L2 to L5/S1 and 11 to 15 for the vertebrae L1 to L5.
-    A value that cannot be told (a structure in neither mask) is null.
+    A value that is undefined (a structure in neither mask) is null.
 
     Example: lumbar evaluate spine --reference truth.nii.gz --prediction spine.nii.gz --json
     """

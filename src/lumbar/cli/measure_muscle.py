@@ -34,8 +34,8 @@ def measure_muscle(**options: Any) -> None:
     """Measure the muscles of MASK (1 right erector spinae, 2 right and 3 left multifidus, 4 left erector spinae) on IMAGE, both NIfTI on one grid.
 
     Volume, areas in the plane of the slices, fat and left/right asymmetry; nothing is segmented, so a corrected mask can be measured again.
-    A Dixon pair gives three fat fractions: the mean of the voxels', the ratio of the sums, and the mean with the voxels along the outline, which show
-    some of the fat outside, filled from within ("corrected").
+    A Dixon pair gives three fat fractions: the mean of the voxels', the ratio of the sums, and the mean corrected for
+    partial volume along the outline ("corrected").
 
     Example: lumbar measure muscle water.nii.gz muscle.nii.gz --fat fat.nii.gz --json
     """

@@ -31,7 +31,7 @@ def import_nnunet(folder: Path, out: Path, pictures: tuple[Path, ...], **options
     """Convert FOLDER, a trained nnU-Net v2 (plans.json, dataset.json, fold_0 …), to a model folder that needs neither nnU-Net nor PyTorch.
 
     With --check, nnU-Net and the imported model label the same images, and the import fails unless 99.9 % of the voxels agree. nnU-Net's checkpoints are
-    pickles, which can run any program when they are opened: import only what you trust.
+    pickles, which can run any program when opened: import trusted folders only.
 
     Example: lumbar models import-nnunet nnUNetTrainer__nnUNetPlans__2d -o models/mine --check case_0000.nii.gz
     """

@@ -23,7 +23,7 @@ def keygen(key: Path) -> None:
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--key", type=click.Path(path_type=Path), required=True, help="Private key of `lumbar models keygen`.")
 def sign_model(folder: Path, key: Path) -> None:
-    """Sign the model in FOLDER: its card, which holds the hash of every file. The hashes are compared first.
+    """Sign the model in FOLDER: its card, which holds the hash of every file. The hashes are checked first.
 
     Example: lumbar models sign my-model --key our-models.pem
     """

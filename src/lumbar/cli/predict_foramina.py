@@ -32,9 +32,9 @@ from lumbar.severity.foramina.table import from_points
 def predict_foramina(table: Path, images: Path, out: Path, models: Path | None, overwrite: bool, quiet: bool, **wanted: bool) -> None:
     """Grade the foraminal points that TABLE names on the sagittal T1 slices in the folder IMAGES.
 
-    TABLE needs the columns image, study_id, side, level, x and y: the point in pixels of the image. Where an image is cut from a slice that was
-    resized to 250 × 250 pixels, left and top say where, and native_height and native_width which shape the slice had. Foramina of one study are graded
-    together, and the distance between their points gives the scale.
+    TABLE needs the columns picture (the file), study_id, side, level, x and y: the point in pixels of the image. Where an image was cut from a
+    slice resized to 250 × 250 pixels, left and top give its origin, and native_height and native_width the original shape of the slice. Foramina of
+    one study are graded together, and the distance between their points gives the scale.
 
     Example: lumbar predict foramina foramina.csv foramina -o submission.csv
     """

@@ -36,11 +36,11 @@ SAMPLE = "sample_submission.csv"
 def predict_rsna2024(data: Path, out: Path, split: str, overwrite: bool, as_json: bool, quiet: bool, models: Path | None, threads: int) -> int:
     """Grade the studies of the RSNA 2024 data set in the folder DATA and write a submission.
 
-    A model in the folder of --models comes first: one for whole studies (from lumbar train severity --store) or one for axial crops. What it cannot see
-    gets the known frequencies of the grades.
+    A model in the folder of --models comes first: one for whole studies (from lumbar train severity --store) or one for axial crops. What it cannot grade
+    gets the prevalence of the grades.
 
     With --split test the rows are those of sample_submission.csv, in its order; with --split train 25 for each study in train_images. A study that
-    cannot be analysed gets the known frequencies of the grades, is named on standard error, and makes the exit code 4.
+    cannot be analysed gets the prevalence of the grades, is named on standard error, and makes the exit code 4.
 
     Example: lumbar predict rsna2024 rsna-2024-lumbar-spine -o submission.csv
     """

@@ -38,7 +38,7 @@ def train_age(table: Path, out: Path, runs: Path, licence: str, points: Path | N
     \b
     lumbar train age people/ages.csv --runs runs/age -o my-age --licence "own data"
 
-    Images lie beside the table. Folders of PNG need the columns pixel_mm and slice_mm; repeat, visit and healthy (yes/no: who may serve as reference for
+    Images lie beside the table. Folders of PNG need the columns pixel_mm and slice_mm; repeat, visit and healthy (yes/no: member of the reference of
     Selta) are used if present. Out-of-fold predictions are written to RUNS/out_of_fold.csv, for `lumbar evaluate age --table`.
     Labels of the levels are auxiliary targets of training; blank cells are ignored, and predictions need no labels.
     """

@@ -50,7 +50,7 @@ def train_muscle(**options: Any) -> None:
     Contrast, fat and shapes are varied at random for T1 and T2 images, and slices of synthetic people are added, so
     that few people are enough.
 
-    With --engine nnunet, nnU-Net v2 is driven from the raw data set to the trained network (without mirroring), which is then imported and checked.
+    With --engine nnunet, nnU-Net v2 runs from raw data set to trained network (without mirroring), which is then imported and checked.
 
     \b
     Example: lumbar train muscle dixon phantoms -o models/my-muscles

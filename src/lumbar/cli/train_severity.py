@@ -66,8 +66,8 @@ def train_severity(table: Path | None, images: Path | None, store: Path | None, 
     lumbar train severity axial_crops.csv axial_crops --store store --grades train.csv --runs runs -o my-model --licence "own data"
 
     The first trains on the axial crops that TABLE names in the folder IMAGES and makes a model for lumbar predict crops and lumbar analyze. The second
-    trains on whole studies, the third on both, and make a model for lumbar predict rsna2024. The calibration and the figures on the card come from grades
-    for studies that a network had not seen.
+    trains on whole studies, the third on both, and make a model for lumbar predict rsna2024. The calibration and the results on the card come from
+    out-of-fold predictions.
     """
     request = _Request(**wanted)  # type: ignore[arg-type]
     if (table is None) != (images is None) or (table is None and store is None):

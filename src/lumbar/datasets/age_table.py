@@ -2,8 +2,8 @@
 
 Columns, in any order and case: `subject, site, sex, age` always; then, as the task needs, `predicted`, `low` and `high` (years), `level` and `index`
 (a measure of degeneration), `image` or `study`, and, where a subject comes more than once, `visit`, `date` (YYYY-MM-DD) and `repeat` (a second scan of
-the same visit). `healthy` is yes or no; `pixel_mm` and `slice_mm` belong to folders of PNG, which do not tell their size. Labels of the disc levels, such
-as grades, are columns like `pfirrmann_l1_l2` … `pfirrmann_l5_s1`, read if they are asked for. Further columns are ignored.
+the same visit). `healthy` is yes or no; `pixel_mm` and `slice_mm` belong to folders of PNG, which have no pixel size. Labels of the disc levels, such
+as grades, are columns like `pfirrmann_l1_l2` … `pfirrmann_l5_s1`, read on request. Further columns are ignored.
 """
 
 from collections.abc import Callable, Mapping

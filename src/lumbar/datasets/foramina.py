@@ -1,6 +1,6 @@
-"""Foraminal points on parasagittal T1 slices of RSNA 2024 studies: a table of points and a folder of cut pictures.
+"""Foraminal points on parasagittal T1 slices of RSNA 2024 studies: a table of points and a folder of cropped images.
 
-The pictures were resized to 250 × 250 pixels from the whole field of view, whatever its shape, and then cut around their points: each axis has its own
+The images were resized to 250 × 250 pixels from the whole field of view, whatever its shape, and then cropped around their points: each axis has its own
 scale, and the size of a pixel is unknown.
 """
 

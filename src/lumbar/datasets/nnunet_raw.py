@@ -44,7 +44,7 @@ def raw_pairs(folder: Path) -> tuple[RawPair, ...]:
 def write_raw(root: Path, number: int, name: str, labels: dict[str, int], cases: Iterable[RawCase]) -> Path:
     """Write the data set into the empty folder `root/Dataset<number>_<name>` and return that folder; `labels` are without the background.
 
-    nnU-Net does not learn from voxels of a label that is called "ignore"; its number has to be the highest.
+    nnU-Net ignores voxels of a label named "ignore" in training; its number has to be the highest.
 
     Raises:
         UsageError: the folder is there already, or there is no case.

@@ -1,6 +1,6 @@
 """The RSNA 2024 lumbar spine data set as published: three tables, and images if present.
 
-Nothing that is wrong in it stops the reading: each fault goes into one list, with the study and the file.
+Errors in the data set do not stop the reading: all of them are listed with study and file.
 """
 
 from collections import Counter

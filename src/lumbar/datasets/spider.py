@@ -1,7 +1,7 @@
 """SPIDER's T2 SPACE images as labelled sagittal slices (van der Graaf et al. 2024, CC BY 4.0).
 
 The images are sagittal slices of 384 × 480 pixels of 0.625 mm, two millimetres apart, with grey masks: 29 disc, 76 vertebra with its posterior
-elements, 150 spinal canal. Two classes are derived here that the masks do not tell apart:
+elements, 150 spinal canal. Two classes are derived here that the masks do not distinguish:
 
 * *posterior elements*: what lies behind the front border of the canal;
 * *sacrum*: the strip of S1 under the lowest disc, which in this data set is always L5/S1. It anchors the level names.

@@ -5,7 +5,7 @@ All models describe prediction as a function of true age, pred = f(age), fitted 
 * *none*: the delta stays predicted − age.
 * *Cole* (Cole et al. 2018): f = a + b·age; corrected age (pred − a) / b. Needs no true age of the person it is applied to.
 * *Beheshti* (Beheshti et al. 2019, the same as de Lange et al. 2020): f = a + b·age; corrected age pred + age − (a + b·age). It *adds the true age*:
-  error and correlation of such corrected ages look far better than the model is (Butler et al. 2021) and are never quoted as accuracy.
+  error and correlation of such corrected ages are far better than those of the model (Butler et al. 2021) and are never quoted as accuracy.
 * *quadratic* (Smith et al. 2019): as Beheshti with f = a + b·age + c·age².
 
 Corrected values serve for deltas only; accuracy is always that of the raw prediction.

@@ -2,7 +2,7 @@
 
 With errors of n people the model was not trained on, the interval is prediction ∓ the ⌈(n + 1)·coverage⌉-th smallest absolute error (Vovk, Gammerman &
 Shafer 2005; Lei et al. 2018). *Mondrian* intervals do so in each bin of the predicted age, because errors of the old are larger than those of the
-young: bins are made on the prediction, which is known when an interval is asked for, and not on the true age, which need not be.
+young: bins are made on the prediction, which is known for a new person, and not on the true age, which may be unknown.
 """
 
 from dataclasses import dataclass

@@ -5,7 +5,7 @@ neighbouring voxel centres; a cube that is neither all inside nor all outside ho
 by its marching-cubes area (vertices at the middles of the cube's edges; on an ambiguous face the inside corners are kept apart; a loop of more than
 three vertices is fanned from its centroid). Every measure is weighted by area, so it hardly changes when a slice is cut into more voxels.
 
-A mask of one slice is measured in its plane: the slice is drawn out along its normal, and only the walls count.
+A mask of one slice is measured in its plane: the slice is extruded along its normal, and only the side walls count.
 """
 
 from dataclasses import dataclass

@@ -70,7 +70,7 @@ def load_folder(folder: Path, threads: int = 0, task: str | None = None) -> Mode
 def write_card(folder: Path, card: Card) -> Card:
     """Write `card` beside the model files that already lie in `folder`, with the hash of each; returns the card as written.
 
-    A signature of an earlier card is removed: it fits this one no more.
+    A signature of an earlier card is removed, because it is invalid for this one.
     """
     (folder / SIGNATURE_FILE).unlink(missing_ok=True)
     files = {path.name: _sha256(path.read_bytes()) for path in sorted(folder.iterdir()) if path.is_file() and path.name != CARD_FILE}

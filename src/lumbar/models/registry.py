@@ -1,10 +1,10 @@
 """The search order of models: a folder that the user names, the user's store, then the package.
 
-    ~/.lumbar/models/<name>/<version>/   put there by `lumbar models install`, versions side by side
-    weights_research/<name>/             trained on data for non-commercial research only; leave it out and the rest still works
+    ~/.lumbar/models/<name>/<version>/   installed by `lumbar models install`, versions side by side
+    weights_research/<name>/             trained on data for non-commercial research only; can be left out
     weights/<name>/                      trained on data that allow any use
 
-For one task the user's models come first, then the research-only ones, then the others; within one place the alphabet decides, and of one model the
+For one task the user's models come first, then the research-only ones, then the others; within one place in alphabetical order, and of one model the
 newest version. To use an older version, name its folder with --models.
 """
 

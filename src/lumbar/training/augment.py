@@ -1,7 +1,7 @@
 """Random geometry and contrast, strong enough for a network trained on one MR sequence to generalise to others.
 
-The contrast part follows the idea of domain randomisation (Billot et al., SynthSeg, 2023): if grey values are made meaningless during training, only
-shape is left to learn from. All functions take one image as (rows, columns) and a generator, and return a new image.
+The contrast part follows the idea of domain randomisation (Billot et al., SynthSeg, 2023): if grey values carry no information during training, only
+shape does. All functions take one image as (rows, columns) and a generator, and return a new image.
 """
 
 from dataclasses import dataclass

@@ -8,7 +8,7 @@ import torch
 def one_cycle(network: torch.nn.Module, learning_rate: float, weight_decay: float, steps: int, rising: float) -> dict[str, Any]:
     """AdamW (Loshchilov & Hutter 2019) on one cycle (Smith & Topin 2018) of `steps`, as Lightning's `configure_optimizers` wants it.
 
-    The rate rises to `learning_rate` over the share `rising` of the steps. Norms and offsets are not pulled towards zero.
+    The rate rises to `learning_rate` over the share `rising` of the steps. Norms and biases have no weight decay.
     """
     kept = [p for p in network.parameters() if p.ndim > 1]
     free = [p for p in network.parameters() if p.ndim <= 1]

@@ -1,7 +1,7 @@
 """The slice-set network: any number of sagittal crops at five disc levels in, an age for each segment and one for the whole spine out (needs
 lumbar[train]).
 
-Every crop goes through one 2-D encoder; its features take in how far from the midline it lies and which level it shows; gated attention (Ilse et al.
+Every crop goes through one 2-D encoder; its features are combined with its distance to the midline and its level; gated attention (Ilse et al.
 2018) pools the slices of a level, then the levels of each segment. Without the position, slices would be exchangeable.
 """
 
