@@ -163,7 +163,7 @@ def test_the_report_says_what_delta_and_selta_mean(study: Study, predictor: AgeP
     assert "not valid for patients" in text
     alone = page_of(aged(replace(study, patient=Patient()), predictor))
     assert "Delta" not in alone.split('id="measurements"')[0].split('id="age"')[1]
-    assert "No age of the person was given" in alone
+    assert "No chronological age was given" in alone
 
 
 def test_the_persons_point_lies_on_the_curve_where_its_numbers_say(study: Study, predictor: AgePredictor) -> None:
