@@ -82,6 +82,11 @@ def models() -> str:
     lines = ["# Models", "", "Generated from the card of each model. `lumbar models show NAME` prints it, and `recipes/` measures every figure again.", ""]
     lines += ["A model is a folder with ONNX networks, a card and the hash of every file. Models marked *research only* were trained on data whose licence", ""]
     lines[-2] += " allows non-commercial research only; they lie in a folder of their own and can be left out."
+    lines += [
+        "",
+        "`loss`: weighted log loss as in the RSNA 2024 score; `prior`: the same for the prevalence of the grades alone; `ece`: expected calibration error;",
+    ]
+    lines += ["`coverage`: share of 90 % conformal sets that contain the true grade. Intervals are 95 %.", ""]
     for folder in registry.model_folders():
         lines += _model(read_card(folder))
     return "\n".join(lines)
@@ -94,8 +99,13 @@ def _model(card: Card) -> list[str]:
     trained = [result for result in card.results if "says nothing of other people" in result.data]
     real = [result for result in card.results if result not in synthetic and result not in trained]
     for title, results in (("On real images", real), ("On synthetic images", synthetic), ("On the training data: no evidence for other people", trained)):
-        if results:
-            lines += [f"**{title}**", "", *_table(results), ""]
+        shown = [result for result in results if result.headline]
+        rest = [result for result in results if not result.headline]
+        if shown:
+            lines += [f"**{title}**", "", *_table(shown), ""]
+        if rest:
+            more = f"{title}: {len(rest)} {'further ' if shown else ''}results"
+            lines += [f'??? note "{more}"', "", *(f"    {line}" for line in _table(rest)), ""]
     lines += ["**Training data**", "", *_table(card.training_data), ""]
     shapes = [f"- `{spec.name}` {list(spec.shape)}: {spec.meaning}" for spec in (*card.inputs, *card.outputs)]
     if shapes:
@@ -124,7 +134,7 @@ def _fields_of(one: type) -> list[str]:
 
 def _table(rows: Any) -> list[str]:
     """Dataclasses of one kind as a table, columns named by their fields; empty columns are left out."""
-    names = [field.name for field in dataclasses.fields(rows[0]) if any(getattr(row, field.name) not in (None, "", ()) for row in rows)]
+    names = [field.name for field in dataclasses.fields(rows[0]) if any(getattr(row, field.name) not in (None, "", (), True, False) for row in rows)]
     lines = [f"| {' | '.join(name.replace('_', ' ') for name in names)} |", f"|{' --- |' * len(names)}"]
     return [*lines, *(f"| {' | '.join(_value(getattr(row, name)) for name in names)} |" for row in rows)]
 
