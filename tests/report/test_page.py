@@ -17,6 +17,7 @@ from lumbar.domain.findings import DiscGrades, ModelResult, ModelUse, MuscleFind
 from lumbar.domain.geometry import Grid
 from lumbar.domain.study import Plane, Role, Series, Stack, Study, Weighting
 from lumbar.domain.volume import Volume
+from lumbar.imaging.resample import sample
 from lumbar.pipeline import Analysis, Models, Request, TaskEntry, analyze
 from lumbar.report.document import schema
 from lumbar.report.html import render
@@ -69,7 +70,9 @@ def analysis(whole_pictures: None) -> Analysis:
     for number, disc in enumerate(truth.discs[:5]):
         origins = disc + np.array([-60.0, -50.0, 0.0]) + np.arange(-2, 3)[:, None] * [0, 0, 4.0]
         grid = Grid(origins, np.array([0, 0.6, 0]), np.array([0.6, 0, 0]), 200, 200)
-        stacks.append(Stack(Volume(rng.uniform(0, 100, grid.shape).astype(np.float32), grid), tuple(range(5 * number + 1, 5 * number + 6))))
+        shown = sample(volume, grid.points_mm(np.moveaxis(np.indices(grid.shape), 0, -1)), order=1)  # the same anatomy as the sagittal series, with noise
+        noisy = (shown + rng.uniform(0, 10, grid.shape)).astype(np.float32)
+        stacks.append(Stack(Volume(noisy, grid), tuple(range(5 * number + 1, 5 * number + 6))))
     sagittal = Series("1.2.sagittal", (Stack(volume, tuple(range(1, len(volume.array) + 1))),), Plane.SAGITTAL, Weighting.T2, Role.SAGITTAL_T2, "drawn")
     axial = Series("1.2.axial", tuple(stacks), Plane.AXIAL, Weighting.T2, Role.AXIAL_T2, "made here")
     grading = TaskEntry("severity", "severity", lambda *_: None)
