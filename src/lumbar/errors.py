@@ -1,9 +1,9 @@
-"""Everything that `lumbar` raises on purpose.
+"""Errors that `lumbar` raises on purpose.
 
 LumbarError                 every message says the rule, the value found and the remedy
 ├── InputError              the input cannot be used (exit code 3)
 │   ├── UnreadableInput     a file or folder that cannot be opened, decoded or understood
-│   ├── NoUsableSeries      the files are fine, but none is what the task needs
+│   ├── NoUsableSeries      the files are readable, but no series suits the task
 │   └── GeometryError       positions or orientations that contradict each other
 ├── UsageError              a request that makes no sense, or an output that is in the way (exit code 2)
 └── ModelError              a model folder that is missing, damaged or of another kind (exit code 3)
@@ -11,7 +11,7 @@ LumbarError                 every message says the rule, the value found and the
 
 
 class LumbarError(Exception):
-    """Base of all errors that are meant for the user's eyes."""
+    """Base of all errors that are shown to the user."""
 
     exit_code = 1
 

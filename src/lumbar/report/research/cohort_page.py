@@ -56,7 +56,7 @@ class _Part:
 
 
 def write_cohort(folder: Path, cohort: Cohort) -> None:
-    """Write the tables, cohort.json, cohort.html and, where it was asked for, aging/ into `folder`."""
+    """Write the tables, cohort.json, cohort.html and, on request, aging/ into `folder`."""
     write_cohort_tables(folder, cohort)
     if cohort.ageing is not None:
         (folder / "aging").mkdir()
