@@ -59,7 +59,15 @@ def map_spine(
         InputError: no spine, or fewer than two discs of it, were found.
         GeometryError: the volume is too short.
     """
-    segmentation = segment(volume, network, plane, progress)
+    return map_segmentation(segment(volume, network, plane, progress), plane, weighting, lowest_level)
+
+
+def map_segmentation(segmentation: Segmentation, plane: Plane, weighting: Weighting, lowest_level: Level | None = None) -> SpineMap:
+    """Name and measure a spine that is already segmented, by the network or by a reader.
+
+    Raises:
+        InputError: no spine, or fewer than two discs of it, were found.
+    """
     midplane = find_midplane(segmentation)
     column = straighten(midplane)
     chain = find_chain(column, midplane)

@@ -1,0 +1,91 @@
+"""Makes the shipped 8-bit spine model from the trained 32-bit one, and prints its size, its speed and how well the two agree.
+
+    python recipes/spine/quantize.py ../shared/data --trained runs/spine/spine-sagittal -o runs/spine8/spine-sagittal
+
+Calibrated on 20 images of SPIDER patients that the model was trained on; the patients of split.py are in none of it. The accuracy of both is
+what evaluate.py prints with `--model`.
+"""
+
+import argparse
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from split import TEST_PATIENTS
+
+from lumbar.datasets.spider import PIXEL_MM as SPACE_PIXEL_MM
+from lumbar.datasets.spider import read_midsagittal, read_space
+from lumbar.domain.anatomy import SpineClass
+from lumbar.imaging.intensity import standardized
+from lumbar.imaging.resample import resize_picture
+from lumbar.metrics.segmentation import dice
+from lumbar.models.folder import check_folder, write_card
+from lumbar.spine.segment import INPUT, PIXEL_MM
+from lumbar.training.quantize import quantize_convolutions
+
+SIZE = (352, 256)  # rows, columns of a calibration image
+FROM_SPACE, FROM_MIDSAGITTAL = 8, 12
+SEED = 0
+VERSION = "0.2.0"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--trained", type=Path, required=True, help="Folder of the 32-bit model.")
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    arguments = parser.parse_args()
+    images = calibration_images(arguments.data / "spider")
+    arguments.output.mkdir(parents=True)
+    source, target = arguments.trained / "model.onnx", arguments.output / "model.onnx"
+    quantize_convolutions(source, target, ({INPUT: image} for image in images))
+    report = compare(source, target, images)
+    print(json.dumps(report, indent=1))
+    write_card(arguments.output, replace(check_folder(arguments.trained), version=VERSION))
+
+
+def calibration_images(spider: Path) -> list[NDArray[np.float32]]:
+    """Images (1, 1, *SIZE) as the network gets them: SPACE, T1 and T2."""
+    rng = np.random.default_rng(SEED)
+    space = [s for s in read_space(spider / "t2_space") if s.patient not in TEST_PATIENTS]
+    flat = [p for p in read_midsagittal(spider / "midsagittal", spider / "overview.csv") if p.patient not in TEST_PATIENTS]
+    chosen = [(space[k].image, SPACE_PIXEL_MM) for k in rng.choice(len(space), FROM_SPACE, replace=False)]
+    chosen += [(flat[k].image, flat[k].pixel_mm) for k in rng.choice(len(flat), FROM_MIDSAGITTAL, replace=False)]
+    return [prepared(image, pixel_mm) for image, pixel_mm in chosen]
+
+
+def prepared(image: NDArray[np.float32], pixel_mm: float) -> NDArray[np.float32]:
+    shape = (round(image.shape[0] * pixel_mm / PIXEL_MM), round(image.shape[1] * pixel_mm / PIXEL_MM))
+    scaled = standardized(resize_picture(image.astype(np.float32), shape))
+    scaled = np.pad(scaled, [(0, max(0, n - m)) for n, m in zip(SIZE, shape, strict=True)], constant_values=float(scaled.min()))
+    top, left = ((m - n) // 2 for n, m in zip(SIZE, scaled.shape, strict=True))
+    return np.asarray(scaled[None, None, top : top + SIZE[0], left : left + SIZE[1]], dtype=np.float32)
+
+
+def compare(source: Path, target: Path, images: list[NDArray[np.float32]]) -> dict[str, object]:
+    """Size, processor seconds an image (the least of all runs, one thread), and Dice between the labels of both."""
+    labels, seconds = {}, {}
+    for path in (source, target):
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+        found, times = [], []
+        for image in images:
+            start = time.process_time()
+            found.append(session.run(None, {INPUT: image})[0].argmax(axis=1))
+            times.append(time.process_time() - start)
+        labels[path], seconds[path] = np.concatenate(found), min(times)
+    agreement = {kind.name.lower(): round(dice(labels[source] == kind, labels[target] == kind) or 0.0, 4) for kind in SpineClass}
+    return {
+        "megabytes": [round(path.stat().st_size / 1e6, 2) for path in (source, target)],
+        "seconds_an_image": [round(seconds[path], 3) for path in (source, target)],
+        "dice_between_both": agreement,
+    }
+
+
+if __name__ == "__main__":
+    main()
