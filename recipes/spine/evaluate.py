@@ -6,7 +6,7 @@
 * `vb3`: 25 MyoSegmenTUM subjects (Dixon water): named L1…L5 within 8 mm of the reference centre.
 * `vb`: pathological series (Zukić 2014) and T2 series (Chu 2015): reference bodies that hold the centre of exactly one of our bodies.
 * `ivd`: discs of Menezes-Reis 2016: named right, that is, our centre of that level within 8 mm of the reference's.
-* `spider`: Dice on the SPIDER T2 SPACE patients of the test split (see spine_train.py).
+* `spider`: Dice on the SPIDER T2 SPACE patients of the test split (see split.py).
 """
 
 import argparse

@@ -1,66 +1,81 @@
-"""What is usual on reference masks: the constants of spine/morphometry.py and spine/naming.py.
+"""What is usual on reference masks: the constants of spine/morphometry.py and spine/lordosis.py.
 
     python recipes/spine/norms.py ../shared/data
 
-Runs the measurements on the masks that people drew for the 30 SPIDER T2 SPACE patients, no network in between, and prints medians and percentiles.
+Runs the measurements on the masks that readers drew for the 30 SPIDER T2 SPACE patients, without the network, and prints medians, robust standard
+deviations and percentiles; and how slips of 3 mm, or beyond their own error, agree with the readers' gradings of spondylolisthesis in the same people.
 """
 
 import argparse
+import csv
 from pathlib import Path
 
 import numpy as np
+from reference_masks import segmentation_of, spider_volumes
 
-from lumbar.datasets.spider import PIXEL_MM, read_space
+from lumbar.datasets.spider import read_space
 from lumbar.domain.anatomy import Level, SpineClass
-from lumbar.domain.geometry import Grid
 from lumbar.domain.study import Plane, Weighting
-from lumbar.domain.volume import Volume
-from lumbar.imaging.resample import resize_picture
-from lumbar.spine import segment as segmenting
-from lumbar.spine.morphometry import USUAL_STEP_MM
+from lumbar.spine.lordosis import name_probabilities
+from lumbar.spine.morphometry import SLIP_ERROR_MM, USUAL_STEP_MM
 from lumbar.spine.shape import outline
-from lumbar.spine.spine_map import map_spine
+from lumbar.spine.spine_map import SpineMap, map_segmentation
 
-GAP_MM = 2.0
+NUMBERS = {Level.L1_L2: "5", Level.L2_L3: "4", Level.L3_L4: "3", Level.L4_L5: "2", Level.L5_S1: "1"}  # of discs in SPIDER's table
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
-    slices = read_space(parser.parse_args().data / "spider" / "t2_space")
+    spider = parser.parse_args().data / "spider"
+    slices = read_space(spider / "t2_space")
     steps: dict[Level, list[float]] = {level: [] for level in Level}
-    tilts: dict[Level, list[float]] = {level: [] for level in Level}
+    tilts: list[list[float]] = []
+    chances: list[float] = []
+    slips: dict[tuple[str, Level], float] = {}
     for patient in sorted({s.patient for s in slices}, key=int):
-        own = [s for s in slices if s.patient == patient]
-        grid = Grid(np.arange(len(own))[:, None] * np.array([GAP_MM, 0, 0]), np.array([0, 0, -PIXEL_MM]), np.array([0, PIXEL_MM, 0]), *own[0].image.shape)
-        answers = iter(own)
-
-        def marked(pictures: np.ndarray, answers: object = answers) -> np.ndarray:
-            return np.stack([_logits(next(answers).labels, picture.shape[1:]) for picture in pictures])  # type: ignore[call-overload]
-
-        spine = map_spine(Volume(np.stack([s.image for s in own]), grid), Plane.SAGITTAL, Weighting.T2, marked)
+        image, labels = spider_volumes([s for s in slices if s.patient == patient])
+        spine = map_segmentation(segmentation_of(labels, image), Plane.SAGITTAL, Weighting.T2)
+        if spine.chain.sacrum_mm is None:
+            print(f"patient {patient}: the sacrum is not in view, left out")
+            continue
         for finding in spine.finding.levels:
             if finding.slip_mm is not None:
                 steps[finding.level].append(finding.slip_mm + USUAL_STEP_MM[finding.level])
-        for number, level in enumerate(spine.names.discs):
-            disc = outline(spine.flat == 1 + number, spine.midplane.probabilities[SpineClass.DISC])
-            if level and disc:
-                tilts[level].append(disc.tilt_degrees)
-    for title, table in (("step of the back walls, mm", steps), ("tilt of the disc, degrees", tilts)):
-        for level, values in table.items():
-            if values:
-                low, middle, high = np.percentile(values, (5, 50, 95))
-                print(f"{title}: {level.value} median {middle:.1f} (5 % {low:.1f}, 95 % {high:.1f}), n = {len(values)}")
+                slips[patient, finding.level] = finding.slip_mm
+        own = disc_tilts(spine)
+        chances.append(name_probabilities(own).l5_s1)
+        tilts.append([np.nan if tilt is None else tilt for tilt in own[-5:]])
+    print_table("step of the back walls, mm", {level: values for level, values in steps.items() if values})
+    print_table("tilt of the disc, degrees", dict(zip(Level, np.array(tilts).T.tolist(), strict=True)))
+    full = np.array(tilts)[np.isfinite(tilts).all(axis=1)]
+    neighbours = np.diag(np.corrcoef(full.T), 1)
+    print(f"correlation of the tilts of neighbouring discs: {np.round(neighbours, 2).tolist()}, mean {neighbours.mean():.2f}, n = {len(full)}")
+    print(f"probability of the names: lowest {min(chances):.2f}, below 0.9 in {sum(c < 0.9 for c in chances)} of {len(chances)} patients")
+    print_slips(slips, spider / "radiological_gradings.csv")
 
 
-def _logits(labels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """The reference as a network would answer: rows and columns of the picture, padded as pictures are."""
-    size = tuple(round(n * PIXEL_MM / segmenting.PIXEL_MM) for n in labels.shape)
-    shares = np.stack([resize_picture((labels == kind).astype(np.float32), size) for kind in SpineClass])
-    out = np.full((len(SpineClass), *shape), -10.0, dtype=np.float32)
-    out[SpineClass.BACKGROUND] = 0
-    out[:, : size[0], : size[1]] = np.log(np.maximum(shares, 1e-4))
-    return out
+def disc_tilts(spine: SpineMap) -> list[float | None]:
+    outlines = (outline(spine.flat == 1 + k, spine.midplane.probabilities[SpineClass.DISC]) for k in range(len(spine.chain.discs)))
+    return [found.tilt_degrees if found else None for found in outlines]
+
+
+def print_table(title: str, table: dict[Level, list[float]]) -> None:
+    for level, values in table.items():
+        low, middle, high = np.nanpercentile(values, (5, 50, 95))
+        robust = 1.4826 * np.nanmedian(np.abs(np.array(values) - middle))
+        print(f"{title}: {level.value} median {middle:.1f} (5 % {low:.1f}, 95 % {high:.1f}), SD {np.nanstd(values):.1f}, robust SD {robust:.1f}, "
+              f"n = {np.isfinite(values).sum()}")  # fmt: skip
+
+
+def print_slips(slips: dict[tuple[str, Level], float], table: Path) -> None:
+    with table.open(newline="", encoding="utf-8") as file:
+        read = {(row["Patient"], row["IVD label"]): row["Spondylolisthesis"] == "1" for row in csv.DictReader(file)}
+    known = [(read[patient, NUMBERS[level]], level, slip) for (patient, level), slip in slips.items() if (patient, NUMBERS[level]) in read]
+    for title, limit in (("3 mm", dict.fromkeys(Level, 3.0)), ("3 mm and the slip's error", {level: max(3.0, e) for level, e in SLIP_ERROR_MM.items()})):
+        called = [(truth, abs(slip) >= limit[level]) for truth, level, slip in known]
+        print(f"slips of at least {title}: {sum(t and c for t, c in called)} of {sum(t for t, _ in called)} that readers graded are called, "
+              f"{sum(c and not t for t, c in called)} of {sum(not t for t, _ in called)} others")  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ def phantom_labels(labels: Volume) -> Volume:
 
 def _only_upper_strip(array: NDArray[np.uint8], grid: Grid) -> NDArray[np.uint8]:
     heights = grid.points_mm(np.indices(array.shape).reshape(3, -1).T.astype(float))[:, 2].reshape(array.shape)
-    disc = (array == SpineClass.DISC) & True
+    disc = array == SpineClass.DISC
     sacrum = array == SpineClass.SACRUM
     if not sacrum.any() or not disc.any():
         return array

@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import signal
 
 from lumbar.spine.peaks import find_peaks
 
 
+@settings(deadline=None)  # the first call imports scipy.signal
 @given(
     st.lists(st.integers(0, 30), min_size=1, max_size=60).map(lambda v: np.cumsum(np.array(v) - 15) / 10.0),
     st.floats(-2, 2),

@@ -84,10 +84,20 @@ def test_a_backward_slip_has_the_other_sign():
 
 
 @pytest.mark.parametrize(
-    ("slip_mm", "percent", "grade"), [(2.9, 8.0, 0), (3.1, 9.0, 1), (-4.0, -12.0, 1), (9.0, 26.0, 2), (18.0, 52.0, 3), (27.0, 80.0, 4), (40, 110, 5)]
+    ("level", "slip_mm", "percent", "grade"),
+    [
+        (Level.L1_L2, 2.9, 8.0, 0),  # beyond the error of the level, 2.7 mm, but below 3 mm
+        (Level.L1_L2, 3.1, 9.0, 1),
+        (Level.L4_L5, 3.1, 9.0, 0),  # within the error of that level, 3.4 mm
+        (Level.L4_L5, -4.0, -12.0, 1),
+        (Level.L4_L5, 9.0, 26.0, 2),
+        (Level.L3_L4, 18.0, 52.0, 3),
+        (Level.L2_L3, 27.0, 80.0, 4),
+        (Level.L4_L5, 40.0, 110.0, 5),
+    ],
 )
-def test_meyerding_grades_by_quarters(slip_mm, percent, grade):
-    assert meyerding(slip_mm, percent) == grade
+def test_meyerding_grades_by_quarters_beyond_the_error_of_the_level(level, slip_mm, percent, grade):
+    assert meyerding(level, slip_mm, percent) == grade
 
 
 def test_without_a_sacrum_the_names_are_not_certain():

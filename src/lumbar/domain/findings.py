@@ -62,6 +62,7 @@ class Numbering:
 
     confident: bool
     note: str
+    probability: float | None = None  # that the lowest disc bears its right name, from the tilts of the discs; None where a person named it
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,7 @@ class LevelFinding:
     canal_ap_mm: float | None = None
     canal_area_mm2: float | None = None  # mid-sagittal, over the height of the disc
     slip_mm: float | None = None  # positive: the upper vertebra lies in front of the lower
+    slip_mm_error: float | None = None  # ± of the slip, 95 %: a smaller one is not called a slip
     slip_percent: float | None = None
     meyerding_grade: int | None = None  # 0 to 4, 5 for ptosis
     segmental_lordosis_degrees: float | None = None

@@ -13,7 +13,7 @@ from lumbar.spine.chain import Chain
 from lumbar.spine.column import Column
 from lumbar.spine.instances import FIRST_BODY
 from lumbar.spine.midplane import Midplane
-from lumbar.spine.morphometry import body_heights, canal_at, cobb_degrees, disc_heights, meyerding, signal_ratio, slip
+from lumbar.spine.morphometry import SLIP_ERROR_MM, body_heights, canal_at, cobb_degrees, disc_heights, meyerding, signal_ratio, slip
 from lumbar.spine.naming import Names
 from lumbar.spine.segment import PIXEL_MM
 from lumbar.spine.shape import Outline, Vector, outline
@@ -114,7 +114,10 @@ def _with_alignment(finding: LevelFinding, flat: Flat, i: int, bodies: Sequence[
     angle = cobb_degrees(upper.border(upper=True), foot) if foot else None
     finding = replace(finding, segmental_lordosis_degrees=angle)
     moved = slip(finding.level, upper, disc, below) if below else None
-    return replace(finding, slip_mm=moved[0], slip_percent=moved[1], meyerding_grade=meyerding(*moved)) if moved else finding
+    if moved is None:
+        return finding
+    grade = meyerding(finding.level, *moved)
+    return replace(finding, slip_mm=moved[0], slip_percent=moved[1], slip_mm_error=SLIP_ERROR_MM[finding.level], meyerding_grade=grade)
 
 
 def _upper_endplate(flat: Flat, i: int, bodies: Sequence[Outline | None]) -> tuple[Vector, Vector] | None:

@@ -29,6 +29,11 @@ _CANAL_REACH_MM = 16.0
 # on the reference masks of the 30 SPIDER T2 SPACE patients (recipes/spine/norms.py).
 USUAL_STEP_MM = {Level.L1_L2: -2.0, Level.L2_L3: -3.2, Level.L3_L4: -2.9, Level.L4_L5: -3.6}
 
+# What the step varies by from person to person, measurement included: 1.96 robust standard deviations (1.4826 × the median absolute deviation) in the
+# same people. Less than this is no slip, nor is less than 3 mm (White and Panjabi, Clinical Biomechanics of the Spine, 1990).
+SLIP_ERROR_MM = {Level.L1_L2: 2.7, Level.L2_L3: 3.2, Level.L3_L4: 3.4, Level.L4_L5: 3.4}
+_LEAST_SLIP_MM = 3.0
+
 
 @dataclass(frozen=True)
 class Canal:
@@ -110,9 +115,10 @@ def _wall_at_disc(body: Outline, disc: Outline) -> Vector | None:
     return top + float((disc.center - top) @ disc.down / (wall @ disc.down)) * wall
 
 
-def meyerding(slip_mm: float, slip_percent: float) -> int:
-    """0 below 3 mm, which counts as normal play; then one grade a quarter of the endplate; 5 beyond all of it. Backward slips count alike."""
-    return 0 if abs(slip_mm) < 3.0 else min(5, int(abs(slip_percent) // 25) + 1)
+def meyerding(level: Level, slip_mm: float, slip_percent: float) -> int:
+    """0 below 3 mm or the error of the level; then one grade a quarter of the endplate; 5 beyond all of it. Backward slips count alike."""
+    called = abs(slip_mm) >= max(_LEAST_SLIP_MM, SLIP_ERROR_MM[level])
+    return min(5, int(abs(slip_percent) // 25) + 1) if called else 0
 
 
 def cobb_degrees(upper: tuple[Vector, Vector], lower: tuple[Vector, Vector]) -> float:

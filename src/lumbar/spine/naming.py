@@ -8,16 +8,13 @@ import numpy as np
 from lumbar.domain.anatomy import Level, Vertebra
 from lumbar.domain.findings import Numbering
 from lumbar.spine.chain import Chain
+from lumbar.spine.lordosis import USUAL_TILT_DEGREES, NameProbabilities, name_probabilities
 
 # Vertebrae from foot to head, as far as a lumbar study shows them.
 _UPWARDS = (Vertebra.S1, Vertebra.L5, Vertebra.L4, Vertebra.L3, Vertebra.L2, Vertebra.L1, Vertebra.T12, Vertebra.T11, Vertebra.T10, Vertebra.T9, Vertebra.T8)
 
-# Usual tilt of the discs against the horizontal, lying, in degrees; positive when the front is lower. Medians of the reference masks of the 30 SPIDER T2
-# SPACE patients (recipes/spine/norms.py), L5/S1 first.
-USUAL_TILT_DEGREES = (30.0, 13.0, 2.0, -7.0, -10.0)
-
-
 _LEAST_TILT_DEGREES = 10.0  # of L5/S1
+_LEAST_PROBABILITY = 0.9  # of the names; less is not certain
 
 
 @dataclass(frozen=True)
@@ -32,10 +29,13 @@ class Names:
 def name_chain(chain: Chain, tilts_degrees: Sequence[float | None], lowest_level: Level | None = None) -> Names:
     """Names counted upwards from the lowest disc, which is L5/S1 above a sacrum, `lowest_level` if a person says so, or else a guess."""
     count = len(chain.discs)
+    chances = name_probabilities(tilts_degrees)
+    probability: float | None = None
     if lowest_level is not None:
         lowest, note, sure = _steps_up(lowest_level), f"the lowest disc in view was named {lowest_level.value} by the user", True
     elif chain.sacrum_mm is not None:
-        doubts = [*chain.doubts, *_flat_bottom(tilts_degrees)]
+        doubts = [*chain.doubts, *_flat_bottom(tilts_degrees), *_shifted(chances)]
+        probability = chances.l5_s1
         lowest, sure = 0, not doubts
         note = "; ".join(doubts) or "counted upwards from the sacrum, taking five lumbar vertebrae for granted"
     else:
@@ -47,7 +47,7 @@ def name_chain(chain: Chain, tilts_degrees: Sequence[float | None], lowest_level
         )  # fmt: skip
     bodies = [_vertebra(lowest + count - i) for i in range(count + 1)]
     discs = [_level(bodies[i], bodies[i + 1]) for i in range(count)]
-    return Names(tuple(discs), tuple(bodies), Numbering(sure, note))
+    return Names(tuple(discs), tuple(bodies), Numbering(sure, note, probability))
 
 
 def is_lowest_by_tilt(tilt_degrees: float) -> bool:
@@ -60,6 +60,20 @@ def _flat_bottom(tilts: Sequence[float | None]) -> list[str]:
     if not tilts or tilts[-1] is None or tilts[-1] >= _LEAST_TILT_DEGREES:
         return []
     return [f"the lowest disc is tilted by {tilts[-1]:.0f}°, where L5/S1 usually has {USUAL_TILT_DEGREES[0]:.0f}°"]
+
+
+def _shifted(chances: NameProbabilities) -> list[str]:
+    """A lordosis that would fit the names of another count."""
+    if chances.l5_s1 >= _LEAST_PROBABILITY:
+        return []
+    if chances.s1_s2 >= chances.l4_l5:
+        other = "a lumbarised S1, with which each disc would bear the name of the next lower one"
+    else:
+        other = "an L5 that belongs to the sacrum, with which each disc would bear the name of the next higher one"
+    return [
+        f"the tilts of the discs leave a probability of {100 * chances.l5_s1:.0f} % to these names; the alternative is {other}: transitional anatomy is "
+        "possible, count from C2 or from the lowest rib"
+    ]
 
 
 def _steps_up(level: Level) -> int:
