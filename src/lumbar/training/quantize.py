@@ -1,9 +1,10 @@
 """An ONNX convolutional network with 8-bit weights and activations, made from a finished 32-bit one: a quarter of the size, less than half of the time."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from types import SimpleNamespace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +32,8 @@ def quantize_convolutions(source: Path, target: Path, batches: Iterable[Batch]) 
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static  # noqa: PLC0415
     from onnxruntime.quantization.shape_inference import quant_pre_process  # noqa: PLC0415
 
-    reader = _Reader(iter(batches))
-    if reader.waiting is None:
+    inputs = [dict(batch) for batch in batches]
+    if not inputs:
         raise ModelError("quantization needs calibration inputs, and there are none; give some twenty varied ones")
     with TemporaryDirectory() as folder:
         prepared = Path(folder) / "prepared.onnx"
@@ -43,7 +44,7 @@ def quantize_convolutions(source: Path, target: Path, batches: Iterable[Batch]) 
         quantize_static(
             str(prepared),
             str(target),
-            reader,
+            SimpleNamespace(get_next=partial(next, iter(inputs), None)),  # what ONNX Runtime reads from, until it gets None
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=["Conv", "ConvTranspose"],
             nodes_to_exclude=[convolutions[0], convolutions[-1]],
@@ -53,15 +54,3 @@ def quantize_convolutions(source: Path, target: Path, batches: Iterable[Batch]) 
             weight_type=QuantType.QInt8,
             calibrate_method=CalibrationMethod.MinMax,
         )
-
-
-class _Reader:
-    """What ONNX Runtime's calibration reads from: one batch after another, then None."""
-
-    def __init__(self, batches: Iterator[Batch]) -> None:
-        self._batches = batches
-        self.waiting: Batch | None = next(batches, None)
-
-    def get_next(self) -> dict[str, Any] | None:
-        batch, self.waiting = self.waiting, next(self._batches, None) if self.waiting is not None else None
-        return dict(batch) if batch is not None else None
