@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from dicom_factory import sagittal_matrix, write_stack
 
-ENCODINGS = ["cp1252", "cp932", "cp1251", "cp437", "utf-8", "utf-16"]
+ENCODINGS = ["cp1252", "cp932", *(pytest.param(name, marks=pytest.mark.slow) for name in ("cp1251", "cp437", "utf-8", "utf-16"))]
 
 
 def lumbar(encoding: str, *words: object) -> tuple[int, bytes, bytes]:
@@ -48,7 +48,7 @@ def test_an_error_reaches_every_terminal(study, encoding):
     assert "Traceback" not in err.decode(encoding)
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "cp932"])
+@pytest.mark.parametrize("encoding", ["cp932", *(pytest.param(name, marks=pytest.mark.slow) for name in ("ascii", "cp1252"))])
 def test_json_is_the_same_everywhere(study, encoding):
     code, out, _ = lumbar(encoding, "inspect", study, "--json")
     assert code == 0
