@@ -51,26 +51,51 @@ def cut_foramina(study: Study, levels: Sequence[LevelFinding], role: Role) -> di
     points = foramen_points(levels)
     distance = level_distance_mm(points)
     places = _stacks(study, levels, role)
-    result = {}
+    nearest = {foramen: _nearest_slice(places, point) for foramen, point in points.items()}
     resized: dict[tuple[int, int], NDArray[np.float32]] = {}
-    for (level, side), expected in points.items():
-        place = _nearest_slice(places, expected)
-        if place is None:
-            continue
-        series, stack, number, point = place
-        grid, slices = stack.volume.grid, _UprightSlices(stack)
-        foot = point + ((grid.origins_mm[number] - point) @ grid.normal) * grid.normal
-        weights = np.array([_weight(stack, number + by, point) for by in NEIGHBOURS])
-        pictures = np.zeros((len(NEIGHBOURS), STORED_SIZE, STORED_SIZE), np.uint8)
-        for layer, by in enumerate(NEIGHBOURS):
-            if weights[layer] > 0:
-                key = id(stack), number + by
-                if key not in resized:
-                    resized[key] = _resized(slices, number + by, distance)
-                pictures[layer] = _cut(slices, resized[key], foot, distance)
-        crop = ForamenCrop(level, side, series, stack, number, foot, distance / LEVEL_PIXELS, pictures, weights / weights.sum())
-        result[level, side] = crop
-    return result
+    return {
+        foramen: slices_around(place.series, place.stack, *foramen, place.point_mm, distance, resized)
+        for foramen, place in nearest.items()
+        if place is not None
+    }
+
+
+def slices_around(
+    series: Series,
+    stack: Stack,
+    level: Level,
+    side: Side,
+    point_mm: NDArray[np.float64],
+    distance_mm: float,
+    resized: dict[tuple[int, int], NDArray[np.float32]] | None = None,
+) -> ForamenCrop:
+    """The crop of one foramen at `point_mm` on the slice nearest to it and on its neighbours; `distance_mm` lies between levels.
+
+    `resized` keeps slices between calls: cutting one is quick, resizing it is not.
+    """
+    kept = {} if resized is None else resized
+    grid, slices = stack.volume.grid, _UprightSlices(stack)
+    away = (grid.origins_mm - point_mm) @ grid.normal
+    number = int(np.abs(away).argmin())
+    foot = point_mm + away[number] * grid.normal
+    weights = np.array([_weight(stack, number + by, point_mm) for by in NEIGHBOURS])
+    pictures = np.zeros((len(NEIGHBOURS), STORED_SIZE, STORED_SIZE), np.uint8)
+    for layer, by in enumerate(NEIGHBOURS):
+        if weights[layer] > 0:
+            key = id(stack), number + by
+            if key not in kept:
+                kept[key] = _resized(slices, number + by, distance_mm)
+            pictures[layer] = _cut(slices, kept[key], foot, distance_mm)
+    return ForamenCrop(level, side, series, stack, number, foot, distance_mm / LEVEL_PIXELS, pictures, weights / weights.sum())
+
+
+@dataclass(frozen=True, eq=False)
+class _Place:
+    """Where a foramen lies in a stack."""
+
+    series: Series
+    stack: Stack
+    point_mm: NDArray[np.float64]  # (3,)
 
 
 def _stacks(study: Study, levels: Sequence[LevelFinding], role: Role) -> list[tuple[Series, Stack, NDArray[np.float64]]]:
@@ -80,19 +105,16 @@ def _stacks(study: Study, levels: Sequence[LevelFinding], role: Role) -> list[tu
     return [(series, stack, sideways_shift_mm(stack, middles) * np.array(LEFT)) for series, stack in stacks]
 
 
-def _nearest_slice(
-    places: Sequence[tuple[Series, Stack, NDArray[np.float64]]], expected: NDArray[np.float64]
-) -> tuple[Series, Stack, int, NDArray[np.float64]] | None:
-    """The slice nearest to a foramen, and the place of the foramen in its stack."""
-    best: tuple[float, tuple[Series, Stack, int, NDArray[np.float64]]] | None = None
+def _nearest_slice(places: Sequence[tuple[Series, Stack, NDArray[np.float64]]], expected: NDArray[np.float64]) -> _Place | None:
+    """The stack with the slice nearest to a foramen, and the foramen's place in it."""
+    best: tuple[float, _Place] | None = None
     for series, stack, shift in places:
         grid, point = stack.volume.grid, expected + shift
-        distances = np.abs((grid.origins_mm - point) @ grid.normal)
-        number = int(distances.argmin())
+        distance = float(np.abs((grid.origins_mm - point) @ grid.normal).min())
         _, row, column = grid.indices(point)
         inside = 0 <= row <= grid.rows - 1 and 0 <= column <= grid.columns - 1
-        if inside and distances[number] <= _FARTHEST_MM and (best is None or distances[number] < best[0]):
-            best = float(distances[number]), (series, stack, number, point)
+        if inside and distance <= _FARTHEST_MM and (best is None or distance < best[0]):
+            best = distance, _Place(series, stack, point)
     return best[1] if best else None
 
 
