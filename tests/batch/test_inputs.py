@@ -34,8 +34,16 @@ def test_a_folder_of_studies_gives_each_and_a_folder_of_series_one(tmp_path):
 
 
 def test_a_study_of_one_series_stays_one_study(tmp_path):
-    dicom_study(tmp_path / "p1", "1.1", series=("sag",))
-    assert names(tmp_path / "p1") == ["p1"]
+    dicom_study(tmp_path / "all" / "p1", "1.1", series=("sag",))
+    assert names(tmp_path / "all" / "p1") == ["p1"]
+    assert names(tmp_path / "all") == ["p1"]
+
+
+def test_a_collection_of_a_single_study_gives_that_study(tmp_path):
+    dicom_study(tmp_path / "data" / "images" / "p1", "1.1")
+    assert names(tmp_path / "data" / "images") == names(tmp_path / "data") == ["p1"]
+    dicom_study(tmp_path / "data" / "images" / "p2", "1.2")
+    assert names(tmp_path / "data") == ["p1", "p2"]
 
 
 def test_loose_images_make_the_folder_one_study(tmp_path):

@@ -122,7 +122,7 @@ def _client(options: EngineOptions) -> Iterator[Client]:
                 client.close(timeout=5)
             return
         with (
-            LocalCluster(n_workers=options.workers, threads_per_worker=1, processes=True, memory_limit=0, dashboard_address=None) as cluster,
+            LocalCluster(n_workers=options.workers, threads_per_worker=1, processes=True, memory_limit=0, dashboard_address="127.0.0.1:0") as cluster,
             Client(cluster) as client,
         ):
             yield client

@@ -82,12 +82,23 @@ def study_name(name: str) -> str:
 
 
 def _of_folder(folder: Path) -> list[StudyInput]:
-    children = sorted(child for child in folder.iterdir() if not child.name.startswith("."))
+    children = _children(folder)
     parts = [child for child in children if child.is_dir() or child.name.lower().endswith(NIFTI) or kind_of_archive(child)]
-    loose = any(child.is_file() and (child.name.lower().endswith(NIFTI) or looks_like_dicom(child)) for child in children)
-    if loose or _one_study(part for part in parts if part.is_dir()):
+    folders = [part for part in parts if part.is_dir()]
+    if len(parts) == 1 and folders and not _loose(_children(folders[0])) and any(child.is_dir() for child in _children(folders[0])):
+        return _of_folder(folders[0])  # a collection of one study, or a folder around a collection
+    if _loose(children) or _one_study(folders):
         return [StudyInput(study_name(folder.resolve().name), str(folder.resolve()))]
     return [StudyInput(study_name(part.name), str(part.resolve())) for part in parts]
+
+
+def _children(folder: Path) -> list[Path]:
+    return sorted(child for child in folder.iterdir() if not child.name.startswith("."))
+
+
+def _loose(children: Iterable[Path]) -> bool:
+    """Whether images lie among `children` themselves."""
+    return any(child.is_file() and (child.name.lower().endswith(NIFTI) or looks_like_dicom(child)) for child in children)
 
 
 def _one_study(folders: Iterable[Path]) -> bool:

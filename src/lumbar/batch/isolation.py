@@ -15,7 +15,7 @@ import psutil
 
 from lumbar.batch.work import JobOptions, Limits
 
-_POLL_S = 0.05
+_POLL_S = 0.1
 _START_S = 300.0  # for imports and models; slow network folders included
 
 
@@ -72,7 +72,8 @@ class StudyProcess:
             else:
                 return json.loads(line) if line is not None else self._ended(self._crash(), _usage(began, cpu, peak_mb))
             try:
-                peak_mb, cpu = max(peak_mb, watched.memory_info().rss / 2**20), sum(watched.cpu_times()[:2])
+                with watched.oneshot():
+                    peak_mb, cpu = max(peak_mb, watched.memory_info().rss / 2**20), sum(watched.cpu_times()[:2])
             except psutil.Error:
                 continue  # it has just ended; the end of its answers follows
             if peak_mb > limits.memory_mb:
