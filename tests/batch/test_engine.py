@@ -61,11 +61,11 @@ def test_poisoned_studies_cost_their_own_rows_only(tmp_path):
     good = {f"s{number}": str(number + 5) for number in range(4)}
     broken = {"a_hang": "hang", "b_eat": "eat", "c_crash": "crash", "d_unreadable": "unreadable", "f_c": "hang_in_c"}
     data = studies(tmp_path / "in", {**good, **broken, "e_once": "once:9"})
-    result = run(data, tmp_path / "out", workers=2, seconds=3.0)
+    result = run(data, tmp_path / "out", workers=2, seconds=5.0, memory_mb=300.0)
     status = {row["study"]: row for row in rows(tmp_path / "out" / "status.csv")}
     assert {name for name, row in status.items() if row["status"] == "done"} == {*good, "e_once"}
-    assert "stopped after 3 s" in status["a_hang"]["reason"] and "stopped after 3 s" in status["f_c"]["reason"]
-    assert "600 MB" in status["b_eat"]["reason"] and float(status["b_eat"]["peak_mb"]) < 3000
+    assert "stopped after 5 s" in status["a_hang"]["reason"] and "stopped after 5 s" in status["f_c"]["reason"]
+    assert "the limit is 300 MB" in status["b_eat"]["reason"] and float(status["b_eat"]["peak_mb"]) < 3000
     assert "SIGSEGV" in status["c_crash"]["reason"]
     assert "no MR slice can be read" in status["d_unreadable"]["reason"]
     assert status["e_once"]["attempts"] == "2"
