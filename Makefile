@@ -15,7 +15,7 @@ $(VENV)/.lean: pyproject.toml
 
 $(VENV)/.dev: $(VENV)/.lean constraints.txt
 	$(BIN)/python -m pip install --quiet -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[train,stats,cluster,docs,dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[train,stats,cluster,dicom,service,docs,dev]'
 	@touch $@
 
 $(VENV)/.docs: $(VENV)/.lean

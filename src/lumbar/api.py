@@ -20,6 +20,8 @@ from lumbar.errors import UsageError
 from lumbar.io.staging import staged_folder
 from lumbar.pipeline import Analysis, Models, Request
 from lumbar.report.document import to_document
+from lumbar.report.pdf import report_pdf
+from lumbar.report.pictures import draw_pictures
 from lumbar.report.values import COLUMNS, value_rows
 from lumbar.report.write import write_analysis
 
@@ -38,16 +40,23 @@ class Result:
         """Everything that was found, as in findings.json."""
         return self.analysis.findings
 
-    def write(self, folder: Path | str, overwrite: bool = False) -> "Result":
+    def write(self, folder: Path | str, overwrite: bool = False, dicom_from: Path | str | None = None) -> "Result":
         """Write findings.json, report.html, tables, masks and previews into `folder`, all of them or none.
+
+        Args:
+            folder: where the files go.
+            overwrite: replace an earlier result.
+            dicom_from: where the study was read from; if given, `dicom/` and `fhir.json` are written too (needs `lumbar[dicom]`).
 
         Returns:
             The result with a warning for each mask that no file can hold.
 
         Raises:
-            UsageError: `folder` is not empty and `overwrite` is off, is in use, or cannot be written to.
+            UsageError: `folder` is not empty and `overwrite` is off, is in use, or cannot be written to; or `dicom_from` holds no DICOM files.
         """
         with staged_folder(Path(folder), overwrite) as stage:
+            if dicom_from is not None:
+                return replace(self, analysis=write_with_objects(self.analysis, Path(dicom_from), stage))
             return replace(self, analysis=write_analysis(self.analysis, stage))
 
     def to_frame(self) -> "pd.DataFrame":
@@ -61,6 +70,31 @@ class Result:
         except ImportError as error:
             raise UsageError("a data frame needs pandas, which is not installed; run: pip install 'lumbar[stats]'") from error
         return pd.DataFrame(value_rows(self.findings.study_uid, to_document(self.findings)), columns=list(COLUMNS))
+
+
+_KEY_IMAGES = ("sagittal", "axial_", "crop_", "evidence_")  # begins of the names of pictures that are sent to archives
+
+
+def write_with_objects(analysis: Analysis, source: Path, folder: Path) -> Analysis:
+    """Write what `write_analysis` writes, and DICOM and FHIR objects that refer to the images in `source`.
+
+    Raises:
+        UsageError: `lumbar[dicom]` is not installed, or `source` holds no DICOM images of the study.
+    """
+    try:
+        from lumbar.exchange.key_images import KeyImage  # noqa: PLC0415  (an optional dependency, and slow to import)
+        from lumbar.exchange.objects import ReportFiles, write_objects  # noqa: PLC0415
+        from lumbar.exchange.source import read_source  # noqa: PLC0415
+    except ImportError as error:
+        raise UsageError("DICOM objects need highdicom, which is not installed; run: pip install 'lumbar[dicom]'") from error
+    images = read_source(analysis.study, source)
+    analysis = replace(analysis, findings=replace(analysis.findings, warnings=(*analysis.findings.warnings, *images.notes)))
+    pictures = draw_pictures(analysis)
+    written = write_analysis(analysis, folder, pictures)
+    pdf = report_pdf(folder / "report.html", written.findings, pictures)
+    kept = [picture for name, picture in pictures.items() if name.startswith(_KEY_IMAGES) and name != "sagittal_plain"]
+    write_objects(written, images, ReportFiles(pdf, tuple(KeyImage(one.name, one.caption, one.image) for one in kept)), folder)
+    return written
 
 
 def load_models(folder: Path | str | None = None, threads: int = 0) -> Models:

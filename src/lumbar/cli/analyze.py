@@ -9,6 +9,7 @@ from typing import Any
 import click
 from tqdm import tqdm
 
+from lumbar.api import write_with_objects
 from lumbar.cli.options import json_option, lowest_level_option, models_option, output_option, overwrite_option, quiet_option, tasks_of, threads_option
 from lumbar.cli.stdout import print_json
 from lumbar.domain.anatomy import Level
@@ -33,6 +34,7 @@ class _Options:
     lowest_level: Level | None
     threads: int
     overwrite: bool
+    dicom: bool
     as_json: bool
     quiet: bool
 
@@ -49,6 +51,7 @@ class _Options:
 @models_option
 @lowest_level_option
 @threads_option
+@click.option("--dicom", is_flag=True, help="Also write dicom/ (SEG, SR, PDF, key images) and fhir.json; INPUT must be DICOM. Needs lumbar[dicom].")
 @overwrite_option
 @json_option
 @quiet_option
@@ -86,6 +89,8 @@ def _analyzed(study: Path, wanted: _Options) -> Findings:
         models = pool.submit(load_models, wanted.models, wanted.threads, request.loaded_tasks)
         analysis = run_analysis(read_study(study, lambda done, total: bar("reading", done, total)), models.result(), request, bar)
         bar("writing the report", 0, 1)
+        if wanted.dicom:
+            return write_with_objects(analysis, study, stage).findings
         return write_analysis(analysis, stage).findings
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, MRImageStorage
 
-_IMPLEMENTATION_UID = "2.25.147312563107418651028304012648203467265"
+IMPLEMENTATION_UID = "2.25.147312563107418651028304012648203467265"
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +115,7 @@ def _meta(sop_class: str, instance: str) -> FileMetaDataset:
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = UID(sop_class), UID(instance)
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID, meta.ImplementationVersionName = UID(_IMPLEMENTATION_UID), "LUMBAR"
+    meta.ImplementationClassUID, meta.ImplementationVersionName = UID(IMPLEMENTATION_UID), "LUMBAR"
     return meta
 
 

@@ -3,6 +3,7 @@
 import base64
 import csv
 import io
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -17,17 +18,23 @@ from lumbar.pipeline import Analysis
 from lumbar.report.document import to_document, to_json
 from lumbar.report.drawing import jpeg, save
 from lumbar.report.html import render
-from lumbar.report.pictures import draw_pictures
+from lumbar.report.pictures import Picture, draw_pictures
 from lumbar.spine.spine_map import level_mask, tissue_mask
 
 
-def write_analysis(analysis: Analysis, folder: Path) -> Analysis:
-    """Write findings, report, tables, masks and previews into `folder`, which exists; returns it with a warning for each mask that NIfTI cannot store."""
+def write_analysis(analysis: Analysis, folder: Path, pictures: Mapping[str, Picture] | None = None) -> Analysis:
+    """Write findings, report, tables, masks and previews into `folder`, which exists; returns it with a warning for each mask that NIfTI cannot store.
+
+    Args:
+        analysis: findings and their evidence.
+        folder: where the files go.
+        pictures: as `draw_pictures` draws them, if that has been done.
+    """
     previews = folder / "previews"
     previews.mkdir()
     with ThreadPoolExecutor() as pool:
         masks = pool.submit(_write_masks, analysis, folder / "masks")
-        pictures = draw_pictures(analysis)
+        pictures = draw_pictures(analysis) if pictures is None else pictures
         saved = [pool.submit(save, picture.image, previews / f"{name}.png") for name, picture in pictures.items()]
         urls = dict(zip(pictures, pool.map(lambda picture: data_url(picture.image), pictures.values()), strict=True))
         for one in saved:

@@ -1,0 +1,100 @@
+"""What a segmentation object holds: named structures as masks on the slices of one stack."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.sr.coding import Code
+
+from lumbar.domain.anatomy import Muscle
+from lumbar.domain.geometry import Grid
+from lumbar.domain.study import Stack
+from lumbar.exchange.codes import DISCS, MUSCLES, SIDES, VERTEBRAE, VERTEBRAL_CANAL
+from lumbar.muscle.labels import LABELS
+from lumbar.muscle.predict import StackMask
+from lumbar.spine.instances import FIRST_BODY
+from lumbar.spine.segment import labels_on_source
+from lumbar.spine.spine_map import MASK_CANAL, SpineMap, tissue_mask
+
+Mask = NDArray[np.bool_]
+Rgb = tuple[int, int, int]
+
+_BODY_COLORS: tuple[Rgb, ...] = ((127, 209, 174), (92, 180, 145))  # neighbours differ
+_DISC_COLORS: tuple[Rgb, ...] = ((242, 180, 92), (222, 150, 52))
+_CANAL_COLOR: Rgb = (109, 179, 242)
+_MUSCLE_COLORS: dict[Muscle, Rgb] = {
+    Muscle.ERECTOR_SPINAE: (242, 140, 177),
+    Muscle.MULTIFIDUS: (179, 157, 242),
+    Muscle.PSOAS: (140, 200, 120),
+    Muscle.QUADRATUS_LUMBORUM: (220, 200, 110),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """One structure on the slices of a stack."""
+
+    key: str  # "L4", "L4/L5", "canal", "left multifidus": what findings are joined by
+    label: str  # as viewers show it
+    code: Code
+    side: Code | None
+    color: Rgb
+    mask: Mask  # (slices, rows, columns)
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentedStack:
+    """All structures of one stack; they become one segmentation object."""
+
+    series_uid: str
+    stack: Stack
+    segments: tuple[Segment, ...]  # none of them empty
+
+
+def spine_segments(spine: SpineMap, series_uid: str, stack: Stack) -> SegmentedStack:
+    """Every named vertebral body and disc, and the canal, on the slices in which the spine was found."""
+    doubt = "" if spine.names.numbering.confident else ", level uncertain"
+    instances = labels_on_source(spine.segmentation, spine.instances, spine.plane)
+    check_same_slices(instances.grid, stack.volume.grid)
+    found = []
+    for i, vertebra in enumerate(spine.names.bodies):
+        if vertebra in VERTEBRAE:
+            what = "sacrum, upper strip" if vertebra.value == "S1" else "vertebral body"
+            mask = instances.array == FIRST_BODY + i
+            found.append(Segment(vertebra.value, f"{vertebra.value} {what}{doubt}", VERTEBRAE[vertebra], None, _BODY_COLORS[i % 2], mask))
+    for i, level in enumerate(spine.names.discs):
+        if level is not None:
+            mask = instances.array == 1 + i
+            found.append(Segment(level.value, f"{level.value} disc{doubt}", DISCS[level], None, _DISC_COLORS[i % 2], mask))
+    found.append(Segment("canal", "Spinal canal", VERTEBRAL_CANAL, None, _CANAL_COLOR, tissue_mask(spine).array == MASK_CANAL))
+    return SegmentedStack(series_uid, stack, tuple(segment for segment in found if segment.mask.any()))
+
+
+def muscle_segments(found: StackMask, stack: Stack) -> SegmentedStack:
+    """Every muscle and side on the slices of one axial stack."""
+    check_same_slices(found.mask.grid, stack.volume.grid)
+    segments = []
+    for number, (muscle, side) in LABELS.items():
+        name = muscle.value.replace("_", " ")
+        mask = found.mask.array == number
+        segments.append(Segment(f"{side.value} {name}", f"{side.value.capitalize()} {name}", MUSCLES[muscle], SIDES[side], _MUSCLE_COLORS[muscle], mask))
+    return SegmentedStack(found.series_uid, stack, tuple(segment for segment in segments if segment.mask.any()))
+
+
+def check_same_slices(mask: Grid, images: Grid) -> None:
+    """Refuse a mask that does not lie on the very slices of the images.
+
+    Raises:
+        ValueError: positions, directions or sizes differ; this is a fault of the program, never of the input.
+    """
+    same = mask.shape == images.shape and all(
+        np.allclose(getattr(mask, name), getattr(images, name), atol=1e-4) for name in ("origins_mm", "row_step_mm", "column_step_mm")
+    )
+    if not same:
+        raise ValueError("a mask does not lie on the slices of its images")
+
+
+def segment_numbers(segments: Sequence[Segment]) -> dict[str, int]:
+    """The number of each segment in its object, by key."""
+    return {segment.key: number for number, segment in enumerate(segments, start=1)}
