@@ -19,6 +19,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "analyze": ("lumbar.cli.analyze:analyze", "Analyze a study: levels, measurements, grades, muscles, age, and a report."),
     "batch": ("lumbar.cli.batch:batch", "Analyze many studies on local workers or a cluster."),
     "deidentify": ("lumbar.cli.deidentify:deidentify", "Copy a study without identity."),
+    "serve": ("lumbar.cli.serve:serve", "Follow an Orthanc: analyze what arrives and send the results back."),
     "inspect": ("lumbar.cli.inspect:inspect", "List the series of a study with plane, weighting and role, and why."),
     "evaluate severity": ("lumbar.cli.evaluate_severity:evaluate_severity", "Score a submission with the official metric and more."),
     "explore rsna2024": ("lumbar.cli.explore_rsna2024:explore_rsna2024", "Describe the RSNA 2024 data set."),

@@ -1,6 +1,7 @@
 """Findings as groups of coded measurements and qualitative findings: the content of the structured report and of the FHIR observations."""
 
 import dataclasses
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from pydicom.sr.coding import Code
 
 from lumbar.domain.anatomy import Condition, Level, Vertebra
 from lumbar.domain.findings import DiscGrades, Evidence, Findings, MuscleFinding, SeverityFinding
+from lumbar.domain.rounding import decimals
 from lumbar.exchange.codes import (
     DISCS,
     GRADES,
@@ -26,7 +28,6 @@ from lumbar.exchange.codes import (
     unit_code,
 )
 
-DIGITS = 4  # as in findings.json
 _NOT_MEASURED = {"uncertain", "meyerding_grade", "pfirrmann_grade"}  # grades are qualitative
 
 
@@ -75,14 +76,14 @@ def _values(part: Any) -> tuple[Value, ...]:
     """The numeric fields of a finding with the errors that fields `<name>_error` hold."""
     fields = {field.name: getattr(part, field.name) for field in dataclasses.fields(part)}
     return tuple(
-        Value(measurement_code(name), round(float(value), DIGITS), unit_code(name), _rounded(fields.get(f"{name}_error")))
+        Value(measurement_code(name), round(float(value), decimals(name)), unit_code(name), _rounded(fields.get(f"{name}_error"), f"{name}_error"))
         for name, value in fields.items()
-        if isinstance(value, int | float) and not isinstance(value, bool) and name not in _NOT_MEASURED and not name.endswith("_error")
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and name not in _NOT_MEASURED and not name.endswith("_error")
     )
 
 
-def _rounded(value: Any) -> float | None:
-    return round(float(value), DIGITS) if isinstance(value, int | float) else None
+def _rounded(value: Any, name: str) -> float | None:
+    return round(float(value), decimals(name)) if isinstance(value, int | float) and math.isfinite(value) else None
 
 
 def _spine(findings: Findings) -> Iterator[Group]:
@@ -113,9 +114,9 @@ def _severity(found: SeverityFinding) -> Group:
     side, code = side_of(condition), condition_code(condition)
     chances = found.clinical_probabilities
     values = tuple(
-        Value(private(f"probability_{name}"), round(getattr(chances, name), DIGITS), unit_code("")) for name in ("normal_mild", "moderate", "severe")
+        Value(private(f"probability_{name}"), round(getattr(chances, name), decimals("")), unit_code("")) for name in ("normal_mild", "moderate", "severe")
     )
-    score = Value(private("severity_score"), round(found.severity_score, DIGITS), unit_code(""))
+    score = Value(private("severity_score"), round(found.severity_score, decimals("")), unit_code(""))
     sure = Grade(private("certainty"), private("uncertain" if found.uncertain else "certain"))
     label = f"{condition.value.replace('_', ' ').capitalize()} {level.value}"
     return Group(
@@ -127,7 +128,7 @@ def _severity(found: SeverityFinding) -> Group:
 
 def _disc_grades(found: DiscGrades) -> Group:
     name = found.level.value
-    values = [Value(private(f"probability_pfirrmann_{grade}"), round(p, DIGITS), unit_code("")) for grade, p in found.probabilities.items()]
+    values = [Value(private(f"probability_pfirrmann_{grade}"), round(p, decimals("")), unit_code("")) for grade, p in found.probabilities.items()]
     values += [Value(private(f"probability_{value.name.value}"), value.value, value.unit, value.error) for value in _values(found)]
     grade = found.pfirrmann_grade
     grades = () if grade is None else (Grade(private("pfirrmann_grade"), private(f"pfirrmann_{grade}")),)
@@ -157,8 +158,8 @@ def _age(findings: Findings) -> Iterator[Group]:
         return
     half = (age.interval_years[1] - age.interval_years[0]) / 2
     values = [value for value in _values(age) if value.name.value != "coverage"]
-    values = [dataclasses.replace(value, error=round(half, DIGITS)) if value.name.value == "predicted_age_years" else value for value in values]
+    values = [dataclasses.replace(value, error=round(half, decimals("_years"))) if value.name.value == "predicted_age_years" else value for value in values]
     yield Group("age", "Age of the spine", private("spine_age"), LUMBAR_SPINE, values=tuple(values), task="age")
     for one in age.level_ages:
-        value = Value(private("predicted_age_years"), round(one.predicted_age_years, DIGITS), unit_code("_years"))
+        value = Value(private("predicted_age_years"), round(one.predicted_age_years, decimals("_years")), unit_code("_years"))
         yield Group(f"age {one.level}", f"Age of {one.level}", private("spine_age"), LUMBAR_SPINE, level=LEVELS[Level(one.level)], values=(value,), task="age")

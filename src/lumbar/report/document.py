@@ -11,11 +11,10 @@ from typing import Any
 from lumbar import __version__
 from lumbar.domain.anatomy import Level
 from lumbar.domain.findings import Findings
+from lumbar.domain.rounding import decimals
 from lumbar.quality.assess import status_of
 
 SCHEMA_VERSION = "1.0"
-_DIGITS = 4
-_DIGITS_OF = (("_mm2", 1), ("_mm", 2), ("_ml", 2), ("_degrees", 1), ("_percent", 1), ("_years", 2), ("_error", 2))
 _LINE = 160
 RESEARCH_USE = "Research use only. Not a medical device. Not for diagnosis or treatment decisions."
 
@@ -73,9 +72,9 @@ def _marked(findings: Findings, parts: dict[str, Any]) -> dict[str, Any]:
     return parts
 
 
-def _plain(value: Any, digits: int = _DIGITS) -> Any:
+def _plain(value: Any, digits: int = decimals("")) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name), _digits(field.name)) for field in dataclasses.fields(value)}
+        return {field.name: _plain(getattr(value, field.name), decimals(field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, tuple | list):
@@ -86,8 +85,3 @@ def _plain(value: Any, digits: int = _DIGITS) -> Any:
         return round(value, digits) if math.isfinite(value) else None
     # File names may hold bytes that are no text.
     return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
-
-
-def _digits(name: str) -> int:
-    """Decimals of a field: more than any of its digits mean, and no more than that."""
-    return next((digits for ending, digits in _DIGITS_OF if name.endswith(ending)), _DIGITS)

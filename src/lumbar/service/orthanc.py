@@ -31,7 +31,13 @@ class Orthanc:
         self._client = httpx.Client(base_url=address, auth=(user, password), timeout=120)
 
     def studies(self) -> list[ArrivedStudy]:
-        """All studies that hold MR images."""
+        """All studies that hold MR images; none while Orthanc does not answer."""
+        try:
+            return self._studies()
+        except httpx.TransportError:
+            return []
+
+    def _studies(self) -> list[ArrivedStudy]:
         found = []
         for study in self._get("/studies?expand"):
             series = [one for one in self._get(f"/studies/{study['ID']}/series") if one["MainDicomTags"].get("Modality") == "MR"]
