@@ -22,9 +22,9 @@ SERIES = {1: ("Sagittal T2/STIR", "T2"), 2: ("Sagittal T1", "T1"), 3: ("Axial T2
 
 
 def paint(points_mm: np.ndarray) -> np.ndarray:
-    """Grey values (...) of LPS points (..., 3): they rise to the left and have waves that are different along every axis."""
+    """Grey values (...) of LPS points (..., 3): they rise to the left and have waves along the other axes; neighbouring slices resemble each other."""
     x, y, z = np.moveaxis(points_mm, -1, 0)
-    return 1000 + 8 * x + 120 * np.sin(y / 5 + 0.3) + 120 * np.sin(z / 7) + 60 * np.cos((y + z) / 9)
+    return 1000 + 8 * x + 120 * np.sin(y / 5 + 0.3) + 120 * np.sin(z / 7) + 60 * np.cos(y / 9 + z / 60)
 
 
 def write_data_set(folder: Path, studies: list[int], grades: np.ndarray | None = None) -> None:
