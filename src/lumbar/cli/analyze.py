@@ -10,12 +10,23 @@ import click
 from tqdm import tqdm
 
 from lumbar.api import write_with_objects
-from lumbar.cli.options import json_option, lowest_level_option, models_option, output_option, overwrite_option, quiet_option, tasks_of, threads_option
+from lumbar.cli.options import (
+    json_option,
+    lowest_level_option,
+    models_option,
+    output_option,
+    overwrite_option,
+    quiet_option,
+    tasks_of,
+    threads_option,
+    weighting_option,
+)
 from lumbar.cli.stdout import print_json
 from lumbar.domain.anatomy import Level
 from lumbar.domain.findings import Findings
 from lumbar.io.read import read_study
 from lumbar.io.staging import staged_folder
+from lumbar.io.weighting_given import GivenWeighting
 from lumbar.pipeline import TASKS, Progress, Request, load_models
 from lumbar.pipeline import analyze as run_analysis
 from lumbar.report.document import to_document
@@ -32,6 +43,7 @@ class _Options:
     tasks: tuple[str, ...] | None
     models: Path | None
     lowest_level: Level | None
+    weightings: tuple[GivenWeighting, ...]
     threads: int
     overwrite: bool
     dicom: bool
@@ -50,6 +62,7 @@ class _Options:
 )  # fmt: skip
 @models_option
 @lowest_level_option
+@weighting_option
 @threads_option
 @click.option("--dicom", is_flag=True, help="Also write dicom/ (SEG, SR, PDF, key images) and fhir.json; INPUT must be DICOM. Needs lumbar[dicom].")
 @overwrite_option
@@ -87,7 +100,7 @@ def _analyzed(study: Path, wanted: _Options) -> Findings:
     request = Request(wanted.tasks, wanted.age_years, wanted.sex, wanted.lowest_level)
     with staged_folder(wanted.out, wanted.overwrite, study) as stage, _Bar(wanted.quiet) as bar, ThreadPoolExecutor(1) as pool:
         models = pool.submit(load_models, wanted.models, wanted.threads, request.loaded_tasks)
-        analysis = run_analysis(read_study(study, lambda done, total: bar("reading", done, total)), models.result(), request, bar)
+        analysis = run_analysis(read_study(study, lambda done, total: bar("reading", done, total), wanted.weightings), models.result(), request, bar)
         bar("writing the report", 0, 1)
         if wanted.dicom:
             return write_with_objects(analysis, study, stage).findings

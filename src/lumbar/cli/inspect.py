@@ -4,10 +4,12 @@ from pathlib import Path
 
 import click
 
+from lumbar.cli.options import weighting_option
 from lumbar.cli.stdout import print_json
 from lumbar.domain.geometry import Grid
 from lumbar.domain.study import Role, Series, Study
 from lumbar.io.read import read_study
+from lumbar.io.weighting_given import GivenWeighting
 
 _COLUMNS = ("#", "plane", "weighting", "role", "slices", "stacks", "pixels", "spacing mm", "description")
 
@@ -15,7 +17,8 @@ _COLUMNS = ("#", "plane", "weighting", "role", "slices", "stacks", "pixels", "sp
 @click.command()
 @click.argument("input", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the table (without descriptions, which can hold names).")
-def inspect(input: Path, as_json: bool) -> None:
+@weighting_option
+def inspect(input: Path, as_json: bool, weightings: tuple[GivenWeighting, ...]) -> None:
     """List the series found in INPUT with plane, weighting and role, and why. Nothing is written.
 
     INPUT is a DICOM folder (nested, with other files in it), a zip of one, a DICOM file, or NIfTI.
@@ -24,7 +27,7 @@ def inspect(input: Path, as_json: bool) -> None:
     Example:
         lumbar inspect my_study/
     """
-    study = read_study(input)
+    study = read_study(input, weightings=weightings)
     if as_json:
         print_json(_document(study))
     else:

@@ -7,6 +7,8 @@ from typing import TypeVar
 import click
 
 from lumbar.domain.anatomy import Level
+from lumbar.io.weighting_given import NAMES, GivenWeighting
+from lumbar.io.weighting_given import parse as parse_weighting
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -23,6 +25,16 @@ threads_option = click.option("--threads", type=click.IntRange(0), default=0, sh
 models_option = click.option(
     "--models", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="DIR", help="A model folder, or a folder of them, to use first."
 )
+
+
+def _weightings(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[GivenWeighting, ...]:
+    return tuple(parse_weighting(value) for value in values)
+
+
+weighting_option = click.option(
+    "--weighting", "weightings", multiple=True, callback=_weightings, metavar="[FILE=]" + "|".join(NAMES),
+    help="Contrast of a NIfTI image (FILE), or of all images that do not tell theirs. Can be given several times.",
+)  # fmt: skip
 
 
 def _level(_: click.Context, __: click.Parameter, value: str | None) -> Level | None:

@@ -10,6 +10,7 @@ import numpy as np
 from lumbar.domain.study import Patient, Plane, Role, Series, Study, Weighting
 from lumbar.errors import NoUsableSeries, UnreadableInput
 from lumbar.io.dicom_files import Census, Headers, Progress, read_headers
+from lumbar.io.pixel_checks import pixel_warnings, without_empty
 from lumbar.io.pixels import decode
 from lumbar.io.positions import misplaced
 from lumbar.io.roles import Verdict, contrast_key, judge, reason, role_of
@@ -134,12 +135,21 @@ def _one_acquisition(slices: list[SliceHeader], census: Census, scouting: str) -
     """The series that slices of one contrast make: one, or one a kind where several images lie at one place and no header says which is which."""
     warnings: list[str] = []
     layered: list[list[list[Picture]]] = []
+    blank = ""
     for parallel in parallel_groups(slices):
         pictures, copies = without_copies(decode(parallel, census.refuse))
         if copies:
             warnings.append("1 slice repeats another and was left out" if copies == 1 else f"{copies} slices repeat others and were left out")
         if not pictures:
             continue
+        pictures, empty = without_empty(pictures)
+        if empty:
+            warnings.append(
+                f"{'1 slice is' if empty == 1 else f'{empty} slices are'} empty (one value everywhere) and {'was' if empty == 1 else 'were'} left out"
+            )
+        elif not any(np.ptp(pixels) for _, pixels in pictures):
+            blank = "all its images are empty (one value everywhere)"
+        warnings += pixel_warnings(pictures)
         if turned := _turned(pictures):
             warnings.append(turned)
         if broken := misplaced(pictures):
@@ -151,7 +161,7 @@ def _one_acquisition(slices: list[SliceHeader], census: Census, scouting: str) -
     if not layered:
         return []
     verdict = judge(_typical(slices))
-    verdict = replace(verdict, excluded=verdict.excluded or scouting)
+    verdict = replace(verdict, excluded=verdict.excluded or scouting or blank)
     if len(layered) == 1:
         return [_series_of(slices, layered[0], verdict, warnings)]
     return _told_series(slices, layered, verdict, warnings)

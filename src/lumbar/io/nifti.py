@@ -19,6 +19,10 @@ from lumbar.errors import GeometryError, UnreadableInput
 
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # NIfTI's code of the unit of length
+_UNIT_NAMES = {1: "metres", 3: "micrometres"}
+_VOXEL_MM = (0.01, 80.0)
+_LARGEST_MM = 3000.0  # edge of an image
+_MOST_VOXELS = 2**29  # 2 GiB as float32; more is a header that lies, or no scan of a spine
 _SAME_AFFINE_MM = 0.5  # sform and qform of one scan differ by rounding, not by more
 _MULTIPLE_TOLERANCE = 0.05  # share of the spacing by which a gap may miss a whole number of slices
 
@@ -60,6 +64,8 @@ def open_nifti(path: Path) -> NiftiImage:
     image = _load(path)
     warnings: list[str] = []
     affine = _affine(image, path, warnings)
+    if np.prod([float(size) for size in image.shape]) > _MOST_VOXELS:
+        raise UnreadableInput(f"{path} announces {' × '.join(map(str, image.shape))} voxels, more than {_MOST_VOXELS}; cut out the lumbar spine")
     data = _voxels(image, path)
     lost = int(data.size - np.isfinite(data).sum())
     if lost:
@@ -71,7 +77,8 @@ def open_nifti(path: Path) -> NiftiImage:
     matrix = (_RAS_TO_LPS @ affine)[:, [2, 1, 0, 3]]
     if array.shape[0] < 1 or min(array.shape) < 1:
         raise UnreadableInput(f"{path}: the picture is empty, its size is {data.shape}")
-    return NiftiImage(Volume(array, grid_from_matrix(matrix, (array.shape[0], array.shape[1], array.shape[2]))), tuple(warnings))
+    grid = grid_from_matrix(matrix, (array.shape[0], array.shape[1], array.shape[2]))
+    return NiftiImage(Volume(array, grid, _stored_step(image)), tuple(warnings))
 
 
 def write_nifti(path: Path, volume: Volume) -> None:
@@ -123,6 +130,11 @@ def _voxels(image: Any, path: Path) -> NDArray[np.float32]:
         raise UnreadableInput(f"{path}: its voxels cannot be read ({type(error).__name__}: {error}); the file may be cut off") from None
 
 
+def _stored_step(image: Any) -> float | None:
+    """What one step of stored whole numbers is worth; None of numbers that are not whole."""
+    return abs(float(image.dataobj.slope)) if image.get_data_dtype().kind in "iu" else None
+
+
 def _affine(image: Any, path: Path, warnings: list[str]) -> Points:
     """The matrix from (i, j, k, 1) to RAS mm."""
     sform, sform_code = image.get_sform(coded=True)
@@ -135,16 +147,58 @@ def _affine(image: Any, path: Path, warnings: list[str]) -> Points:
             f"{path}: neither sform nor qform says where its voxels lie (both codes are 0), so left and right cannot be told; "
             "convert the DICOM files again, or set the affine if you know it"
         )
-    unit = np.diag([*[_MM_PER_UNIT.get(int(image.header["xyzt_units"]) & 7, 1.0)] * 3, 1.0])
-    affine: Points = unit @ np.asarray(sform if sform_code else qform, dtype=np.float64)
+    aligned = sform_code > 1 and qform_code == 1  # the sform leads to a template or another scan, the qform to the scanner
+    affine: Points = np.asarray(qform if aligned or not sform_code else sform, dtype=np.float64)
+    other = sform if aligned else qform
+    if len(image.shape) == 2 or (len(image.shape) > 2 and image.shape[2] == 1):
+        affine = _with_normal(affine)
+        other = None if other is None else _with_normal(np.asarray(other, dtype=np.float64))
+    unit = _unit(image, affine, path, warnings)
+    affine = unit @ affine
     if not np.isfinite(affine).all() or np.linalg.norm(affine[:3, :3], axis=0).min() < 1e-3 or abs(_orthogonality(affine)) < 0.1:
         raise GeometryError(f"{path}: its affine is no way to place voxels ({affine[:3].round(3).tolist()}); convert the source again")
     if sform_code and qform_code:
-        _compare(affine, unit @ np.asarray(qform, dtype=np.float64), image.shape, path, warnings)
+        _compare(affine, unit @ np.asarray(other, dtype=np.float64), image.shape, path, warnings, "qform" if aligned else "sform")
     return affine
 
 
-def _compare(sform: Points, qform: Points, shape: tuple[int, ...], path: Path, warnings: list[str]) -> None:
+def _with_normal(affine: Points) -> Points:
+    """The matrix of a single slice, whose third column may be empty, with a column of 1 mm along the normal there."""
+    if np.linalg.norm(affine[:3, 2]) > 1e-6 or np.linalg.norm(np.cross(affine[:3, 0], affine[:3, 1])) < 1e-12:
+        return affine
+    normal = np.cross(affine[:3, 0], affine[:3, 1])
+    filled = affine.copy()
+    filled[:3, 2] = normal / np.linalg.norm(normal)
+    return filled
+
+
+def _unit(image: Any, affine: Points, path: Path, warnings: list[str]) -> Points:
+    """(4, 4) from the unit of the file to millimetres. A unit that gives no body and no voxel of a scanner is taken for a slip if millimetres do.
+
+    Raises:
+        GeometryError: neither gives a plausible size.
+    """
+    code = int(image.header["xyzt_units"]) & 7
+    declared = _MM_PER_UNIT.get(code, 1.0)
+    steps = np.linalg.norm(affine[:3, :3], axis=0)
+    sizes = np.array([*image.shape[:3], 1, 1, 1][:3])
+
+    def plausible(per_unit: float) -> bool:
+        voxels = steps[sizes > 1] * per_unit
+        return bool((voxels >= _VOXEL_MM[0]).all() and (voxels <= _VOXEL_MM[1]).all() and (voxels * sizes[sizes > 1]).max(initial=0) <= _LARGEST_MM)
+
+    if plausible(declared):
+        return np.diag([declared, declared, declared, 1.0])
+    extent = " × ".join(f"{value:.3g}" for value in steps * sizes * declared)
+    if declared != 1.0 and plausible(1.0):
+        warnings.append(f"its unit code says {_UNIT_NAMES[code]}, which would make it {extent} mm large; it was read in millimetres")
+        return np.eye(4)
+    if np.isfinite(steps).all() and steps.min() >= 1e-3:  # an affine that is none has an error of its own
+        raise GeometryError(f"{path}: it would be {extent} mm large with voxels of {steps.max() * declared:.3g} mm, which no scan is; set its affine right")
+    return np.eye(4)
+
+
+def _compare(sform: Points, qform: Points, shape: tuple[int, ...], path: Path, warnings: list[str], used: str) -> None:
     size = [*shape[:3], 1, 1, 1][:3]
     corners = np.array([[i, j, k, 1] for i in (0, size[0] - 1) for j in (0, size[1] - 1) for k in (0, size[2] - 1)], dtype=np.float64)
     apart = float(np.linalg.norm((corners @ (sform - qform).T)[:, :3], axis=1).max())
@@ -152,7 +206,7 @@ def _compare(sform: Points, qform: Points, shape: tuple[int, ...], path: Path, w
         return
     if np.linalg.det(sform[:3, :3]) * np.linalg.det(qform[:3, :3]) < 0 or (sform[0, :3] @ qform[0, :3]) < 0:
         raise GeometryError(f"{path}: its sform and qform disagree on left and right; set one of them right, or its code to 0")
-    warnings.append(f"its sform and qform place corners {apart:.1f} mm apart; the sform was used")
+    warnings.append(f"its sform and qform place corners {apart:.1f} mm apart; the {used} was used")
 
 
 def _orthogonality(affine: Points) -> float:

@@ -1,5 +1,7 @@
 """NIfTI files to a `Study`: one series a file."""
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,9 @@ from lumbar.io.slices import Acquisition
 from lumbar.io.weighting_from_pixels import settle
 
 _PLANES = (Plane.SAGITTAL, Plane.CORONAL, Plane.AXIAL)  # by the patient axis that the normal follows
-_MASK_WORDS = ("mask", "seg", "label", "_gt")
+_MASK_WORDS = {"mask", "masks", "seg", "dseg", "probseg", "segmentation", "label", "labels", "gt"}
+_MOST_LABELS = 64  # different values of a mask
+_PERSON = re.compile(r"(^|(?<=[_/]))(sub|ses)-[a-z0-9]+", re.IGNORECASE)  # of BIDS: what a patient is called says nothing about an image
 
 
 def read_nifti_study(paths: list[Path], root: Path) -> Study:
@@ -27,11 +31,16 @@ def read_nifti_study(paths: list[Path], root: Path) -> Study:
     warnings: list[str] = []
     for path in paths:
         name = name_in(root, path)
-        if len(paths) > 1 and any(word in path.name.lower() for word in _MASK_WORDS):
-            warnings.append(f"{name} is named as a mask and was left out")
-            continue
+        named = len(paths) > 1 and bool(_MASK_WORDS & set(re.split(r"[^a-z0-9]+", _PERSON.sub("", _stem(path).lower()))))
         try:
-            series.append(_series(path, name))
+            one = _series(path, name)
+            labels = len(paths) > 1 and _holds_labels(one.stacks[0].volume)
+            if named and labels:
+                warnings.append(f"{name} is named as a mask and was left out")
+            elif labels and one.stacks[0].volume.array.any():
+                warnings.append(f"{name} holds a few whole numbers, as masks do, and was left out")
+            else:
+                series.append(replace(one, warnings=(*one.warnings, "it is named as a mask but holds an image, and was read as one")) if named else one)
         except InputError as error:
             if len(paths) == 1:
                 raise
@@ -41,10 +50,16 @@ def read_nifti_study(paths: list[Path], root: Path) -> Study:
     return Study(_stem(root), settle(series), warnings=tuple(warnings))
 
 
+def _holds_labels(volume: Volume) -> bool:
+    sample = volume.array.reshape(-1)[:: max(1, volume.array.size // 200_000)]
+    values = np.unique(sample)
+    return bool(len(values) <= _MOST_LABELS and np.array_equal(values, np.round(values)) and values.min() >= 0 and (sample == 0).mean() > 0.3)
+
+
 def _series(path: Path, name: str) -> Series:
     image = open_nifti(path)
     volume, why_plane = _slices_first(image.volume)
-    verdict = judge(Acquisition(description=_stem(path)))
+    verdict = judge(Acquisition(description=_PERSON.sub("", _stem(path))))
     plane = _PLANES[int(np.argmax(np.abs(volume.grid.normal)))]
     count = len(volume.grid.origins_mm)
     role = Role.OTHER if verdict.excluded else role_of(plane, verdict.weighting)
@@ -56,7 +71,8 @@ def _series(path: Path, name: str) -> Series:
         role=role,
         reason=reason(f"{plane.value} by {why_plane}", verdict).replace("description", "file name"),
         description=_stem(path),
-        warnings=image.warnings,
+        warnings=(*image.warnings, *(("it has a single slice, so nothing is known between slices",) if count == 1 else ())),
+        usable=not verdict.excluded,
     )
 
 

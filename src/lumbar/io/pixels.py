@@ -2,19 +2,21 @@
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
-from pydicom.uid import UID
+from pydicom.uid import UID, RLELossless
 
 from lumbar.io.dicom_files import quiet_pydicom
 from lumbar.io.header_values import integer, text
 from lumbar.io.slices import Refused, SliceHeader
 
 _GIB = 2**30
+_FAR_SMOOTHER = 0.6  # ratio of roughness
 _LARGEST_FILE_BYTES = 2 * _GIB  # decoded; above that a header is more likely wrong than a scan that large
 
 
@@ -25,8 +27,8 @@ def decode(slices: Sequence[SliceHeader], refuse: Callable[[str, str], None]) ->
     with quiet_pydicom():
         for one in slices:
             try:
-                frames = read(os.fspath(one.path))
-                decoded.append((one, _frame(frames, one)))
+                frames, note = read(os.fspath(one.path))
+                decoded.append((replace(one, pixel_note=note) if note else one, _frame(frames, one)))
             except Refused as refusal:
                 refuse(one.name, str(refusal))
             except BaseException as error:  # decoders raise nearly anything on damaged data; the RLE one, written in Rust, panics outside of Exception
@@ -53,23 +55,62 @@ def _frame(frames: NDArray[Any], one: SliceHeader) -> NDArray[Any]:
     return picture
 
 
-def _frames(path: str) -> NDArray[Any]:
-    """All frames of a file as stored numbers: bits that are not used cleared, sign extended, MONOCHROME1 turned so that bright is bright."""
+def _frames(path: str) -> tuple[NDArray[Any], str]:
+    """What `_stored` gives of a file, and what was odd about it."""
     dataset = pydicom.dcmread(path, force=True)
     _check(dataset)
+    return _stored(dataset)
+
+
+def _stored(dataset: pydicom.Dataset) -> tuple[NDArray[Any], str]:
+    """All frames of a file as stored numbers: bits that are not used cleared, sign extended, MONOCHROME1 turned so that bright is bright."""
+    declared, high = integer(dataset.get("BitsStored")), integer(dataset.get("HighBit"))
+    if _holds_all_bits(dataset):  # the decoder would cut off what lies beyond BitsStored
+        dataset.BitsStored = dataset.BitsAllocated
+        dataset.HighBit = dataset.BitsAllocated - 1
     pixels: NDArray[Any] = dataset.pixel_array
     if pixels.dtype.kind == "f":
-        return -pixels if _inverted(dataset) else pixels
-    allocated, stored = 8 * pixels.dtype.itemsize, integer(dataset.get("BitsStored")) or 8 * pixels.dtype.itemsize
-    high = integer(dataset.get("HighBit"))
+        return (-pixels if _inverted(dataset) else pixels), ""
+    allocated, stored = 8 * pixels.dtype.itemsize, declared or 8 * pixels.dtype.itemsize
     high = stored - 1 if high is None else high
     if not 1 <= stored <= high + 1 <= allocated:
         raise Refused(f"it claims {stored} bits of {allocated} with the highest at {high}, which cannot be")
-    if stored < allocated and integer(dataset.get("BitsAllocated")) == allocated:
-        pixels = (pixels << (allocated - 1 - high)) >> (allocated - stored)
+    if stored < allocated and integer(dataset.get("BitsAllocated")) != allocated:
+        stored, high = allocated, allocated - 1
+    pixels, note = _interpreted(pixels, stored, high)
     if _inverted(dataset):
-        pixels = -1 - pixels if pixels.dtype.kind == "i" else (2**stored - 1) - pixels
-    return pixels
+        top = (2**stored - 1) if not note else int(pixels.max())
+        pixels = -1 - pixels if pixels.dtype.kind == "i" else top - pixels
+    return pixels, note
+
+
+def _holds_all_bits(dataset: pydicom.Dataset) -> bool:
+    """Whether numbers are stored as they are, so that bits beyond BitsStored can be looked at."""
+    stored, allocated = integer(dataset.get("BitsStored")), integer(dataset.get("BitsAllocated"))
+    plain = not dataset.file_meta.TransferSyntaxUID.is_encapsulated or dataset.file_meta.TransferSyntaxUID == RLELossless
+    return "PixelData" in dataset and plain and allocated in (8, 16, 32) and stored is not None and 1 <= stored < allocated
+
+
+def _interpreted(pixels: NDArray[Any], stored: int, high: int) -> tuple[NDArray[Any], str]:
+    """Stored numbers as the header declares them, unless another way to read the same bits gives far smoother images: then the header is wrong."""
+    allocated = 8 * pixels.dtype.itemsize
+    declared = (pixels << (allocated - 1 - high)) >> (allocated - stored) if stored < allocated else pixels
+    width = pixels.dtype.itemsize
+    others = {f"unsigned numbers of {allocated} bits": pixels.view(f"u{width}"), f"signed numbers of {allocated} bits": pixels.view(f"i{width}")}
+    own = _roughness(declared)
+    best, note = declared, ""
+    for name, values in others.items():
+        if not np.array_equal(values, declared) and _roughness(values) < _FAR_SMOOTHER * min(own, _roughness(best)):
+            best = values
+            note = f"its pixels fit {name}, not the {stored} {'signed' if pixels.dtype.kind == 'i' else 'unsigned'} bits of the header, and were read so"
+    return best, note
+
+
+def _roughness(values: NDArray[Any]) -> float:
+    """Mean step between neighbours, in spreads of the values: numbers that were cut off or have the wrong sign leap."""
+    wide = values.astype(np.float32)
+    spread = float(wide.std())
+    return float(np.abs(np.diff(wide, axis=-1)).mean()) / spread if spread > 0 else 0.0
 
 
 def _check(dataset: pydicom.Dataset) -> None:

@@ -9,18 +9,21 @@ from lumbar.errors import InputError, LumbarError, UnreadableInput
 from lumbar.io.dicom_files import looks_like_dicom
 from lumbar.io.dicom_read import read_dicom
 from lumbar.io.sources import NIFTI, Sources, gathered
+from lumbar.io.weighting_given import GivenWeighting, with_weightings
 
 Progress = Callable[[int, int], None]
 
 
-def read_study(path: Path | str | Sequence[Path | str], progress: Progress | None = None) -> Study:
+def read_study(path: Path | str | Sequence[Path | str], progress: Progress | None = None, weightings: Sequence[GivenWeighting] = ()) -> Study:
     """The study at `path`: a folder of DICOM (nested, with foreign files in it), one DICOM file, a DICOMDIR, NIfTI files, or an archive of any of them.
 
     Args:
         path: a file or folder, or several.
         progress: called with (files done, files in all).
+        weightings: contrasts of images that do not tell theirs.
 
     Raises:
+        UsageError: a weighting is given for a file that is not there.
         UnreadableInput: nothing there can be read; the message says what was seen and what would help.
         NoUsableSeries: images are there, but not of MR.
         GeometryError: a single NIfTI file that does not say where its voxels lie.
@@ -36,7 +39,8 @@ def read_study(path: Path | str | Sequence[Path | str], progress: Progress | Non
             raise type(error)("; ".join(said)) from None
         renamed = tuple(replace(one, warnings=tuple(map(sources.renamed, one.warnings))) for one in study.series)
         warnings = (*sources.sentences(), *map(sources.renamed, study.warnings))
-    return replace(study, series=renamed, warnings=warnings)
+    study = replace(study, series=renamed, warnings=warnings)
+    return with_weightings(study, weightings) if weightings else study
 
 
 def _read(sources: Sources, progress: Progress | None) -> Study:

@@ -119,7 +119,11 @@ def _fat_of(a: Values, b: Values, pixel_mm: tuple[float, float]) -> int | None:
     profiles = [profile for one, other in zip(a, b, strict=True) if (profile := _share_by_depth(one, other, pixel_mm)) is not None]
     if not profiles:
         return None
-    *layer, inside = np.nanmedian(np.array(profiles), axis=0)
+    table = np.array(profiles)
+    *layer, inside = (float(np.median(column[np.isfinite(column)])) if np.isfinite(column).any() else np.nan for column in table.T)
+    layer = [share for share in layer if np.isfinite(share)]
+    if not layer or not np.isfinite(inside):
+        return None
     if max(layer) >= _FATTY and inside < 0.5:
         return 1
     return 0 if min(layer) <= 1 - _FATTY and inside > 0.5 else None

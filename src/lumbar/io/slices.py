@@ -64,6 +64,7 @@ class SliceHeader:
     sex: str | None  # "F" or "M"
     scale_doubt: str = ""  # why grey values may not be compared with those of another series, or ""
     thickness_mm: float | None = None  # of the slice, where the header has it
+    pixel_note: str = ""  # what is odd about its pixels, known once they are decoded
     burnt_in: bool = False  # the header says that text is part of the image
 
     @property

@@ -1,0 +1,45 @@
+"""What is odd about decoded images: nothing in them, other numbers than the header says, text burnt into them."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import ndimage
+
+from lumbar.io.stacks import Picture
+
+_FEWEST = 5  # slices in which text is looked for
+_SAME_IN = 0.9  # share of slices in which text is the same
+_STROKES = 20  # pixels of text at least
+_ON_DARK = 0.8  # share of them that lie beside something dark
+
+
+def without_empty(pictures: Sequence[Picture]) -> tuple[list[Picture], int]:
+    """Images that show something, and the number of those that have one value everywhere; all where none shows anything."""
+    kept = [(one, pixels) for one, pixels in pictures if np.ptp(pixels) > 0]
+    return (kept, len(pictures) - len(kept)) if kept else (list(pictures), 0)
+
+
+def pixel_warnings(pictures: Sequence[Picture]) -> list[str]:
+    """Sentences on the pixels of a series."""
+    notes = Counter(one.pixel_note for one, _ in pictures if one.pixel_note)
+    said = [f"{count} of {len(pictures)} slices: {note}" for note, count in notes.items()]
+    if any(one.burnt_in for one, _ in pictures):
+        said.append("its header says that text is burnt into its images (0028,0301), which may name the patient")
+    elif has_text(pictures):
+        said.append("text or marks seem to be burnt into its images; they may name the patient, and where they cover anatomy nothing can be measured")
+    return said
+
+
+def has_text(pictures: Sequence[Picture]) -> bool:
+    """Whether the brightest value stands at the same pixels of nearly all slices, on a dark ground, as in overlays."""
+    arrays = [pixels for _, pixels in pictures if pixels.shape == pictures[0][1].shape]
+    if len(arrays) < _FEWEST:
+        return False
+    stack = np.stack(arrays)
+    top = stack.max(axis=(1, 2), keepdims=True)
+    strokes = (stack == top).mean(axis=0) >= _SAME_IN
+    if strokes.sum() < _STROKES:
+        return False
+    dark = ndimage.minimum_filter(np.median(stack, axis=0), 5) < 0.1 * float(np.median(top))
+    return bool(dark[strokes].mean() >= _ON_DARK)
