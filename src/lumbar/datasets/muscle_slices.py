@@ -1,0 +1,70 @@
+"""Folders of single axial slices with muscle masks: `muscle_t1` (310 people, L4/L5) and `muscle_t2` (136 slices, no pixel size).
+
+    images/<name>.webp   masks/<name>.png   table.csv
+
+The left edge of the image is the patient's right. Masks hold 1 and 4 erector spinae, 2 and 3 multifidus (1 and 2 right), and in `muscle_t2` 5 and 6
+psoas (5 right) and 7 vertebral body or disc.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from lumbar.errors import UnreadableInput
+
+PIXEL_MM_T1 = 0.6875
+PIXEL_MM_T2 = 0.45  # not in the source; the value at which muscles and vertebrae have the size of those of muscle_t1
+
+
+@dataclass(frozen=True, eq=False)
+class ReaderSlice:
+    """One axial slice, rows from front to back, columns from the patient's right to the left."""
+
+    name: str
+    patient: str  # splits are made by this
+    image: NDArray[np.float32]  # (rows, columns)
+    labels: NDArray[np.uint8]  # (rows, columns)
+    pixel_mm: float  # square pixels
+    pixel_known: bool  # False: `pixel_mm` is an estimate
+
+
+def read_muscle_t1(folder: Path) -> Iterator[ReaderSlice]:
+    """The labelled slices of `muscle_t1`, all at L4/L5, in order of their names.
+
+    Raises:
+        UnreadableInput: the folder holds no such slices, or an image and its mask differ in size.
+    """
+    for path in _images(folder / "images"):
+        yield _slice(path, folder, path.stem[:4], PIXEL_MM_T1, known=True)
+
+
+def read_muscle_t2(folder: Path) -> Iterator[ReaderSlice]:
+    """The slices of `muscle_t2` in order of their names; each counts as a person of its own.
+
+    Raises:
+        UnreadableInput: the folder holds no such slices, or an image and its mask differ in size.
+    """
+    for path in _images(folder / "images"):
+        yield _slice(path, folder, path.stem, PIXEL_MM_T2, known=False)
+
+
+def _images(folder: Path) -> list[Path]:
+    found = sorted(folder.glob("*.webp")) if folder.is_dir() else []
+    if not found:
+        raise UnreadableInput(f"{folder} holds no axial slices (*.webp); give the folder that has images/ and masks/ in it")
+    return found
+
+
+def _slice(path: Path, folder: Path, patient: str, pixel_mm: float, *, known: bool) -> ReaderSlice:
+    try:
+        image = np.asarray(Image.open(path).convert("L"), np.float32)
+        labels = np.asarray(Image.open(folder / "masks" / f"{path.stem}.png"), np.uint8)
+    except OSError as error:
+        raise UnreadableInput(f"{path} or its mask cannot be read ({error}); get the data set again") from None
+    if labels.shape != image.shape:
+        raise UnreadableInput(f"{path} has {image.shape} pixels and its mask {labels.shape}; they must agree")
+    return ReaderSlice(path.stem, patient, image, labels, pixel_mm, known)
