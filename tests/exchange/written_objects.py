@@ -3,6 +3,8 @@
 import json
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,8 +51,8 @@ def cartoon_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def drawn_network():
+@contextmanager
+def patched_network() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("lumbar.spine.task.load", lambda *_: spine_task())
         patch.setattr("lumbar.spine.segment._frame", lambda seen, whole: whole)
@@ -58,6 +60,13 @@ def drawn_network():
         yield
 
 
+@pytest.fixture
+def drawn_network() -> Iterator[None]:
+    with patched_network():
+        yield
+
+
 @pytest.fixture(scope="session")
-def written(cartoon_study: Path, tmp_path_factory: pytest.TempPathFactory, drawn_network) -> Written:
-    return analyzed(cartoon_study, tmp_path_factory.mktemp("objects") / "out", "--tasks", "spine,severity")
+def written(cartoon_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Written:
+    with patched_network():  # undone at once: a fixture of the session would show the drawn network to all later tests
+        return analyzed(cartoon_study, tmp_path_factory.mktemp("objects") / "out", "--tasks", "spine,severity")
