@@ -122,4 +122,4 @@ def analyze(study: Study, models: Models, request: Request | None = None, progre
     Raises:
         NoUsableSeries: no series of the study shows a lumbar spine.
     """
-    return Result(pipeline.analyze(study, models, request or Request(), progress))
+    return Result(pipeline.analyze(study, models, request, progress))

@@ -27,7 +27,7 @@ from lumbar.severity.foramina.cut import ForamenCrop
 from lumbar.severity.foramina.explain import ForamenHeatMap
 from lumbar.severity.foramina.points import Foramen
 from lumbar.spine import task as spine
-from lumbar.spine.find import FoundSpine, candidates, largest_stack
+from lumbar.spine.find import FoundSpine, largest_stack
 from lumbar.spine.series_fit import seen_from
 from lumbar.spine.spine_map import SpineMap
 from lumbar.spine.task import SpineTask
@@ -193,7 +193,6 @@ def analyze(study: Study, models: Models, request: Request | None = None, progre
 
 
 def _analyze(study: Study, models: Models, request: Request, progress: Progress | None) -> Analysis:
-    candidates(study)
     patient = request.patient(study)
     step = (lambda done, total: progress("finding the spine", done, total)) if progress else None
     first = models.spine.run(study, None, patient, step)
@@ -223,7 +222,7 @@ def _findings(study: Study, parts: list[Part], request: Request, fitting: tuple[
     filled = {name: value for part in parts for name, value in part.findings.items()}
     known = {name: filled.pop(name) for name in list(filled) if name in Findings.__dataclass_fields__}
     unused = request.tasks is None and request.age_years is not None
-    note = ("an age was given with --age, but none is predicted unless --tasks names age",) if unused else ()
+    note = ("an age was given with --age, but an age is predicted only if --tasks names it",) if unused else ()
     reading = (*study.warnings, *(warning for series in study.series for warning in series.warnings))
     findings = Findings(study_uid=study.study_uid, series=tuple(_facts(series) for series in study.series), **known)
     return replace(

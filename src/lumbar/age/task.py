@@ -45,7 +45,7 @@ class AgeTask:
 
 
 def load(folder: Path | None = None, threads: int = 0) -> AgeTask | None:
-    """The task with the preferred model, or None where none is installed; arguments as of `spine.task.load`.
+    """Load the task with the preferred model; None if no model is installed. The arguments are those of `spine.task.load`.
 
     Raises:
         ModelError: the model is damaged.

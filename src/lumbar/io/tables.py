@@ -164,7 +164,7 @@ class Table:
 
     @cached_property
     def float_columns(self) -> frozenset[str]:
-        """Columns whose every cell is a whole number written as 12.0, as programs write identifiers of a column with blanks."""
+        """Columns that hold only whole numbers written as 12.0, as programs write identifiers of a column with blanks."""
         found = set()
         for place, name in enumerate(self.names):
             cells = [row[place] for _, row in self.lines if place < len(row) and row[place].lower() not in BLANK]

@@ -1,6 +1,6 @@
 """From raw probabilities to the two that are given out: as the official score wants them, and as common as the grades are."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,11 +37,7 @@ class Calibration:
         Raises:
             ModelError: it is not there, or not one value a condition.
         """
-        try:
-            values = [tuple(float(parameters["calibration"][name][c.value]) for c in Condition) for name in cls.__dataclass_fields__]
-        except (KeyError, TypeError, ValueError) as error:
-            raise ModelError(f"the card in {source} lacks a calibration of the grades ({error}); pack the model again") from error
-        return cls(*values)
+        return cls(*values_on_card(parameters, tuple(cls.__dataclass_fields__), [condition.value for condition in Condition], source))
 
     def apply(self, raw: NDArray[np.float64]) -> CropGrades:
         """The two outputs from raw probabilities (n, 5, 3)."""
@@ -50,3 +46,15 @@ class Calibration:
             metric[:, place] = tempered(raw[:, place], self.metric_temperature[place])
             clinical[:, place] = tempered(reweighted(raw[:, place], 1 / np.array(GRADE_WEIGHTS)), self.clinical_temperature[place])
         return CropGrades(metric, clinical)
+
+
+def values_on_card(parameters: Mapping[str, Any], names: Sequence[str], keys: Sequence[str], source: Path) -> list[tuple[float, ...]]:
+    """For each of `names`, its values at `keys` in the calibration of a card.
+
+    Raises:
+        ModelError: the calibration is missing or incomplete; `source` is the folder of the card.
+    """
+    try:
+        return [tuple(float(parameters["calibration"][name][key]) for key in keys) for name in names]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"the card in {source} lacks a calibration of the grades ({error}); pack the model again") from error

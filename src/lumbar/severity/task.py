@@ -32,7 +32,7 @@ class SeverityTask:
 
 
 def load(folder: Path | None = None, threads: int = 0) -> SeverityTask | None:
-    """The task with the preferred models, or None where none is installed; arguments as of `spine.task.load`.
+    """Load the task with the preferred models; None if no model is installed. The arguments are those of `spine.task.load`.
 
     Raises:
         ModelError: a model is damaged.

@@ -1,4 +1,4 @@
-"""ComBat: offsets and spreads of sites taken out of measurements, age and sex kept. Never done unless it is asked for, and never in silence.
+"""ComBat: offsets and spreads of sites taken out of measurements, age and sex kept. Done only on request, and never in silence.
 
 Johnson et al., Biostatistics 2007;8:118; for images Fortin et al., NeuroImage 2018;167:104. The library is its authors' neuroCombat.
 """

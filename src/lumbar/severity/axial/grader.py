@@ -1,6 +1,6 @@
 """Grades of axial crops from a model folder, without PyTorch."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -13,10 +13,10 @@ from lumbar.models.folder import Model
 from lumbar.models.runtime import Network
 from lumbar.severity.axial.picture import VIEWS, Picture, network_input
 from lumbar.severity.calibration import Calibration, CropGrades
+from lumbar.severity.portions import portions
 
 TASK = "severity_axial_crops"
 CROPS, LEVELS, STUDIES, LOGITS = "crops", "levels", "studies", "logits"
-_CROPS_AT_ONCE = 60
 
 Progress = Callable[[int, int], None]  # crops done, of how many
 
@@ -62,7 +62,7 @@ def raw_probabilities(
     _, owners = np.unique(np.asarray(studies), return_inverse=True)
     done = 0
     with ThreadPoolExecutor(workers) as pool:
-        for rows in _portions(owners):
+        for rows in portions(owners):
             inputs = [np.stack([network_input(pictures[row], view) for row in rows]) for view in range(views)]
             jobs = [(network, crops, numbers[rows], owners[rows]) for network in networks for crops in inputs]
             result[rows] = np.mean([softmax(logits, axis=-1) for logits in pool.map(lambda job: network_logits(*job), jobs)], axis=0)
@@ -76,16 +76,3 @@ def network_logits(network: Network, crops: NDArray[np.float32], levels: NDArray
     """(n, 5, 3) of `crops` (n, 3, 96, 136) at `levels` (n,) 0 … 4; without `studies` (n,) every crop is the only one of its study."""
     owners = np.arange(len(crops)) if studies is None else studies
     return np.asarray(network.run({CROPS: crops, LEVELS: levels, STUDIES: owners})[LOGITS], dtype=np.float64)
-
-
-def _portions(owners: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-    """Rows of whole studies, about `_CROPS_AT_ONCE` at a time."""
-    waiting: list[NDArray[np.int64]] = []
-    order = np.argsort(owners, kind="stable")
-    for members in np.split(order, np.flatnonzero(np.diff(owners[order])) + 1):
-        waiting.append(members)
-        if sum(map(len, waiting)) >= _CROPS_AT_ONCE:
-            yield np.concatenate(waiting)
-            waiting = []
-    if waiting:
-        yield np.concatenate(waiting)

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lumbar.domain.anatomy import Level
-from lumbar.errors import ModelError
 from lumbar.metrics.calibration import conformal_sets, reweighted, tempered
+from lumbar.severity.calibration import values_on_card
 from lumbar.severity.score import GRADE_WEIGHTS
 
 
@@ -38,11 +38,7 @@ class LevelCalibration:
         Raises:
             ModelError: it is not there, or not one value a level.
         """
-        try:
-            values = [tuple(float(parameters["calibration"][name][level.slug]) for level in Level) for name in cls.__dataclass_fields__]
-        except (KeyError, TypeError, ValueError) as error:
-            raise ModelError(f"the card in {source} lacks a calibration of the grades ({error}); pack the model again") from error
-        return cls(*values)
+        return cls(*values_on_card(parameters, tuple(cls.__dataclass_fields__), [level.slug for level in Level], source))
 
     @property
     def parameters(self) -> dict[str, dict[str, float]]:

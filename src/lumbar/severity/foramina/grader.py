@@ -1,6 +1,6 @@
 """Grades of foramina from a model folder, without PyTorch."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -17,12 +17,12 @@ from lumbar.models.runtime import Network
 from lumbar.severity.foramina.calibration import ForamenGrades, LevelCalibration
 from lumbar.severity.foramina.crops import CROP_COLUMNS, CROP_ROWS, SIDES, STORED_SIZE
 from lumbar.severity.foramina.cut import NEIGHBOURS, ForamenCrop
+from lumbar.severity.portions import portions
 
 TASK = "severity_foramina"
 CROPS, LEVELS, SIDE_NUMBERS, STUDIES, LOGITS = "crops", "levels", "sides", "studies", "logits"
 # Magnifications at which each crop is graded; the answers are averaged.
 SCALES = (0.93, 1.0, 1.08)
-_CROPS_AT_ONCE = 60
 _LEVELS = tuple(Level)
 
 Progress = Callable[[int, int], None]  # foramina done, of how many
@@ -104,16 +104,3 @@ def network_logits(
     """(n, 3) of `crops` (n, 1, 72, 64)."""
     given: dict[str, NDArray[Any]] = {CROPS: crops, LEVELS: levels, SIDE_NUMBERS: sides, STUDIES: studies}
     return np.asarray(network.run(given)[LOGITS], np.float64)
-
-
-def portions(owners: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-    """Rows of whole studies, about `_CROPS_AT_ONCE` at a time."""
-    waiting: list[NDArray[np.int64]] = []
-    order = np.argsort(owners, kind="stable")
-    for members in np.split(order, np.flatnonzero(np.diff(owners[order])) + 1):
-        waiting.append(members)
-        if sum(map(len, waiting)) >= _CROPS_AT_ONCE:
-            yield np.concatenate(waiting)
-            waiting = []
-    if waiting:
-        yield np.concatenate(waiting)

@@ -1,8 +1,7 @@
 """Training of the grading networks on axial crops (needs lumbar[train])."""
 
-import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from lumbar.severity.learn.axial.augment import FULL_SIZE, CropAugmentOptions, a
 from lumbar.severity.learn.axial.network import NetworkOptions, build
 from lumbar.severity.learn.cutmix import MixOptions, mix
 from lumbar.severity.learn.losses import any_severe_loss, soft_labels, weighted_loss
+from lumbar.severity.learn.study_stream import Size, StudyStream, partners
 from lumbar.severity.score import Graded, official_score
 from lumbar.training.best_weights import BestWeights
 from lumbar.training.fit import FitOptions, Validation, fit, seed, steps_done
@@ -77,44 +77,21 @@ class LabelledCrops:
         return LabelledCrops(*(np.concatenate([getattr(self, name), getattr(others, name)]) for name in names))
 
 
-class RandomStudies(IterableDataset[Batch]):
-    """An endless stream of augmented batches; each study comes once before any comes again."""
+class RandomStudies(StudyStream[Batch]):
+    """An endless stream of augmented batches of axial crops."""
 
     def __init__(self, crops: LabelledCrops, config: SeverityTraining, start: int = 0) -> None:
-        self.crops, self.config, self.start = crops, config, start
-        self.rank = 0  # of this process among several that train together; set before training
-        self.members = [np.flatnonzero(crops.studies == name) for name in np.unique(crops.studies)]
+        super().__init__(crops.studies, config, start, (COARSE_SIZE, FULL_SIZE))
+        self.crops, self.config = crops, config
 
-    def __iter__(self) -> Iterator[Batch]:
-        rng = np.random.default_rng((self.config.fit.seed, self.start, self.rank))
-        generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
-        queue: list[int] = []
-        for step in itertools.count(self.start):
-            size = COARSE_SIZE if step < self.config.coarse_share * self.config.fit.steps else FULL_SIZE
-            while len(queue) < self.config.studies_per_batch:
-                queue += rng.permutation(len(self.members)).tolist()
-            drawn, queue = queue[: self.config.studies_per_batch], queue[self.config.studies_per_batch :]
-            yield self._batch(drawn, rng, generator, size)
-
-    def _batch(self, drawn: Sequence[int], rng: np.random.Generator, generator: torch.Generator, size: tuple[int, int]) -> Batch:
+    def batch(self, chosen: list[int], owners: list[int], rng: np.random.Generator, generator: torch.Generator, size: Size) -> Batch:
+        """Augmented crops with levels, owners, soft labels and which of them are known."""
         config = self.config
-        chosen, owners = [], []
-        for place, study in enumerate(drawn):
-            members = self.members[study]
-            kept = members[rng.random(len(members)) >= config.absence_probability]
-            kept = kept if len(kept) else members
-            alone = rng.random() < config.alone_probability
-            chosen += kept.tolist()
-            owners += [100 * (place + 1) + (i if alone else 0) for i in range(len(kept))]
         pictures = torch.from_numpy(self.crops.pictures[chosen]).permute(0, 3, 1, 2).float() / 255
         x, targets = augment(pictures, torch.from_numpy(self.crops.targets[chosen]), config.augment, generator, size)
         levels = torch.from_numpy(self.crops.levels[chosen])
         labels = soft_labels(targets, config.smoothing)
-        partner = torch.arange(len(x))
-        for level in torch.unique(levels):
-            same = torch.nonzero(levels == level).flatten()
-            partner[same] = same[torch.randperm(len(same), generator=generator)]
-        (x,), labels = mix([x], labels, partner, config.mix, generator)
+        (x,), labels = mix([x], labels, partners(levels, generator), config.mix, generator)
         return x, levels, torch.tensor(owners), labels, (targets != UNLABELLED).float()
 
 

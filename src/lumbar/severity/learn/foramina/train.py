@@ -1,8 +1,6 @@
 """Training of the foraminal grader (needs lumbar[train])."""
 
-import itertools
 import json
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -10,7 +8,7 @@ import lightning
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader
 
 from lumbar.severity.axial.data import UNLABELLED
 from lumbar.severity.foramina.crops import CROP_COLUMNS, CROP_ROWS, STORED_SIZE
@@ -18,6 +16,7 @@ from lumbar.severity.learn.axial.augment import CropAugmentOptions, change
 from lumbar.severity.learn.cutmix import MixOptions, mix
 from lumbar.severity.learn.foramina.network import ForamenNetwork, NetworkOptions
 from lumbar.severity.learn.losses import MEAN_WEIGHT, soft_labels
+from lumbar.severity.learn.study_stream import Size, StudyStream, partners
 from lumbar.severity.score import GRADE_WEIGHTS
 from lumbar.training.fit import FitOptions, fit, seed, steps_done
 from lumbar.training.one_cycle import one_cycle
@@ -80,48 +79,22 @@ class LabelledForamina:
         return result
 
 
-class RandomStudies(IterableDataset[Batch]):
-    """An endless stream of augmented batches; each study comes once before any comes again."""
+class RandomStudies(StudyStream[Batch]):
+    """An endless stream of augmented batches of foramina."""
 
     def __init__(self, foramina: LabelledForamina, config: ForamenTraining, start: int = 0) -> None:
-        self.foramina, self.config, self.start = foramina, config, start
-        self.rank = 0  # of this process among several that train together; set before training
-        _, owners = np.unique(foramina.studies, return_inverse=True)
-        order = np.argsort(owners, kind="stable")
-        self.members = np.split(order, np.flatnonzero(np.diff(owners[order])) + 1)
+        super().__init__(foramina.studies, config, start, (COARSE_SIZE, FULL_SIZE))
+        self.foramina, self.config = foramina, config
 
-    def __iter__(self) -> Iterator[Batch]:
-        rng = np.random.default_rng((self.config.fit.seed, self.start, self.rank))
-        generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
-        queue: list[int] = []
-        for step in itertools.count(self.start):
-            size = COARSE_SIZE if step < self.config.coarse_share * self.config.fit.steps else FULL_SIZE
-            while len(queue) < self.config.studies_per_batch:
-                queue += rng.permutation(len(self.members)).tolist()
-            drawn, queue = queue[: self.config.studies_per_batch], queue[self.config.studies_per_batch :]
-            yield self._batch(drawn, rng, generator, size)
-
-    def _batch(self, drawn: list[int], rng: np.random.Generator, generator: torch.Generator, size: tuple[int, int]) -> Batch:
+    def batch(self, chosen: list[int], owners: list[int], rng: np.random.Generator, generator: torch.Generator, size: Size) -> Batch:
+        """Augmented crops with levels, sides, owners, soft labels and which of them are known."""
         config, foramina = self.config, self.foramina
-        chosen: list[int] = []
-        owners: list[int] = []
-        for place, study in enumerate(drawn):
-            members = self.members[study]
-            kept = members[rng.random(len(members)) >= config.absence_probability]
-            kept = kept if len(kept) else members
-            alone = rng.random() < config.alone_probability
-            chosen += kept.tolist()
-            owners += [100 * (place + 1) + (i if alone else 0) for i in range(len(kept))]
         pictures = torch.from_numpy(foramina.pictures(np.array(chosen), config.neighbour_probability, rng))[:, None].float() / 255
         unmirrored = torch.zeros(len(chosen), dtype=torch.bool)
         x = change(pictures, unmirrored, config.augment, generator, size, nearer=_NEARER, grey=1)
         levels, targets = torch.from_numpy(foramina.levels[chosen]), torch.from_numpy(foramina.targets[chosen])
         labels = soft_labels(targets, config.smoothing)
-        partner = torch.arange(len(x))
-        for level in torch.unique(levels):
-            same = torch.nonzero(levels == level).flatten()
-            partner[same] = same[torch.randperm(len(same), generator=generator)]
-        (x,), labels = mix([x], labels, partner, config.mix, generator)
+        (x,), labels = mix([x], labels, partners(levels, generator), config.mix, generator)
         return x, levels, torch.from_numpy(foramina.sides[chosen]), torch.tensor(owners), labels, (targets != UNLABELLED).float()
 
 
