@@ -20,7 +20,6 @@ from lumbar.errors import UsageError
 from lumbar.io.staging import staged_folder
 from lumbar.pipeline import Analysis, Models, Request
 from lumbar.report.document import to_document
-from lumbar.report.pdf import report_pdf
 from lumbar.report.pictures import draw_pictures
 from lumbar.report.values import COLUMNS, value_rows
 from lumbar.report.write import write_analysis
@@ -85,6 +84,7 @@ def write_with_objects(analysis: Analysis, source: Path, folder: Path) -> Analys
         from lumbar.exchange.key_images import KeyImage  # noqa: PLC0415  (an optional dependency, and slow to import)
         from lumbar.exchange.objects import ReportFiles, write_objects  # noqa: PLC0415
         from lumbar.exchange.source import read_source  # noqa: PLC0415
+        from lumbar.report.pdf import report_pdf  # noqa: PLC0415  (matplotlib takes half a second)
     except ImportError as error:
         raise UsageError("DICOM objects need highdicom, which is not installed; run: pip install 'lumbar[dicom]'") from error
     images = read_source(analysis.study, source)

@@ -115,7 +115,10 @@ class Grid:
 
     def contains(self, points_mm: ArrayLike, margin_mm: float = 0.0) -> NDArray[np.bool_]:
         """Whether points (..., 3) lie inside the voxels of the volume, or outside by no more than `margin_mm`."""
-        index = self.indices(points_mm)
+        return self.holds(self.indices(points_mm), margin_mm)
+
+    def holds(self, index: Points, margin_mm: float = 0.0) -> NDArray[np.bool_]:
+        """Whether fractional indices (..., 3) lie inside the voxels of the volume, or outside by no more than `margin_mm`."""
         spacing = np.array([self.spacing_mm[0] or 1.0, *self.spacing_mm[1:]])  # a single slice steps by 1 mm
         slack = 0.5 + margin_mm / spacing
         return np.asarray(((index >= -slack) & (index <= np.array(self.shape) - 1 + slack)).all(axis=-1))

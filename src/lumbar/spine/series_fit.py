@@ -7,6 +7,7 @@ series that fits nowhere for certain is not used, and that is said.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from lumbar.domain.quality import Check
 from lumbar.domain.study import Plane, Role, Series, Study
 from lumbar.domain.volume import Volume
 from lumbar.imaging.fit import Fit, fit_any_contrast
+from lumbar.imaging.raster import Raster, rasterize
 from lumbar.spine.find import FoundSpine
 from lumbar.spine.planes import with_planes_by_spine
 
@@ -39,6 +41,17 @@ class FittedStudy:
     checks: tuple[Check, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class _Reference:
+    """A series that others are compared with; it is put on the common grid once, and only if something is compared with it."""
+
+    series: Series
+
+    @cached_property
+    def raster(self) -> Raster | None:
+        return rasterize(_volumes([self.series]))
+
+
 def seen_from(study: Study, found: FoundSpine) -> FittedStudy:
     """The study with steep series judged by their angle to the spine, and all series where they fit the one in which it was found."""
     return fit_series(with_planes_by_spine(study, found.spine.finding.levels), found.series)
@@ -47,7 +60,7 @@ def seen_from(study: Study, found: FoundSpine) -> FittedStudy:
 def fit_series(study: Study, reference: Series) -> FittedStudy:
     """The study with all series where they fit `reference`, and without those that fit nowhere."""
     others = [one for role in (Role.SAGITTAL_T2, Role.SAGITTAL_T1) for one in study.with_role(role) if one is not reference]
-    references = [_volumes([one]) for one in (reference, *others)]
+    references = [_Reference(one) for one in (reference, *others)]
     replaced: dict[int, Series] = {}
     checks: list[Check] = []
     for roles in _GROUPS:
@@ -61,7 +74,7 @@ def fit_series(study: Study, reference: Series) -> FittedStudy:
     return FittedStudy(replace(study, series=series), warnings, tuple(checks))
 
 
-def _fit_group(references: Sequence[Sequence[Volume]], group: Sequence[Series], replaced: dict[int, Series], checks: list[Check]) -> None:
+def _fit_group(references: Sequence[_Reference], group: Sequence[Series], replaced: dict[int, Series], checks: list[Check]) -> None:
     """Judge the series of one role: together first, as blocks of one examination, then each on its own."""
     together = _fit(references, _volumes(group)) if len(group) > 1 else None
     if together is not None and _misfit(together) and _certain(together):
@@ -92,12 +105,12 @@ def _fit_group(references: Sequence[Sequence[Volume]], group: Sequence[Series], 
             checks.append(Check(CHECK, "failed", why, series.series_uid))
 
 
-def _fit(references: Sequence[Sequence[Volume]], moving: Sequence[Volume]) -> Fit | None:
+def _fit(references: Sequence[_Reference], moving: Sequence[Volume]) -> Fit | None:
     """The fit to the first reference, or to another one that resembles more where it does not fit the first."""
-    first = fit_any_contrast(references[0], moving)
+    first = fit_any_contrast(references[0].raster, moving)
     if first is None or not _misfit(first):
         return first
-    others = [one for fixed in references[1:] if (one := fit_any_contrast(fixed, moving)) is not None]
+    others = [one for fixed in references[1:] if (one := fit_any_contrast(fixed.raster, moving)) is not None]
     return max((first, *others), key=lambda one: one.best)
 
 
@@ -114,11 +127,11 @@ def _certain(found: Fit, lead: float = CERTAIN_LEAD) -> bool:
     return inside and found.best >= CERTAIN_CORRELATION and found.best - found.second >= lead
 
 
-def _flipped(fixed: Sequence[Volume], series: Series, found: Fit) -> str:
+def _flipped(fixed: _Reference, series: Series, found: Fit) -> str:
     """What the series looks like if it fits far better with an axis of its images turned round, or ""."""
     for axis, words in ((1, "upside down (its rows run against its header)"), (2, "mirrored (its columns run against its header)"), (0, "in reverse order")):
         turned = [Volume(np.flip(volume.array, axis), volume.grid) for volume in _volumes([series])]
-        other = fit_any_contrast(fixed, turned)
+        other = fit_any_contrast(fixed.raster, turned)
         if other is not None and other.best >= CERTAIN_CORRELATION and other.best - found.best >= _FLIP_GAIN:
             return f"the images of the {_name(series)} series fit those in which the spine was found only {words}; it was not used"
     return ""
