@@ -84,8 +84,8 @@ def stages(arguments: argparse.Namespace) -> None:
         timed("  grades: crops to probabilities", lambda: grader.predict(study, levels))
         timed("  the same with heat maps", lambda: grader.explain(study, levels))
     with tempfile.TemporaryDirectory() as folder:
-        timed("writing report, masks and pictures", lambda: write_analysis(analysis, Path(folder)))
-    total = times["reading the study"] + times["the whole analysis"] + times["writing report, masks and pictures"]
+        timed("writing report, masks and images", lambda: write_analysis(analysis, Path(folder)))
+    total = times["reading the study"] + times["the whole analysis"] + times["writing report, masks and images"]
     for name, seconds in times.items():
         print(f"{name:48s} {seconds:6.2f} s {100 * seconds / total:5.0f} %")
     print(f"peak memory of this process {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")

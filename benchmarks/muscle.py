@@ -70,8 +70,8 @@ def default_nnunet(dixon: Path, threads: int) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         # Noise, not zeros: the norms of a constant image divide rounding by rounding, and then the two runtimes differ.
-        picture = torch.randn(1, 1, *PATCH, generator=torch.Generator().manual_seed(0))
-        export_onnx(network, {"image": picture}, path, ["logits"], tolerance=1e-2)
+        tile = torch.randn(1, 1, *PATCH, generator=torch.Generator().manual_seed(0))
+        export_onnx(network, {"image": tile}, path, ["logits"], tolerance=1e-2)
         runner = Network(path.read_bytes(), str(path), threads)
     image = read_nifti(dixon / "TUM01_water.nii.gz")
     plan = NnunetPlan((4.0, 1.0185, 1.0185), PATCH, ("ZScoreNormalization",), (False,), ({},), (0, 1, 2), (0, 1, 2, 3, 4), (), None)

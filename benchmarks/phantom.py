@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from lumbar.phantom.acquire import label_pictures
+from lumbar.phantom.acquire import label_images
 from lumbar.phantom.cohort import make_cohort
 from lumbar.phantom.cohort_options import CohortOptions
 from lumbar.phantom.study import StudyOptions, make_study, study_truth, write_study
@@ -30,7 +30,7 @@ def main() -> None:
     study_truth(study)
     told = time.process_time()
     for series in study.series.values():
-        label_pictures(study.anatomy, series)
+        label_images(study.anatomy, series)
     labelled = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         write_study(study, Path(folder), masks=False)

@@ -29,7 +29,7 @@ def drawn_spine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def whole_pictures() -> Iterator[None]:
+def whole_images() -> Iterator[None]:
     """Shows drawings whole to their 'network': it reads its scale from a corner that the frame around the spine would cut off."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("lumbar.spine.segment._frame", lambda seen, whole: whole)

@@ -11,7 +11,7 @@ import lumbar
 from lumbar.errors import UsageError
 from lumbar.io.nifti import write_nifti
 
-pytestmark = pytest.mark.usefixtures("whole_pictures", "drawn_spine")
+pytestmark = pytest.mark.usefixtures("whole_images", "drawn_spine")
 
 
 def test_five_lines_read_analyze_and_write(tmp_path: Path) -> None:

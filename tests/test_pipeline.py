@@ -23,10 +23,10 @@ from lumbar.pipeline import TABLE, Analysis, Models, Request, TaskEntry, analyze
 from lumbar.report.age_section import age_section
 from lumbar.report.document import schema, to_document
 from lumbar.report.html import render
-from lumbar.report.pictures import draw_pictures
+from lumbar.report.images import draw_images
 from lumbar.spine.find import FoundSpine
 
-pytestmark = pytest.mark.usefixtures("whole_pictures")
+pytestmark = pytest.mark.usefixtures("whole_images")
 
 
 def a_calibration() -> Calibration:
@@ -84,8 +84,8 @@ def aged(study: Study, predictor: AgePredictor | None, **options: object) -> Ana
 
 
 def page_of(analysis: Analysis) -> str:
-    pictures = draw_pictures(analysis)
-    return render(analysis, pictures, dict.fromkeys(pictures, "data:,x"))
+    images = draw_images(analysis)
+    return render(analysis, images, dict.fromkeys(images, "data:,x"))
 
 
 def test_an_age_is_given_only_to_who_asks_for_it(study: Study, predictor: AgePredictor) -> None:

@@ -119,8 +119,8 @@ def scores(folder: Path, case: DixonCase, tested: list[int]) -> dict[str, list[f
     reference = np.asarray(brought_onto(grid, case.mask).array, np.uint8)
     water, fat = on_one_scale(case.water, case.fat, Volume(reference, grid))
     found = {}
-    for contrast, picture in contrasts(water, fat).items():
-        labels = np.asarray(run_model(model, Volume(picture, grid)).mask.array)
+    for contrast, image in contrasts(water, fat).items():
+        labels = np.asarray(run_model(model, Volume(image, grid)).mask.array)
         values = [dice(reference[tested] == label, labels[tested] == label) or 0.0 for label in LABELS]
         found[contrast] = values
         sides = [dice(np.isin(reference[tested], pair), np.isin(labels[tested], pair)) or 0.0 for pair in ((1, 2), (3, 4))]  # both muscles together

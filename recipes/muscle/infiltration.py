@@ -10,7 +10,7 @@ import argparse
 import numpy as np
 
 from lumbar.muscle.fat.infiltration import fat_shares, reference_fat
-from lumbar.phantom.acquire import label_pictures
+from lumbar.phantom.acquire import label_images
 from lumbar.phantom.labels import MUSCLE
 from lumbar.phantom.sites import SITES
 from lumbar.phantom.study import StudyOptions, make_study
@@ -39,13 +39,13 @@ def study_errors(seed: int, site: str) -> dict[str, list[float]]:
     """Estimated minus true share of fat for the four muscles, by method."""
     study = make_study(StudyOptions(seed=seed, site=site, roles=("axial_t2",)))
     series = study.series["axial_t2"]
-    labels = label_pictures(study.anatomy, series)
+    labels = label_images(study.anatomy, series)
     pixel = series.planes[0].pixel_mm
     numbers = [MUSCLE[key] for key in MEASURED]
     inside = np.isin(labels, numbers)
-    around = reference_fat(series.pictures.astype(np.float32), inside, (series.protocol.spacing_mm, pixel, pixel))
+    around = reference_fat(series.images.astype(np.float32), inside, (series.protocol.spacing_mm, pixel, pixel))
     truth = {(m["muscle"], m["side"]): m["fat_fraction_mean"] for m in muscle_truth(study.anatomy)}
-    values, names = series.pictures[inside].astype(np.float64), labels[inside]
+    values, names = series.images[inside].astype(np.float64), labels[inside]
     found = {}
     for method in METHODS:
         shares = fat_shares(values, method, around)

@@ -35,7 +35,7 @@ from lumbar.muscle.learn.data import training_slices
 from lumbar.muscle.learn.nnunet_cases import view_cases
 from lumbar.muscle.learn.nnunet_import import ImportOptions, trained_network
 from lumbar.muscle.learn.nnunet_train import NnunetTraining, train_nnunet
-from lumbar.muscle.learn.pseudo_labels import PIXEL_MM, Picture, strips, taught_slices
+from lumbar.muscle.learn.pseudo_labels import PIXEL_MM, FloatImage, strips, taught_slices
 from lumbar.muscle.learn.train import MuscleTraining, training
 from lumbar.muscle.learn.views import AxialSlice
 from lumbar.training.fit import FitOptions
@@ -91,8 +91,8 @@ def strips_of(sagittal: Path, teacher: Path) -> list[AxialSlice]:
     """Strips of everybody but TUM01, with the teacher's labels."""
     model = load_folder(teacher, 1)
 
-    def network(picture: Picture) -> Picture:
-        return np.asarray(model.run({INPUT: picture})[OUTPUT], np.float32)
+    def network(inputs: FloatImage) -> FloatImage:
+        return np.asarray(model.run({INPUT: inputs})[OUTPUT], np.float32)
 
     found = []
     for name, image, mask in people(sagittal, "VB3"):

@@ -20,7 +20,7 @@ from lumbar.muscle.engine import run_model
 from lumbar.muscle.labels import LABELS
 from lumbar.muscle.measure import measure
 from lumbar.muscle.predict import TASK
-from lumbar.phantom.acquire import AcquiredSeries, grid_of, label_pictures
+from lumbar.phantom.acquire import AcquiredSeries, grid_of, label_images
 from lumbar.phantom.anatomy import Anatomy
 from lumbar.phantom.labels import MUSCLE
 from lumbar.phantom.sites import SITES
@@ -91,7 +91,7 @@ def exact(anatomy: Anatomy, series: AcquiredSeries) -> Volume:
     table = np.zeros(256, np.uint8)
     for label, (muscle, side) in LABELS.items():
         table[MUSCLE[muscle.value, side.value]] = label
-    return Volume(table[label_pictures(anatomy, series)], grid_of(list(series.planes)))
+    return Volume(table[label_images(anatomy, series)], grid_of(list(series.planes)))
 
 
 def cut(mask: Volume, anatomy: Anatomy) -> Volume:

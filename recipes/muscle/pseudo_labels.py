@@ -1,9 +1,9 @@
 """The muscle model on other people: the middle of their backs, cut from sagittal scans, for which there are no reference masks.
 
-    python recipes/muscle/pseudo_labels.py ../shared/data/sagittal [--people VB2] [--models DIR] [--sheet PICTURE.png]
+    python recipes/muscle/pseudo_labels.py ../shared/data/sagittal [--people VB2] [--models DIR] [--sheet IMAGE.png]
 
-Sagittal pictures (about 20 slices of 4 mm) are cut across between the middles of L2 and L5. Such a strip shows the multifidus and the inner half of the
-erector spinae, and its coarse columns and its coils' bias are harder than a whole picture. Without masks only what anatomy demands can be counted: both
+Sagittal images (about 20 slices of 4 mm) are cut across between the middles of L2 and L5. Such a strip shows the multifidus and the inner half of the
+erector spinae, and its coarse columns and its coils' bias are harder than a whole image. Without masks only what anatomy demands can be counted: both
 multifidi 150 to 1800 mm2 large, their areas within 25 %, hardly anything 40 mm in front of them.
 
 VB2_* (T2, 12 people) were never trained on. VB3_* (Dixon water) were, from 0.3.0 on, with labels that an earlier network gave; VB3_01 is TUM01, whose
@@ -25,7 +25,7 @@ from lumbar.io.nifti import read_nifti, read_nifti_mask
 from lumbar.models.folder import Model
 from lumbar.models.registry import find_model
 from lumbar.muscle.engine import INPUT, OUTPUT
-from lumbar.muscle.learn.pseudo_labels import PIXEL_MM, VIEW, Picture, probabilities, strips
+from lumbar.muscle.learn.pseudo_labels import PIXEL_MM, VIEW, FloatImage, probabilities, strips
 from lumbar.muscle.predict import TASK
 
 EVERY_MM = 12.0  # between the slices that are looked at
@@ -43,13 +43,12 @@ def main() -> None:
     parser.add_argument("sagittal", type=Path)
     parser.add_argument("--people", default="VB2", help="how their files' names begin")
     parser.add_argument("--models", type=Path)
-    parser.add_argument("--sheet", type=Path, help="picture of every person's slices with outlines")
+    parser.add_argument("--sheet", type=Path, help="image of every person's slices with outlines")
     options = parser.parse_args()
     model = find_model(TASK, options.models, 1)
     rows, good = [], []
     for name, image, mask in people(options.sagittal, options.people):
-        pictures = strips(image, mask, lumbar_numbers(mask), EVERY_MM).pictures
-        found = [(picture, labels_of(picture, model)) for picture in pictures]
+        found = [(axial, labels_of(axial, model)) for axial in strips(image, mask, lumbar_numbers(mask), EVERY_MM).images]
         sound = [plausible(labels) for _, labels in found]
         good += sound
         rows.append(np.concatenate([outlined(*one) for one in found[:: max(1, len(found) // COLUMNS)][:COLUMNS]], axis=1))
@@ -61,7 +60,7 @@ def main() -> None:
 
 
 def people(sagittal: Path, prefix: str) -> Iterator[tuple[str, Volume, Volume]]:
-    """(name, picture, vertebrae) of everybody whose files begin with `prefix`, but TUM01."""
+    """(name, image, vertebrae) of everybody whose files begin with `prefix`, but TUM01."""
     for path in sorted(sagittal.glob(f"{prefix}_*_image.nii.gz")):
         if not path.name.startswith(LEARNT):
             yield path.name[:6], read_nifti(path), read_nifti_mask(path.with_name(path.name.replace("image", "mask")))
@@ -75,9 +74,9 @@ def lumbar_numbers(mask: Volume) -> tuple[int, int]:
     return upwards[3], upwards[0]
 
 
-def labels_of(strip: Picture, model: Model) -> Labels:
+def labels_of(strip: FloatImage, model: Model) -> Labels:
     """The most probable labels."""
-    chances = probabilities(strip, lambda picture: np.asarray(model.run({INPUT: picture})[OUTPUT], np.float32))
+    chances = probabilities(strip, lambda image: np.asarray(model.run({INPUT: image})[OUTPUT], np.float32))
     return chances.argmax(axis=0).astype(np.uint8)
 
 
@@ -92,7 +91,7 @@ def plausible(labels: Labels) -> bool:
     return bool(stray.sum() < 0.05 * (labels > 0).sum())
 
 
-def outlined(strip: Picture, labels: Labels) -> NDArray[np.uint8]:
+def outlined(strip: FloatImage, labels: Labels) -> NDArray[np.uint8]:
     """Grey values with the borders of erector spinae in cyan and of multifidus in red, in a tile of the view's height."""
     grey = np.clip(255 * strip / np.quantile(strip, 0.98), 0, 255).astype(np.uint8)
     tile = np.repeat(grey[:, :, None], 3, axis=2)

@@ -2,8 +2,8 @@
 
     python recipes/phantom/contrast.py ../shared/data [--montage montage.png] [--series 20] [--seeds 2]
 
-Mid-sagittal pictures: the packaged spine model outlines canal, discs and bodies on both; values are medians inside (outlines drawn in by a pixel) in relation
-to the median of the bodies, fat is the sixth brightest pixel of each row behind the canal. Real ones are SPIDER and YOLOspine pictures (re-windowed by those
+Mid-sagittal images: the packaged spine model outlines canal, discs and bodies on both; values are medians inside (outlines drawn in by a pixel) in relation
+to the median of the bodies, fat is the sixth brightest pixel of each row behind the canal. Real ones are SPIDER and YOLOspine images (re-windowed by those
 who packed them, so that their brightest tissues may be cut off), VB1, VB2, IVD and the RSNA study; SPACE has human masks. Axial T2 and muscle on T1: boxes
 that a person placed on the RSNA study 100206310 (rows and columns below), on phantoms the truth's labels; so there the real side is one patient.
 """
@@ -22,11 +22,11 @@ from lumbar.datasets.spider import read_midsagittal, read_space
 from lumbar.domain.anatomy import SpineClass
 from lumbar.io.nifti import read_nifti
 from lumbar.models.registry import find_model
-from lumbar.phantom.acquire import AcquiredSeries, label_pictures
+from lumbar.phantom.acquire import AcquiredSeries, label_images
 from lumbar.phantom.labels import BODY, CANAL, DISC, MUSCLE
 from lumbar.phantom.sites import SITES
 from lumbar.phantom.study import PhantomStudy, StudyOptions, make_study
-from lumbar.spine.segment import Network, network_of, segment_picture
+from lumbar.spine.segment import Network, network_of, segment_image
 
 STUDY = "rsna2024/train_images/100206310"
 AXIAL, STIR, T1 = "1012284084", "1792451510", "2092806862"
@@ -39,10 +39,10 @@ FOUND = ("csf", "disc", "fat")
 Ratios = dict[str, float]
 
 
-def outlined(picture: np.ndarray, pixel_mm: float, network: Network) -> Ratios | None:
-    """Tissues on a mid-sagittal picture in relation to marrow; None where the model sees too little of a spine."""
-    seen = segment_picture(picture.astype(np.float32), pixel_mm, network)
-    grey, labels = seen.picture.array[0], seen.labels[0]
+def outlined(image: np.ndarray, pixel_mm: float, network: Network) -> Ratios | None:
+    """Tissues on a mid-sagittal image in relation to marrow; None where the model sees too little of a spine."""
+    seen = segment_image(image.astype(np.float32), pixel_mm, network)
+    grey, labels = seen.image.array[0], seen.labels[0]
     inside = {
         name: grey[ndimage.binary_erosion(labels == kind)] for name, kind in (("csf", SpineClass.CANAL), ("disc", SpineClass.DISC), ("marrow", SpineClass.BODY))
     }
@@ -55,12 +55,12 @@ def outlined(picture: np.ndarray, pixel_mm: float, network: Network) -> Ratios |
     return {name: value / found["marrow"] for name, value in found.items()}
 
 
-def real_pictures(data: Path, count: int) -> Iterator[tuple[str, np.ndarray, float]]:
-    """(weighting, picture, pixel size) of real mid-sagittal pictures."""
+def real_images(data: Path, count: int) -> Iterator[tuple[str, np.ndarray, float]]:
+    """(weighting, image, pixel size) of real mid-sagittal images."""
     spider = read_midsagittal(data / "spider" / "midsagittal", data / "spider" / "overview.csv")
     for kind in ("t1", "t2"):
-        chosen = [picture for picture in spider if picture.series.endswith(kind)]
-        yield from ((f"{kind.upper()}", picture.image, picture.pixel_mm) for picture in chosen[:: max(1, len(chosen) // (2 * count))])
+        chosen = [image for image in spider if image.series.endswith(kind)]
+        yield from ((f"{kind.upper()}", image.image, image.pixel_mm) for image in chosen[:: max(1, len(chosen) // (2 * count))])
     graded = sorted((data / "pfirrmann" / "images").iterdir())
     yield from (("T2", np.asarray(Image.open(path).convert("L")), 0.75) for path in graded[:: max(1, len(graded) // count)])
     for names, kind in ((("VB1_02", "VB1_06", "VB1_08", "VB1_10"), "T1"), (("VB1_11", "VB1_12"), "T2"), (("VB1_03", "VB1_07"), "STIR")):
@@ -79,10 +79,10 @@ def midslice(path: Path) -> tuple[np.ndarray, float]:
     steps = np.array([grid.slice_step_mm, grid.row_step_mm, grid.column_step_mm])
     order = [int(np.abs(steps[:, axis]).argmax()) for axis in (0, 2, 1)]  # across, head to foot, front to back
     array = np.transpose(volume.array, order)
-    picture = array[len(array) // 2]
-    picture = picture[::-1] if steps[order[1], 2] > 0 else picture
-    picture = picture[:, ::-1] if steps[order[2], 1] < 0 else picture
-    return picture, float(np.linalg.norm(steps[order[1]]))
+    image = array[len(array) // 2]
+    image = image[::-1] if steps[order[1], 2] > 0 else image
+    image = image[:, ::-1] if steps[order[2], 1] < 0 else image
+    return image, float(np.linalg.norm(steps[order[1]]))
 
 
 def space_masks(data: Path) -> list[Ratios]:
@@ -99,22 +99,22 @@ def space_masks(data: Path) -> list[Ratios]:
 
 
 def boxed(folder: Path, series: str, instance: int, boxes: dict[str, tuple[int, int, int, int]]) -> Ratios:
-    picture = pydicom.dcmread(folder / STUDY / series / f"{instance}.dcm").pixel_array
-    found = {name: float(np.median(picture[a:b, c:d])) for name, (a, b, c, d) in boxes.items()}
+    image = pydicom.dcmread(folder / STUDY / series / f"{instance}.dcm").pixel_array
+    found = {name: float(np.median(image[a:b, c:d])) for name, (a, b, c, d) in boxes.items()}
     return {name: value / found["marrow"] for name, value in found.items()}
 
 
 def labelled(study: PhantomStudy, series: AcquiredSeries) -> Ratios:
     """Tissues of a phantom's series by the truth's labels; fat is what lies just behind the muscles' fascia."""
-    labels = label_pictures(study.anatomy, series)
-    picture = series.pictures.astype(float)
+    labels = label_images(study.anatomy, series)
+    image = series.images.astype(float)
     codes = {
         "csf": [CANAL],
         "disc": list(DISC.values())[3:8],
         "marrow": [BODY[n] for n in ("L1", "L2", "L3", "L4", "L5")],
         "muscle": [MUSCLE["multifidus", s] for s in ("left", "right")] + [MUSCLE["erector_spinae", s] for s in ("left", "right")],
     }
-    found = {name: float(np.median(picture[np.isin(labels, code)])) for name, code in codes.items() if np.isin(labels, code).any()}
+    found = {name: float(np.median(image[np.isin(labels, code)])) for name, code in codes.items() if np.isin(labels, code).any()}
     return {name: value / found["marrow"] for name, value in found.items()}
 
 
@@ -128,18 +128,18 @@ def compare(title: str, real: list[Ratios], phantom: list[Ratios], names: tuple[
         print(f"{title:20s} {name:7s} real {words} (n {len(real):3d})   phantom {own_words} (n {len(phantom):3d}){verdict}")
 
 
-def grey(picture: np.ndarray, height: int = 420) -> np.ndarray:
-    scaled = (np.clip(picture / np.percentile(picture, 99.5), 0, 1) * 255).astype(np.uint8)
-    return np.asarray(Image.fromarray(scaled).resize((int(height * picture.shape[1] / picture.shape[0]), height)))
+def grey(image: np.ndarray, height: int = 420) -> np.ndarray:
+    scaled = (np.clip(image / np.percentile(image, 99.5), 0, 1) * 255).astype(np.uint8)
+    return np.asarray(Image.fromarray(scaled).resize((int(height * image.shape[1] / image.shape[0]), height)))
 
 
 def montage(data: Path, studies: list[PhantomStudy], path: Path) -> None:
-    """Rows of T1, T2 and axial pictures, phantom and real in turn."""
+    """Rows of T1, T2 and axial images, phantom and real in turn."""
     real = [[(T1, 9), (STIR, 9), (AXIAL, 37)], [(T1, 5), (STIR, 6), (AXIAL, 24)], [(T1, 12), (STIR, 12), (AXIAL, 50)]]
     rows = []
     for number, study in enumerate(studies):
         offset = (0, 4, -3)[number % 3]
-        rows.append(np.concatenate([grey(s.pictures[len(s.pictures) // 2 + offset]) for s in study.series.values()], axis=1))
+        rows.append(np.concatenate([grey(s.images[len(s.images) // 2 + offset]) for s in study.series.values()], axis=1))
         if number < len(real):
             rows.append(np.concatenate([grey(pydicom.dcmread(data / STUDY / s / f"{n}.dcm").pixel_array) for s, n in real[number]], axis=1))
     width = min(row.shape[1] for row in rows)
@@ -150,14 +150,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--montage", type=Path)
-    parser.add_argument("--series", type=int, default=20, help="pictures of each real set")
+    parser.add_argument("--series", type=int, default=20, help="images of each real set")
     parser.add_argument("--seeds", type=int, default=2, help="phantoms of each site")
     options = parser.parse_args()
     network = network_of(find_model("spine", None, 1))
     real: dict[str, list[Ratios]] = defaultdict(list)
     phantom: dict[str, list[Ratios]] = defaultdict(list)
-    for kind, picture, pixel_mm in real_pictures(options.data, options.series):
-        found = outlined(picture, pixel_mm, network)
+    for kind, image, pixel_mm in real_images(options.data, options.series):
+        found = outlined(image, pixel_mm, network)
         if found:
             real[kind].append(found)
     shown = []
@@ -166,7 +166,7 @@ def main() -> None:
         for role in ("sagittal_t1", "sagittal_t2"):
             series = study.series[role]
             kind = "T1" if role == "sagittal_t1" else {"tse": "T2", "stir": "STIR", "space": "SPACE"}[series.protocol.sequence.kind]
-            middle = series.pictures[len(series.pictures) // 2]
+            middle = series.images[len(series.images) // 2]
             found = labelled(study, series) if kind == "SPACE" else outlined(middle, series.protocol.fov_mm / series.protocol.matrix, network)
             if found:
                 phantom[kind].append(found)

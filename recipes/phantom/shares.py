@@ -1,4 +1,4 @@
-"""Grades of sampled phantoms beside those of the RSNA 2024 data set: shares per group and level, correlations, rise with age. No pictures are made.
+"""Grades of sampled phantoms beside those of the RSNA 2024 data set: shares per group and level, correlations, rise with age. No images are made.
 
     python recipes/phantom/shares.py [--people 2000] [--table ../shared/data/rsna2024/train.csv]
 

@@ -1,10 +1,10 @@
-"""The phantom's analytic truth against what is measured on its rendered label volumes and Dixon pictures.
+"""The phantom's analytic truth against what is measured on its rendered label volumes and Dixon images.
 
     python recipes/phantom/truth.py [--studies 20]
 
-Canal depth is read from the axial, disc height from the sagittal label pictures in their own grids (nearest pixels), muscle volume and sections from the
+Canal depth is read from the axial, disc height from the sagittal label images in their own grids (nearest pixels), muscle volume and sections from the
 axial one between the levels. Fat, all in multifidus and erector spinae: the painted share at the mask's pixels; Σ fat / Σ (fat + water) of the noisy Dixon
-pictures two pixels inside the mask, against the painted share there; and the same in the whole mask, whose border pixels hold some of the fat outside
+images two pixels inside the mask, against the painted share there; and the same in the whole mask, whose border pixels hold some of the fat outside
 (partial volume and blur), as on patients. Prints means over studies of all sites and their difference in per cent.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from lumbar.phantom.acquire import AcquiredSeries, acquire, grid_of, label_pictures, lay_planes
+from lumbar.phantom.acquire import AcquiredSeries, acquire, grid_of, label_images, lay_planes
 from lumbar.phantom.anatomy import Anatomy
 from lumbar.phantom.build import build_anatomy, person_degeneration
 from lumbar.phantom.canvas import Plane
@@ -34,7 +34,7 @@ QUANTITIES = (
 
 
 def canal_depth(anatomy: Anatomy, laid: tuple[tuple[Plane, ...], tuple[int, ...]], name: str) -> float:
-    """Depth of the sac along the disc's midline on the three axial label pictures around it, a parabola through them read at the disc's height."""
+    """Depth of the sac along the disc's midline on the three axial label images around it, a parabola through them read at the disc's height."""
     disc = anatomy.disc(name)
     blocks = set(laid[1])
     planes = [plane for plane, block in zip(*laid, strict=True) if len(blocks) == 1 or block == LEVELS.index(name)]
@@ -69,8 +69,8 @@ def main() -> None:
             found["canal depth"].append((canal_depth(anatomy, axial, name), canal_ap_mm(anatomy, disc)))
             found["disc height"].append((disc_height(anatomy, sagittal, name), disc_height_mm(anatomy, disc, 0.0)))
         dixon = acquire(anatomy, place, muscle_protocols(place)[2])
-        water, fat = dixon["dixon_water"].pictures.astype(float), dixon["dixon_fat"].pictures.astype(float)
-        painted = label_pictures(anatomy, dixon["dixon_water"])
+        water, fat = dixon["dixon_water"].images.astype(float), dixon["dixon_fat"].images.astype(float)
+        painted = label_images(anatomy, dixon["dixon_water"])
         compare_muscles(anatomy, dixon["dixon_water"], (painted, water, fat), found)
     for name, pairs in found.items():
         measured, true = np.array(pairs).T
@@ -79,18 +79,18 @@ def main() -> None:
 
 
 def disc_height(anatomy: Anatomy, planes: tuple[Plane, ...], name: str) -> float:
-    """Height of the disc through its middle on the sagittal label picture nearest to it."""
+    """Height of the disc through its middle on the sagittal label image nearest to it."""
     disc, grid = anatomy.disc(name), grid_of(list(planes))
     steps = np.arange(-20, 20, 0.1)
     index = np.round(grid.indices(disc.frame.to_world(np.stack([0 * steps, 0 * steps, steps], axis=-1)))).astype(int)
-    pictures = {number: render_labels(anatomy, planes[number]) for number in np.unique(index[:, 0])}
-    return sum(float(pictures[k][row, column] == DISC[name]) for k, row, column in index) * 0.1
+    images = {number: render_labels(anatomy, planes[number]) for number in np.unique(index[:, 0])}
+    return sum(float(images[k][row, column] == DISC[name]) for k, row, column in index) * 0.1
 
 
 def compare_muscles(
-    anatomy: Anatomy, series: AcquiredSeries, pictures: tuple[np.ndarray, np.ndarray, np.ndarray], found: dict[str, list[tuple[float, float]]]
+    anatomy: Anatomy, series: AcquiredSeries, images: tuple[np.ndarray, np.ndarray, np.ndarray], found: dict[str, list[tuple[float, float]]]
 ) -> None:
-    painted, water, fat = pictures
+    painted, water, fat = images
     grid = grid_of(list(series.planes))
     voxel_ml = float(np.prod(grid.spacing_mm)) / 1000
     heights = [anatomy.disc(name).frame.center_mm[2] for name in LEVELS]

@@ -1,4 +1,4 @@
-"""Pfirrmann grades and other findings of discs from mid-sagittal pictures: trains and measures in five folds by patient, prints the table.
+"""Pfirrmann grades and other findings of discs from mid-sagittal images: trains and measures in five folds by patient, prints the table.
 
 python recipes/severity/disc_grades.py ../shared/data runs/discs                            # trains what is missing in runs/discs, prints the table
 python recipes/severity/disc_grades.py ../shared/data runs/discs --folds 0 2                # trains these folds alone and prints nothing
@@ -11,15 +11,15 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from lumbar.datasets.pfirrmann import read_picture_table
+from lumbar.datasets.pfirrmann import read_image_table
 from lumbar.datasets.spider_gradings import read_spider_gradings
 from lumbar.discs.crops import HIGHEST, STORED_COLUMNS, STORED_ROWS, DiscCrops, cut_discs
 from lumbar.discs.features import NAMES
-from lumbar.discs.find import map_picture
+from lumbar.discs.find import map_image
 from lumbar.discs.grader import FINDINGS
 from lumbar.discs.learn.ensemble import (
     DiscsOutOfFold,
-    GradedPicture,
+    GradedImage,
     discs_out_of_fold,
     fold_folder,
     fold_numbers,
@@ -37,15 +37,15 @@ from lumbar.metrics.bootstrap import bootstrap_interval
 from lumbar.metrics.classification import confusion_matrix, quadratic_kappa, roc_auc
 from lumbar.models.card import Result, TrainingData
 from lumbar.models.registry import find_model
-from lumbar.severity.axial.data import read_grey_picture
+from lumbar.severity.axial.data import read_grey_image
 from lumbar.spine.segment import Network, network_of
 from lumbar.training.fit import FitOptions
 
 FOLDS = 5
 SEED = 7
-T1_WEIGHT = 0.5  # T1 pictures are looked at half as often: the grades are read on T2
+T1_WEIGHT = 0.5  # T1 images are looked at half as often: the grades are read on T2
 LUMBAR_DISCS = 5
-Marks = dict[tuple[str, int], tuple[int, list[int]]]  # (picture or patient, discs above L5/S1) → Pfirrmann grade 0 … 4 and findings
+Marks = dict[tuple[str, int], tuple[int, list[int]]]  # (image or patient, discs above L5/S1) → Pfirrmann grade 0 … 4 and findings
 
 
 def main() -> None:
@@ -57,25 +57,25 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("-o", "--out", type=Path, help="model folder to write")
     arguments = parser.parse_args()
-    pictures = gather(arguments.data, arguments.runs / "crops", arguments.threads)
-    folds, scaler = fold_numbers(pictures, FOLDS, SEED), scaler_of(pictures)
+    images = gather(arguments.data, arguments.runs / "crops", arguments.threads)
+    folds, scaler = fold_numbers(images, FOLDS, SEED), scaler_of(images)
     for fold in range(FOLDS) if arguments.folds is None else arguments.folds:
         options = FitOptions(steps=arguments.steps, seed=SEED + fold, average_decay=0.99, checkpoint_every=200, threads=arguments.threads)
         config = DiscTraining(network=DiscNetworkOptions(measurements=len(NAMES), findings=len(FINDINGS)), fit=options)
-        train_disc_fold([p for p, f in zip(pictures, folds, strict=True) if f != fold], scaler, fold_folder(arguments.runs, fold), config)
+        train_disc_fold([p for p, f in zip(images, folds, strict=True) if f != fold], scaler, fold_folder(arguments.runs, fold), config)
     if arguments.folds is not None:
         return
-    results = table(pictures, discs_out_of_fold(pictures, folds, scaler, arguments.runs, arguments.threads))
+    results = table(images, discs_out_of_fold(images, folds, scaler, arguments.runs, arguments.threads))
     if arguments.out:
         with staged_folder(arguments.out, overwrite=False) as folder:
-            write_disc_model(folder, arguments.runs, FOLDS, pictures, results, training_data(pictures))
+            write_disc_model(folder, arguments.runs, FOLDS, images, results, training_data(images))
 
 
-def gather(data: Path, runs: Path, threads: int) -> list[GradedPicture]:
-    """All pictures in which a spine was found; each one's crops are kept in a file, so that a killed run goes on."""
+def gather(data: Path, runs: Path, threads: int) -> list[GradedImage]:
+    """All images in which a spine was found; each one's crops are kept in a file, so that a killed run goes on."""
     runs.mkdir(parents=True, exist_ok=True)
     network = network_of(find_model("spine", None, threads))
-    pictures, lost = [], []
+    images, lost = [], []
     for path, source, patient, marks, weight in tqdm(listed(data), disable=None):
         crops = kept_crops(path, runs / f"{source}_{path.stem}.npz", network)
         if crops is None:
@@ -83,17 +83,17 @@ def gather(data: Path, runs: Path, threads: int) -> list[GradedPicture]:
             continue
         ungraded = (UNGRADED, [UNGRADED] * len(FINDINGS))
         found = [marks.get(int(steps), ungraded) for steps in crops.steps_up]
-        pictures.append(GradedPicture(patient, source, crops, np.array([g for g, _ in found]), np.array([f for _, f in found]), weight))
-    print(f"{len(pictures)} pictures of {len({p.patient for p in pictures})} patients; no spine found in {lost or 'none'}")
-    return pictures
+        images.append(GradedImage(patient, source, crops, np.array([g for g, _ in found]), np.array([f for _, f in found]), weight))
+    print(f"{len(images)} images of {len({p.patient for p in images})} patients; no spine found in {lost or 'none'}")
+    return images
 
 
 def listed(data: Path) -> list[tuple[Path, str, str, dict[int, tuple[int, list[int]]], float]]:
-    """Picture, data set, patient, marks by discs above L5/S1, weight."""
+    """Image, data set, patient, marks by discs above L5/S1, weight."""
     above = {level: steps for steps, level in enumerate(tuple(Level)[::-1])}
     nothing = [UNGRADED] * len(FINDINGS)
     result = []
-    for row in read_picture_table(data / "pfirrmann" / "grades.csv"):
+    for row in read_image_table(data / "pfirrmann" / "grades.csv"):
         marks = {above[level]: (grade - 1, nothing) for level, grade in row.grades.items()}
         result.append((data / "pfirrmann" / "images" / row.file, "yolospine", f"yolospine {row.patient}", marks, 1.0))
     of_patient: dict[str, dict[int, tuple[int, list[int]]]] = {}
@@ -107,10 +107,10 @@ def listed(data: Path) -> list[tuple[Path, str, str, dict[int, tuple[int, list[i
 
 
 def kept_crops(path: Path, kept: Path, network: Network) -> DiscCrops | None:
-    """The crops of the picture in `path`, from `kept` if it is there; None where no spine is found."""
+    """The crops of the image in `path`, from `kept` if it is there; None where no spine is found."""
     if not kept.exists():
         try:
-            discs = cut_discs(map_picture(read_grey_picture(path), network), STORED_ROWS, STORED_COLUMNS)
+            discs = cut_discs(map_image(read_grey_image(path), network), STORED_ROWS, STORED_COLUMNS)
             np.savez(kept, **{name: getattr(discs, name) for name in DiscCrops.__dataclass_fields__})
         except InputError as error:
             np.savez(kept, failure=str(error))
@@ -118,15 +118,15 @@ def kept_crops(path: Path, kept: Path, network: Network) -> DiscCrops | None:
         return None if "failure" in file else DiscCrops(**{name: file[name] for name in DiscCrops.__dataclass_fields__})
 
 
-def table(pictures: list[GradedPicture], oof: DiscsOutOfFold) -> tuple[Result, ...]:
+def table(images: list[GradedImage], oof: DiscsOutOfFold) -> tuple[Result, ...]:
     """Print and return what the models come to on patients that they had not seen."""
     results: list[Result] = []
     for source in ("yolospine", "spider t2", "spider t1"):
-        own = [place for place, picture in enumerate(pictures) if picture.source == source]
-        shown = [pictures[place] for place in own]
+        own = [place for place, image in enumerate(images) if image.source == source]
+        shown = [images[place] for place in own]
         for name, given in (("network", oof.seen), ("measurements", oof.measured), ("both", oof.both)):
             parts = [part for place in own if (part := given[place]) is not None]
-            if len(parts) < len(own):  # the logistic model says nothing of T1 pictures
+            if len(parts) < len(own):  # the logistic model says nothing of T1 images
                 continue
             figures = rows_of_table(shown, parts, source)
             for figure in figures:
@@ -135,12 +135,12 @@ def table(pictures: list[GradedPicture], oof: DiscsOutOfFold) -> tuple[Result, .
     return tuple(results)
 
 
-def rows_of_table(pictures: list[GradedPicture], parts: list[Floats], source: str) -> list[Result]:
-    """The figures of one set of pictures, over its lumbar discs."""
-    lumbar = np.concatenate([p.crops.steps_up for p in pictures]) < LUMBAR_DISCS
+def rows_of_table(images: list[GradedImage], parts: list[Floats], source: str) -> list[Result]:
+    """The figures of one set of images, over its lumbar discs."""
+    lumbar = np.concatenate([p.crops.steps_up for p in images]) < LUMBAR_DISCS
     p = np.concatenate(parts)[lumbar]
-    grades, findings = np.concatenate([p.grades for p in pictures])[lumbar], np.concatenate([p.findings for p in pictures])[lumbar]
-    patients = np.concatenate([np.repeat(p.patient, len(p.grades)) for p in pictures])[lumbar]
+    grades, findings = np.concatenate([p.grades for p in images])[lumbar], np.concatenate([p.findings for p in images])[lumbar]
+    patients = np.concatenate([np.repeat(p.patient, len(p.grades)) for p in images])[lumbar]
     graded = grades != UNGRADED
     y, z, who = grades[graded], np.array([median_grade(row) - 1 for row in p[graded, :GRADES]]), patients[graded]
     where = f"{len(y)} real discs of {len(set(who))} patients, {source}, five folds by patient"
@@ -162,11 +162,11 @@ def interval(structure: str, metric: str, statistic, who: np.ndarray, where: str
     return Result(structure, metric, round(span.estimate, 4), where, bounds, headline=metric in {"quadratic_kappa", "auc"})
 
 
-def training_data(pictures: list[GradedPicture]) -> tuple[TrainingData, ...]:
-    count = {name: len({p.patient for p in pictures if p.source.startswith(name)}) for name in ("yolospine", "spider")}
+def training_data(images: list[GradedImage]) -> tuple[TrainingData, ...]:
+    count = {name: len({p.patient for p in images if p.source.startswith(name)}) for name in ("yolospine", "spider")}
     return (
-        TrainingData("YOLOspine's graded pictures", "academic and research use", f"Pfirrmann grades of three discs of {count['yolospine']} patients, T2"),
-        TrainingData("SPIDER's mid-sagittal pictures and gradings", "CC BY 4.0", f"{count['spider']} patients, T2 and T1"),
+        TrainingData("YOLOspine's graded images", "academic and research use", f"Pfirrmann grades of three discs of {count['yolospine']} patients, T2"),
+        TrainingData("SPIDER's mid-sagittal images and gradings", "CC BY 4.0", f"{count['spider']} patients, T2 and T1"),
     )
 
 

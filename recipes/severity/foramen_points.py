@@ -1,10 +1,10 @@
-"""Foramina of the one real study with images: where the spine model places them, and crops from DICOM beside ready-made pictures.
+"""Foramina of the one real study with images: where the spine model places them, and crops from DICOM beside ready-made images.
 
     python recipes/severity/foramen_points.py ../shared/data/rsna2024 [--models MODEL]
 
 Prints, for each of the ten foramina, the slice and the distance in its plane from the labelled point, and the correlation of the crop cut from DICOM at the
-labelled point with the crop of the public picture. With a foraminal model installed it also prints the weighted log loss of the ten rows from the public
-pictures, from DICOM at the labelled points, and from DICOM at the spine model's points. The study was left out of training.
+labelled point with the crop of the public image. With a foraminal model installed it also prints the weighted log loss of the ten rows from the public
+images, from DICOM at the labelled points, and from DICOM at the spine model's points. The study was left out of training.
 """
 
 import argparse
@@ -43,7 +43,7 @@ def main() -> None:
     stack = series.stacks[0]
     labelled: dict[Foramen, np.ndarray] = {}
     for point in points:
-        # A pixel of the 250 × 250 picture, from its edge, as a share of the field of view, and so of the DICOM slice.
+        # A pixel of the 250 × 250 image, from its edge, as a share of the field of view, and so of the DICOM slice.
         share = (np.array([point.top + point.y, point.left + point.x]) + 0.5) / GRID_PIXELS
         pixel = share * [stack.volume.grid.rows, stack.volume.grid.columns] - 0.5
         labelled[point.level, point.side] = stack.volume.grid.points_mm([stack.instance_numbers.index(point.instance_number or 0), *pixel])
@@ -54,7 +54,7 @@ def main() -> None:
     if has_model(TASK, arguments.models):
         grader = ForamenGrader(find_model(TASK, arguments.models, 1))
         losses = {
-            "public pictures": weighted_log_loss(grader.grade(ready).metric, targets(points), np.array(GRADE_WEIGHTS)),
+            "public images": weighted_log_loss(grader.grade(ready).metric, targets(points), np.array(GRADE_WEIGHTS)),
             "DICOM, labelled points": loss(grader, points, {place: one_slice(crop) for place, crop in at_labels.items()}),
             "DICOM, the spine model's points": loss(grader, points, found),
         }
@@ -70,15 +70,15 @@ def report_places(
     ready: np.ndarray,
 ) -> None:
     errors = []
-    for point, picture in zip(points, ready, strict=True):
+    for point, image in zip(points, ready, strict=True):
         place = point.level, point.side
         crop = found[place]
         away = crop.point_mm - labelled[place]
         errors.append(away)
-        alike = np.corrcoef(picture.ravel(), cuts[place].pictures[len(cut.NEIGHBOURS) // 2].ravel())[0, 1]
+        alike = np.corrcoef(image.ravel(), cuts[place].images[len(cut.NEIGHBOURS) // 2].ravel())[0, 1]
         slices = crop.stack.instance_numbers[crop.slice_number], point.instance_number
         where = f"slice {slices[0]} (labelled {slices[1]}), in the plane {np.hypot(*away[1:]):.1f} mm off"
-        print(f"{point.level.value} {point.side.value:5s} {where}; DICOM and picture {alike:.4f}")
+        print(f"{point.level.value} {point.side.value:5s} {where}; DICOM and image {alike:.4f}")
     spread = np.sqrt(np.mean(np.square(errors), axis=0))
     print(f"root mean square error in mm: sideways {spread[0]:.1f}, front to back {spread[1]:.1f}, head to feet {spread[2]:.1f}")
 

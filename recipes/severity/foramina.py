@@ -176,7 +176,7 @@ def pack(
 
     studies = len({point.study_id for point in points} - set(HELD_BACK))
     data = TrainingData(
-        f"RSNA 2024 lumbar spine degenerative classification: foraminal points on sagittal T1 of {studies} studies, pictures of VBS2004's repository",
+        f"RSNA 2024 lumbar spine degenerative classification: foraminal points on sagittal T1 of {studies} studies, images of VBS2004's repository",
         LICENCE,
         f"each network saw about four fifths of the studies (networks of folds {folds}); study {HELD_BACK[0]} was seen by none",
     )

@@ -25,13 +25,13 @@ import onnx
 from onnx import numpy_helper
 from scipy import ndimage
 
-from lumbar.datasets.axial_crops import AXIAL_CONDITIONS, AxialCrop, read_crop_table, read_picture
+from lumbar.datasets.axial_crops import AXIAL_CONDITIONS, AxialCrop, read_crop_table, read_image
 from lumbar.domain.anatomy import Condition, Level, Severity
 from lumbar.models.registry import find_model
 from lumbar.models.runtime import Network
 from lumbar.severity.axial.explain import hidden_by, importance, log_odds
 from lumbar.severity.axial.grader import CROPS, LEVELS, LOGITS, STUDIES, TASK, CropGrader
-from lumbar.severity.axial.picture import network_input
+from lumbar.severity.axial.network_input import network_input
 
 PLACES = [tuple(Condition).index(condition) for condition in AXIAL_CONDITIONS]
 
@@ -73,10 +73,10 @@ def main() -> None:
 
 
 def compare(row: AxialCrop, beside: list[AxialCrop], images: Path, grader: CropGrader, shuffled: CropGrader) -> dict[str, list[float]]:
-    picture = read_picture(images / row.file)
-    heat = importance(grader, picture, row.level)
-    everyone = np.mean([importance(with_networks(grader, [network]), picture, row.level) for network in grader.model.networks], axis=0)
-    random = importance(shuffled, picture, row.level)
+    image = read_image(images / row.file)
+    heat = importance(grader, image, row.level)
+    everyone = np.mean([importance(with_networks(grader, [network]), image, row.level) for network in grader.model.networks], axis=0)
+    random = importance(shuffled, image, row.level)
     found = {
         "correlation with the mean over all networks": correlations(heat, everyone),
         "overlap of the most important tenths with that": overlaps(heat, everyone),
@@ -86,20 +86,20 @@ def compare(row: AxialCrop, beside: list[AxialCrop], images: Path, grader: CropG
         "largest change of log-odds in the map of shuffled weights": [float(random[place].max()) for place in PLACES],
     }
     if beside:
-        crops = np.stack([network_input(read_picture(images / other.file)) for other in beside])
+        crops = np.stack([network_input(read_image(images / other.file)) for other in beside])
         levels = np.array([tuple(Level).index(other.level) for other in beside])
-        whole = importance(with_networks(grader, [AmongOthers(grader.model.networks[0], crops, levels)]), picture, row.level)
+        whole = importance(with_networks(grader, [AmongOthers(grader.model.networks[0], crops, levels)]), image, row.level)
         found["correlation with the map among all levels of the study"] = correlations(heat, whole)
     half = heat.shape[-1] // 2
     left, right = heat[tuple(Condition).index(Condition.LEFT_SUBARTICULAR_STENOSIS)], heat[tuple(Condition).index(Condition.RIGHT_SUBARTICULAR_STENOSIS)]
     found["share of a recess's importance on its own half"] = [left[:, half:].sum() / left.sum(), right[:, :half].sum() / right.sum()]
-    return found | deletion(grader, picture, row.level, heat)
+    return found | deletion(grader, image, row.level, heat)
 
 
-def deletion(grader: CropGrader, picture: np.ndarray, level: Level, heat: np.ndarray) -> dict[str, list[float]]:
+def deletion(grader: CropGrader, image: np.ndarray, level: Level, heat: np.ndarray) -> dict[str, list[float]]:
     """Change of the log-odds when a tenth of the crop is hidden, by surroundings and by bright tissue: the mean of both sizes."""
     rng = np.random.default_rng(0)
-    crop = network_input(picture)
+    crop = network_input(image)
     before = log_odds(grader, crop[None], level)[0]
     found: dict[str, list[float]] = {"deletion, most important tenth": [], "deletion, a tenth at random": [], "deletion, least important tenth": []}
     for place in PLACES:

@@ -34,7 +34,7 @@ from lumbar.models.card import Result, TrainingData
 from lumbar.models.folder import load_folder, write_card
 from lumbar.models.registry import find_model
 from lumbar.models.runtime import Network
-from lumbar.severity.axial.data import stored_pictures, targets
+from lumbar.severity.axial.data import stored_images, targets
 from lumbar.severity.calibration import Calibration, CropGrades
 from lumbar.severity.learn.axial.ensemble import FoldOptions, split
 from lumbar.severity.learn.axial.out_of_fold import HEADLINES, NETWORK, PARTS, OutOfFold, figures
@@ -149,7 +149,7 @@ def on_crops(networks: Sequence[Network], wanted: InputOptions, folder: Path) ->
     images = folder / "axial_crops"
     crops = [crop for crop in read_crop_table(folder / "axial_crops.csv") if (images / crop.file).is_file()]
     labels = targets(crops, read_grades(folder / "train.csv"))
-    studies = from_axial_crops(crops, labels, stored_pictures(crops, images))
+    studies = from_axial_crops(crops, labels, stored_images(crops, images))
     raw = raw_answers(networks, studies, wanted)
     row = {name: number for number, name in enumerate(studies.names.tolist())}
     fold_of = split(crops, labels, FoldOptions())

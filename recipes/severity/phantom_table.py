@@ -62,7 +62,7 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("work", type=Path, help="folder of phantoms, stores and runs; about 7 GB at half the matrix")
     parser.add_argument("--train", type=int, default=500, help="training studies")
     parser.add_argument("--test", type=int, default=150, help="test studies")
-    parser.add_argument("--matrix-scale", type=float, default=0.5, help="of the phantoms' pictures: 0.5 has a quarter of the pixels")
+    parser.add_argument("--matrix-scale", type=float, default=0.5, help="of the phantoms' images: 0.5 has a quarter of the pixels")
     parser.add_argument("--steps", type=int, default=2400, help="optimiser steps of the hybrid; the vit makes half of them in about the same time")
     parser.add_argument("--ablation-steps", type=int, default=1200)
     parser.add_argument("--encoder", default="small", help="of the hybrid")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lumbar.datasets.axial_crops import read_crop_table, read_picture
+from lumbar.datasets.axial_crops import read_crop_table, read_image
 from lumbar.datasets.rsna2024_grades import read_grades
 from lumbar.metrics.classification import weighted_log_loss
 from lumbar.models.card import read_card
@@ -65,7 +65,7 @@ def held_out(folder: Path, data: Path) -> tuple[np.ndarray, np.ndarray]:
     for fold in np.unique(folds).tolist():
         network, own = Network((folder / f"fold{fold}.onnx").read_bytes(), str(folder), 1), np.flatnonzero(folds == fold)
         part = [crops[row] for row in own]
-        raw[own] = raw_probabilities((network,), [read_picture(images / c.file) for c in part], [c.level for c in part], [c.study_id for c in part], views=1)
+        raw[own] = raw_probabilities((network,), [read_image(images / c.file) for c in part], [c.level for c in part], [c.study_id for c in part], views=1)
     return labels, raw
 
 

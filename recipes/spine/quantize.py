@@ -21,7 +21,7 @@ from lumbar.datasets.spider import PIXEL_MM as SPACE_PIXEL_MM
 from lumbar.datasets.spider import read_midsagittal, read_space
 from lumbar.domain.anatomy import SpineClass
 from lumbar.imaging.intensity import standardized
-from lumbar.imaging.resample import resize_picture
+from lumbar.imaging.resample import resize_image
 from lumbar.metrics.segmentation import dice
 from lumbar.models.folder import check_folder, write_card
 from lumbar.spine.segment import INPUT, PIXEL_MM
@@ -60,7 +60,7 @@ def calibration_images(spider: Path) -> list[NDArray[np.float32]]:
 
 def prepared(image: NDArray[np.float32], pixel_mm: float) -> NDArray[np.float32]:
     shape = (round(image.shape[0] * pixel_mm / PIXEL_MM), round(image.shape[1] * pixel_mm / PIXEL_MM))
-    scaled = standardized(resize_picture(image.astype(np.float32), shape))
+    scaled = standardized(resize_image(image.astype(np.float32), shape))
     scaled = np.pad(scaled, [(0, max(0, n - m)) for n, m in zip(SIZE, shape, strict=True)], constant_values=float(scaled.min()))
     top, left = ((m - n) // 2 for n, m in zip(SIZE, scaled.shape, strict=True))
     return np.asarray(scaled[None, None, top : top + SIZE[0], left : left + SIZE[1]], dtype=np.float32)

@@ -10,7 +10,7 @@ from lumbar.domain.anatomy import SpineClass
 from lumbar.domain.geometry import Grid
 from lumbar.domain.volume import Volume
 from lumbar.imaging.orient import to_sagittal
-from lumbar.imaging.resample import resize_picture, resized_grid
+from lumbar.imaging.resample import resize_image, resized_grid
 from lumbar.phantom.labels import BODY, CANAL, DISC, POSTERIOR
 from lumbar.spine.segment import PIXEL_MM, Segmentation
 from lumbar.training.examples import LabelledSlice
@@ -19,19 +19,19 @@ SPIDER_GAP_MM = 2.0  # between the slices of SPIDER T2 SPACE that are at hand
 _S1_STRIP_MM = 6.0  # of the first sacral body below its endplate, as much as the network's training masks label
 
 
-def segmentation_of(labels: Volume, picture: Volume | None = None) -> Segmentation:
+def segmentation_of(labels: Volume, image: Volume | None = None) -> Segmentation:
     """What a perfect network would return: shares of each class (values of `SpineClass`) on the network's grid.
 
     Args:
         labels: (slices, rows, columns) of any orientation whose slices are sagittal.
-        picture: the image of the same grid; the labels stand in for it where it is missing.
+        image: the image on the same grid; where it is missing, the labels take its place.
     """
     turned = to_sagittal(labels)
     _, row_mm, column_mm = turned.grid.spacing_mm
     shape = round(turned.grid.rows * row_mm / PIXEL_MM), round(turned.grid.columns * column_mm / PIXEL_MM)
-    shares = np.stack([[resize_picture((s == kind).astype(np.float32), shape) for kind in SpineClass] for s in turned.array])
-    image = to_sagittal(picture).array if picture else turned.array
-    pixels = np.stack([resize_picture(np.asarray(s, dtype=np.float32), shape) for s in image])
+    shares = np.stack([[resize_image((s == kind).astype(np.float32), shape) for kind in SpineClass] for s in turned.array])
+    source = to_sagittal(image).array if image else turned.array
+    pixels = np.stack([resize_image(np.asarray(s, dtype=np.float32), shape) for s in source])
     grid = resized_grid(turned.grid, shape)
     return Segmentation(Volume(pixels, grid), shares.astype(np.float16), shares.argmax(axis=1).astype(np.uint8), labels.grid)
 

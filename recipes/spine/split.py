@@ -1,4 +1,4 @@
-"""SPIDER patients that the spine model never sees in training, in none of their series; chosen before the first run, without looking at pictures."""
+"""SPIDER patients that the spine model never sees in training, in none of their series; chosen before the first run, without looking at images."""
 
 TEST_PATIENTS = frozenset({"7", "57", "107", "162", "234"})
 

@@ -5,9 +5,9 @@
 Three stages, about 90 minutes on two cores with bfloat16 instructions. An interrupted stage resumes at its last checkpoint.
 
 1. SPIDER T2 SPACE, labelled by readers: 1,500 steps of a schedule of 3,800.
-2. The same patients beside the near-mid-sagittal T1 and T2 pictures of other SPIDER patients, labelled by the network of stage 1 where it is sure and
+2. The same patients beside the near-mid-sagittal T1 and T2 images of other SPIDER patients, labelled by the network of stage 1 where it is sure and
    the whole makes anatomical sense (spine/learn/pseudo_label.py): 1,300 steps.
-3. The same pictures with milder augmentation: 1,300 steps.
+3. The same images with milder augmentation: 1,300 steps.
 
 The patients of split.py are left out.
 """
@@ -42,7 +42,7 @@ def main() -> None:
     teacher = train([[s for s in marked if s.patient not in HELD_BACK_IN_STAGE_1]], arguments.output / "stage1", first)
 
     guessed = guess(spider, network_of(teacher))
-    print(f"{len(guessed)} mid-sagittal pictures were labelled by the network of stage 1")
+    print(f"{len(guessed)} mid-sagittal images were labelled by the network of stage 1")
     second = SpineTraining(learning_rate=1.5e-3, fit=FitOptions(steps=1300, threads=arguments.threads, seed=20240602))
     module = train([marked, guessed], arguments.output / "stage2", second, teacher.state_dict())
     mild = AugmentOptions(rotation_degrees=20, scale=(0.8, 1.25), shear=0.1, remap_probability=0.35, tissue_probability=0.3)
@@ -52,8 +52,8 @@ def main() -> None:
 
 
 def guess(spider: Path, network: Network) -> list[LabelledSlice]:
-    pictures = [p for p in read_midsagittal(spider / "midsagittal", spider / "overview.csv") if p.patient not in TEST_PATIENTS]
-    ways_up = ((p, turned) for p in pictures for turned in (p.image, p.image[::-1].copy()))  # some of the pictures are upside down
+    images = [p for p in read_midsagittal(spider / "midsagittal", spider / "overview.csv") if p.patient not in TEST_PATIENTS]
+    ways_up = ((p, turned) for p in images for turned in (p.image, p.image[::-1].copy()))  # some of the images are upside down
     labelled = (pseudo_label(p.patient, turned, p.pixel_mm, network) for p, turned in ways_up)
     return [example for example in labelled if example is not None]
 
@@ -61,9 +61,9 @@ def guess(spider: Path, network: Network) -> list[LabelledSlice]:
 def network_of(module: SpineModule) -> Network:
     module.eval()
 
-    def run(pictures: np.ndarray) -> np.ndarray:
+    def run(images: np.ndarray) -> np.ndarray:
         with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
-            return module.network(torch.from_numpy(pictures)).float().numpy()
+            return module.network(torch.from_numpy(images)).float().numpy()
 
     return run
 
@@ -72,7 +72,7 @@ def training_data(guessed: int) -> tuple[TrainingData, ...]:
     return (
         TrainingData("SPIDER T2 SPACE", "CC BY 4.0", "25 patients; van der Graaf et al., Sci Data 2024;11:264. Posterior elements and the strip of S1 were "
                      "derived from the masks by rule"),
-        TrainingData("SPIDER T1 and T2, near-mid-sagittal pictures", "CC BY 4.0", f"{guessed} pictures, labelled by the network of the first stage"),
+        TrainingData("SPIDER T1 and T2, near-mid-sagittal images", "CC BY 4.0", f"{guessed} images, labelled by the network of the first stage"),
     )  # fmt: skip
 
 

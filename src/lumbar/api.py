@@ -20,7 +20,7 @@ from lumbar.errors import UsageError
 from lumbar.io.staging import staged_folder
 from lumbar.pipeline import Analysis, Models, Request
 from lumbar.report.document import to_document
-from lumbar.report.pictures import draw_pictures
+from lumbar.report.images import draw_images
 from lumbar.report.values import COLUMNS, value_rows
 from lumbar.report.write import write_analysis
 
@@ -71,7 +71,7 @@ class Result:
         return pd.DataFrame(value_rows(self.findings.study_uid, to_document(self.findings)), columns=list(COLUMNS))
 
 
-_KEY_IMAGES = ("sagittal", "axial_", "crop_", "evidence_")  # begins of the names of pictures that are sent to archives
+_KEY_IMAGES = ("sagittal", "axial_", "crop_", "evidence_")  # begins of the names of images that are sent to archives
 
 
 def write_with_objects(analysis: Analysis, source: Path, folder: Path) -> Analysis:
@@ -87,13 +87,13 @@ def write_with_objects(analysis: Analysis, source: Path, folder: Path) -> Analys
         from lumbar.report.pdf import report_pdf  # noqa: PLC0415  (matplotlib takes half a second)
     except ImportError as error:
         raise UsageError("DICOM objects need highdicom, which is not installed; run: pip install 'lumbar[dicom]'") from error
-    images = read_source(analysis.study, source)
-    analysis = replace(analysis, findings=replace(analysis.findings, warnings=(*analysis.findings.warnings, *images.notes)))
-    pictures = draw_pictures(analysis)
-    written = write_analysis(analysis, folder, pictures)
-    pdf = report_pdf(folder / "report.html", written.findings, pictures)
-    kept = [picture for name, picture in pictures.items() if name.startswith(_KEY_IMAGES) and name != "sagittal_plain"]
-    write_objects(written, images, ReportFiles(pdf, tuple(KeyImage(one.name, one.caption, one.image) for one in kept)), folder)
+    source_images = read_source(analysis.study, source)
+    analysis = replace(analysis, findings=replace(analysis.findings, warnings=(*analysis.findings.warnings, *source_images.notes)))
+    images = draw_images(analysis)
+    written = write_analysis(analysis, folder, images)
+    pdf = report_pdf(folder / "report.html", written.findings, images)
+    kept = [image for name, image in images.items() if name.startswith(_KEY_IMAGES) and name != "sagittal_plain"]
+    write_objects(written, source_images, ReportFiles(pdf, tuple(KeyImage(one.name, one.caption, one.image) for one in kept)), folder)
     return written
 
 

@@ -40,7 +40,7 @@ def _predictor(years: list[float], strange: float = 0.0, synthetic: bool = False
     reference = HeldOut(age, {name: age + 5 * random.standard_normal(2000) for name in SEGMENTS}, random.standard_normal((2000, 2)), np.ones(2000, dtype=bool))
     predictor = Predictor.__new__(Predictor)
     predictor.engine = GivenAges(years, strange)  # type: ignore[assignment]
-    predictor.baseline = SimpleNamespace(like=lambda slices: slices.pictures)  # type: ignore[assignment]
+    predictor.baseline = SimpleNamespace(like=lambda slices: slices.images)  # type: ignore[assignment]
     predictor.calibration = fit_calibration(reference, FeatureDistribution((0.0, 0.0), ((1.0, 0.0), (0.0, 1.0)), 3.0), (20.0, 85.0))
     predictor.options, predictor.synthetic_only = OPTIONS, synthetic
     return predictor

@@ -42,10 +42,10 @@ def test_crops_show_what_lies_at_their_points() -> None:
     for pixel in (0.6, 1.0, 2.0):
         slices = cut_slices(_volume(lambda p: p[..., 2], pixel), STRAIGHT)
         # Scaled to the study's own percentiles: undo it with two known places.
-        top, bottom = slices.pictures[0, 4, 10, 30], slices.pictures[4, 4, 30, 30]
+        top, bottom = slices.images[0, 4, 10, 30], slices.images[4, 4, 30, 30]
         points = [crop_points(frame, slices.options) for frame in slices.frames if frame is not None]
         high, low = points[0][10, 30, 2], points[4][30, 30, 2]
-        height = low + (slices.pictures - bottom) / (top - bottom) * (high - low)
+        height = low + (slices.images - bottom) / (top - bottom) * (high - low)
         for level in (1, 2, 3):
             assert np.allclose(height[level, 4], points[level][..., 2], atol=0.3)
     assert slices.levels == LEVELS
@@ -59,7 +59,7 @@ def test_positions_are_millimetres_to_the_patients_left() -> None:
         )
         slices = cut_slices(turned, STRAIGHT)
         assert slices.position_mm[2].tolist() == pytest.approx([-16, -12, -8, -4, 0, 4, 8, 12, 16])
-        brightness = slices.pictures[2].mean(axis=(1, 2))
+        brightness = slices.images[2].mean(axis=(1, 2))
         assert (np.diff(brightness) > 0).all()  # brighter to the left
 
 
@@ -70,11 +70,11 @@ def test_any_number_of_slices_and_a_mask_for_missing_levels() -> None:
     few = {level: STRAIGHT[level] for level in (Level.L3_L4, Level.L4_L5)}
     slices = cut_slices(_volume(lambda p: p[..., 1]), few)
     assert slices.present.any(axis=1).tolist() == [False, False, True, True, False]
-    assert slices.pictures[0].max() == 0
+    assert slices.images[0].max() == 0
     assert [frame is None for frame in slices.frames] == [True, True, False, False, True]
 
 
-def test_levels_outside_the_picture_are_left_out_and_too_few_are_refused() -> None:
+def test_levels_outside_the_image_are_left_out_and_too_few_are_refused() -> None:
     far = {**STRAIGHT, Level.L5_S1: np.array([2.0, -10.0, -300.0])}
     assert Level.L5_S1 not in cut_slices(_volume(lambda p: p[..., 1]), far).levels
     with pytest.raises(InputError, match="at least 2"):
@@ -85,11 +85,11 @@ def test_levels_outside_the_picture_are_left_out_and_too_few_are_refused() -> No
 
 def test_scale_is_one_for_the_whole_study() -> None:
     slices = cut_slices(_volume(lambda p: 100 + 3 * p[..., 1]), STRAIGHT)
-    seen = slices.pictures[slices.present > 0]
+    seen = slices.images[slices.present > 0]
     assert np.percentile(seen, 2) == pytest.approx(0, abs=1e-3)
     assert np.percentile(seen, 98) == pytest.approx(1, abs=1e-3)
     doubled = cut_slices(_volume(lambda p: 7 + 2 * (100 + 3 * p[..., 1])), STRAIGHT)
-    assert np.allclose(doubled.pictures, slices.pictures, atol=1e-4)
+    assert np.allclose(doubled.images, slices.images, atol=1e-4)
 
 
 def test_options_place_the_middle() -> None:

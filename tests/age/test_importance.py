@@ -19,7 +19,7 @@ class SumEngine:
         return crops[:, 15:25, 20:36].mean(axis=(1, 2))[:, None].astype(np.float32)
 
     def describe(self, slices: SliceSet) -> np.ndarray:
-        flat = self.encode(slices.pictures.reshape(-1, *slices.pictures.shape[2:]))
+        flat = self.encode(slices.images.reshape(-1, *slices.images.shape[2:]))
         return flat.reshape(*slices.present.shape, 1)
 
     def ages(self, described: np.ndarray, slices: SliceSet, sex: str | None) -> Ages:
@@ -29,14 +29,14 @@ class SumEngine:
 
 
 def _slices(dark: int | None = None) -> SliceSet:
-    pictures = np.full((5, 3, OPTIONS.rows, OPTIONS.columns), 1.0, dtype=np.float32)
+    images = np.full((5, 3, OPTIONS.rows, OPTIONS.columns), 1.0, dtype=np.float32)
     if dark is not None:
-        pictures[dark] = 0.2
+        images[dark] = 0.2
     frames = tuple(
         Frame(level, np.array([0, 0, -37.0 * k]), np.array([0, 0, -1.0]), np.array([0, 1.0, 0]), np.array([1.0, 0, 0])) for k, level in enumerate(LEVELS)
     )
     position = np.tile(np.array([-5.0, 0.0, 5.0], dtype=np.float32), (5, 1))
-    return SliceSet(pictures, position, np.ones((5, 3), dtype=np.float32), frames, OPTIONS)
+    return SliceSet(images, position, np.ones((5, 3), dtype=np.float32), frames, OPTIONS)
 
 
 TYPICAL = np.zeros((5, 3, OPTIONS.rows, OPTIONS.columns), dtype=np.float32)
@@ -71,12 +71,12 @@ def test_the_map_is_sampled_at_patient_points() -> None:
 
 def test_what_is_typical_already_has_no_importance() -> None:
     slices = _slices()
-    found = Explainer(SumEngine(), slices, slices.pictures, None).structures()  # type: ignore[arg-type]
+    found = Explainer(SumEngine(), slices, slices.images, None).structures()  # type: ignore[arg-type]
     assert all(abs(s.delta_years) < 1e-5 for s in found)
 
 
 def test_darker_than_typical_counts_the_other_way() -> None:
-    slices, baseline = _slices(dark=3), _slices().pictures
+    slices, baseline = _slices(dark=3), _slices().images
     found = {s.name: s.delta_years for s in Explainer(SumEngine(), slices, baseline, None).structures()}  # type: ignore[arg-type]
     assert found["L4/L5"] == pytest.approx(-8, abs=1.2)
 
@@ -85,7 +85,7 @@ def test_missing_levels_have_no_part() -> None:
     whole = _slices()
     present = whole.present.copy()
     present[0] = 0
-    slices = SliceSet(whole.pictures, whole.position_mm, present, (None, *whole.frames[1:]), OPTIONS)
+    slices = SliceSet(whole.images, whole.position_mm, present, (None, *whole.frames[1:]), OPTIONS)
     found = explain(SumEngine(), slices, TYPICAL, None)  # type: ignore[arg-type]
     assert found.structures[0].name == "L2"
     assert "L1/L2" not in found.heat_map.maps

@@ -16,9 +16,9 @@ SMALL = AgeNetworkOptions(channels=(8, 16), features=16, rows=16, columns=16)
 
 def _input(slices: int = 4, people: int = 2):  # type: ignore[no-untyped-def]
     generator = torch.Generator().manual_seed(0)
-    pictures = torch.randn(people, len(LEVELS), slices, 16, 16, generator=generator)
+    images = torch.randn(people, len(LEVELS), slices, 16, 16, generator=generator)
     position = torch.linspace(-1, 1, slices).expand(people, len(LEVELS), slices).clone()
-    return pictures, position, torch.ones(people, len(LEVELS), slices), torch.zeros(people)
+    return images, position, torch.ones(people, len(LEVELS), slices), torch.zeros(people)
 
 
 def _network(**options: str) -> AgeNetwork:
@@ -29,9 +29,9 @@ def _network(**options: str) -> AgeNetwork:
 @pytest.mark.parametrize("pooling", POOLINGS)
 def test_missing_slices_do_not_count(pooling: str) -> None:
     network = _network(pooling=pooling)
-    pictures, position, present, sex = _input()
-    wanted = network(pictures, position, present, sex)[0]
-    more = torch.cat([pictures, torch.randn_like(pictures)], dim=2)
+    images, position, present, sex = _input()
+    wanted = network(images, position, present, sex)[0]
+    more = torch.cat([images, torch.randn_like(images)], dim=2)
     places, there = torch.cat([position, position], dim=2), torch.cat([present, torch.zeros_like(present)], dim=2)
     assert torch.allclose(network(more, places, there, sex)[0], wanted, atol=1e-4)
 
@@ -39,32 +39,32 @@ def test_missing_slices_do_not_count(pooling: str) -> None:
 @pytest.mark.parametrize("pooling", ["attention", "mean", "max"])
 def test_order_of_storage_does_not_matter_but_position_does(pooling: str) -> None:
     network = _network(pooling=pooling)
-    pictures, position, present, sex = _input()
-    wanted = network(pictures, position, present, sex)[0]
+    images, position, present, sex = _input()
+    wanted = network(images, position, present, sex)[0]
     order = torch.tensor([2, 0, 3, 1])
-    assert torch.allclose(network(pictures[:, :, order], position[:, :, order], present, sex)[0], wanted, atol=1e-4)
-    assert not torch.allclose(network(pictures, position[:, :, order], present, sex)[0], wanted, atol=1e-3)
+    assert torch.allclose(network(images[:, :, order], position[:, :, order], present, sex)[0], wanted, atol=1e-4)
+    assert not torch.allclose(network(images, position[:, :, order], present, sex)[0], wanted, atol=1e-3)
 
 
 def test_a_missing_level_leaves_a_finite_answer_that_does_not_look_at_it() -> None:
     network = _network()
-    pictures, position, present, sex = _input()
+    images, position, present, sex = _input()
     present[:, 2] = 0
-    ages, _, features = network(pictures, position, present, sex)
+    ages, _, features = network(images, position, present, sex)
     assert ages.shape == (2, len(SEGMENTS))
     assert features.shape == (2, len(SEGMENTS), 16)
     assert torch.isfinite(ages).all()
-    changed = pictures.clone()
+    changed = images.clone()
     changed[:, 2] += 5
     assert torch.allclose(network(changed, position, present, sex)[0][:, -1], ages[:, -1], atol=1e-4)
 
 
 def test_a_segment_looks_at_its_own_levels_only() -> None:
     network = _network()
-    pictures, position, present, sex = _input()
-    before = network(pictures, position, present, sex)[0]
+    images, position, present, sex = _input()
+    before = network(images, position, present, sex)[0]
     for number, level in enumerate(LEVELS):
-        changed = pictures.clone()
+        changed = images.clone()
         changed[:, number] += 3
         moved = ((network(changed, position, present, sex)[0] - before).abs() > 1e-3).any(dim=0).tolist()
         assert moved == [level in SEGMENT_LEVELS[name] for name in SEGMENTS]

@@ -14,13 +14,13 @@ OPTIONS = CropOptions()
 def _store(grey: np.ndarray, disc: np.ndarray) -> CropStore:
     """Crops of grey bodies with a disc of another grey, at three places."""
     n = len(grey)
-    pictures = np.broadcast_to(grey[:, None, None, None, None], (n, 5, 3, OPTIONS.rows + 2 * MARGIN, OPTIONS.columns + 2 * MARGIN)).copy()
-    pictures[:, :, :, 19 + MARGIN : 21 + MARGIN] = disc[:, None, None, None, None]
+    images = np.broadcast_to(grey[:, None, None, None, None], (n, 5, 3, OPTIONS.rows + 2 * MARGIN, OPTIONS.columns + 2 * MARGIN)).copy()
+    images[:, :, :, 19 + MARGIN : 21 + MARGIN] = disc[:, None, None, None, None]
     position = np.tile(np.array([-14.0, 0.0, 14.0], dtype=np.float32), (n, 5, 1))
     words = np.array(["x"] * n)
     ages = np.full(n, 50, dtype=np.float32)
     sex, healthy, labels = np.zeros(n, dtype=np.float32), np.ones(n, dtype=bool), np.zeros((n, 5, 0), dtype=np.float32)
-    return CropStore(packed(pictures), position, np.ones_like(position), ages, sex, words, words, words, healthy, labels, OPTIONS)
+    return CropStore(packed(images), position, np.ones_like(position), ages, sex, words, words, words, healthy, labels, OPTIONS)
 
 
 def test_groups_follow_the_contrast_and_average_over_the_discs() -> None:
@@ -34,7 +34,7 @@ def test_groups_follow_the_contrast_and_average_over_the_discs() -> None:
     for number in (0, 45):
         slices = store.slices(number)
         baseline = OcclusionBaseline(groups).like(slices)
-        assert baseline.shape == slices.pictures.shape
+        assert baseline.shape == slices.images.shape
         assert abs(baseline[2, 1, 5, 5] - grey[number]) < 0.01
         own = disc[:30] if number < 30 else disc[30:]
         assert abs(baseline[2, 1, 20, 5] - own.mean()) < 0.01  # whatever the study's own disc shows

@@ -1,4 +1,4 @@
-"""The whole way from pictures to a model folder and back, on cartoon people whose discs darken with age (slow: a network is trained)."""
+"""The whole way from images to a model folder and back, on cartoon people whose discs darken with age (slow: a network is trained)."""
 
 import csv
 from pathlib import Path
@@ -71,12 +71,12 @@ def _cartoon(age: float, random: np.random.Generator) -> Volume:
     grid = Grid(origins, np.array([0, 0, -1.5]), np.array([0, 1.5, 0]), 150, 90)
     points = grid.points_mm(np.stack(np.meshgrid(*map(np.arange, grid.shape), indexing="ij"), axis=-1))
     y, z = points[..., 1], points[..., 2]
-    picture = np.where((y > -20) & (y < 20), 40.0, 20.0)
-    picture[(y > 24) & (y < 38)] = 100
+    image = np.where((y > -20) & (y < 20), 40.0, 20.0)
+    image[(y > 24) & (y < 38)] = 100
     for k in range(5):
         disc = (np.abs(z - (72 - 36 * k)) < 6) & (np.abs(y) < 18)
-        picture[disc] = 90 - 0.9 * age + 3 * random.standard_normal()
-    return Volume((picture + 2 * random.standard_normal(picture.shape)).astype(np.float32), grid)
+        image[disc] = 90 - 0.9 * age + 3 * random.standard_normal()
+    return Volume((image + 2 * random.standard_normal(image.shape)).astype(np.float32), grid)
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +157,7 @@ def test_the_exported_pair_of_networks_is_the_trained_one(trained: tuple[Path, P
 
 @pytest.mark.slow
 def test_importance_goes_when_the_weights_go(trained: tuple[Path, Path]) -> None:
-    """Randomised weights (Adebayo et al. 2018): the map of a trained network is not what any network would draw of these pictures."""
+    """Randomised weights (Adebayo et al. 2018): the map of a trained network is not what any network would draw of these images."""
     model, runs = trained
     predictor, store = load(model, threads=1), open_store(runs / "crops")
     slices = store.slices(int(np.argmax(store.age_years)))

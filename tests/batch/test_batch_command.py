@@ -43,8 +43,8 @@ def test_a_batch_leaves_a_folder_a_study_and_its_tables(batch):
     for name in names:
         assert float(status[name]["cpu_seconds"]) > 0 and float(status[name]["energy_wh"]) > 0 and 100 < float(status[name]["peak_mb"]) < 4096
         assert {"findings.json", "report.html", "grades.csv", "muscles.csv", "masks", "previews", "thumbnails"} <= {p.name for p in (out / name).iterdir()}
-        with Image.open(out / name / "thumbnails" / "levels.jpg") as picture:
-            assert picture.height == 220
+        with Image.open(out / name / "thumbnails" / "levels.jpg") as image:
+            assert image.height == 220
     with (out / "results.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert tuple(rows[0]) == ("study", "level", "side", "structure", "finding", "value", "unit", "error", "quality")

@@ -42,7 +42,7 @@ def test_failed_studies_come_first_then_the_farthest_outlier(page):
     rows = rows_of(page)
     assert [row["study"] for row in rows[:2]] == ["s03", "s07"] and len(rows) == 20
     assert rows[1]["distance"] > 5 and rows[1]["farthest"].startswith("disc_height_mm L4/L5 (z +")
-    assert rows[1]["pictures"] == ["levels"] and rows[0]["pictures"] == []
+    assert rows[1]["images"] == ["levels"] and rows[0]["images"] == []
     assert "</script><b>" not in page.read_text()  # what a study says cannot end the script
 
 

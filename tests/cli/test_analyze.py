@@ -16,7 +16,7 @@ from lumbar.cli.main import main
 from lumbar.io.nifti import write_nifti
 from lumbar.report.document import schema
 
-pytestmark = pytest.mark.usefixtures("whole_pictures", "drawn_spine")
+pytestmark = pytest.mark.usefixtures("whole_images", "drawn_spine")
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_grades_come_in_the_columns_of_a_submission_and_a_study_without_axial_sl
     findings = json.loads((out / "findings.json").read_text())
     jsonschema.validate(findings, schema())
     assert findings["unmet_tasks"] == ["severity"]
-    assert any("no picture was graded" in warning for warning in findings["warnings"])
+    assert any("no image was graded" in warning for warning in findings["warnings"])
     with (out / "grades.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 25
@@ -85,7 +85,7 @@ def test_an_output_folder_in_use_is_left_alone(study, tmp_path, capsys):
 
 def test_a_run_that_fails_leaves_nothing(tmp_path, capsys):
     (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "notes.dcm").write_text("not a picture")
+    (tmp_path / "in" / "notes.dcm").write_text("not an image")
     assert run("analyze", tmp_path / "in", "-o", tmp_path / "out") == 3
     error = capsys.readouterr().err
     assert error.startswith("error: ") and "Traceback" not in error

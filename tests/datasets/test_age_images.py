@@ -1,4 +1,4 @@
-"""Pictures and points beside an age table."""
+"""Images and points beside an age table."""
 
 from pathlib import Path
 

@@ -81,15 +81,15 @@ def test_blank_cells_are_unknown(tmp_path: Path) -> None:
     assert table.index is not None and np.array_equal(table.index, [1.5, np.nan, 2.5], equal_nan=True)
 
 
-def test_refuses_a_missing_file_and_a_picture(tmp_path: Path) -> None:
+def test_refuses_a_missing_file_and_a_image(tmp_path: Path) -> None:
     with pytest.raises(UnreadableInput, match="does not exist"):
         read_age_table(tmp_path / "nothing.csv")
     (tmp_path / "workbook.csv").write_bytes(b"PK\x03\x04")
     with pytest.raises(UnreadableInput, match="workbook"):
         read_age_table(tmp_path / "workbook.csv")
-    (tmp_path / "picture.csv").write_bytes(bytes(range(256)))
+    (tmp_path / "image.csv").write_bytes(bytes(range(256)))
     with pytest.raises(UnreadableInput, match="UTF-8"):
-        read_age_table(tmp_path / "picture.csv")
+        read_age_table(tmp_path / "image.csv")
 
 
 def test_visits_and_repeats_tell_rows_of_one_person_apart(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def test_slices_are_ordered_by_patient_and_number(tmp_path):
     assert [example.patient for example in read_space(tmp_path)] == ["3", "12", "12"]
 
 
-def test_pictures_of_unknown_pixel_size_are_left_out(tmp_path):
+def test_images_of_unknown_pixel_size_are_left_out(tmp_path):
     for name, shape in (("1_t1", (300, 300)), ("1_t2", (512, 300)), ("2_t1", (200, 250))):
         Image.fromarray(np.zeros(shape, np.uint8)).save(tmp_path / f"{name}.webp", lossless=True)
     table = tmp_path / "overview.csv"
@@ -52,7 +52,7 @@ def test_pictures_of_unknown_pixel_size_are_left_out(tmp_path):
 
 
 @pytest.mark.real
-def test_the_real_pictures_have_thirty_patients_and_a_sacrum_each(shared_data):
+def test_the_real_images_have_thirty_patients_and_a_sacrum_each(shared_data):
     examples = read_space(shared_data / "spider" / "t2_space")
     assert len({e.patient for e in examples}) == 30
     with_sacrum = {e.patient for e in examples if (e.labels == SpineClass.SACRUM).any()}

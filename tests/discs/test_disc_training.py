@@ -1,4 +1,4 @@
-"""The disc network: its inputs, its loss by hand, its independence of other pictures, what it can learn, and its export."""
+"""The disc network: its inputs, its loss by hand, its independence of other images, what it can learn, and its export."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from lumbar.discs.features import NAMES  # noqa: E402
 from lumbar.discs.grader import FINDINGS, DiscGrader, network_input  # noqa: E402
 from lumbar.discs.learn.augment import DiscAugmentOptions, augment_discs, disc_input  # noqa: E402
 from lumbar.discs.learn.ensemble import (  # noqa: E402
-    GradedPicture,
+    GradedImage,
     discs_out_of_fold,
     fold_folder,
     fold_numbers,
@@ -70,7 +70,7 @@ def test_the_loss_by_hand() -> None:
     np.testing.assert_allclose(soft_grades(torch.tensor([0, 2]), 0.1).numpy(), [[0.9, 0.1, 0, 0, 0], [0, 0.1, 0.8, 0.1, 0]], atol=1e-6)
 
 
-def test_pictures_do_not_see_each_other_and_discs_of_one_do() -> None:
+def test_images_do_not_see_each_other_and_discs_of_one_do() -> None:
     torch.manual_seed(0)
     network = DiscNetwork(SMALL).eval()
     crops, measured = torch.randn(4, 3, ROWS, COLUMNS), torch.randn(4, len(NAMES))
@@ -83,10 +83,10 @@ def test_pictures_do_not_see_each_other_and_discs_of_one_do() -> None:
     assert float((before[2] - after[2]).abs().max()) > 1e-4
 
 
-def made_up(count: int) -> list[GradedPicture]:
-    """Pictures of three discs whose grade is their brightness: the only thing to learn."""
+def made_up(count: int) -> list[GradedImage]:
+    """Images of three discs whose grade is their brightness: the only thing to learn."""
     rng = np.random.default_rng(1)
-    pictures = []
+    images = []
     for number in range(count):
         grades = rng.integers(0, 5, 3)
         tissues = np.zeros((3, STORED_ROWS, STORED_COLUMNS), np.uint8)
@@ -96,13 +96,13 @@ def made_up(count: int) -> list[GradedPicture]:
         features[:, 0] = -grades + rng.normal(0, 0.1, 3)
         findings = np.stack([grades >= 3] * len(FINDINGS), axis=1).astype(np.int64)
         crops = DiscCrops(greys.astype(np.uint8), tissues, np.arange(3), features)
-        pictures.append(GradedPicture(f"person {number}", "made up", crops, grades, findings))
-    return pictures
+        images.append(GradedImage(f"person {number}", "made up", crops, grades, findings))
+    return images
 
 
 def test_folds_keep_patients_together() -> None:
-    pictures = made_up(20)
-    twice = pictures + [replace(p, source="again") for p in pictures]
+    images = made_up(20)
+    twice = images + [replace(p, source="again") for p in images]
     folds = fold_numbers(twice, 5, seed=3)
     np.testing.assert_array_equal(folds[:20], folds[20:])
     assert np.bincount(folds).tolist() == [8] * 5
@@ -111,25 +111,25 @@ def test_folds_keep_patients_together() -> None:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_two_folds_learn_what_there_is_and_end_as_a_model(tmp_path: Path) -> None:
-    pictures = made_up(24)
-    folds, scaler = fold_numbers(pictures, 2, seed=0), scaler_of(pictures)
+    images = made_up(24)
+    folds, scaler = fold_numbers(images, 2, seed=0), scaler_of(images)
     config = DiscTraining(
-        network=SMALL, augment=replace(DiscAugmentOptions(), suppress=0.0), pictures_per_batch=8, fit=FitOptions(steps=120, average_decay=0.9, threads=1)
+        network=SMALL, augment=replace(DiscAugmentOptions(), suppress=0.0), images_per_batch=8, fit=FitOptions(steps=120, average_decay=0.9, threads=1)
     )
     for fold in range(2):
-        train_disc_fold([p for p, f in zip(pictures, folds, strict=True) if f != fold], scaler, fold_folder(tmp_path, fold), config)
-    oof = discs_out_of_fold(pictures, folds, scaler, tmp_path, threads=1)
-    truth = np.concatenate([p.grades for p in pictures])
+        train_disc_fold([p for p, f in zip(images, folds, strict=True) if f != fold], scaler, fold_folder(tmp_path, fold), config)
+    oof = discs_out_of_fold(images, folds, scaler, tmp_path, threads=1)
+    truth = np.concatenate([p.grades for p in images])
     for given in (oof.seen, oof.measured, oof.both):
         expected = np.concatenate([p[:, :5] @ np.arange(5) for p in given])
         assert np.corrcoef(expected, truth)[0, 1] > 0.9
     (tmp_path / "model").mkdir()
-    card = write_disc_model(tmp_path / "model", tmp_path, 2, pictures, (), (TrainingData("made up", "none"),))
+    card = write_disc_model(tmp_path / "model", tmp_path, 2, images, (), (TrainingData("made up", "none"),))
     assert card.research_only
     assert card.export_difference is not None
     assert card.export_difference < 0.05
     grader = DiscGrader(load_folder(tmp_path / "model", 1))
-    middle_crops = replace(pictures[0].crops, greys=middle(pictures[0].crops.greys), tissues=middle(pictures[0].crops.tissues))
+    middle_crops = replace(images[0].crops, greys=middle(images[0].crops.greys), tissues=middle(images[0].crops.tissues))
     seen = grader.network_probabilities(middle_crops)
     assert seen is not None
-    assert np.abs(seen[:, :5] @ np.arange(5) - pictures[0].grades).max() < 1.2
+    assert np.abs(seen[:, :5] @ np.arange(5) - images[0].grades).max() < 1.2

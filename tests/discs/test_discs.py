@@ -1,4 +1,4 @@
-"""Disc grades: the logistic model against scikit-learn, the tables, and real pictures."""
+"""Disc grades: the logistic model against scikit-learn, the tables, and real images."""
 
 import csv
 import json
@@ -11,7 +11,7 @@ from scipy.special import softmax
 
 from lumbar.cli import predict_discs as predict_discs_module
 from lumbar.cli.main import main
-from lumbar.datasets.pfirrmann import read_picture_table
+from lumbar.datasets.pfirrmann import read_image_table
 from lumbar.datasets.spider_gradings import read_spider_gradings
 from lumbar.discs.crops import BODY, CANAL, COLUMNS, DISC, ROWS, crops, steps_up
 from lumbar.discs.features import NAMES
@@ -87,7 +87,7 @@ def test_networks_and_measurements_count_the_same() -> None:
         blended(None, None)
 
 
-def test_a_picture_is_t2_where_csf_outshines_marrow() -> None:
+def test_a_image_is_t2_where_csf_outshines_marrow() -> None:
     features = np.zeros((2, len(NAMES)), np.float32)
     features[:, NAMES.index("core to bone")] = np.log(0.8)  # a core of 80, marrow of 100 and CSF of 160 or 60
     features[:, NAMES.index("core to CSF")] = np.log(80 / 160)
@@ -117,8 +117,8 @@ def test_a_crop_lies_along_its_disc() -> None:
     canal = (np.abs(u - 27) < 6) & (np.abs(v) < 60)
     labels = np.select([canal, (np.abs(u) < 17) & (np.abs(v) < 40) & ~disc], [SpineClass.CANAL, SpineClass.BODY], SpineClass.BACKGROUND).astype(np.uint8)
     flat = np.where(disc, 1, np.where(labels == SpineClass.BODY, 101, 0)).astype(np.uint8)
-    picture = np.select([canal, disc], [300.0, 50.0], 100.0).astype(np.float32)
-    greys, tissues = crops(picture, labels, flat, [0], np.array([[70, 55, *across, 34.0]]), (ROWS, COLUMNS))
+    image = np.select([canal, disc], [300.0, 50.0], 100.0).astype(np.float32)
+    greys, tissues = crops(image, labels, flat, [0], np.array([[70, 55, *across, 34.0]]), (ROWS, COLUMNS))
     step_mm = 1.9 * 34 / COLUMNS
     own = np.argwhere(tissues[0] == DISC)
     centre = own.mean(axis=0)
@@ -161,10 +161,10 @@ def test_the_scaler_by_hand() -> None:
         ("image\n", "no rows"),
     ],
 )
-def test_a_picture_table_that_is_none_says_why(tmp_path: Path, text: str, message: str) -> None:
+def test_a_image_table_that_is_none_says_why(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(UnreadableInput, match=message):
-        read_picture_table(tmp_path / "t.csv")
+        read_image_table(tmp_path / "t.csv")
 
 
 def test_spider_discs_are_numbered_from_below(tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_spider_discs_are_numbered_from_below(tmp_path: Path) -> None:
 
 @pytest.mark.real
 @pytest.mark.slow
-def test_the_command_on_real_pictures(shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_on_real_images(shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     if not has_model(SPINE_TASK):
         pytest.skip("no spine model is packaged")
     monkeypatch.setattr(
@@ -193,7 +193,7 @@ def test_the_command_on_real_pictures(shared_data: Path, tmp_path: Path, monkeyp
     with pytest.raises(SystemExit) as end:
         main(words)
     assert end.value.code == 3
-    assert "1 of 3 pictures" in capsys.readouterr().err
+    assert "1 of 3 images" in capsys.readouterr().err
     with pytest.raises(SystemExit) as end:
         main([*words, "--allow-missing"])
     assert end.value.code == 0

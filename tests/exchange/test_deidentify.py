@@ -148,9 +148,9 @@ def test_one_person_keeps_intervals_and_identifiers_and_another_secret_gives_oth
 
 def written_text(words: str, value: int) -> Dataset:
     one = image()
-    picture = Image.fromarray(np.zeros((64, 80), np.uint8))
-    ImageDraw.Draw(picture).text((2, 20), words, fill=255, font=ImageFont.load_default(12))
-    pixels = np.where(np.asarray(picture) > 128, value, one.pixel_array).astype(np.uint16)
+    drawn = Image.fromarray(np.zeros((64, 80), np.uint8))
+    ImageDraw.Draw(drawn).text((2, 20), words, fill=255, font=ImageFont.load_default(12))
+    pixels = np.where(np.asarray(drawn) > 128, value, one.pixel_array).astype(np.uint16)
     one.PixelData = pixels.tobytes()
     return one
 

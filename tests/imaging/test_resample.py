@@ -10,7 +10,7 @@ from lumbar.domain.geometry import Grid, grid_from_matrix
 from lumbar.domain.volume import Volume
 from lumbar.imaging.intensity import standardized, windowed
 from lumbar.imaging.orient import to_sagittal
-from lumbar.imaging.resample import regular, resize_picture, resized_grid, sample
+from lumbar.imaging.resample import regular, resize_image, resized_grid, sample
 
 
 def field(points):
@@ -49,13 +49,13 @@ def test_sampling_an_oblique_volume_gives_the_field(angles, spacing):
 
 @settings(max_examples=30, deadline=None)
 @given(angles=oblique, shape=st.tuples(st.integers(8, 40), st.integers(8, 40)))
-def test_a_resized_picture_on_its_resized_grid_is_the_same_field(angles, shape):
+def test_a_resized_image_on_its_resized_grid_is_the_same_field(angles, shape):
     volume = volume_of(turned_matrix(angles, (4.0, 0.9, 1.1), (0.0, 0.0, 0.0)), (2, 20, 24))
     grid = resized_grid(volume.grid, shape)
-    picture = resize_picture(np.asarray(volume.array[1]), shape)
+    image = resize_image(np.asarray(volume.array[1]), shape)
     index = np.stack(np.meshgrid([1], *(np.arange(n) for n in shape), indexing="ij"), axis=-1)[0]
     inside = (slice(3, -3), slice(3, -3))  # at the border there is nothing to interpolate with
-    assert np.allclose(picture[inside], field(grid.points_mm(index))[inside], atol=0.25)  # a sixteenth of a pixel
+    assert np.allclose(image[inside], field(grid.points_mm(index))[inside], atol=0.25)  # a sixteenth of a pixel
     assert np.allclose(grid.center_mm, volume.grid.center_mm)
 
 
@@ -103,18 +103,18 @@ def test_to_sagittal_runs_right_to_left_head_to_foot_front_to_back(angles, axes,
     assert np.allclose(turned.array, field(grid.points_mm(index)), atol=1e-2)
 
 
-def test_standardized_pictures_have_zero_mean_and_unit_variance_whatever_their_scale():
-    picture = np.random.default_rng(2).gamma(2.0, 300.0, (64, 64)).astype(np.float32)
-    for scaled in (picture, picture * 0.001 - 5):
+def test_standardized_images_have_zero_mean_and_unit_variance_whatever_their_scale():
+    image = np.random.default_rng(2).gamma(2.0, 300.0, (64, 64)).astype(np.float32)
+    for scaled in (image, image * 0.001 - 5):
         out = standardized(scaled)
         assert abs(out.mean()) < 1e-5
         assert out.std() == pytest.approx(1.0, abs=1e-4)
-    assert np.allclose(standardized(picture), standardized(picture * 0.001 - 5), atol=1e-3)
+    assert np.allclose(standardized(image), standardized(image * 0.001 - 5), atol=1e-3)
     assert np.isfinite(standardized(np.full((8, 8), 3.0, np.float32))).all()
 
 
 def test_windowed_maps_its_percentiles_to_black_and_white():
-    picture = np.linspace(0, 1000, 10_001, dtype=np.float32).reshape(1, -1)
-    grey = windowed(picture, 10, 90)
+    image = np.linspace(0, 1000, 10_001, dtype=np.float32).reshape(1, -1)
+    grey = windowed(image, 10, 90)
     assert grey[0, 0] == 0 and grey[0, -1] == 255
     assert grey[0, 5000] == pytest.approx(127, abs=1)

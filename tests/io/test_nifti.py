@@ -84,7 +84,7 @@ def test_masks_are_written_as_uint8(tmp_path):
 
 
 @pytest.mark.parametrize(("values", "dtype"), [(0.5, np.float32), (-1, np.int16), (300, np.int16)])
-def test_a_picture_is_no_mask(tmp_path, values, dtype):
+def test_a_image_is_no_mask(tmp_path, values, dtype):
     path = save(tmp_path / "a.nii", data=np.full((3, 3, 3), values), dtype=dtype)
     with pytest.raises(UnreadableInput, match="no mask"):
         read_nifti_mask(path)
@@ -176,7 +176,7 @@ def test_voxels_that_are_not_numbers_become_zero_with_a_warning(tmp_path):
         (np.zeros((4, 4, 4), np.complex64), "complex"),
     ],
 )
-def test_pictures_of_another_kind_are_refused(tmp_path, data, message):
+def test_images_of_another_kind_are_refused(tmp_path, data, message):
     with pytest.raises(UnreadableInput, match=message):
         read_nifti(save(tmp_path / "a.nii", data=data, dtype=data.dtype))
 

@@ -25,7 +25,7 @@ JPEG = {
 CORE_DECODERS = {"gdcm", "pillow", "pydicom"}
 
 
-def picture(dtype: str, bits: int) -> np.ndarray:
+def image(dtype: str, bits: int) -> np.ndarray:
     """Smooth and noisy halves that use the whole range of `bits`."""
     rng = np.random.default_rng(4)
     low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if dtype.startswith("i") else (0, 2**bits - 1)
@@ -45,7 +45,7 @@ KINDS = [("uint8", 8), ("uint16", 12), ("uint16", 16), ("int16", 16), ("int16", 
 @pytest.mark.parametrize(("dtype", "bits"), KINDS)
 @pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, RLELossless])
 def test_uncompressed_and_rle_are_exact(tmp_path, syntax, dtype, bits):
-    pixels = picture(dtype, bits)
+    pixels = image(dtype, bits)
     dataset = slice_dataset(pixels, *PLACE)
     set_pixels(dataset, pixels, bits)
     if syntax is RLELossless:
@@ -89,7 +89,7 @@ def core_decoders_only(monkeypatch):
 @pytest.mark.parametrize(("dtype", "bits"), KINDS)
 @pytest.mark.parametrize("name", [name for name in JPEG if name != "JPEG baseline"])
 def test_lossless_jpeg_is_exact(tmp_path, name, dtype, bits):
-    pixels = picture(dtype, bits)
+    pixels = image(dtype, bits)
     np.testing.assert_array_equal(read_only_slice(encoded(tmp_path, pixels, bits, name)), pixels)
 
 
@@ -106,7 +106,7 @@ def test_baseline_jpeg_is_what_pillow_decodes(tmp_path):
 
 
 def test_slope_and_intercept_apply_slice_by_slice(tmp_path):
-    pixels = picture("uint16", 12)
+    pixels = image("uint16", 12)
     first = slice_dataset(pixels, (0, 0, 0), (0, 1, 0), (0, 0, -1), RescaleSlope="2", RescaleIntercept="-5")
     second = slice_dataset(pixels, (4, 0, 0), (0, 1, 0), (0, 0, -1), number=2, RescaleSlope="0.25", RescaleIntercept="0")
     save(first, tmp_path / "a")
@@ -119,7 +119,7 @@ def test_slope_and_intercept_apply_slice_by_slice(tmp_path):
 
 @pytest.mark.parametrize(("dtype", "bits"), [("uint16", 12), ("int16", 16), ("uint8", 8)])
 def test_monochrome1_is_turned_so_that_bright_is_bright(tmp_path, dtype, bits):
-    pixels = picture(dtype, bits)
+    pixels = image(dtype, bits)
     dataset = slice_dataset(pixels, *PLACE)
     set_pixels(dataset, pixels, bits)
     dataset.PhotometricInterpretation = "MONOCHROME1"
@@ -129,8 +129,8 @@ def test_monochrome1_is_turned_so_that_bright_is_bright(tmp_path, dtype, bits):
     np.testing.assert_array_equal(got + pixels, np.full(pixels.shape, float(pixels.min()) + float(pixels.max())))
 
 
-def test_bits_above_the_stored_ones_are_no_part_of_the_picture(tmp_path):
-    pixels = picture("uint16", 12)
+def test_bits_above_the_stored_ones_are_no_part_of_the_image(tmp_path):
+    pixels = image("uint16", 12)
     dataset = slice_dataset(pixels, *PLACE)
     set_pixels(dataset, pixels | 0x8000, 12)  # an overlay in the topmost bit, as old scanners wrote it
     np.testing.assert_array_equal(read_only_slice(save(dataset, tmp_path / "one")), pixels)

@@ -151,7 +151,7 @@ def test_two_echoes_in_one_series_become_two_series(tmp_path):
     assert {s.series_uid for s in series} == {"1.2.3.4.5"}
 
 
-def test_dixon_pictures_of_one_series_are_told_apart(tmp_path):
+def test_dixon_images_of_one_series_are_told_apart(tmp_path):
     for word in ("WATER", "FAT", "IN_PHASE", "OPP_PHASE"):
         image_type = ["DERIVED", "PRIMARY", "DIXON", word]
         write_stack(tmp_path / word, noise(6), axial_matrix(), ImageType=image_type, SeriesDescription="t1_vibe_dixon")
@@ -256,7 +256,7 @@ SPOILS = {
     "spacing zero": "pixel spacing",
     "spacing negative": "pixel spacing",
     "CT": "modality is CT",
-    "colour": "colour picture",
+    "colour": "colour image",
     "rows wrong": "pixels cannot be decoded",
     "bits wrong": "Bits Stored",
     "no pixels": "no pixels",
@@ -314,7 +314,7 @@ def test_reports_and_empty_files_and_liars_among_good_ones(tmp_path):
     study = read_study(tmp_path)
     assert study.series[0].instances == 4
     said = " ".join(study.warnings)
-    for words in ("holds no picture", "(empty.dcm): it is named as DICOM but is empty", "(text.dcm): it is named as DICOM but is not"):
+    for words in ("holds no image", "(empty.dcm): it is named as DICOM but is empty", "(text.dcm): it is named as DICOM but is not"):
         assert words in said
 
 

@@ -8,7 +8,7 @@ from lumbar.muscle.learn.assembled import Favoured, MirrorPair  # noqa: E402
 
 
 class Bright(torch.nn.Module):
-    """A stand-in network: the label where a picture is bright, nothing elsewhere."""
+    """A stand-in network: the label where an image is bright, nothing elsewhere."""
 
     def __init__(self, label: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Pairs that are none: other scales, other grids, swapped pictures."""
+"""Pairs that are none: other scales, other grids, swapped images."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def test_a_good_pair_is_silent():
     assert swapped(WATER.array, FAT.array, MASK.array > 0) == ()
 
 
-def test_rescaling_of_one_picture_is_said():
+def test_rescaling_of_one_image_is_said():
     assert "rescaled" in pair(WATER, Volume(FAT.array * np.float32(1.549), GRID)).warnings[0]
     noise = np.random.default_rng(0).uniform(0.9, 1.1, GRID.shape).astype(np.float32)
     assert "times as bright" in pair(Volume(WATER.array * noise, GRID), Volume(FAT.array * noise * 20, GRID)).warnings[0]

@@ -75,10 +75,10 @@ def test_with_fat_suppression_nothing_is_told():
 
 
 def test_reference_fat_is_the_bright_rim():
-    picture = np.full((3, 60, 60), 50.0, np.float32)
-    muscles = np.zeros(picture.shape, bool)
+    image = np.full((3, 60, 60), 50.0, np.float32)
+    muscles = np.zeros(image.shape, bool)
     muscles[1, 25:35, 25:35] = True
-    picture[:, 20:40, 15:50] = 300
-    picture[muscles] = 80
-    assert reference_fat(picture, muscles, (4.0, 1.0, 1.0)) == 300
-    assert reference_fat(picture, np.zeros_like(muscles), (4.0, 1.0, 1.0)) is None
+    image[:, 20:40, 15:50] = 300
+    image[muscles] = 80
+    assert reference_fat(image, muscles, (4.0, 1.0, 1.0)) == 300
+    assert reference_fat(image, np.zeros_like(muscles), (4.0, 1.0, 1.0)) is None

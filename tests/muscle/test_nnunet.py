@@ -28,25 +28,25 @@ def plan(**changes):
 
 
 def bright(tile):
-    """Logits of a stand-in network: foreground where the normalised picture is positive."""
+    """Logits of a stand-in network: foreground where the normalised image is positive."""
     return np.concatenate([-tile[:, :1], tile[:, :1]], axis=1)
 
 
-def test_a_picture_comes_back_on_its_own_voxels():
+def test_a_image_comes_back_on_its_own_voxels():
     truth = np.zeros((3, 61, 90), np.uint8)
     truth[1, 20:40, 30:60] = 1
-    picture = 100 + 900 * truth.astype(np.float32)
+    image = 100 + 900 * truth.astype(np.float32)
     for transpose in ((0, 1, 2), (0, 2, 1)):
-        found = predict_labels(picture[None], (4.0, 0.7, 0.6), bright, plan(transpose=transpose))
+        found = predict_labels(image[None], (4.0, 0.7, 0.6), bright, plan(transpose=transpose))
         assert found.shape == truth.shape
         assert (found == truth).mean() > 0.99
 
 
 def test_empty_borders_are_cropped_and_stay_background():
-    picture = np.zeros((2, 80, 80), np.float32)
-    picture[:, 20:60, 20:60] = 5
-    picture[:, 30:50, 30:50] = 9
-    found = predict_labels(picture[None], (4.0, 1.0, 1.0), bright, plan())
+    image = np.zeros((2, 80, 80), np.float32)
+    image[:, 20:60, 20:60] = 5
+    image[:, 30:50, 30:50] = 9
+    found = predict_labels(image[None], (4.0, 1.0, 1.0), bright, plan())
     assert found[:, 30:50, 30:50].all()
     assert not found[:, :20].any()
 
@@ -139,12 +139,12 @@ def trained_folder(root, flat, transpose=(0, 1, 2)):
     return root
 
 
-def noise_picture(shape=(6, 90, 101)):
+def noise_image(shape=(6, 90, 101)):
     from scipy import ndimage  # noqa: PLC0415
 
-    picture = ndimage.gaussian_filter(np.random.default_rng(0).normal(size=shape), (0.5, 3, 3)) * 500 + 300
-    picture[:, :7] = 0
-    return picture.astype(np.float32)
+    image = ndimage.gaussian_filter(np.random.default_rng(0).normal(size=shape), (0.5, 3, 3)) * 500 + 300
+    image[:, :7] = 0
+    return image.astype(np.float32)
 
 
 @pytest.mark.slow
@@ -160,7 +160,7 @@ def test_an_imported_network_labels_as_nnunet_does(tmp_path, flat, transpose):
     card = import_nnunet(source, out, options)
     assert card.export_difference < 1e-3
     assert card.classes == ("background", "a", "b", "c", "d")
-    equal = check_import(source, out, [noise_picture()[None]], (4.0, 1.0, 0.8), options)
+    equal = check_import(source, out, [noise_image()[None]], (4.0, 1.0, 0.8), options)
     assert equal >= 0.999  # random weights make ragged labels, so this is harder than a trained network
 
 

@@ -1,4 +1,4 @@
-"""Strips of sagittal pictures: where they lie, which way round, and what of a network's answers is taught."""
+"""Strips of sagittal images: where they lie, which way round, and what of a network's answers is taught."""
 
 import numpy as np
 import pytest
@@ -15,31 +15,31 @@ RIGHT, LEFT = slice(2, 9), slice(11, 18)  # columns of 4 mm, the patient's right
 
 
 def sagittal(turned_round: bool = False):
-    """(picture, vertebrae): 20 sagittal slices of 4 mm, pixels of 1 mm, rows head to foot; a right muscle of grey value 700, a left one of 600.
+    """(image, vertebrae): 20 sagittal slices of 4 mm, pixels of 1 mm, rows head to foot; a right muscle of grey value 700, a left one of 600.
 
     Vertebra 1 has its middle 30 mm below the top, vertebra 5 170 mm below it; z of the top is 200.
     """
     slices, rows, columns = 20, 200, 120
     origins = np.array([-38.0, 0, 200]) + np.arange(slices)[:, None] * [4.0, 0, 0]
-    picture = np.full((slices, rows, columns), 30.0, np.float32)
-    picture[:, :, :110] = 200
-    picture[RIGHT, :, 60:100], picture[LEFT, :, 60:100] = 700, 600
-    picture[:, :, 100:108] = 20  # fat below the skin
-    picture[:, :, 115:] = 0  # air
-    mask = np.zeros(picture.shape, np.uint8)
+    image = np.full((slices, rows, columns), 30.0, np.float32)
+    image[:, :, :110] = 200
+    image[RIGHT, :, 60:100], image[LEFT, :, 60:100] = 700, 600
+    image[:, :, 100:108] = 20  # fat below the skin
+    image[:, :, 115:] = 0  # air
+    mask = np.zeros(image.shape, np.uint8)
     mask[8:12, 20:41, 20:50], mask[8:12, 160:181, 20:50] = 1, 5
     grid = Grid(origins, [0, 0, -1.0], [0, 1.0, 0], rows, columns)
     if turned_round:  # the same voxels, stored from left to right and foot to head
         grid = Grid(origins[::-1] - np.array([0, 0, rows - 1.0]), [0, 0, 1.0], [0, 1.0, 0], rows, columns)
-        picture, mask = picture[::-1, ::-1], mask[::-1, ::-1]
-    return Volume(np.ascontiguousarray(picture), grid), Volume(np.ascontiguousarray(mask), grid)
+        image, mask = image[::-1, ::-1], mask[::-1, ::-1]
+    return Volume(np.ascontiguousarray(image), grid), Volume(np.ascontiguousarray(mask), grid)
 
 
 def by_brightness(unsure=()):
-    """Logits of a stand-in network: muscle where it is bright, right of the picture's middle column or left of it; no answer on the rows of `unsure`."""
+    """Logits of a stand-in network: muscle where it is bright, right of the image's middle column or left of it; no answer on the rows of `unsure`."""
 
-    def network(picture):
-        seen = picture[0, 0]
+    def network(image):
+        seen = image[0, 0]
         logits = np.zeros((1, 5, *seen.shape), np.float32)
         bright = seen > np.quantile(seen[seen > seen.min()], 0.5)
         half = np.arange(seen.shape[1]) < seen.shape[1] / 2
@@ -60,9 +60,9 @@ def test_strips_run_between_the_vertebrae_foot_first_and_right_first(turned_roun
     assert found.height_mm[0] == pytest.approx(29, abs=1)
     assert found.height_mm[-1] == pytest.approx(29 + 135, abs=1)
     assert np.diff(found.height_mm) == pytest.approx(5.0)
-    for picture in found.pictures:
-        assert picture.shape[1] == round(80 / PIXEL_MM)
-        middle = picture[2 * len(picture) // 3]
+    for image in found.images:
+        assert image.shape[1] == round(80 / PIXEL_MM)
+        middle = image[2 * len(image) // 3]
         assert middle[round(22 / PIXEL_MM)] == pytest.approx(700, rel=0.02)
         assert middle[round(58 / PIXEL_MM)] == pytest.approx(600, rel=0.02)
 
@@ -70,8 +70,8 @@ def test_strips_run_between_the_vertebrae_foot_first_and_right_first(turned_roun
 def test_the_skin_is_found_where_air_is_grey():
     image, mask = sagittal()
     grey = Volume(np.asarray(image.array) + np.float32(150), image.grid)
-    black = [picture.shape for picture in strips(image, mask, (1, 5)).pictures]
-    assert [picture.shape for picture in strips(grey, mask, (1, 5)).pictures] == black
+    black = [axial.shape for axial in strips(image, mask, (1, 5)).images]
+    assert [axial.shape for axial in strips(grey, mask, (1, 5)).images] == black
 
 
 def test_strips_may_begin_below_the_lower_vertebra():

@@ -1,4 +1,4 @@
-"""The way from a picture to a mask, with a stand-in for the network that reads labels off grey values."""
+"""The way from an image to a mask, with a stand-in for the network that reads labels off grey values."""
 
 import json
 from pathlib import Path
@@ -24,13 +24,13 @@ from lumbar.muscle.preview import sheet_png
 from lumbar.muscle.segment import MuscleNetwork, segment
 
 
-def reader(pictures):
+def reader(images):
     """Logits of labels that were painted as grey values 0, 1, 2, 3, 4 (in steps between the darkest and the brightest pixel).
 
-    Sides are named by their place, as a network does that was trained on mirrored pictures: in a mirror image right is left.
+    Sides are named by their place, as a network does that was trained on mirrored images: in a mirror image right is left.
     """
-    low, high = pictures.min(axis=(2, 3), keepdims=True), pictures.max(axis=(2, 3), keepdims=True)
-    label = (pictures - low) / np.maximum(high - low, 1e-6) * 4
+    low, high = images.min(axis=(2, 3), keepdims=True), images.max(axis=(2, 3), keepdims=True)
+    label = (images - low) / np.maximum(high - low, 1e-6) * 4
     for one in label:
         places = [np.argwhere(np.round(one[0]) == side)[:, 1] for side in (1, 4)]
         if min(map(len, places)) and places[0].mean() > places[1].mean():
@@ -42,7 +42,7 @@ READER = MuscleNetwork(reader, 1.0)
 
 
 def painted(mask):
-    """A picture whose grey values are the labels; the stand-in needs the brightest label on every slice."""
+    """An image whose grey values are the labels; the stand-in needs the brightest label on every slice."""
     array = mask.array.astype(np.float32)
     array[:, -1, -30:] = 4
     return Volume(array, mask.grid)
@@ -69,17 +69,17 @@ def test_the_mask_comes_back_on_the_grid_of_the_file(axes, flips):
 def test_a_wide_field_of_view_is_cut_around_the_muscles():
     grid = Grid(np.arange(4)[:, None] * [0.0, 0, 4], [0, 1.0, 0], [1.0, 0, 0], 400, 400)
     small = boxes(Grid(np.zeros((1, 3)), [0, 1.0, 0], [1.0, 0, 0], 100, 180)).array[0]
-    mask, picture = np.zeros(grid.shape, np.uint8), np.zeros(grid.shape, np.float32)
+    mask, image = np.zeros(grid.shape, np.uint8), np.zeros(grid.shape, np.float32)
     mask[:, 180:280, 110:290] = small
-    picture[:, 100:300, 90:310] = 0.4  # the body
-    picture = np.maximum(picture, mask)
+    image[:, 100:300, 90:310] = 0.4  # the body
+    image = np.maximum(image, mask)
     sizes = []
 
-    def watching(pictures):
-        sizes.append(pictures.shape[2] * pictures.shape[3])
-        return reader(pictures)
+    def watching(images):
+        sizes.append(images.shape[2] * images.shape[3])
+        return reader(images)
 
-    found = segment(Volume(picture, grid), MuscleNetwork(watching, 1.0))
+    found = segment(Volume(image, grid), MuscleNetwork(watching, 1.0))
     assert score_labels(Volume(mask, grid), found.mask, (1, 2, 3, 4))[0].dice > 0.95
     assert max(sizes[3:]) < 0.4 * 400 * 400
 
@@ -182,12 +182,12 @@ def test_stacks_are_measured_together():
     assert len(two.masks) == 2
 
 
-def test_a_study_without_axial_pictures_is_refused():
+def test_a_study_without_axial_images_is_refused():
     with pytest.raises(NoUsableSeries):
         stand_in().predict(Study("1", ()), ())
 
 
-def test_sheet_is_a_picture():
+def test_sheet_is_a_image():
     mask = boxes(axial_grid(slices=5, rows=100, columns=200))
     assert sheet_png(painted(mask), mask)[:4] == b"\x89PNG"
 
@@ -201,17 +201,17 @@ def test_the_page_of_records_is_json(tmp_path):
     assert '"muscle": "erector_spinae", "side": "right"' in text
 
 
-def test_a_mirrored_picture_gets_the_mirrored_mask_whatever_the_network_favours():
+def test_a_mirrored_image_gets_the_mirrored_mask_whatever_the_network_favours():
     """The stand-in sees everything shifted to one side and finds the left brighter; the mirror image takes that out."""
 
-    def leaning(pictures):
-        shifted = reader(pictures)
+    def leaning(images):
+        shifted = reader(images)
         shifted[:, :, :, 3:] = shifted[:, :, :, :-3].copy()
         return shifted + np.linspace(0, 1, 5)[None, :, None, None]
 
-    picture = painted(boxes(Grid(np.arange(3)[:, None] * [0.0, 0, 4], [0, 1.0, 0], [1.0, 0, 0], 96, 192)))
-    mirrored = Volume(np.ascontiguousarray(picture.array[:, :, ::-1]), picture.grid)
-    found, other = (np.asarray(segment(image, MuscleNetwork(leaning, 1.0)).mask.array) for image in (picture, mirrored))
+    volume = painted(boxes(Grid(np.arange(3)[:, None] * [0.0, 0, 4], [0, 1.0, 0], [1.0, 0, 0], 96, 192)))
+    mirrored = Volume(np.ascontiguousarray(volume.array[:, :, ::-1]), volume.grid)
+    found, other = (np.asarray(segment(one, MuscleNetwork(leaning, 1.0)).mask.array) for one in (volume, mirrored))
     assert found.any()
     differing = np.array([0, 4, 3, 2, 1])[other[:, :, ::-1]] != found
     assert differing.mean() < 0.002  # ties at borders

@@ -30,8 +30,8 @@ def test_only_a_long_file_is_searched():
 def test_a_file_without_a_spine_gives_no_levels_but_a_reason():
     grid = Grid(np.arange(60)[:, None] * [0.0, 0, 4], [0, 4.0, 0], [4.0, 0, 0], 40, 40)
 
-    def blind(pictures):
-        logits = np.zeros((len(pictures), len(SpineClass), *pictures.shape[2:]), np.float32)
+    def blind(images):
+        logits = np.zeros((len(images), len(SpineClass), *images.shape[2:]), np.float32)
         logits[:, SpineClass.BACKGROUND] = 9
         return logits
 

@@ -7,7 +7,7 @@ pytest.importorskip("torch", reason="training needs lumbar[train]")
 
 from slice_scene import example
 
-from lumbar.muscle.learn.synthesis import SynthesisOptions, infiltrate, random_picture
+from lumbar.muscle.learn.synthesis import SynthesisOptions, infiltrate, random_image
 from lumbar.muscle.learn.views import ViewOptions, random_view
 
 
@@ -34,9 +34,9 @@ def test_infiltration_moves_water_to_fat_and_makes_none():
     assert np.abs(fat - one.fat)[~ndimage.binary_dilation(one.labels > 0, iterations=6)].max() < 1e-5
 
 
-def test_pictures_are_standardised_and_repeatable():
+def test_images_are_standardised_and_repeatable():
     one = example()
-    pictures = [random_picture(one.water, one.fat, one.labels, SynthesisOptions(), np.random.default_rng(7)) for _ in range(2)]
-    assert (pictures[0] == pictures[1]).all()
-    assert pictures[0].mean() == pytest.approx(0, abs=1e-4)
-    assert pictures[0].std() == pytest.approx(1, abs=1e-3)
+    images = [random_image(one.water, one.fat, one.labels, SynthesisOptions(), np.random.default_rng(7)) for _ in range(2)]
+    assert (images[0] == images[1]).all()
+    assert images[0].mean() == pytest.approx(0, abs=1e-4)
+    assert images[0].std() == pytest.approx(1, abs=1e-3)

@@ -46,10 +46,10 @@ def test_a_screw_leaves_a_hole_and_only_near_it(small_study: PhantomStudy) -> No
     anatomy = build_anatomy(replace(small_study.person, metal=True), small_study.degeneration)
     assert len(anatomy.implants) == 8
     series = acquire(anatomy, small_study.site, small_study.site.series[0])["sagittal_t1"]
-    plain = small_study.series["sagittal_t1"].pictures.astype(float)
+    plain = small_study.series["sagittal_t1"].images.astype(float)
     screw = anatomy.implants[0].ends_mm.mean(axis=0)
     number, x, y = locate(series, screw)
     near = np.s_[number - 1, round(y) - 1 : round(y) + 2, round(x) - 1 : round(x) + 2]
     far = np.s_[:, : round(y) - 60]
-    assert series.pictures[near].mean() < 0.5 * plain[near].mean()
-    assert np.abs(series.pictures[far] - plain[far]).mean() < 0.02 * plain.max()  # ghosts of the bright rim reach that far
+    assert series.images[near].mean() < 0.5 * plain[near].mean()
+    assert np.abs(series.images[far] - plain[far]).mean() < 0.02 * plain.max()  # ghosts of the bright rim reach that far

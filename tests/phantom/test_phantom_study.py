@@ -13,7 +13,7 @@ import numpy as np
 import pydicom
 import pytest
 
-from lumbar.phantom.acquire import acquire, label_pictures
+from lumbar.phantom.acquire import acquire, label_images
 from lumbar.phantom.labels import CANAL, MUSCLE
 from lumbar.phantom.sites import coarser
 from lumbar.phantom.study import PhantomStudy, write_study
@@ -38,7 +38,7 @@ def test_the_same_seed_gives_the_same_bytes(folder: Path, tmp_path: Path, make_s
 def test_another_seed_gives_another_person(small_study: PhantomStudy, make_small: Callable[[int], PhantomStudy]) -> None:
     other = make_small(8)
     assert other.person.age_years != small_study.person.age_years
-    assert not np.array_equal(other.series["sagittal_t2"].pictures, small_study.series["sagittal_t2"].pictures)
+    assert not np.array_equal(other.series["sagittal_t2"].images, small_study.series["sagittal_t2"].images)
 
 
 @pytest.mark.parametrize("role", ["sagittal_t1", "sagittal_t2", "axial_t2"])
@@ -51,7 +51,7 @@ def test_headers_place_every_pixel(folder: Path, small_study: PhantomStudy, role
         corner = np.array(data.ImagePositionPatient) + (data.Columns - 1) * data.PixelSpacing[1] * along + (data.Rows - 1) * data.PixelSpacing[0] * down
         expected = plane.origin_mm + (plane.columns - 1) * plane.column_step_mm + (plane.rows - 1) * plane.row_step_mm
         np.testing.assert_allclose(corner.astype(float), expected, atol=1e-3)
-        np.testing.assert_array_equal(data.pixel_array, series.pictures[number - 1])
+        np.testing.assert_array_equal(data.pixel_array, series.images[number - 1])
         assert data.InstanceNumber == number
         assert data.Modality == "MR"
 
@@ -60,9 +60,9 @@ def test_csf_is_bright_on_t2_and_dark_on_t1(small_study: PhantomStudy) -> None:
     ratios = {}
     for role in ("sagittal_t1", "sagittal_t2"):
         series = small_study.series[role]
-        labels = label_pictures(small_study.anatomy, series)
+        labels = label_images(small_study.anatomy, series)
         muscle = np.isin(labels, [MUSCLE["multifidus", "left"], MUSCLE["multifidus", "right"]])
-        ratios[role] = np.median(series.pictures[labels == CANAL]) / np.median(series.pictures[muscle])
+        ratios[role] = np.median(series.images[labels == CANAL]) / np.median(series.images[muscle])
     assert ratios["sagittal_t2"] > 2
     assert ratios["sagittal_t1"] < 1
 
@@ -78,12 +78,12 @@ def test_the_truth_is_json_with_25_places(folder: Path) -> None:
 def test_a_coarser_matrix_shows_the_same_field_and_people(small_study: PhantomStudy) -> None:
     plain = small_study.series["axial_t2"]
     coarse = acquire(small_study.anatomy, small_study.site, coarser(plain.protocol, 0.5))["axial_t2"]
-    assert coarse.pictures.shape == (10, 64, 64)
+    assert coarse.images.shape == (10, 64, 64)
     for a, b in zip(plain.planes, coarse.planes, strict=True):
         np.testing.assert_allclose(a.origin_mm - (a.row_step_mm + a.column_step_mm) / 2, b.origin_mm - (b.row_step_mm + b.column_step_mm) / 2, atol=1e-9)
         np.testing.assert_allclose(a.row_step_mm * a.rows, b.row_step_mm * b.rows)
-    averaged = plain.pictures.reshape(10, 64, 2, 64, 2).mean(axis=(2, 4))
-    assert np.corrcoef(averaged.ravel(), coarse.pictures.ravel())[0, 1] > 0.95
+    averaged = plain.images.reshape(10, 64, 2, 64, 2).mean(axis=(2, 4))
+    assert np.corrcoef(averaged.ravel(), coarse.images.ravel())[0, 1] > 0.95
 
 
 @pytest.mark.slow
@@ -113,7 +113,7 @@ def test_dcm2niix_places_every_pixel_alike(folder: Path, small_study: PhantomStu
         nearest = np.round(index).astype(int)
         away = image.affine @ nearest - np.append(point * (-1, -1, 1), 1)
         np.testing.assert_allclose(away, 0, atol=1e-3)
-        assert values[tuple(nearest[:3])] == series.pictures[number, row, column]
+        assert values[tuple(nearest[:3])] == series.images[number, row, column]
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Left is the patient's left, at larger x, and shown on the right of axial pictures."""
+"""Left is the patient's left, at larger x, and shown on the right of axial images."""
 
 from dataclasses import replace
 
@@ -73,7 +73,7 @@ def test_marked_places_lie_on_their_sides(small_study: PhantomStudy) -> None:
     for level in Level:
         left = places[Condition.LEFT_SUBARTICULAR_STENOSIS.value, level.value]
         right = places[Condition.RIGHT_SUBARTICULAR_STENOSIS.value, level.value]
-        assert left["x"] > right["x"] + 10  # columns of an axial picture run to the patient's left
+        assert left["x"] > right["x"] + 10  # columns of an axial image run to the patient's left
         left = places[Condition.LEFT_NEURAL_FORAMINAL_NARROWING.value, level.value]
         right = places[Condition.RIGHT_NEURAL_FORAMINAL_NARROWING.value, level.value]
         assert left["instance_number"] > right["instance_number"]  # sagittal slices run from right to left

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from lumbar.phantom.acquire import grid_of, label_pictures
+from lumbar.phantom.acquire import grid_of, label_images
 from lumbar.phantom.anatomy import Anatomy
 from lumbar.phantom.build import build_anatomy
 from lumbar.phantom.canvas import Plane
@@ -54,7 +54,7 @@ def test_muscle_sections_are_areas_of_the_masks(small_study: PhantomStudy) -> No
 
 @pytest.mark.parametrize("side", ["left", "right"])
 @pytest.mark.parametrize("muscle", ["multifidus", "erector_spinae"])
-def test_the_painted_fat_is_what_a_picture_without_t1_weighting_shows(small_study: PhantomStudy, muscle: str, side: str) -> None:
+def test_the_painted_fat_is_what_a_image_without_t1_weighting_shows(small_study: PhantomStudy, muscle: str, side: str) -> None:
     anatomy = small_study.anatomy
     z = float(anatomy.disc("L3/L4").frame.center_mm[2])
     x, y = anatomy.profiles.at("canal_x", z), anatomy.profiles.at("canal_y", z)
@@ -69,7 +69,7 @@ def test_the_painted_fat_is_what_a_picture_without_t1_weighting_shows(small_stud
 
 def test_all_levels_are_in_the_masks_from_head_to_foot(small_study: PhantomStudy) -> None:
     series = small_study.series["sagittal_t2"]
-    labels = label_pictures(small_study.anatomy, series)
+    labels = label_images(small_study.anatomy, series)
     grid = grid_of(list(series.planes))
     for names, codes in ((["L1/L2", "L2/L3", "L3/L4", "L4/L5", "L5/S1"], DISC), (["L1", "L2", "L3", "L4", "L5", "S1"], BODY)):
         heights = [grid.points_mm(np.argwhere(labels == codes[name])).mean(axis=0)[2] for name in names]
@@ -81,7 +81,7 @@ def test_all_levels_are_in_the_masks_from_head_to_foot(small_study: PhantomStudy
 
 def test_marked_places_lie_where_they_should(small_study: PhantomStudy, truth: dict) -> None:
     series = small_study.series["sagittal_t2"]
-    labels = label_pictures(small_study.anatomy, series)
+    labels = label_images(small_study.anatomy, series)
     for place in truth["coordinates"]:
         if place["condition"] == "spinal_canal_stenosis":
             x, y = round(place["x"]), round(place["y"])

@@ -21,8 +21,8 @@ from lumbar.imaging.resample import sample
 from lumbar.pipeline import Analysis, Models, Request, TaskEntry, analyze
 from lumbar.report.document import schema
 from lumbar.report.html import render
+from lumbar.report.images import draw_images
 from lumbar.report.numbers import percent, shown, signed
-from lumbar.report.pictures import draw_pictures
 from lumbar.report.severity_section import COLUMNS, overview, trusts
 from lumbar.report.summary import summary
 from lumbar.report.write import write_analysis
@@ -34,7 +34,7 @@ RESULTS = tuple(ModelResult(part, name, value, "crops of people not trained on")
 
 
 class Page(HTMLParser):
-    """Pictures, identifiers and links of a page, and whether its tags close in order."""
+    """Images, identifiers and links of a page, and whether its tags close in order."""
 
     _VOID = frozenset({"img", "meta", "br", "path", "circle", "rect"})
 
@@ -63,7 +63,7 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def analysis(whole_pictures: None) -> Analysis:
+def analysis(whole_images: None) -> Analysis:
     volume, truth = draw(Drawing())
     rng = np.random.default_rng(0)
     stacks = []
@@ -81,11 +81,11 @@ def analysis(whole_pictures: None) -> Analysis:
 
 
 def page_of(analysis: Analysis) -> str:
-    pictures = draw_pictures(analysis)
-    return render(analysis, pictures, {name: f"data:,{name}" for name in pictures})
+    images = draw_images(analysis)
+    return render(analysis, images, {name: f"data:,{name}" for name in images})
 
 
-def test_all_files_are_written_and_every_picture_has_words(analysis: Analysis, tmp_path: Path) -> None:
+def test_all_files_are_written_and_every_image_has_words(analysis: Analysis, tmp_path: Path) -> None:
     write_analysis(analysis, tmp_path)
     document = json.loads((tmp_path / "findings.json").read_text())
     jsonschema.validate(document, schema())
@@ -104,7 +104,7 @@ def test_all_files_are_written_and_every_picture_has_words(analysis: Analysis, t
 
 def test_grades_stand_in_the_column_of_their_side_beside_what_was_measured(analysis: Analysis) -> None:
     titles = [title for _, title in COLUMNS]
-    assert titles.index("Right recess") < titles.index("Left recess")  # as in the pictures
+    assert titles.index("Right recess") < titles.index("Left recess")  # as in the images
     rows = {row.level: row for row in overview(analysis.findings)}
     cells = {cell.title: cell for cell in rows["L4/L5"].cells}
     assert cells["Left recess"].css == "severe"
@@ -114,7 +114,7 @@ def test_grades_stand_in_the_column_of_their_side_beside_what_was_measured(analy
     assert "Severe: L1/L2 left recess and left foramen" in dict(summary(analysis.findings))["severe"]
 
 
-def test_levels_without_a_graded_picture_say_so(analysis: Analysis) -> None:
+def test_levels_without_a_graded_image_say_so(analysis: Analysis) -> None:
     prior = a_prior()
     findings = replace(
         analysis.findings,

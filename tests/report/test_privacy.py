@@ -1,4 +1,4 @@
-"""Nothing that names the patient reaches an output, a picture or the terminal."""
+"""Nothing that names the patient reaches an output, an image or the terminal."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from dicom_factory import write_stack
 
 from lumbar.cli.main import main
 
-pytestmark = pytest.mark.usefixtures("whole_pictures", "drawn_spine")
+pytestmark = pytest.mark.usefixtures("whole_images", "drawn_spine")
 
 SECRETS = {"PatientName": "Geheim^Petra", "PatientID": "KH-4711-0815", "AccessionNumber": "ACC998877", "ReferringPhysicianName": "Weber^Heinz",
            "InstitutionName": "Klinikum Musterstadt", "PatientBirthDate": "19610203"}  # fmt: skip

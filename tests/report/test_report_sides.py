@@ -1,4 +1,4 @@
-"""The patient's left is on the right of every axial picture, the front on the left of every sagittal one, however the volumes are stored."""
+"""The patient's left is on the right of every axial image, the front on the left of every sagittal one, however the volumes are stored."""
 
 from itertools import product
 
@@ -18,7 +18,7 @@ from lumbar.report.evidence import importance_on, place_of, view_around, view_of
 from lumbar.report.views import axial_views
 from lumbar.severity.axial.cut import cut_crops
 from lumbar.severity.axial.explain import HeatMap
-from lumbar.severity.axial.picture import CROP_COLUMNS, CROP_ROWS
+from lumbar.severity.axial.network_input import CROP_COLUMNS, CROP_ROWS
 
 FLIPS = list(product([False, True], repeat=3))
 SPOT = at(7.0, -5.0)  # to the patient's left and in front
@@ -77,7 +77,7 @@ def test_muscles_of_the_patients_left_are_outlined_on_the_right(flips: tuple[boo
     assert changed.min() > plain.shape[1] / 2
 
 
-def test_pictures_of_muscles_come_from_the_series_that_was_labelled() -> None:
+def test_images_of_muscles_come_from_the_series_that_was_labelled() -> None:
     stack = axial_stack((False, False, False), SPOT)
     grid = stack.volume.grid
     shifted = Grid(grid.origins_mm + 1.5 * grid.normal, grid.row_step_mm, grid.column_step_mm, grid.rows, grid.columns)

@@ -48,7 +48,7 @@ def study(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def models(monkeypatch: pytest.MonkeyPatch, whole_pictures: None) -> Models:
+def models(monkeypatch: pytest.MonkeyPatch, whole_images: None) -> Models:
     monkeypatch.setattr("lumbar.report.pdf.printed", lambda page: None)
     return Models(spine_task(), ())
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from lumbar.datasets.axial_crops import read_picture
+from lumbar.datasets.axial_crops import read_image
 from lumbar.datasets.rsna2024 import read_rsna2024
 from lumbar.domain.anatomy import Condition, Level
 from lumbar.domain.findings import LevelFinding
@@ -58,9 +58,9 @@ def level_at(canal: np.ndarray, level: Level = Level.L4_L5, rise: float = 0.0) -
 def test_the_patients_left_is_at_the_right_edge_and_the_front_on_top(flips: tuple[bool, bool, bool]) -> None:
     spot = at(7.0, -5.0)  # left and in front of the middle
     (crop,) = cut_crops(study_of(axial_stack(flips, spot)), [level_at(CANAL)]).values()
-    rows, columns = crop.picture.shape[:2]
-    row, column = np.unravel_index(crop.picture[..., 1].argmax(), (rows, columns))
-    spots = np.argwhere(crop.picture[..., 1] > 0.9 * crop.picture[..., 1].max()).mean(axis=0)
+    rows, columns = crop.image.shape[:2]
+    row, column = np.unravel_index(crop.image[..., 1].argmax(), (rows, columns))
+    spots = np.argwhere(crop.image[..., 1] > 0.9 * crop.image[..., 1].max()).mean(axis=0)
     assert columns * PIXEL == pytest.approx(WIDTH_MM, abs=PIXEL)
     assert (spots - (np.array([rows, columns]) - 1) / 2) * PIXEL == pytest.approx([-5.0, 7.0], abs=0.6)
     assert column > columns / 2 > row
@@ -84,7 +84,7 @@ def test_red_and_blue_are_the_instances_before_and_after(reverse: bool) -> None:
     corner[:, 0, 0] = 100.0  # so that the three slices keep different grey values after each is scaled by its own maximum
     (crop,) = cut_crops(study_of(Stack(Volume(corner, marked.grid), stack.instance_numbers)), [level_at(CANAL)]).values()
     wanted = 255 * np.array([30, 40, 50]) / 100  # instances 3, 4, 5 in this order
-    np.testing.assert_allclose(crop.picture[20, 40], wanted, atol=1)
+    np.testing.assert_allclose(crop.image[20, 40], wanted, atol=1)
 
 
 def test_the_middle_is_found_from_a_point_that_is_off_sideways() -> None:
@@ -94,7 +94,7 @@ def test_the_middle_is_found_from_a_point_that_is_off_sideways() -> None:
 
 
 @pytest.mark.parametrize("shift_mm", [-6.0, -1.0, 0.0, 2.5, 7.0])
-def test_the_mirror_axis_of_a_symmetric_picture(shift_mm: float) -> None:
+def test_the_mirror_axis_of_a_symmetric_image(shift_mm: float) -> None:
     x = np.arange(-(REACH_MM + HALF_WIDTH_MM), REACH_MM + HALF_WIDTH_MM + 0.25, 0.5) - shift_mm
     rng = np.random.default_rng(0)
     rows = [sum(a * np.cos(f * x) for a, f in zip(rng.uniform(0, 5, 4), rng.uniform(0.1, 0.9, 4), strict=True)) + 40 for _ in range(20)]
@@ -180,10 +180,10 @@ def test_at_the_same_place_the_pixels_are_those_of_the_ready_made_crops(real: Si
         middle, front = (real.place(row["series_id"], int(row["instance_number"]), y - up, x) for up in (0, 44))
         (crop,) = cut_crops(real.study, [LevelFinding(Level(level), tuple(front), tuple(middle))]).values()
         assert crop.evidence().instance_number == int(row["instance_number"])
-        ready = read_picture(real.folder / "axial_crops" / row["crop"])
+        ready = read_image(real.folder / "axial_crops" / row["crop"])
         both = []
-        for picture in (ready, crop.picture):
-            top, start = (picture.shape[0] - 56) // 2, (picture.shape[1] - 80) // 2
-            both.append(picture[top : top + 56, start : start + 80].astype(float))
+        for image in (ready, crop.image):
+            top, start = (image.shape[0] - 56) // 2, (image.shape[1] - 80) // 2
+            both.append(image[top : top + 56, start : start + 80].astype(float))
         assert np.corrcoef(both[0].ravel(), both[1].ravel())[0, 1] > 0.93  # half a pixel apart where the crop has an odd size
         assert np.abs(both[0] - both[1]).mean() < 8  # grey values too: each slice scaled by its own maximum

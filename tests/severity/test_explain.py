@@ -18,14 +18,14 @@ from lumbar.pipeline import Request, analyze, load_models
 from lumbar.severity.axial.cut import HEIGHT_MM, WIDTH_MM
 from lumbar.severity.axial.explain import importance
 from lumbar.severity.axial.grader import TASK, CropGrader
-from lumbar.severity.axial.picture import CROP_COLUMNS, CROP_ROWS
+from lumbar.severity.axial.network_input import CROP_COLUMNS, CROP_ROWS
 from lumbar.severity.calibration import Calibration
 from lumbar.severity.learn.calibrate import as_parameters
 from lumbar.severity.predict import Predictor
 
 CALIBRATION = {"calibration": as_parameters(Calibration((1.0,) * 5, (1.0,) * 5, (0.4,) * 5))}
 CARD = Card("made-here", "1", TASK, "", "", (), (), (), (), (), parameters=CALIBRATION)
-PICTURE = np.random.default_rng(0).integers(20, 220, (66, 96, 3)).astype(np.uint8)
+IMAGE = np.random.default_rng(0).integers(20, 220, (66, 96, 3)).astype(np.uint8)
 
 
 class LooksAt:
@@ -60,7 +60,7 @@ def grader_of(*networks: object, workers: int = 1) -> CropGrader:
 @pytest.mark.parametrize(("top", "left"), list(product([True, False], repeat=2)))
 def test_a_network_that_reads_one_quarter_lights_that_quarter(top: bool, left: bool) -> None:
     part = (slice(19, 38) if top else slice(-38, -19), slice(20, 39) if left else slice(-39, -20))
-    for heat in importance(grader_of(LooksAt(part)), PICTURE, Level.L4_L5):
+    for heat in importance(grader_of(LooksAt(part)), IMAGE, Level.L4_L5):
         assert heat.shape == (CROP_ROWS, CROP_COLUMNS)
         assert heat.min() >= 0
         row, column = np.unravel_index(heat.argmax(), heat.shape)
@@ -71,18 +71,18 @@ def test_a_network_that_reads_one_quarter_lights_that_quarter(top: bool, left: b
 
 
 def test_a_network_that_looks_nowhere_lights_nothing() -> None:
-    assert importance(grader_of(SevereOnTheLeft()), PICTURE, Level.L4_L5).max() < 1e-6
+    assert importance(grader_of(SevereOnTheLeft()), IMAGE, Level.L4_L5).max() < 1e-6
 
 
 def test_other_weights_give_another_map_and_the_same_weights_the_same() -> None:
-    first, second, again = (importance(grader_of(RandomWeights(seed)), PICTURE, Level.L4_L5)[0] for seed in (1, 2, 1))
+    first, second, again = (importance(grader_of(RandomWeights(seed)), IMAGE, Level.L4_L5)[0] for seed in (1, 2, 1))
     np.testing.assert_array_equal(first, again)
     inner = slice(20, 76), slice(20, 116)  # around it both are 0
     assert abs(np.corrcoef(first[inner].ravel(), second[inner].ravel())[0, 1]) < 0.6
 
 
 def test_the_map_is_smooth() -> None:
-    heat = importance(grader_of(RandomWeights(3)), PICTURE, Level.L4_L5)[0]
+    heat = importance(grader_of(RandomWeights(3)), IMAGE, Level.L4_L5)[0]
     step = max(np.abs(np.diff(heat, axis=0)).max(), np.abs(np.diff(heat, axis=1)).max())  # from one pixel, a third of a millimetre, to the next
     assert step < 0.15 * heat.max()
 

@@ -75,18 +75,18 @@ def test_levels_without_a_neighbour_give_no_distance() -> None:
     assert level_distance([{Level.L1_L2: np.zeros(2)}], 7.0) == 7.0
 
 
-def picture_of(shape: tuple[int, int], spot: tuple[float, float], wide: tuple[float, float]) -> np.ndarray:
+def image_of(shape: tuple[int, int], spot: tuple[float, float], wide: tuple[float, float]) -> np.ndarray:
     rows, columns = np.mgrid[: shape[0], : shape[1]]
     return (220 * np.exp(-0.5 * (((rows - spot[0]) / wide[0]) ** 2 + ((columns - spot[1]) / wide[1]) ** 2))).astype(np.uint8)
 
 
 @pytest.mark.parametrize("native", [(512.0, 512.0), (540.0, 384.0), (300.0, 600.0)])
 def test_a_round_spot_is_round_in_the_crop_whatever_shape_the_field_of_view_had(tmp_path: Path, native: tuple[float, float]) -> None:
-    """Three millimetres wide in the patient: the picture of a field of view that was not square shows it as an ellipse."""
+    """Three millimetres wide in the patient: the image of a field of view that was not square shows it as an ellipse."""
     longer = max(native)
     wide = 3 * longer / native[0], 3 * longer / native[1]
-    picture = picture_of((110, 130), (55.0, 60.0), wide)
-    Image.fromarray(picture).convert("RGB").save(tmp_path / "a.png")
+    image = image_of((110, 130), (55.0, 60.0), wide)
+    Image.fromarray(image).convert("RGB").save(tmp_path / "a.png")
     point = ForamenPoint("a.png", "1", Side.LEFT, Level.L3_L4, 60.0, 55.0, 0.0, 0.0, *native)
     below = replace(point, level=Level.L4_L5, y=55.0 + 25.0 * longer / native[0])
     crop = stored_crops([point, below], tmp_path)[0].astype(float)
@@ -98,14 +98,14 @@ def test_a_round_spot_is_round_in_the_crop_whatever_shape_the_field_of_view_had(
     np.testing.assert_allclose(spread, 3 * 32 / 25, rtol=0.08)
 
 
-def test_a_neighbouring_slice_is_used_only_where_its_picture_shows_the_foramen(tmp_path: Path) -> None:
+def test_a_neighbouring_slice_is_used_only_where_its_image_shows_the_foramen(tmp_path: Path) -> None:
     for name in ("a.png", "b.png"):
-        Image.fromarray(picture_of((110, 130), (55, 60), (4, 4))).convert("RGB").save(tmp_path / name)
+        Image.fromarray(image_of((110, 130), (55, 60), (4, 4))).convert("RGB").save(tmp_path / name)
     own = ForamenPoint("a.png", "1", Side.LEFT, Level.L3_L4, 60, 55, 0, 0, series_id="9", instance_number=5)
     near = ForamenPoint("b.png", "1", Side.LEFT, Level.L4_L5, 60, 80, 0, 0, series_id="9", instance_number=6)
     crops, numbers = crops_on_neighbours([own, near], tmp_path)
     np.testing.assert_array_equal(numbers, [0, 1])
-    far = replace(near, top=90.0)  # the picture of slice 6 begins 90 rows further down
+    far = replace(near, top=90.0)  # the image of slice 6 begins 90 rows further down
     assert len(crops_on_neighbours([own, far], tmp_path)[0]) == 0
     assert crops.shape == (2, STORED_SIZE, STORED_SIZE)
 
@@ -165,7 +165,7 @@ def test_crops_are_the_same_however_the_slices_are_stored(flips: tuple[bool, boo
     assert set(crops) == set(product(Level, (Side.LEFT, Side.RIGHT)))
     for place, crop in crops.items():
         order = slice(None, None, -1) if flips[0] else slice(None)
-        difference = np.abs(crop.pictures.astype(float) - usual[place].pictures[order])
+        difference = np.abs(crop.images.astype(float) - usual[place].images[order])
         assert difference.max() <= 2
         np.testing.assert_allclose(crop.weights, usual[place].weights[order], atol=1e-6)
         assert crop.weights.sum() == pytest.approx(1)
@@ -184,7 +184,7 @@ def test_a_crop_shows_the_grey_values_of_its_place() -> None:
     offsets = (np.arange(STORED_SIZE) - (STORED_SIZE - 1) / 2) * crop.pixel_mm
     points = crop.point_mm - offsets[:, None, None] * np.array([0, 0, 1.0]) + offsets[None, :, None] * np.array([0, 1.0, 0])
     wanted = paint(points) / stack.volume.array[crop.slice_number].max() * 255
-    assert np.abs(crop.pictures[1] - wanted).max() < 4  # the resizing smooths a little
+    assert np.abs(crop.images[1] - wanted).max() < 4  # the resizing smooths a little
     assert crop.pixel_mm == pytest.approx(34 / 32)
 
 
@@ -289,11 +289,11 @@ def test_the_map_lights_what_the_network_reads() -> None:
 
 
 def test_input_is_standardised_and_moved_as_asked() -> None:
-    stored = picture_of((STORED_SIZE, STORED_SIZE), (50.0, 44.0), (3, 3))[None]
+    stored = image_of((STORED_SIZE, STORED_SIZE), (50.0, 44.0), (3, 3))[None]
     plain, moved = network_input(stored)[0, 0], network_input(stored, shift=(4.0, -3.0))[0, 0]
     assert plain.shape == (72, 64)
     assert plain.mean() == pytest.approx(0, abs=1e-5) and plain.std() == pytest.approx(1, abs=1e-5)
-    peak, other = (np.array(np.unravel_index(picture.argmax(), picture.shape)) for picture in (plain, moved))
+    peak, other = (np.array(np.unravel_index(image.argmax(), image.shape)) for image in (plain, moved))
     np.testing.assert_array_equal(peak - other, [4, -3])
     near = network_input(stored, scale=2.0)[0, 0]
     np.testing.assert_allclose(np.array(np.unravel_index(near.argmax(), near.shape)) - [35.5, 31.5], 2 * (peak - [35.5, 31.5]), atol=1.1)

@@ -19,7 +19,7 @@ from lumbar.errors import ModelError, UnreadableInput
 from lumbar.models.card import Card
 from lumbar.models.folder import Model
 from lumbar.severity.axial.grader import CropGrader, raw_probabilities
-from lumbar.severity.axial.picture import CROP_COLUMNS, CROP_ROWS, VIEWS, network_input
+from lumbar.severity.axial.network_input import CROP_COLUMNS, CROP_ROWS, VIEWS, network_input
 from lumbar.severity.calibration import Calibration
 from lumbar.severity.finding import make_finding, severity_of
 from lumbar.severity.learn.calibrate import as_parameters, crossfitted, fit_calibration
@@ -31,7 +31,7 @@ CARD = Card("made-here", "1", "severity_axial_crops", "", "", (), (), (), (), ()
 
 
 class LooksAtTheRightEdge:
-    """The severe logit of the left recess is the mean of the picture's right third; all else is even. Keeps what it was given."""
+    """The severe logit of the left recess is the mean of the image's right third; all else is even. Keeps what it was given."""
 
     def __init__(self) -> None:
         self.seen: list[dict[str, np.ndarray]] = []
@@ -47,7 +47,7 @@ def model_of(*networks: object, card: Card = CARD) -> Model:
     return Model(Path("made-here"), card, networks, "0" * 64)  # type: ignore[arg-type]
 
 
-def picture(bright_right: float) -> np.ndarray:
+def image(bright_right: float) -> np.ndarray:
     result = np.full((12, 18, 3), 100, np.uint8)
     result[:, 12:] = np.uint8(bright_right)
     return result
@@ -55,7 +55,7 @@ def picture(bright_right: float) -> np.ndarray:
 
 def test_the_input_has_the_networks_size_and_no_offset() -> None:
     for view in range(VIEWS):
-        x = network_input(picture(200), view)
+        x = network_input(image(200), view)
         assert x.shape == (3, CROP_ROWS, CROP_COLUMNS)
         assert x.mean() == pytest.approx(0, abs=1e-5)
         assert x.std() == pytest.approx(1, abs=1e-3)
@@ -66,10 +66,10 @@ def test_crops_of_a_study_stay_together_and_answers_keep_their_order() -> None:
     network = LooksAtTheRightEdge()
     studies = [str(k % 30) for k in range(75)]  # interleaved: rows of a study lie far apart
     values = np.random.default_rng(0).integers(0, 255, 75)
-    p = raw_probabilities([network], [picture(v) for v in values], [Level.L4_L5] * 75, studies)
+    p = raw_probabilities([network], [image(v) for v in values], [Level.L4_L5] * 75, studies)
     assert p.shape == (75, 5, 3)
     np.testing.assert_allclose(p.sum(axis=-1), 1)
-    alone = [raw_probabilities([LooksAtTheRightEdge()], [picture(v)], [Level.L4_L5], ["x"])[0] for v in values[:5]]
+    alone = [raw_probabilities([LooksAtTheRightEdge()], [image(v)], [Level.L4_L5], ["x"])[0] for v in values[:5]]
     np.testing.assert_allclose(p[:5], alone, atol=1e-6)
     together = [set(call["studies"].tolist()) for call in network.seen[::VIEWS]]
     assert len(together) > 1
@@ -85,7 +85,7 @@ def test_an_ensemble_gives_the_mean_of_its_networks() -> None:
         def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
             return {"logits": np.zeros((len(inputs["crops"]), 5, 3), np.float32)}
 
-    grades = CropGrader(model_of(Sure(), Even())).grade([picture(0)], [Level.L1_L2], ["1"])
+    grades = CropGrader(model_of(Sure(), Even())).grade([image(0)], [Level.L1_L2], ["1"])
     np.testing.assert_allclose(grades.metric[0, 0], [2 / 3, 1 / 6, 1 / 6], atol=1e-6)
     clinical = np.array([2 / 3, 1 / 12, 1 / 24])
     np.testing.assert_allclose(grades.clinical[0, 0], clinical / clinical.sum(), atol=1e-6)
@@ -121,7 +121,7 @@ def a_table(folder: Path, names: list[str]) -> Path:
         writer.writerow(["crop", "study_id", "level"])
         for place, name in enumerate(names):
             writer.writerow([name, place // 5, list(Level)[place % 5].value])
-            Image.fromarray(picture(150 + 10 * place)).save(folder / "images" / name)
+            Image.fromarray(image(150 + 10 * place)).save(folder / "images" / name)
     return folder / "table.csv"
 
 
@@ -142,7 +142,7 @@ def test_the_command_writes_a_submission(tmp_path: Path, monkeypatch: pytest.Mon
     assert run("predict", "crops", str(table), str(tmp_path / "images"), "-o", str(out)) == 2  # nothing is overwritten
 
 
-def test_missing_pictures_are_counted_or_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_images_are_counted_or_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(predict_crops_module, "find_model", lambda task, extra: model_of(LooksAtTheRightEdge()))
     table, out = a_table(tmp_path, [f"{k}.png" for k in range(6)]), tmp_path / "s.csv"
     (tmp_path / "images" / "2.png").unlink()
@@ -151,7 +151,7 @@ def test_missing_pictures_are_counted_or_left_out(tmp_path: Path, monkeypatch: p
     assert not out.exists()
     assert run("predict", "crops", str(table), str(tmp_path / "images"), "-o", str(out), "--allow-missing") == 0
     assert len(read_submission(out)) == 15
-    (tmp_path / "images" / "3.png").write_bytes(b"no picture")
+    (tmp_path / "images" / "3.png").write_bytes(b"no image")
     assert run("predict", "crops", str(table), str(tmp_path / "images"), "-o", str(tmp_path / "t.csv"), "--allow-missing") == 3
     assert "3.png cannot be read as an image" in capsys.readouterr().err
 

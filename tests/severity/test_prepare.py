@@ -8,7 +8,7 @@ import pytest
 from painted_study import LEVEL_Z_MM, MARKS_MM, paint, write_data_set
 from PIL import Image
 
-from lumbar.datasets.axial_crops import read_picture
+from lumbar.datasets.axial_crops import read_image
 from lumbar.datasets.rsna2024 import read_rsna2024
 from lumbar.datasets.rsna2024_grades import read_grades
 from lumbar.domain.anatomy import Condition, Level
@@ -46,8 +46,8 @@ def test_every_pixel_lies_where_the_index_says(store: Store) -> None:
     levels = [level.value for level in Level]
     for row in rows[:20]:
         view, side = View(row["view"]), int(row["side"] == "right")
-        picture = store.pictures(view)[0, levels.index(row["level"]), side]
-        middle = picture[len(picture) // 2]
+        image = store.images(view)[0, levels.index(row["level"]), side]
+        middle = image[len(image) // 2]
         origin, down, across = (np.array([float(v) for v in row[name].split()]) for name in ("origin_mm", "row_step_mm", "column_step_mm"))
         points = origin + np.arange(middle.shape[0])[:, None, None] * down + np.arange(middle.shape[1])[None, :, None] * across
         inner = middle > 0, middle < 255
@@ -66,15 +66,15 @@ def test_every_pixel_lies_where_the_index_says(store: Store) -> None:
 def test_foramina_run_outwards_and_the_canal_from_right_to_left(store: Store) -> None:
     """The painted grey rises to the patient's left; each crop is stretched over its own five slices."""
     for level in range(5):
-        canal = store.pictures(View.CANAL)[0, level, 0].mean(axis=(1, 2))
-        left, right = store.pictures(View.FORAMEN)[0, level].mean(axis=(2, 3))
+        canal = store.images(View.CANAL)[0, level, 0].mean(axis=(1, 2))
+        left, right = store.images(View.FORAMEN)[0, level].mean(axis=(2, 3))
         assert (np.diff(canal) > 0).all()
         assert (np.diff(left) > 0).all()
         assert (np.diff(right) < 0).all()
 
 
 def test_the_left_edge_of_an_axial_crop_is_the_patients_right(store: Store) -> None:
-    axial = store.pictures(View.AXIAL)[0, 2, 0, 1].astype(float)
+    axial = store.images(View.AXIAL)[0, 2, 0, 1].astype(float)
     assert axial[:, -40:].mean() > axial[:, :40].mean() + 10
 
 
@@ -112,7 +112,7 @@ def test_a_killed_preparation_goes_on_and_ends_with_the_same_arrays(data_folder:
     again, outcomes = prepared(data_folder, tmp_path / "killed", studies)
     assert sorted(outcomes) == ["102", "103"]
     for view in View:
-        np.testing.assert_array_equal(again.pictures(view), whole.pictures(view))
+        np.testing.assert_array_equal(again.images(view), whole.images(view))
     assert (tmp_path / "killed" / "index.csv").read_text() == (tmp_path / "whole" / "index.csv").read_text()
 
 
@@ -120,7 +120,7 @@ def test_a_killed_preparation_goes_on_and_ends_with_the_same_arrays(data_folder:
 def test_two_processes_write_the_same_store(data_folder: Path, store: Store, tmp_path: Path) -> None:
     other, _ = prepared(data_folder, tmp_path / "two", ["101", "102"], jobs=2)
     for view in View:
-        np.testing.assert_array_equal(other.pictures(view), store.pictures(view))
+        np.testing.assert_array_equal(other.images(view), store.images(view))
 
 
 def test_a_store_is_not_mixed_with_another(data_folder: Path, store: Store, tmp_path: Path) -> None:
@@ -150,13 +150,13 @@ def test_a_missing_mark_is_cut_where_its_level_suggests(tmp_path: Path) -> None:
 
 
 def test_what_the_network_sees_is_the_middle_of_a_sagittal_crop(store: Store) -> None:
-    pictures = {view: np.array(store.pictures(view)[:1]) for view in View}
-    pictures[View.CANAL][:] = 50
-    pictures[View.CANAL][..., 12:84, 12:84] = 200  # 36 of 48 mm
-    arrays = network_arrays(pictures, np.ones((1, 5, 4), bool))
+    images = {view: np.array(store.images(view)[:1]) for view in View}
+    images[View.CANAL][:] = 50
+    images[View.CANAL][..., 12:84, 12:84] = 200  # 36 of 48 mm
+    arrays = network_arrays(images, np.ones((1, 5, 4), bool))
     assert arrays["canal"].shape == (1, 5, 1, 3, 64, 64)
     assert np.abs(arrays["canal"][..., 1:-1, 1:-1]).max() < 1.0  # one grey all over
-    absent = network_arrays(pictures, np.zeros((1, 5, 4), bool))
+    absent = network_arrays(images, np.zeros((1, 5, 4), bool))
     assert not absent["axial"].any()
 
 
@@ -171,16 +171,16 @@ def test_a_real_studys_axial_crops_look_like_the_ready_made_ones(shared_data: Pa
     levels = [level.value for level in Level]
     alike = []
     for row in rows:
-        ready = middle(read_picture(folder / "axial_crops" / row["crop"])[..., 1], 0.5 * int(row["crop_w"]), 0.5 * int(row["crop_h"]))  # pixels of 0.5 mm
-        own = middle(made.pictures(View.AXIAL)[0, levels.index(row["level"]), 0, 1], 48.0, 33.0)
+        ready = middle(read_image(folder / "axial_crops" / row["crop"])[..., 1], 0.5 * int(row["crop_w"]), 0.5 * int(row["crop_h"]))  # pixels of 0.5 mm
+        own = middle(made.images(View.AXIAL)[0, levels.index(row["level"]), 0, 1], 48.0, 33.0)
         # Their middles come from somebody's network, ours from the marks: up to 2 mm apart.
         shifted = (np.roll(ready, (down, across), (0, 1))[4:-4, 4:-4] for down in range(-4, 5) for across in range(-4, 5))
         alike.append(max(np.corrcoef(one.ravel(), own[4:-4, 4:-4].ravel())[0, 1] for one in shifted))
     assert min(alike) > 0.9, alike
 
 
-def middle(picture: np.ndarray, width_mm: float, height_mm: float) -> np.ndarray:
-    """The middle 40 × 28 mm of a picture of the given size, as 80 × 56 pixels."""
-    rows, columns = picture.shape
+def middle(image: np.ndarray, width_mm: float, height_mm: float) -> np.ndarray:
+    """The middle 40 × 28 mm of an image of the given size, as 80 × 56 pixels."""
+    rows, columns = image.shape
     box = [columns * (0.5 - 20 / width_mm), rows * (0.5 - 14 / height_mm), columns * (0.5 + 20 / width_mm), rows * (0.5 + 14 / height_mm)]
-    return np.asarray(Image.fromarray(picture).resize((80, 56), Image.Resampling.BILINEAR, box=box)).astype(float)
+    return np.asarray(Image.fromarray(image).resize((80, 56), Image.Resampling.BILINEAR, box=box)).astype(float)

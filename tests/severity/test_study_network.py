@@ -30,7 +30,7 @@ def some_inputs(channels: int = 3, slices: int = 3) -> list[torch.Tensor]:
 
 
 def mirrored(inputs: list[torch.Tensor], slices: int = 3) -> list[torch.Tensor]:
-    """The same studies seen in a mirror: slices of the canal the other way round, foramina exchanged, axial pictures flipped."""
+    """The same studies seen in a mirror: slices of the canal the other way round, foramina exchanged, axial images flipped."""
     canal, foramen, axial, present, measures = inputs
     turned = torch.cat([canal[..., :slices, :, :].flip(-3), canal[..., slices:, :, :]], -3)
     return [turned, foramen.flip(2), axial.flip(-1), present[:, :, [0, 2, 1, 3]], measures]

@@ -1,4 +1,4 @@
-"""Losses, blending, augmentation and early stopping of whole studies; from pictures to a model folder."""
+"""Losses, blending, augmentation and early stopping of whole studies; from images to a model folder."""
 
 import json
 import math
@@ -39,27 +39,27 @@ TINY = StudyNetworkOptions(encoder="tiny", width=16, layers=1, heads=2)
 
 def some_studies(count: int = 6) -> StudySet:
     rng = np.random.default_rng(0)
-    pictures = {
+    images = {
         view: np.repeat(rng.integers(0, 255, (count, *shape[:-2], shape[-2] // 8, shape[-1] // 8), np.uint8), 8, -1).repeat(8, -2)
         for view, shape in SHAPES.items()
     }
     present = np.ones((count, 5, 4), bool)
     names = np.array([f"s{k}" for k in range(count)])
-    return StudySet(names, rng.integers(-1, 3, (count, 5, 5)), present, np.arange(count), pictures)
+    return StudySet(names, rng.integers(-1, 3, (count, 5, 5)), present, np.arange(count), images)
 
 
 def test_axial_crops_of_studies_keep_their_level_and_grades() -> None:
     data = some_studies(4)
     data.present[2, 3, 3] = False  # the third study has no axial crop at L4/L5
     crops = axial_crops(data.subset(np.array([True, False, True, True])))
-    assert len(crops.pictures) == 14
+    assert len(crops.images) == 14
     assert crops.studies.tolist() == ["s0"] * 5 + ["s2"] * 4 + ["s3"] * 5
     assert crops.levels.tolist() == [0, 1, 2, 3, 4, 0, 1, 2, 4, 0, 1, 2, 3, 4]
-    np.testing.assert_array_equal(crops.pictures[8][..., 2], data.pictures[View.AXIAL][2, 4, 0, 2])
+    np.testing.assert_array_equal(crops.images[8][..., 2], data.images[View.AXIAL][2, 4, 0, 2])
     np.testing.assert_array_equal(crops.targets[8], data.targets[2, :, 4])
     both = crops.joined(crops.subset(crops.studies == "s3"))
     assert both.studies.tolist()[14:] == ["s3"] * 5
-    np.testing.assert_array_equal(both.pictures[14:], crops.pictures[9:])
+    np.testing.assert_array_equal(both.images[14:], crops.images[9:])
 
 
 def test_the_any_severe_term_by_hand() -> None:
@@ -83,7 +83,7 @@ def test_cutmix_gives_labels_the_share_of_the_pasted_area() -> None:
     assert shared[1, 0].tolist() == [0, 0, 0]
 
 
-def test_mixup_blends_pictures_and_labels_alike() -> None:
+def test_mixup_blends_images_and_labels_alike() -> None:
     x = torch.stack([torch.zeros(2, 8, 8), torch.ones(2, 8, 8)])
     labels = torch.tensor([[1.0, 0, 0], [0, 1.0, 0]])
     (mixed,), shared = mix([x], labels, torch.tensor([1, 0]), MixOptions(1.0, 0.0), torch.Generator().manual_seed(3))
@@ -117,8 +117,8 @@ def test_a_mirrored_study_exchanges_everything_that_has_a_side() -> None:
 def test_slice_jitter_takes_the_neighbouring_slices() -> None:
     data = some_studies(1)
     for k in range(5):
-        data.pictures[View.FORAMEN][:, :, :, k, ::2] = 20 + 40 * k  # every other row tells the slice
-        data.pictures[View.FORAMEN][:, :, :, k, 1::2] = 0
+        data.images[View.FORAMEN][:, :, :, k, ::2] = 20 + 40 * k  # every other row tells the slice
+        data.images[View.FORAMEN][:, :, :, k, 1::2] = 0
     options = replace(STILL, slice_jitter_probability=1.0)
     seen = augmented(data, np.array([0]), options, torch.Generator().manual_seed(0)).views[View.FORAMEN][0].flatten(0, 1)
     order = seen.mean((2, 3)).diff(dim=1)
@@ -129,7 +129,7 @@ def test_slice_jitter_takes_the_neighbouring_slices() -> None:
 
 def test_batches_come_from_one_source_and_missing_views_are_none() -> None:
     full = some_studies(8)
-    axial = StudySet(full.names, full.targets, full.present & np.array([False, False, False, True]), full.rows, {View.AXIAL: full.pictures[View.AXIAL]})
+    axial = StudySet(full.names, full.targets, full.present & np.array([False, False, False, True]), full.rows, {View.AXIAL: full.images[View.AXIAL]})
     config = StudyTraining(network=TINY, studies_per_batch=4, mix=MixOptions(0, 0))
     kinds = set()
     for batch, _ in zip(RandomStudyBatches([full, axial], config), range(8), strict=False):
@@ -202,8 +202,8 @@ def test_from_a_data_set_to_a_model_folder_that_grades(tmp_path: Path) -> None:
 def test_five_slices_are_all_there_and_a_jittered_crop_repeats_its_last() -> None:
     data = some_studies(1)
     for k in range(5):
-        data.pictures[View.FORAMEN][:, :, :, k, ::2] = 20 + 40 * k
-        data.pictures[View.FORAMEN][:, :, :, k, 1::2] = 0
+        data.images[View.FORAMEN][:, :, :, k, ::2] = 20 + 40 * k
+        data.images[View.FORAMEN][:, :, :, k, 1::2] = 0
     five = InputOptions(slices=5)
     still = augmented(data, np.array([0]), STILL, torch.Generator().manual_seed(0), wanted=five).views[View.FORAMEN][0, 0, 0]
     assert still.shape[0] == 5

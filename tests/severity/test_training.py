@@ -85,7 +85,7 @@ def test_the_vit_gives_the_same_shape() -> None:
     assert network(torch.randn(2, 3, 96, 136), torch.tensor([0, 1]), torch.tensor([0, 0])).shape == (2, 5, 3)
 
 
-def test_without_change_the_picture_is_only_resized() -> None:
+def test_without_change_the_image_is_only_resized() -> None:
     crops = torch.rand(2, 3, 96, 136)
     labels = torch.tensor([[0, 1, 2, 1, 0], [2, 2, 0, 0, -1]])
     x, y = augment(crops, labels, STILL, torch.Generator().manual_seed(0))
@@ -94,7 +94,7 @@ def test_without_change_the_picture_is_only_resized() -> None:
     assert y.tolist() == labels.tolist()
 
 
-def test_a_mirrored_picture_has_swapped_labels() -> None:
+def test_a_mirrored_image_has_swapped_labels() -> None:
     crops = torch.zeros(1, 3, 96, 136)
     crops[..., 100:] = 1.0
     x, y = augment(crops, torch.tensor([[0, 1, 2, 1, 0]]), replace(STILL, mirror_probability=1.0), torch.Generator().manual_seed(0))
@@ -102,7 +102,7 @@ def test_a_mirrored_picture_has_swapped_labels() -> None:
     assert y.tolist() == [[0, 2, 1, 0, 1]]
 
 
-def test_a_magnified_picture_shows_its_middle_larger_and_a_turn_goes_about_it() -> None:
+def test_a_magnified_image_shows_its_middle_larger_and_a_turn_goes_about_it() -> None:
     crops = torch.zeros(1, 3, 96, 136)
     crops[..., 43:53, 58:78] = 1.0  # 10 × 20 in the middle
     x, _ = augment(crops, torch.zeros(1, 5, dtype=torch.long), replace(STILL, zoom=(2.0, 2.0)), torch.Generator().manual_seed(0))
@@ -130,12 +130,12 @@ def test_soft_labels_and_the_weighted_loss_by_hand() -> None:
 def some_crops(studies: int = 12) -> LabelledCrops:
     rng = np.random.default_rng(0)
     n = 5 * studies
-    pictures = rng.integers(0, 255, (n, 112, 160, 3), dtype=np.uint8)
-    return LabelledCrops(pictures, np.arange(n) % 5, np.repeat([f"s{k}" for k in range(studies)], 5), rng.integers(-1, 3, (n, 5)))
+    images = rng.integers(0, 255, (n, 112, 160, 3), dtype=np.uint8)
+    return LabelledCrops(images, np.arange(n) % 5, np.repeat([f"s{k}" for k in range(studies)], 5), rng.integers(-1, 3, (n, 5)))
 
 
 def test_the_stream_draws_every_study_before_any_comes_again_and_is_reproducible() -> None:
-    data = replace(some_crops(), levels=np.repeat(np.arange(12) % 5, 5), pictures=some_crops().pictures[:, ::4, ::4])
+    data = replace(some_crops(), levels=np.repeat(np.arange(12) % 5, 5), images=some_crops().images[:, ::4, ::4])
     config = SeverityTraining(augment=STILL, studies_per_batch=4, absence_probability=0, alone_probability=0, mix=UNMIXED)
     seen = []
     stream = RandomStudies(data, config)
@@ -175,7 +175,7 @@ def test_a_finished_training_with_validation_gives_its_best_weights_again(tmp_pa
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_from_pictures_to_a_model_folder_that_grades(tmp_path: Path) -> None:
+def test_from_images_to_a_model_folder_that_grades(tmp_path: Path) -> None:
     """Studies whose recesses are bright where they are severe: two short folds learn it, and the packed model finds the right side."""
     rng = np.random.default_rng(0)
     words, lines = ("Normal/Mild", "Moderate", "Severe"), ["crop,study_id,level,spinal_canal_stenosis,left_subarticular_stenosis,right_subarticular_stenosis"]
@@ -183,11 +183,11 @@ def test_from_pictures_to_a_model_folder_that_grades(tmp_path: Path) -> None:
     for study in range(40):
         for level in ("L3/L4", "L4/L5"):
             left, right = rng.integers(0, 3, 2)
-            picture = rng.integers(40, 60, (60, 85, 3)).astype(np.uint8)
-            picture[20:40, 50:65] += np.uint8(60 * left)
-            picture[20:40, 20:35] += np.uint8(60 * right)
+            image = rng.integers(40, 60, (60, 85, 3)).astype(np.uint8)
+            image[20:40, 50:65] += np.uint8(60 * left)
+            image[20:40, 20:35] += np.uint8(60 * right)
             name = f"{study}_{level[1]}.png"
-            Image.fromarray(picture).save(tmp_path / "images" / name)
+            Image.fromarray(image).save(tmp_path / "images" / name)
             lines.append(f"{name},{study},{level},{words[0]},{words[left]},{words[right]}")
     (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
     crops = read_crop_table(tmp_path / "t.csv")
@@ -209,7 +209,7 @@ def test_from_pictures_to_a_model_folder_that_grades(tmp_path: Path) -> None:
     write_ensemble(tmp_path / "model", runs, "hybrid", oof, measured, ())
     model = load_folder(tmp_path / "model", task="severity_axial_crops")
     assert len(model.networks) == 2
-    picture = np.full((60, 85, 3), 50, np.uint8)
-    picture[20:40, 50:65] += np.uint8(120)
-    grades = CropGrader(model).grade([picture], [crops[0].level], ["x"])
+    image = np.full((60, 85, 3), 50, np.uint8)
+    image[20:40, 50:65] += np.uint8(120)
+    grades = CropGrader(model).grade([image], [crops[0].level], ["x"])
     assert grades.clinical[0, 3, 2] > grades.clinical[0, 4, 2] + 0.2

@@ -76,13 +76,13 @@ def draw(drawing: Drawing, slices: int = SLICES, gap_mm: float = GAP) -> tuple[V
     return Volume(array, grid), truth
 
 
-def read(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
+def read(images: NDArray[np.float32]) -> NDArray[np.float32]:
     """The network: logits of the class whose grey a pixel has."""
-    out = np.empty((len(pictures), len(SpineClass), *pictures.shape[2:]), dtype=np.float32)
-    for k, (picture,) in enumerate(pictures):
+    out = np.empty((len(images), len(SpineClass), *images.shape[2:]), dtype=np.float32)
+    for k, (image,) in enumerate(images):
         ground = GREY[SpineClass.BACKGROUND]
-        zero = np.median(picture[:200, 180:200])  # behind the back, where nothing is drawn
-        grey = (picture - zero) / (picture[1:4, 1:4].mean() - zero) * (MARK_GREY - ground) + ground
+        zero = np.median(image[:200, 180:200])  # behind the back, where nothing is drawn
+        grey = (image - zero) / (image[1:4, 1:4].mean() - zero) * (MARK_GREY - ground) + ground
         grey[: MARK + 4, : MARK + 4] = ground
         for kind in SpineClass:
             out[k, kind] = -20 * (grey - GREY[kind]) ** 2

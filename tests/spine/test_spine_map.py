@@ -13,7 +13,7 @@ from lumbar.errors import GeometryError, InputError
 from lumbar.spine.morphometry import USUAL_STEP_MM, meyerding
 from lumbar.spine.spine_map import SpineMap, level_mask, map_spine, tissue_mask
 
-pytestmark = pytest.mark.usefixtures("whole_pictures")
+pytestmark = pytest.mark.usefixtures("whole_images")
 
 UPWARDS = list(reversed(Level))
 BODIES = [Vertebra.L5, Vertebra.L4, Vertebra.L3, Vertebra.L2, Vertebra.L1]
@@ -168,9 +168,9 @@ def test_a_wide_stack_of_thin_slices_is_searched_and_its_masks_fit_every_slice()
     volume, truth = draw(Drawing(), slices=120, gap_mm=1.2)
     seen = []
 
-    def counting(pictures):
-        seen.append(len(pictures))
-        return read(pictures)
+    def counting(images):
+        seen.append(len(images))
+        return read(images)
 
     spine = map_spine(volume, Plane.SAGITTAL, Weighting.T2, counting)
     assert sum(seen) < 60  # not all 120
@@ -197,8 +197,8 @@ def test_a_volume_without_a_spine_is_refused():
     volume, _ = draw(Drawing())
     empty = Volume(np.random.default_rng(0).normal(0, 1, volume.array.shape).astype(np.float32), volume.grid)
 
-    def blind(pictures):
-        out = np.zeros((len(pictures), 6, *pictures.shape[2:]), dtype=np.float32)
+    def blind(images):
+        out = np.zeros((len(images), 6, *images.shape[2:]), dtype=np.float32)
         out[:, 0] = 9
         return out
 

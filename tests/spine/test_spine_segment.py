@@ -17,13 +17,13 @@ def volume(slices: int = 9) -> Volume:
 
 
 def network_that_sees(rows: slice, columns: slice, shapes: list[tuple[int, ...]]):
-    """Finds a body at one place of whole pictures and notes how large the pictures are that it is shown."""
+    """Finds a body at one place of whole images and notes how large the images are that it is shown."""
 
-    def run(pictures):
-        shapes.append(pictures.shape)
-        logits = np.full((len(pictures), len(SpineClass), *pictures.shape[2:]), -9.0, np.float32)
+    def run(images):
+        shapes.append(images.shape)
+        logits = np.full((len(images), len(SpineClass), *images.shape[2:]), -9.0, np.float32)
         logits[:, SpineClass.BACKGROUND] = 0
-        if pictures.shape[2:] == (ROWS, COLUMNS):
+        if images.shape[2:] == (ROWS, COLUMNS):
             logits[:, SpineClass.BODY, rows, columns] = 9
         return logits
 

@@ -16,7 +16,7 @@ from lumbar.training.augment import AugmentOptions, random_contrast, random_view
 from lumbar.training.examples import LabelledSlice  # noqa: E402
 from lumbar.training.fit import FitOptions  # noqa: E402
 
-pytestmark = pytest.mark.usefixtures("whole_pictures")
+pytestmark = pytest.mark.usefixtures("whole_images")
 
 
 def example() -> LabelledSlice:
@@ -36,8 +36,8 @@ def small(steps: int) -> SpineTraining:
 
 def test_views_keep_labels_on_their_structures():
     one = example()
-    picture = np.where(one.labels == SpineClass.CANAL, 1.0, 0.0).astype(np.float32)
-    image, labels = random_view(picture, one.labels, (200, 150), 1.0, AugmentOptions(), np.random.default_rng(3))
+    canal_only = np.where(one.labels == SpineClass.CANAL, 1.0, 0.0).astype(np.float32)
+    image, labels = random_view(canal_only, one.labels, (200, 150), 1.0, AugmentOptions(), np.random.default_rng(3))
     canal = labels == SpineClass.CANAL
     assert canal.sum() > 200
     assert image[canal].mean() > 0.95  # what is labelled canal is the canal's grey after the same turn
@@ -47,10 +47,10 @@ def test_views_keep_labels_on_their_structures():
 def test_contrast_changes_grey_values_but_never_places():
     one = example()
     rng = np.random.default_rng(0)
-    pictures = [random_contrast(one.image, one.labels, AugmentOptions(), rng) for _ in range(5)]
-    assert all(p.shape == one.image.shape and np.isfinite(p).all() for p in pictures)
-    assert all(abs(p.mean()) < 1e-3 and p.std() == pytest.approx(1, abs=1e-3) for p in pictures)
-    assert np.abs(pictures[0] - pictures[1]).max() > 0.1
+    images = [random_contrast(one.image, one.labels, AugmentOptions(), rng) for _ in range(5)]
+    assert all(p.shape == one.image.shape and np.isfinite(p).all() for p in images)
+    assert all(abs(p.mean()) < 1e-3 and p.std() == pytest.approx(1, abs=1e-3) for p in images)
+    assert np.abs(images[0] - images[1]).max() > 0.1
 
 
 def test_a_killed_run_goes_on_and_the_export_gives_the_same_numbers(tmp_path):
@@ -65,37 +65,37 @@ def test_a_killed_run_goes_on_and_the_export_gives_the_same_numbers(tmp_path):
     card = export(module, tmp_path / "model", Card("tiny", "0", TASK, "a test", **bare))
     assert card.export_difference is not None and card.export_difference < 1e-3
     network = network_of(load_folder(tmp_path / "model", task=TASK))
-    pictures = np.random.default_rng(0).normal(size=(3, 1, 64, 96)).astype(np.float32)
+    images = np.random.default_rng(0).normal(size=(3, 1, 64, 96)).astype(np.float32)
     with torch.inference_mode():
-        theirs = module.network.eval()(torch.from_numpy(pictures)).numpy()
-    assert np.abs(network(pictures) - theirs).max() < 1e-3
+        theirs = module.network.eval()(torch.from_numpy(images)).numpy()
+    assert np.abs(network(images) - theirs).max() < 1e-3
     assert (INPUT, OUTPUT) == ("pictures", "logits")
 
 
-def test_a_plausible_picture_labels_itself_and_an_upside_down_one_does_not():
+def test_a_plausible_image_labels_itself_and_an_upside_down_one_does_not():
     volume, _ = draw(Drawing())
-    picture = np.asarray(volume.array[7], np.float32)
-    labelled = pseudo_label("one", picture, PIXEL, read)
+    image = np.asarray(volume.array[7], np.float32)
+    labelled = pseudo_label("one", image, PIXEL, read)
     assert labelled is not None
     assert {SpineClass.BODY, SpineClass.DISC, SpineClass.CANAL, SpineClass.SACRUM} <= set(np.unique(labelled.labels))
 
-    def read_upside_down(pictures):
-        return read(pictures[:, :, ::-1].copy())[:, :, ::-1].copy()
+    def read_upside_down(images):
+        return read(images[:, :, ::-1].copy())[:, :, ::-1].copy()
 
-    assert pseudo_label("one", picture[::-1].copy(), PIXEL, read_upside_down) is None
+    assert pseudo_label("one", image[::-1].copy(), PIXEL, read_upside_down) is None
 
 
-def test_train_spine_writes_a_model_folder_from_pictures(tmp_path, capsys):
+def test_train_spine_writes_a_model_folder_from_images(tmp_path, capsys):
     from PIL import Image  # noqa: PLC0415
 
     from lumbar.cli.main import main  # noqa: PLC0415
 
     mask = np.zeros((480, 384), np.uint8)
     mask[100:200, 100:160], mask[205:220, 100:160], mask[90:400, 170:185] = 76, 29, 150
-    for kind, picture in (("images", mask // 2), ("masks", mask)):
+    for kind, image in (("images", mask // 2), ("masks", mask)):
         (tmp_path / "data" / kind).mkdir(parents=True)
         for number in (1, 2):
-            Image.fromarray(picture).save(tmp_path / "data" / kind / f"{number}_t2_SPACE_slice5.webp", lossless=True)
+            Image.fromarray(image).save(tmp_path / "data" / kind / f"{number}_t2_SPACE_slice5.webp", lossless=True)
     words = ["train", "spine", str(tmp_path / "data"), "-o", str(tmp_path / "model"), "--runs", str(tmp_path / "runs"), "--licence", "none",
              "--leave-out", "2", "--steps", "2", "--threads", "1", "--precision", "32-true"]  # fmt: skip
     with pytest.raises(SystemExit) as left:

@@ -21,14 +21,14 @@ def network(path: Path, middle: int = 3) -> Path:
     for _ in range(middle):
         layers += [torch.nn.InstanceNorm2d(32, affine=True), torch.nn.ReLU(), torch.nn.Conv2d(32, 32, 3, padding=1)]
     layers.append(torch.nn.Conv2d(32, 2, 1))
-    axes = {"pictures": {0: "batch", 2: "rows", 3: "columns"}}
-    export_onnx(torch.nn.Sequential(*layers), {"pictures": torch.randn(2, 1, 24, 32)}, path, ["logits"], dynamic=axes)
+    axes = {"images": {0: "batch", 2: "rows", 3: "columns"}}
+    export_onnx(torch.nn.Sequential(*layers), {"images": torch.randn(2, 1, 24, 32)}, path, ["logits"], dynamic=axes)
     return path
 
 
 def run(path: Path, image: np.ndarray) -> np.ndarray:
     session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
-    return np.asarray(session.run(None, {"pictures": image})[0])
+    return np.asarray(session.run(None, {"images": image})[0])
 
 
 def images(count: int) -> list[np.ndarray]:
@@ -38,7 +38,7 @@ def images(count: int) -> list[np.ndarray]:
 
 def test_the_quantized_network_agrees_and_is_smaller(tmp_path: Path) -> None:
     source, target = network(tmp_path / "whole.onnx"), tmp_path / "small.onnx"
-    quantize_convolutions(source, target, ({"pictures": image} for image in images(4)))
+    quantize_convolutions(source, target, ({"images": image} for image in images(4)))
     unseen = np.random.default_rng(9).standard_normal((3, 1, 56, 32)).astype(np.float32)  # another batch and another size
     wanted, found = run(source, unseen), run(target, unseen)
     assert found.shape == wanted.shape
@@ -50,7 +50,7 @@ def test_the_quantized_network_agrees_and_is_smaller(tmp_path: Path) -> None:
 def test_weights_keep_to_seven_bits(tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx")
     source, target = network(tmp_path / "whole.onnx"), tmp_path / "small.onnx"
-    quantize_convolutions(source, target, ({"pictures": image} for image in images(2)))
+    quantize_convolutions(source, target, ({"images": image} for image in images(2)))
     weights = [onnx.numpy_helper.to_array(w) for w in onnx.load(str(target)).graph.initializer]
     small = [w for w in weights if w.dtype == np.int8 and w.ndim == 4]
     assert len(small) == 3  # the first and the last convolution stay as they are
@@ -64,4 +64,4 @@ def test_no_calibration_inputs_are_an_error(tmp_path: Path) -> None:
 
 def test_a_network_without_inner_convolutions_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="nothing is left"):
-        quantize_convolutions(network(tmp_path / "whole.onnx", middle=0), tmp_path / "small.onnx", [{"pictures": images(1)[0]}])
+        quantize_convolutions(network(tmp_path / "whole.onnx", middle=0), tmp_path / "small.onnx", [{"images": images(1)[0]}])

@@ -18,18 +18,18 @@ def test_the_dice_loss_is_that_of_two_worked_masks():
     assert float(soft_dice_loss(sure, ignored)) == pytest.approx(1 - 3 / 4, abs=1e-5)
 
 
-def test_training_steps_lower_the_loss_of_the_picture_they_see():
+def test_training_steps_lower_the_loss_of_the_image_they_see():
     torch.manual_seed(0)
     module = Segmenter(2, (4, 8), 2e-2, 40)
     module.log_dict = lambda *_, **__: None  # outside a trainer there is nowhere to log
     target = torch.zeros(1, 16, 16, dtype=torch.long)
     target[:, 4:12, 4:12] = 1
-    picture = target[:, None].float() + 0.1 * torch.randn(1, 1, 16, 16)
+    image = target[:, None].float() + 0.1 * torch.randn(1, 1, 16, 16)
     found = module.configure_optimizers()
     optimizer, schedule = found["optimizer"], found["lr_scheduler"]["scheduler"]
     losses = []
     for _ in range(40):
-        loss = module.training_step((picture, target), 0)
+        loss = module.training_step((image, target), 0)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -16,10 +16,10 @@ from lumbar.domain.geometry import Points
 from lumbar.domain.volume import Volume
 from lumbar.errors import InputError
 from lumbar.imaging.orient import to_sagittal
-from lumbar.imaging.resample import resize_picture, resized_grid, sample
+from lumbar.imaging.resample import resize_image, resized_grid, sample
 
 LEVELS = tuple(Level)
-Pictures = NDArray[np.float32]
+FloatImages = NDArray[np.float32]
 
 _LOW_PERCENT, _HIGH_PERCENT = 2.0, 98.0  # become 0 and 1
 _CLIP = (-0.2, 1.5)
@@ -61,7 +61,7 @@ class Frame:
 class SliceSet:
     """Crops of one study, padded to the same number of slices at each level."""
 
-    pictures: Pictures  # (5, slices, rows, columns): 0 and 1 are the study's own dark and bright; 0 where there is no slice
+    images: FloatImages  # (5, slices, rows, columns): 0 and 1 are the study's own dark and bright; 0 where there is no slice
     position_mm: NDArray[np.float32]  # (5, slices) to the patient's left of the level's middle
     present: NDArray[np.float32]  # (5, slices) 1 where there is a slice
     frames: tuple[Frame | None, ...]  # by level
@@ -113,12 +113,12 @@ def cut_slices(volume: Volume, points_mm: Mapping[Level, Points], options: CropO
     if not cut:
         raise InputError("no sagittal slice shows any of the disc levels that were found; is this series of the same exam?")
     most = max(len(position) for _, position in cut.values())
-    pictures = np.zeros((len(LEVELS), most, options.rows, options.columns), dtype=np.float32)
+    images = np.zeros((len(LEVELS), most, options.rows, options.columns), dtype=np.float32)
     position, present = np.zeros((2, len(LEVELS), most), dtype=np.float32)
     for level, (found, place) in cut.items():
         number = LEVELS.index(level)
-        pictures[number, : len(place)], position[number, : len(place)], present[number, : len(place)] = found, place, 1
-    return SliceSet(_scaled(pictures, present), position, present, tuple(frames[level] if level in cut else None for level in LEVELS), options)
+        images[number, : len(place)], position[number, : len(place)], present[number, : len(place)] = found, place, 1
+    return SliceSet(_scaled(images, present), position, present, tuple(frames[level] if level in cut else None for level in LEVELS), options)
 
 
 def crop_points(frame: Frame, options: CropOptions) -> Points:
@@ -128,7 +128,7 @@ def crop_points(frame: Frame, options: CropOptions) -> Points:
     return np.asarray(frame.center_mm + down[:, None, None] * frame.down + back[None, :, None] * frame.back)
 
 
-def _cut_level(volume: Volume, frame: Frame, options: CropOptions) -> tuple[Pictures, NDArray[np.float32]]:
+def _cut_level(volume: Volume, frame: Frame, options: CropOptions) -> tuple[FloatImages, NDArray[np.float32]]:
     """Crops (k, rows, columns) of the slices within reach, right to left, and the offset of each to the left of the middle (k,)."""
     grid = volume.grid
     offset_mm = (grid.origins_mm - frame.center_mm) @ frame.left
@@ -138,8 +138,8 @@ def _cut_level(volume: Volume, frame: Frame, options: CropOptions) -> tuple[Pict
         if abs(offset_mm[near[0]]) > 1.5 * options.reach_mm:
             return np.zeros((0, options.rows, options.columns), dtype=np.float32), np.zeros(0, dtype=np.float32)
     middle = crop_points(frame, options)
-    pictures = [sample(volume, middle + offset_mm[k] * frame.left) for k in near]
-    return np.stack(pictures), offset_mm[near].astype(np.float32)
+    images = [sample(volume, middle + offset_mm[k] * frame.left) for k in near]
+    return np.stack(images), offset_mm[near].astype(np.float32)
 
 
 def _coarse(volume: Volume, pixel_mm: float) -> Volume:
@@ -149,13 +149,13 @@ def _coarse(volume: Volume, pixel_mm: float) -> Volume:
     wanted = tuple(min(n, max(1, round(n * mm / pixel_mm))) for n, mm in zip(shape, (row_mm, column_mm), strict=True))
     if wanted == shape:
         return Volume(np.asarray(volume.array, dtype=np.float32), volume.grid)
-    array = np.stack([resize_picture(np.ascontiguousarray(picture, dtype=np.float32), (wanted[0], wanted[1])) for picture in volume.array])
+    array = np.stack([resize_image(np.ascontiguousarray(image, dtype=np.float32), (wanted[0], wanted[1])) for image in volume.array])
     return Volume(array, resized_grid(volume.grid, (wanted[0], wanted[1])))
 
 
-def _scaled(pictures: Pictures, present: NDArray[np.float32]) -> Pictures:
+def _scaled(images: FloatImages, present: NDArray[np.float32]) -> FloatImages:
     """One scale for all crops of a study, so that contrast between levels and slices is preserved."""
-    seen = pictures[present > 0]
+    seen = images[present > 0]
     low, high = np.percentile(seen, (_LOW_PERCENT, _HIGH_PERCENT))
-    scaled = np.clip((pictures - low) / max(float(high - low), 1e-6), *_CLIP)
+    scaled = np.clip((images - low) / max(float(high - low), 1e-6), *_CLIP)
     return np.asarray(scaled * (present > 0)[..., None, None], dtype=np.float32)

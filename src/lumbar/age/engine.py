@@ -53,7 +53,7 @@ class AgeEngine:
     def describe(self, slices: SliceSet) -> Features:
         """(5, slices, features) of the crops of a study, zero where missing."""
         there = slices.present > 0
-        found = self.encode(slices.pictures[there])
+        found = self.encode(slices.images[there])
         described = np.zeros((*there.shape, found.shape[1]), dtype=np.float32)
         described[there] = found
         return described

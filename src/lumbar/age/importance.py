@@ -130,7 +130,7 @@ class Explainer:
         step = 64
         for start in range(0, len(places), step):
             part = places[start : start + step]
-            crops = [(1 - mask) * self.slices.pictures[level, k] + mask * self.baseline[level, k] for level, k, mask in part]
+            crops = [(1 - mask) * self.slices.images[level, k] + mask * self.baseline[level, k] for level, k, mask in part]
             yield from self.engine.encode(np.stack(crops).astype(np.float32))
 
     def _years(self, versions: list[dict[tuple[int, int], Features]]) -> NDArray[np.float64]:

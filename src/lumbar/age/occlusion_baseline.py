@@ -37,7 +37,7 @@ class OcclusionBaseline:
         there = slices.present > 0
         choices = self.crops[:, levels, places]
         beside = rows_beside_discs(slices.options)
-        distance = np.array([np.square((choice[there] - slices.pictures[there])[:, beside]).mean() for choice in choices], dtype=np.float64)
+        distance = np.array([np.square((choice[there] - slices.images[there])[:, beside]).mean() for choice in choices], dtype=np.float64)
         nearness = (max(float(distance.min()), 1e-12) / np.maximum(distance, 1e-12)) ** _NEARNESS
         return np.asarray(np.tensordot(nearness / nearness.sum(), choices, axes=1), dtype=np.float32)
 

@@ -57,9 +57,9 @@ class CropStore:
         """The crops of one study as a predictor takes them, without margin, in frames of a straight spine, as positions are not stored."""
         inner = self.crops[number, :, :, MARGIN:-MARGIN, MARGIN:-MARGIN]
         present = self.present[number]
-        pictures = unpacked(inner) * (present > 0)[..., None, None]
+        images = unpacked(inner) * (present > 0)[..., None, None]
         frames = tuple(_upright(k) if present[k].any() else None for k in range(len(LEVELS)))
-        return SliceSet(pictures.astype(np.float32), self.position_mm[number], present, frames, self.options)
+        return SliceSet(images.astype(np.float32), self.position_mm[number], present, frames, self.options)
 
     def rows(self, keep: NDArray[np.bool_]) -> "CropStore":
         """The studies for which `keep` (n,) holds, copied into memory."""
@@ -73,9 +73,9 @@ def wide(options: CropOptions) -> CropOptions:
     return replace(options, rows=options.rows + more, columns=options.columns + more, ahead_mm=options.ahead_mm + MARGIN * options.pixel_mm)
 
 
-def packed(pictures: NDArray[np.float32]) -> NDArray[np.uint8]:
+def packed(images: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Grey values of crops as bytes."""
-    return np.asarray(np.clip((pictures - _LOW) / (_HIGH - _LOW), 0, 1) * 255 + 0.5, dtype=np.uint8)
+    return np.asarray(np.clip((images - _LOW) / (_HIGH - _LOW), 0, 1) * 255 + 0.5, dtype=np.uint8)
 
 
 def unpacked(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -104,7 +104,7 @@ def write_store(folder: Path, studies: Iterable[tuple[Subject, SliceSet]], most:
         for level in range(len(LEVELS)):
             slots = np.flatnonzero(slices.present[level])
             nearest = np.sort(slots[np.argsort(np.abs(slices.position_mm[level, slots]), kind="stable")[:_SLICES]])
-            crops[number, level, : len(nearest)] = packed(slices.pictures[level, nearest])
+            crops[number, level, : len(nearest)] = packed(slices.images[level, nearest])
             position[number, level, : len(nearest)], present[number, level, : len(nearest)] = slices.position_mm[level, nearest], 1
         people.append(subject)
     if not people:

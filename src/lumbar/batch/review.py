@@ -1,4 +1,4 @@
-"""The quality page of a batch: a row a study with its pictures, outliers first, to look through and mark with the keyboard. One file, offline."""
+"""The quality page of a batch: a row a study with its images, outliers first, to look through and mark with the keyboard. One file, offline."""
 
 import json
 from collections.abc import Sequence
@@ -49,7 +49,7 @@ def _row(out: Path, outcome: Outcome, found: tuple[dict[str, int], Outliers] | N
         "distance": None,
         "farthest": "",
         "missing": 0,
-        "pictures": [kind for kind in KINDS if (folder / f"{kind}.jpg").is_file()],
+        "images": [kind for kind in KINDS if (folder / f"{kind}.jpg").is_file()],
     }
     if found is not None and outcome.study in found[0]:
         number, outliers = found[0][outcome.study], found[1]

@@ -1,4 +1,4 @@
-"""Three small pictures a study for the quality page: levels, muscles, the worst finding."""
+"""Three small images a study for the quality page: levels, muscles, the worst finding."""
 
 import json
 from collections.abc import Mapping
@@ -21,8 +21,8 @@ def write_thumbnails(study: Path) -> dict[str, Any]:
     for kind, name in names.items():
         source = previews / f"{name}.png"
         if name and source.is_file():
-            with Image.open(source) as picture:
-                small = picture.convert("RGB")
+            with Image.open(source) as image:
+                small = image.convert("RGB")
             small.thumbnail((10 * _HEIGHT_PIXELS, _HEIGHT_PIXELS), Image.Resampling.LANCZOS)
             small.save(study / FOLDER / f"{kind}.jpg", quality=80, optimize=True)
     return findings
@@ -37,7 +37,7 @@ def _muscles(previews: Path) -> str:
 
 
 def _worst(findings: Mapping[str, Any], previews: Path) -> str:
-    """The picture of the finding with the highest severity score that has one."""
+    """The image of the finding with the highest severity score that has one."""
     for entry in sorted(findings.get("severity") or (), key=lambda one: -one["severity_score"]):
         slug = entry["level"].lower().replace("/", "_")
         for name in (f"evidence_{entry['condition']}_{slug}", f"heat_{entry['condition']}_{slug}", f"crop_{slug}"):

@@ -19,7 +19,7 @@ LEAST_EQUAL = 0.999  # share of voxels that nnU-Net and the imported model must 
 @click.command("import-nnunet")
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("-o", "out", type=click.Path(path_type=Path), required=True, help="Model folder to write.")
-@click.option("--check", "pictures", type=click.Path(path_type=Path), multiple=True, help="NIfTI image to compare both on; repeat for more.")
+@click.option("--check", "images", type=click.Path(path_type=Path), multiple=True, help="NIfTI image to compare both on; repeat for more.")
 @click.option("--name", help="Name on the model's card; by default the name of FOLDER.")
 @click.option("--version", default="0.1.0", show_default=True, help="Version on the model's card.")
 @click.option("--licence", default="not stated", show_default=True, help="Licence of its training data, for the card.")
@@ -27,7 +27,7 @@ LEAST_EQUAL = 0.999  # share of voxels that nnU-Net and the imported model must 
 @click.option("--checkpoint", default="checkpoint_final.pth", show_default=True)
 @click.option("--axial", is_flag=True, help="It was trained on slices foot to head, rows front to back, columns right to left: reorient images first.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are already in OUT.")
-def import_nnunet(folder: Path, out: Path, pictures: tuple[Path, ...], **options: Any) -> None:
+def import_nnunet(folder: Path, out: Path, images: tuple[Path, ...], **options: Any) -> None:
     """Convert FOLDER, a trained nnU-Net v2 (plans.json, dataset.json, fold_0 …), to a model folder that needs neither nnU-Net nor PyTorch.
 
     With --check, nnU-Net and the imported model label the same images, and the import fails unless 99.9 % of the voxels agree. nnU-Net's checkpoints are
@@ -39,13 +39,13 @@ def import_nnunet(folder: Path, out: Path, pictures: tuple[Path, ...], **options
     overwrite = options.pop("overwrite")
     words = {**options, "name": options["name"] or folder.name, "orientation": "axial" if axial else "file"}
     with staged_folder(out, overwrite) as stage:
-        card, equal = import_checked(folder, stage, pictures, words)
+        card, equal = import_checked(folder, stage, images, words)
     click.echo(f"{out}: {card.name} {card.version}, ONNX differs from PyTorch by at most {card.export_difference:.1e}")
-    for path, share in zip(pictures, equal, strict=True):
+    for path, share in zip(images, equal, strict=True):
         click.echo(f"{path.name}: {100 * share:.4f} % of the voxels have the same label")
 
 
-def import_checked(folder: Path, stage: Path, pictures: Sequence[Path], words: Mapping[str, Any]) -> tuple[Card, list[float]]:
+def import_checked(folder: Path, stage: Path, images: Sequence[Path], words: Mapping[str, Any]) -> tuple[Card, list[float]]:
     """Import `folder` into `stage`; also the share of voxels of each image that nnU-Net and the imported model label alike.
 
     Raises:
@@ -59,7 +59,7 @@ def import_checked(folder: Path, stage: Path, pictures: Sequence[Path], words: M
     settings = ImportOptions(**words)
     card = import_nnunet(folder, stage, settings)
     equal = []
-    for path in pictures:
+    for path in images:
         volume = read_nifti(path)
         volume = to_axial(volume) if settings.orientation == "axial" else volume
         equal.append(check_import(folder, stage, [np.asarray(volume.array, np.float32)[None]], volume.grid.spacing_mm, settings))

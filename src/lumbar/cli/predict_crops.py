@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from lumbar.cli.progress import track
-from lumbar.datasets.axial_crops import AxialCrop, read_crop_table, read_picture
+from lumbar.datasets.axial_crops import AxialCrop, read_crop_table, read_image
 from lumbar.datasets.submission import write_submission
 from lumbar.errors import InputError
 from lumbar.io.staging import staged_file
@@ -38,8 +38,8 @@ def predict_crops(table: Path, images: Path, out: Path, models: Path | None, ove
     crops = _present(rows, images, table, allow_missing)
     with staged_file(out, overwrite) as path:
         grader = CropGrader(find_model(TASK, models))
-        pictures = [read_picture(images / crop.file) for crop in track(crops, "reading", quiet=quiet)]
-        grades = grader.grade(pictures, [crop.level for crop in crops], [crop.study_id for crop in crops])
+        crop_images = [read_image(images / crop.file) for crop in track(crops, "reading", quiet=quiet)]
+        grades = grader.grade(crop_images, [crop.level for crop in crops], [crop.study_id for crop in crops])
         written = list(crop_rows(crops, grades.clinical if clinical else grades.metric))
         write_submission(path, written)
     facts = {"crops": len(crops), "missing": len(rows) - len(crops), "rows": len(written), "model": grader.model.card.name, "out": str(out)}
@@ -48,7 +48,7 @@ def predict_crops(table: Path, images: Path, out: Path, models: Path | None, ove
 
 def _present(rows: list[AxialCrop], images: Path, table: Path, allow_missing: bool) -> list[AxialCrop]:
     if not images.is_dir():
-        raise InputError(f"{images} is not a folder; give the folder that holds the pictures which {table} names")
+        raise InputError(f"{images} is not a folder; give the folder that holds the images which {table} names")
     missing = [row for row in rows if not (images / row.file).is_file()]
     if missing and not allow_missing:
         first = missing[0].file

@@ -7,15 +7,15 @@ from pathlib import Path
 import click
 
 from lumbar.cli.progress import track
-from lumbar.datasets.pfirrmann import GradedPicture, read_picture_table
-from lumbar.discs.find import map_picture
+from lumbar.datasets.pfirrmann import GradedImage, read_image_table
+from lumbar.discs.find import map_image
 from lumbar.discs.grader import FINDINGS, DiscGrader
 from lumbar.discs.model import GRADES, TASK
 from lumbar.domain.findings import DiscGrades
 from lumbar.errors import InputError
 from lumbar.io.staging import staged_file
 from lumbar.models.registry import find_model
-from lumbar.severity.axial.data import read_grey_picture
+from lumbar.severity.axial.data import read_grey_image
 from lumbar.spine.segment import TASK as SPINE_TASK
 from lumbar.spine.segment import network_of
 
@@ -53,15 +53,15 @@ def predict_discs(
 
     Example: lumbar predict discs grades.csv images -o discs.csv
     """
-    rows = _present(read_picture_table(table), images, table, allow_missing)
+    rows = _present(read_image_table(table), images, table, allow_missing)
     failures: dict[str, str] = {}
     with staged_file(out, overwrite) as path:
         network, grader = network_of(find_model(SPINE_TASK, models, threads)), DiscGrader(find_model(TASK, models, threads))
         lines = []
         for row in track(rows, "grading discs", quiet=quiet):
-            picture = read_grey_picture(images / row.file)
+            image = read_grey_image(images / row.file)
             try:
-                lines += [_line(row.file, disc) for disc in grader.grade(map_picture(picture, network, pixel_mm))]
+                lines += [_line(row.file, disc) for disc in grader.grade(map_image(image, network, pixel_mm))]
             except InputError as error:
                 failures[row.file] = str(error)
                 click.echo(f"warning: {row.file}: {error}", err=True)
@@ -77,10 +77,10 @@ def _line(name: str, disc: DiscGrades) -> tuple[str, ...]:
     return (name, disc.level.value, str(disc.pfirrmann_grade), *(f"{chance:.6f}" for chance in chances))
 
 
-def _present(rows: list[GradedPicture], images: Path, table: Path, allow_missing: bool) -> list[GradedPicture]:
+def _present(rows: list[GradedImage], images: Path, table: Path, allow_missing: bool) -> list[GradedImage]:
     missing = [row.file for row in rows if not (images / row.file).is_file()]
     if missing and not allow_missing:
-        raise InputError(f"{len(missing)} of {len(rows)} pictures of {table} are not in {images}, the first is {missing[0]}; --allow-missing leaves them out")
+        raise InputError(f"{len(missing)} of {len(rows)} images of {table} are not in {images}, the first is {missing[0]}; --allow-missing leaves them out")
     if len(missing) == len(rows):
-        raise InputError(f"none of the {len(rows)} pictures of {table} is in {images}; is it the right folder?")
+        raise InputError(f"none of the {len(rows)} images of {table} is in {images}; is it the right folder?")
     return [row for row in rows if (images / row.file).is_file()]

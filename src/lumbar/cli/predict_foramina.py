@@ -32,7 +32,7 @@ from lumbar.severity.foramina.table import from_points
 def predict_foramina(table: Path, images: Path, out: Path, models: Path | None, overwrite: bool, quiet: bool, **wanted: bool) -> None:
     """Grade the foraminal points that TABLE names on the sagittal T1 slices in the folder IMAGES.
 
-    TABLE needs the columns picture (the file), study_id, side, level, x and y: the point in pixels of the image. Where an image was cut from a
+    TABLE needs the columns image (the file), study_id, side, level, x and y: the point in pixels of the image. Where an image was cut from a
     slice resized to 250 × 250 pixels, left and top give its origin, and native_height and native_width the original shape of the slice. Foramina of
     one study are graded together, and the distance between their points gives the scale.
 
@@ -56,14 +56,14 @@ def _order(point: ForamenPoint) -> tuple[str, str, int]:
 
 def _present(rows: list[ForamenPoint], images: Path, table: Path, allow_missing: bool) -> list[ForamenPoint]:
     if not images.is_dir():
-        raise InputError(f"{images} is not a folder; give the folder that holds the pictures which {table} names")
+        raise InputError(f"{images} is not a folder; give the folder that holds the images which {table} names")
     found = {name: (images / name).is_file() for name in {row.file for row in rows}}
     missing = [row for row in rows if not found[row.file]]
     if missing and not allow_missing:
         raise InputError(
-            f"the pictures of {len(missing)} of {len(rows)} rows of {table} are not in {images}, the first is {missing[0].file}; add them, or leave the rows"
+            f"the images of {len(missing)} of {len(rows)} rows of {table} are not in {images}, the first is {missing[0].file}; add them, or leave the rows"
             " out with --allow-missing"
         )
     if len(missing) == len(rows):
-        raise InputError(f"none of the pictures of {table} is in {images}; is it the right folder?")
+        raise InputError(f"none of the images of {table} is in {images}; is it the right folder?")
     return [row for row in rows if found[row.file]]

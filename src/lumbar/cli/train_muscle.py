@@ -100,10 +100,10 @@ def _nnunet(out: Path, work: Path, options: dict[str, Any]) -> None:
         threads=options["threads"] or 2,
     )
     trained = train_nnunet(subject_cases(options["folders"]), work.resolve(), training)
-    pictures = sorted((work / "raw").glob("*/imagesTr/*_0000.nii.gz"))[:4]
+    images = sorted((work / "raw").glob("*/imagesTr/*_0000.nii.gz"))[:4]
     words = {name: options[name] for name in ("name", "version", "licence")}
     with staged_folder(out, options["overwrite"]) as stage:
-        card, equal = import_checked(trained, stage, pictures, {**words, "orientation": "axial"})
+        card, equal = import_checked(trained, stage, images, {**words, "orientation": "axial"})
     click.echo(
-        f"{out}: {card.name} {card.version}; of the voxels of {len(pictures)} pictures at least {100 * min(equal):.4f} % are labelled as nnU-Net labels them"
+        f"{out}: {card.name} {card.version}; of the voxels of {len(images)} images at least {100 * min(equal):.4f} % are labelled as nnU-Net labels them"
     )

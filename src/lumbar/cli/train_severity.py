@@ -10,7 +10,7 @@ from lumbar.datasets.rsna2024_grades import Grades, read_grades
 from lumbar.errors import InputError, UsageError
 from lumbar.io.staging import staged_folder
 from lumbar.models.card import TrainingData
-from lumbar.severity.axial.data import stored_pictures, targets
+from lumbar.severity.axial.data import stored_images, targets
 from lumbar.severity.learn.axial.out_of_fold import figures, grade_held_out
 from lumbar.severity.learn.studies.model import grade_held_out_studies, write_study_model
 from lumbar.severity.studies.data import StudySet, from_axial_crops, from_store
@@ -93,7 +93,7 @@ def _train_crops(crops: list[AxialCrop], images: Path, grades: Grades | None, ou
     labels = targets(crops, grades)
     studies = {crop.study_id for crop in crops}
     if len(studies) < 2 * request.folds or not (labels >= 0).any():
-        raise InputError(f"{len(studies)} studies have pictures in {images}, with {(labels >= 0).sum()} grades; too few for {request.folds} folds")
+        raise InputError(f"{len(studies)} studies have images in {images}, with {(labels >= 0).sum()} grades; too few for {request.folds} folds")
     config = default_training(request.kind, request.steps, request.threads)
     config = replace(config, fit=replace(config.fit, devices=request.devices, nodes=request.nodes, precision=request.precision))
     options = FoldOptions(folds=request.folds, stopping_parts=10 if request.stop_early else 0)
@@ -120,7 +120,7 @@ def _train_studies(store: Path, grades: Grades, crops: tuple[list[AxialCrop], Pa
     if whole < 2 * request.folds or not (sources[0].targets >= 0).any():
         raise InputError(f"{store} has {whole} studies with crops, and {(sources[0].targets >= 0).sum()} of their grades are known; too few")
     if crops is not None:
-        sources.append(from_axial_crops(crops[0], targets(crops[0], grades), stored_pictures(*crops)))
+        sources.append(from_axial_crops(crops[0], targets(crops[0], grades), stored_images(*crops)))
     config = default_study_training(request.kind, request.steps, request.encoder, masks=prepared.masks, slices=request.slices)
     fit = replace(config.fit, devices=request.devices, nodes=request.nodes, precision=request.precision, threads=request.threads)
     config = replace(config, fit=fit, workers=request.workers)

@@ -39,9 +39,9 @@ def sagittal_volume(table: AgeTable, row: int, folder: Path) -> tuple[Volume, We
         InputError: it cannot be read, or there is no such series in it.
     """
     path = image_path(table, row, folder)
-    pictures = sorted(path.glob("*.png"), key=_number) if path.is_dir() else []
-    if pictures:
-        return _stack(table, row, pictures), Weighting.T2
+    images = sorted(path.glob("*.png"), key=_number) if path.is_dir() else []
+    if images:
+        return _stack(table, row, images), Weighting.T2
     study = read_study(path)
     found = study.with_role(Role.SAGITTAL_T2)
     if not found and len(study.series) == 1 and study.series[0].plane is Plane.SAGITTAL and study.series[0].weighting is Weighting.UNKNOWN:
@@ -69,14 +69,14 @@ def read_points(path: Path) -> dict[str, dict[Level, Points]]:
     return points
 
 
-def _stack(table: AgeTable, row: int, pictures: list[Path]) -> Volume:
+def _stack(table: AgeTable, row: int, images: list[Path]) -> Volume:
     """PNG slices in the order of the numbers in their names: the first is the patient's right; rows head to foot, columns front to back."""
     if table.pixel_mm is None or table.slice_mm is None:
-        raise UnreadableInput(f"{table.name}: {pictures[0].parent} holds PNG files, which have no pixel size; add the columns pixel_mm and slice_mm")
+        raise UnreadableInput(f"{table.name}: {images[0].parent} holds PNG files, which have no pixel size; add the columns pixel_mm and slice_mm")
     pixel, step = float(table.pixel_mm[row]), float(table.slice_mm[row])
-    arrays = [np.asarray(Image.open(picture).convert("F"), dtype=np.float32) for picture in pictures]
+    arrays = [np.asarray(Image.open(image).convert("F"), dtype=np.float32) for image in images]
     if len({array.shape for array in arrays}) > 1:
-        raise UnreadableInput(f"{pictures[0].parent} holds images of different sizes; a stack needs one size")
+        raise UnreadableInput(f"{images[0].parent} holds images of different sizes; a stack needs one size")
     origins = np.outer(np.arange(len(arrays)) - (len(arrays) - 1) / 2, [step, 0.0, 0.0])
     return Volume(np.stack(arrays), Grid(origins, np.array([0, 0, -pixel]), np.array([0, pixel, 0]), *arrays[0].shape))
 

@@ -55,7 +55,7 @@ def _grade(row: Row, column: str) -> Severity | None:
         raise row.error(column, str(error)) from None
 
 
-def read_picture(path: Path) -> NDArray[np.uint8]:
+def read_image(path: Path) -> NDArray[np.uint8]:
     """The image (rows, columns, 3) in `path`; a grey one has the same values three times.
 
     Raises:

@@ -29,9 +29,9 @@ class ForamenPoint:
     study_id: str
     side: Side  # of the patient
     level: Level
-    x: float  # column in the cut picture, in pixels of the 250 × 250 grid
+    x: float  # column in the cut image, in pixels of the 250 × 250 grid
     y: float  # row, likewise
-    left: float = 0.0  # column of the cut picture's first pixel in the whole one; 0 where the table does not say
+    left: float = 0.0  # column of the cut image's first pixel in the whole one; 0 where the table does not say
     top: float = 0.0
     native_rows: float = 1.0  # of the DICOM slice; equal to `native_columns` where the table does not say: the shape of the field of view
     native_columns: float = 1.0
@@ -47,7 +47,7 @@ class ForamenPoint:
 
 
 def read_foramen_table(table: Path) -> list[ForamenPoint]:
-    """The rows of `table`, which needs the columns picture, study_id, side, level, x and y; the others are read where they are there.
+    """The rows of `table`, which needs the columns image, study_id, side, level, x and y; the others are read where they are there.
 
     Raises:
         UnreadableInput: the file cannot be read, lacks a column, has a cell that makes no sense, or two rows for one foramen.

@@ -9,7 +9,7 @@ from lumbar.io.tables import Row, read_table
 
 
 @dataclass(frozen=True)
-class GradedPicture:
+class GradedImage:
     """One row of a table of images."""
 
     file: str
@@ -17,7 +17,7 @@ class GradedPicture:
     grades: Mapping[Level, int]  # 1 … 5 of the levels that are graded
 
 
-def read_picture_table(table: Path) -> list[GradedPicture]:
+def read_image_table(table: Path) -> list[GradedImage]:
     """The rows of `table`, which needs the column image; patient and grades (`l3_l4` and so on) are read where they are there.
 
     Raises:
@@ -27,7 +27,7 @@ def read_picture_table(table: Path) -> list[GradedPicture]:
     return [_row(row) for row in rows]
 
 
-def _row(row: Row) -> GradedPicture:
+def _row(row: Row) -> GradedImage:
     name = row.file_name("image")
     grades = {level: row.whole(level.slug, 1, 5) for level in Level if row.has(level.slug)}
-    return GradedPicture(name, row.identifier("patient") if row.has("patient") else name, grades)
+    return GradedImage(name, row.identifier("patient") if row.has("patient") else name, grades)

@@ -43,7 +43,7 @@ def read_space(folder: Path) -> list[LabelledSlice]:
 
 
 @dataclass(frozen=True, eq=False)
-class MidsagittalPicture:
+class MidsagittalImage:
     """One near-mid-sagittal image of a series; the packaging changed its contrast, and it may lie off the midline or be upside down."""
 
     patient: str
@@ -52,17 +52,17 @@ class MidsagittalPicture:
     pixel_mm: float
 
 
-def read_midsagittal(folder: Path, overview: Path) -> list[MidsagittalPicture]:
+def read_midsagittal(folder: Path, overview: Path) -> list[MidsagittalImage]:
     """The images of the folder `midsagittal` whose pixel size is known: square pixels, not shrunk to the packers' limit of 512."""
     with overview.open(newline="", encoding="utf-8") as file:
         spacing = {row["new_file_name"]: [float(v) for v in row["PixelSpacing"].strip("[]").split(",")] for row in csv.DictReader(file)}
-    pictures = []
+    images = []
     for path in sorted(folder.glob("*.webp")):
         row_mm, column_mm = spacing.get(path.stem, [0.0, 1.0])
         image = np.asarray(Image.open(path).convert("L"), dtype=np.float32)
         if row_mm == column_mm and max(image.shape) < _PACKED_LIMIT:
-            pictures.append(MidsagittalPicture(path.stem.split("_")[0], path.stem, image, row_mm))
-    return pictures
+            images.append(MidsagittalImage(path.stem.split("_")[0], path.stem, image, row_mm))
+    return images
 
 
 def _slice_number(path: Path) -> int:

@@ -1,7 +1,7 @@
-"""Pictures of discs in their own frame: what the disc network sees, from a picture or study whose spine was mapped.
+"""Images of discs in their own frame: what the disc network sees, from an image or study whose spine was mapped.
 
 A crop has the disc's centre a little in front of its middle, the disc's long axis along its columns and a width of 1.9 disc depths, so that the canal
-behind and half of the vertebra above and below are in view. One scale and one grey range hold for all discs of a picture, so that they can be compared.
+behind and half of the vertebra above and below are in view. One scale and one grey range hold for all discs of an image, so that they can be compared.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from lumbar.spine.spine_map import SpineMap
 
 ROWS, COLUMNS = 64, 96  # what the network sees
 STORED_ROWS, STORED_COLUMNS = 96, 144  # what is kept for training, where crops are turned, moved and scaled once more
-HIGHEST = 7  # discs of a picture, counted upwards from the lowest lumbar one
+HIGHEST = 7  # discs of an image, counted upwards from the lowest lumbar one
 OTHER, DISC, CANAL, BODY = range(4)  # values of a tissue crop
 
 _WIDTH_DEPTHS = 1.9  # width of what the network sees, in disc depths
@@ -31,7 +31,7 @@ _GREY_TOP = 200.0  # grey value of the brightest per cent around the column; wha
 
 @dataclass(frozen=True, eq=False)
 class DiscCrops:
-    """The discs of one picture from the lowest upwards."""
+    """The discs of one image from the lowest upwards."""
 
     greys: NDArray[np.uint8]  # (n, rows, columns)
     tissues: NDArray[np.uint8]  # (n, rows, columns) OTHER, DISC (this one), CANAL, BODY
@@ -52,7 +52,7 @@ def cut_discs(spine: SpineMap, rows: int = ROWS, columns: int = COLUMNS) -> Disc
     if not kept:
         raise InputError("no disc was seen clearly enough to be graded")
     frames = [_frame(shape) for number in kept if (shape := shapes[number]) is not None]
-    greys, tissues = crops(spine.midplane.picture, spine.midplane.labels, spine.flat, kept, np.array(frames), (rows, columns))
+    greys, tissues = crops(spine.midplane.image, spine.midplane.labels, spine.flat, kept, np.array(frames), (rows, columns))
     measured = {disc.level: disc.features for disc in measure_discs(spine)}
     nothing = np.full(len(FEATURE_NAMES), np.nan)
     levels = [spine.names.discs[number] for number in kept]
@@ -71,11 +71,11 @@ def steps_up(names: Sequence[Level | None]) -> list[int]:
 
 
 def crops(
-    picture: NDArray[np.float32], labels: NDArray[np.uint8], flat: NDArray[np.uint8], discs: Sequence[int], frames: NDArray[np.float64], size: tuple[int, int]
+    image: NDArray[np.float32], labels: NDArray[np.uint8], flat: NDArray[np.uint8], discs: Sequence[int], frames: NDArray[np.float64], size: tuple[int, int]
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Grey and tissue crops (n, *size) of `discs`, numbers in `flat`, with `frames` (n, 5): centre and direction from front to back (mm), depth."""
-    low, high = grey_range(picture, labels, flat)
-    scaled = np.clip((picture.astype(np.float32) - low) * (_GREY_TOP / max(high - low, 1e-6)), 0, 255)
+    low, high = grey_range(image, labels, flat)
+    scaled = np.clip((image.astype(np.float32) - low) * (_GREY_TOP / max(high - low, 1e-6)), 0, 255)
     step_mm = _WIDTH_DEPTHS * float(np.median(frames[:5, 4])) / COLUMNS
     tissue = np.select([labels == SpineClass.CANAL, np.isin(labels, (SpineClass.BODY, SpineClass.SACRUM))], [CANAL, BODY], OTHER).astype(np.uint8)
     smooth = ndimage.gaussian_filter(scaled, 0.4 * max(step_mm / PIXEL_MM - 0.7, 0.0))
@@ -93,11 +93,11 @@ def crops(
     return greys, tissues
 
 
-def grey_range(picture: NDArray[np.float32], labels: NDArray[np.uint8], flat: NDArray[np.uint8]) -> tuple[float, float]:
+def grey_range(image: NDArray[np.float32], labels: NDArray[np.uint8], flat: NDArray[np.uint8]) -> tuple[float, float]:
     """The darkest and the brightest per cent around the column and in the canal beside it."""
     near = ndimage.binary_dilation(flat > 0, iterations=3)
     canal = (labels == SpineClass.CANAL) & ndimage.binary_dilation(near, iterations=round(12 / PIXEL_MM))
-    low, high = np.percentile(picture[near | canal].astype(np.float32), (1, 99))
+    low, high = np.percentile(image[near | canal].astype(np.float32), (1, 99))
     return float(low), float(high)
 
 

@@ -1,6 +1,6 @@
 """What grades a disc: its signal against CSF and bone, how its core stands out, its height, and how it compares with its neighbours.
 
-Pfirrmann et al. (2001) grade on a mid-sagittal T2 picture by signal, by whether nucleus and annulus can be told apart, and by height. Each of these is
+Pfirrmann et al. (2001) grade on a mid-sagittal T2 image by signal, by whether nucleus and annulus can be told apart, and by height. Each of these is
 measured here in the disc's own frame, so that a grade can be explained by its numbers.
 """
 
@@ -54,7 +54,7 @@ class MeasuredDisc:
 
 
 def measure_discs(spine: SpineMap) -> list[MeasuredDisc]:
-    """The features of every named disc of a sagittal T2 picture or volume whose outline was found."""
+    """The features of every named disc of a sagittal T2 image or volume whose outline was found."""
     findings = {finding.level: finding for finding in spine.finding.levels}
     probability = spine.midplane.probabilities[SpineClass.DISC]
     rows: list[tuple[Level, list[float]]] = []
@@ -67,11 +67,11 @@ def measure_discs(spine: SpineMap) -> list[MeasuredDisc]:
 
 def _signal(spine: SpineMap, number: int, shape: Outline) -> list[float]:
     """Grey values of the disc against those of CSF and of the bodies beside it, as logarithms of ratios."""
-    picture = spine.midplane.picture
-    disc = _sampled(picture, shape)
+    image = spine.midplane.image
+    disc = _sampled(image, shape)
     fluid = _fluid(spine, shape)
     bone = np.isin(spine.flat, (FIRST_BODY + number, FIRST_BODY + number + 1))
-    marrow = float(np.median(picture[bone])) if bone.any() else np.nan
+    marrow = float(np.median(image[bone])) if bone.any() else np.nan
     core = float(disc[3:6, 8:17].mean())
     rim = float(np.concatenate([disc[:, :4].ravel(), disc[:, -4:].ravel()]).mean())
     border = float(np.concatenate([disc[0, 6:19], disc[-1, 6:19]]).mean())
@@ -93,7 +93,7 @@ def _size(finding: LevelFinding, shape: Outline) -> list[float]:
 
 
 def _compared(rows: list[tuple[Level, list[float]]]) -> list[tuple[tuple[Level, list[float]], list[float]]]:
-    """Each disc's core and height against the best of the picture."""
+    """Each disc's core and height against the best of the image."""
     if not rows:
         return []
     core, height = NAMES.index("core to CSF"), NAMES.index("middle height to depth")
@@ -101,20 +101,20 @@ def _compared(rows: list[tuple[Level, list[float]]]) -> list[tuple[tuple[Level, 
     return [(row, [row[1][core] - best[0], row[1][height] - best[1]]) for row in rows]
 
 
-def _sampled(picture: NDArray[np.float32], shape: Outline) -> NDArray[np.float64]:
+def _sampled(image: NDArray[np.float32], shape: Outline) -> NDArray[np.float64]:
     """(9, 25) grey values over the disc: rows from its upper to its lower border, columns from front to back, a tenth of the depth left out at the ends."""
     along = shape.offsets_mm[0] + np.linspace(0.1, 0.9, _ACROSS) * shape.depth_mm
     top, bottom = np.interp(along, shape.offsets_mm, shape.top_mm), np.interp(along, shape.offsets_mm, shape.bottom_mm)
     down = top + np.linspace(0.08, 0.92, _DOWN)[:, None] * (bottom - top)
     points = shape.center + along[None, :, None] * shape.across + down[..., None] * shape.down
-    return np.asarray(ndimage.map_coordinates(picture, np.moveaxis(points, -1, 0) / PIXEL_MM, order=1, mode="nearest", output=np.float64))
+    return np.asarray(ndimage.map_coordinates(image, np.moveaxis(points, -1, 0) / PIXEL_MM, order=1, mode="nearest", output=np.float64))
 
 
 def _fluid(spine: SpineMap, shape: Outline) -> float:
     """The bright part of the canal near the disc: CSF, where nerve roots are few."""
     canal = np.argwhere(spine.midplane.labels == SpineClass.CANAL)
     near = canal[np.linalg.norm(canal * PIXEL_MM - shape.center, axis=1) <= _FLUID_REACH_MM]
-    return float(np.percentile(spine.midplane.picture[tuple(near.T)], 85)) if len(near) >= 50 else float("nan")
+    return float(np.percentile(spine.midplane.image[tuple(near.T)], 85)) if len(near) >= 50 else float("nan")
 
 
 def _log(value: float, reference: float) -> float:

@@ -1,4 +1,4 @@
-"""Discs of a plain mid-sagittal picture, which says nothing of its pixels' size, nor which way up it is."""
+"""Discs of a plain mid-sagittal image, which says nothing of its pixels' size, nor which way up it is."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,25 +12,25 @@ from lumbar.spine.segment import Network
 from lumbar.spine.shape import outline
 from lumbar.spine.spine_map import SpineMap, map_spine
 
-# Heights of view that are tried, the commonest first: a lumbar picture shows 24 to 36 cm from head to foot.
+# Heights of view that are tried, the commonest first: a lumbar image shows 24 to 36 cm from head to foot.
 _VIEWS_MM = (290.0, 340.0, 245.0)
 _GOOD_DISCS = 5
 _SEEN = 0.6  # strength of a disc that was clearly seen
-_UPRIGHT_BEND = 0.5  # a picture whose discs bend more than this is not tried the other way up
+_UPRIGHT_BEND = 0.5  # an image whose discs bend more than this is not tried the other way up
 _FEWEST_TILTS = 4
 
 
-def map_picture(picture: NDArray[np.float32], network: Network, pixel_mm: float | None = None) -> SpineMap:
-    """The spine in `picture` (rows, columns front to back), of pixels of `pixel_mm`, or of the size at which most discs are seen.
+def map_image(image: NDArray[np.float32], network: Network, pixel_mm: float | None = None) -> SpineMap:
+    """The spine in `image` (rows, columns front to back), of pixels of `pixel_mm`, or of the size at which most discs are seen.
 
-    A picture that shows the spine upside down is turned over, so that the map's rows always run from head to foot.
+    An image that shows the spine upside down is turned over, so that the map's rows always run from head to foot.
 
     Raises:
         InputError: no spine was found at any size, either way up.
     """
     found: list[tuple[float, SpineMap]] = []
-    failure = InputError("the picture is empty")
-    for way_up in (picture, picture[::-1]):
+    failure = InputError("the image is empty")
+    for way_up in (image, image[::-1]):
         try:
             spine = _at_best_size(way_up, network, pixel_mm)
         except InputError as error:
@@ -48,7 +48,7 @@ def upright_bend(spine: SpineMap) -> float:
     """How much faster the tilt of the discs grows towards the foot than towards the head, in degrees a level squared.
 
     From head to foot the discs of an upright spine tilt ever more quickly, up to the steep L5/S1, and above the lumbar curve they turn back; upside down
-    it is the other way round. So the quadratic term of the tilts is above 0 head up and below 0 upside down, whatever the turn of the whole picture.
+    it is the other way round. So the quadratic term of the tilts is above 0 head up and below 0 upside down, whatever the turn of the whole image.
     0 where fewer than four discs were clearly seen and have an outline.
     """
     probability = spine.midplane.probabilities[SpineClass.DISC]
@@ -62,13 +62,13 @@ def upright_bend(spine: SpineMap) -> float:
     return float(np.polyfit(list(tilts), list(tilts.values()), 2)[0])
 
 
-def _at_best_size(picture: NDArray[np.float32], network: Network, pixel_mm: float | None) -> SpineMap:
-    sizes = [pixel_mm] if pixel_mm else [view / picture.shape[0] for view in _VIEWS_MM]
+def _at_best_size(image: NDArray[np.float32], network: Network, pixel_mm: float | None) -> SpineMap:
+    sizes = [pixel_mm] if pixel_mm else [view / image.shape[0] for view in _VIEWS_MM]
     found: list[tuple[float, SpineMap]] = []
     failure = ""
     for size in sizes:
         try:
-            spine = _mapped(picture, size, network)
+            spine = _mapped(image, size, network)
         except InputError as error:
             failure = str(error)
             continue
@@ -77,10 +77,10 @@ def _at_best_size(picture: NDArray[np.float32], network: Network, pixel_mm: floa
         if clear >= _GOOD_DISCS and not spine.chain.doubts:
             break
     if not found:
-        raise InputError(f"no lumbar spine was found in the picture ({failure}); is it mid-sagittal, with the front to the left?")
+        raise InputError(f"no lumbar spine was found in the image ({failure}); is it mid-sagittal, with the front to the left?")
     return max(found, key=lambda pair: pair[0])[1]
 
 
-def _mapped(picture: NDArray[np.float32], pixel_mm: float, network: Network) -> SpineMap:
-    grid = Grid(np.zeros((1, 3)), np.array([0, 0, -pixel_mm]), np.array([0, pixel_mm, 0]), *picture.shape)
-    return map_spine(Volume(np.ascontiguousarray(picture[None], dtype=np.float32), grid), Plane.SAGITTAL, Weighting.T2, network)
+def _mapped(image: NDArray[np.float32], pixel_mm: float, network: Network) -> SpineMap:
+    grid = Grid(np.zeros((1, 3)), np.array([0, 0, -pixel_mm]), np.array([0, pixel_mm, 0]), *image.shape)
+    return map_spine(Volume(np.ascontiguousarray(image[None], dtype=np.float32), grid), Plane.SAGITTAL, Weighting.T2, network)

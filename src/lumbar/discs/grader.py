@@ -18,13 +18,13 @@ from lumbar.models.folder import Model
 from lumbar.models.runtime import Network
 from lumbar.spine.spine_map import SpineMap
 
-CROPS, STEPS_UP, PICTURES, MEASUREMENTS, LOGITS = "crops", "steps_up", "pictures", "measurements", "logits"
+CROPS, STEPS_UP, IMAGES, MEASUREMENTS, LOGITS = "crops", "steps_up", "pictures", "measurements", "logits"
 FINDINGS = tuple(SPIDER_FINDINGS)  # in the order of the network's further outputs
 
 _LEVELS_UP = tuple(Level)[::-1]
-# Logarithm of CSF against marrow below which a picture is no T2 picture: of 289 SPIDER pictures two T1 ones lie on the wrong side.
+# Logarithm of CSF against marrow below which an image is no T2 image: of 289 SPIDER images two T1 ones lie on the wrong side.
 _LEAST_FLUID = 0.05
-_MOST_FLUID = 1.85  # the same of pictures with suppressed fat: none of the 555 graded T2 pictures reaches it
+_MOST_FLUID = 1.85  # the same of images with suppressed fat: none of the 555 graded T2 images reaches it
 
 
 class DiscGrader:
@@ -64,7 +64,7 @@ class DiscGrader:
         return network_probabilities(self.model.networks, discs, network_measurements(discs, self._measured))
 
     def measured_probabilities(self, discs: DiscCrops) -> Floats | None:
-        """(n, 5 + findings) by measurements alone; None for a picture that is not T2-weighted, as they mean nothing there."""
+        """(n, 5 + findings) by measurements alone; None for an image that is not T2-weighted, as they mean nothing there."""
         if not looks_t2(discs.features):
             return None
         p = self._measured.probabilities(discs.features.astype(float))
@@ -72,14 +72,14 @@ class DiscGrader:
 
 
 def network_measurements(discs: DiscCrops, measured: MeasuredGrades) -> NDArray[np.float32]:
-    """(n, k) what the network is told of the discs' measurements: nothing on a picture that is not T2-weighted."""
+    """(n, k) what the network is told of the discs' measurements: nothing on an image that is not T2-weighted."""
     scaled = measured.scaler.scaled(discs.features.astype(float)).astype(np.float32)
     return scaled if looks_t2(discs.features) else np.zeros_like(scaled)
 
 
 def network_probabilities(networks: Sequence[Network], discs: DiscCrops, measurements: NDArray[np.float32]) -> Floats:
     """(n, 5 + findings) mean over `networks` and over the crops as they are and mirrored head to foot."""
-    fixed: dict[str, NDArray[Any]] = {STEPS_UP: discs.steps_up, PICTURES: np.zeros(len(discs.steps_up), np.int64), MEASUREMENTS: measurements}
+    fixed: dict[str, NDArray[Any]] = {STEPS_UP: discs.steps_up, IMAGES: np.zeros(len(discs.steps_up), np.int64), MEASUREMENTS: measurements}
     outputs = [network.run({CROPS: crops, **fixed})[LOGITS].astype(float) for crops in _views(discs) for network in networks]
     return np.asarray(np.mean([as_probabilities(logits) for logits in outputs], axis=0))
 
@@ -94,23 +94,23 @@ def blended(seen: Floats | None, measured: Floats | None) -> Floats:
     if seen is None or measured is None:
         either = measured if seen is None else seen
         if either is None:
-            raise InputError("the discs of a picture that is not T2-weighted cannot be graded by measurements alone; take a model with networks")
+            raise InputError("the discs of an image that is not T2-weighted cannot be graded by measurements alone; take a model with networks")
         return either
     odds = (_log_odds(seen[:, GRADES:]) + _log_odds(measured[:, GRADES:])) / 2
     return np.concatenate([(seen[:, :GRADES] + measured[:, :GRADES]) / 2, 1 / (1 + np.exp(-odds))], axis=1)
 
 
 def looks_t2(features: NDArray[np.float32]) -> bool:
-    """Whether CSF is brighter than marrow in a picture whose discs have `features` (n, k); true where it could not be measured."""
+    """Whether CSF is brighter than marrow in an image whose discs have `features` (n, k); true where it could not be measured."""
     return not _fluid(features) < _LEAST_FLUID
 
 
 def doubt_of_contrast(features: NDArray[np.float32]) -> str | None:
-    """Why grades from a picture with these features (n, k) are not to be relied on; None where it looks like those that they were checked on."""
+    """Why grades from an image with these features (n, k) are not to be relied on; None where it looks like those that they were checked on."""
     if not looks_t2(features):
-        return "CSF is darker than marrow, and the grades were checked on T2-weighted pictures alone"
+        return "CSF is darker than marrow, and the grades were checked on T2-weighted images alone"
     if _fluid(features) > _MOST_FLUID:
-        return "marrow is darker than in any picture that the grades were checked on: fat seems to be suppressed (STIR), take a T2-weighted series without that"
+        return "marrow is darker than in any image that the grades were checked on: fat seems to be suppressed (STIR), take a T2-weighted series without that"
     return None
 
 

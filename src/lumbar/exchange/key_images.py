@@ -13,12 +13,12 @@ from lumbar.exchange.common import new_object
 from lumbar.exchange.identity import RESEARCH_USE, ObjectIdentity
 from lumbar.exchange.source import SourceImages
 
-_STRIP = 26  # height in pixels of the line below the picture
+_STRIP = 26  # height in pixels of the line below the image
 
 
 @dataclass(frozen=True, eq=False)
 class KeyImage:
-    """One picture for the archive."""
+    """One image for the archive."""
 
     name: str  # of its file
     caption: str
@@ -26,20 +26,20 @@ class KeyImage:
 
 
 def captioned(key_image: KeyImage) -> NDArray[np.uint8]:
-    """(rows, columns, 3) the picture with a strip that says what it is for."""
-    picture = key_image.image.convert("RGB")
-    out = Image.new("RGB", (picture.width, picture.height + _STRIP))
-    out.paste(picture, (0, 0))
+    """(rows, columns, 3) the image with a strip that says what it is for."""
+    image = key_image.image.convert("RGB")
+    out = Image.new("RGB", (image.width, image.height + _STRIP))
+    out.paste(image, (0, 0))
     draw = ImageDraw.Draw(out)
     size = 15
-    while size > 7 and draw.textlength(f"lumbar: {RESEARCH_USE}", ImageFont.load_default(size)) > picture.width - 8:
+    while size > 7 and draw.textlength(f"lumbar: {RESEARCH_USE}", ImageFont.load_default(size)) > image.width - 8:
         size -= 1
-    draw.text((4, picture.height + _STRIP // 2), f"lumbar: {RESEARCH_USE}", font=ImageFont.load_default(size), fill="#ffd24a", anchor="lm")
+    draw.text((4, image.height + _STRIP // 2), f"lumbar: {RESEARCH_USE}", font=ImageFont.load_default(size), fill="#ffd24a", anchor="lm")
     return np.asarray(out)
 
 
 def key_image_object(key_image: KeyImage, pixels: NDArray[np.uint8], images: Sequence[Dataset], source: SourceImages, who: ObjectIdentity) -> FileDataset:
-    """The secondary capture of a picture.
+    """The secondary capture of an image.
 
     Args:
         key_image: its name and caption.

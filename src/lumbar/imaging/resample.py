@@ -8,16 +8,16 @@ from scipy import ndimage
 from lumbar.domain.geometry import Grid
 from lumbar.domain.volume import Volume
 
-Picture = NDArray[np.float32]
+FloatImage = NDArray[np.float32]
 
 
-def resize_picture(picture: Picture, shape: tuple[int, int]) -> Picture:
-    """`picture` (rows, columns) on `shape` pixels over the same field of view; linear, averaging where pixels get coarser."""
-    return np.asarray(Image.fromarray(picture).resize((shape[1], shape[0]), Image.Resampling.BILINEAR), dtype=np.float32)
+def resize_image(image: FloatImage, shape: tuple[int, int]) -> FloatImage:
+    """`image` (rows, columns) on `shape` pixels over the same field of view; linear, averaging where pixels get coarser."""
+    return np.asarray(Image.fromarray(image).resize((shape[1], shape[0]), Image.Resampling.BILINEAR), dtype=np.float32)
 
 
 def resized_grid(grid: Grid, shape: tuple[int, int]) -> Grid:
-    """The grid that fits images from `resize_picture`: same slices and field of view, `shape` rows and columns."""
+    """The grid that fits images from `resize_image`: same slices and field of view, `shape` rows and columns."""
     factors = np.array(grid.shape[1:]) / np.array(shape)
     row_step, column_step = grid.row_step_mm * factors[0], grid.column_step_mm * factors[1]
     shift = (row_step - grid.row_step_mm + column_step - grid.column_step_mm) / 2

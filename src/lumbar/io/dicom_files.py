@@ -185,9 +185,9 @@ def _check_deflated(path: Path) -> None:
 
 def _slices(header: FileDataset, path: Path, name: str) -> list[SliceHeader]:
     if header.get("Rows") is None:
-        raise Refused("it is DICOM but holds no picture")
+        raise Refused("it is DICOM but holds no image")
     if (integer(header.get("SamplesPerPixel")) or 1) != 1:
-        raise Refused("it is a colour picture (a screenshot or a report)")
+        raise Refused("it is a colour image (a screenshot or a report)")
     return [read_slice(lookup, path, name, frame) for frame, lookup in lookups(header)]
 
 

@@ -16,7 +16,7 @@ from lumbar.io.positions import misplaced
 from lumbar.io.roles import Verdict, contrast_key, judge, reason, role_of
 from lumbar.io.same_place import told_apart
 from lumbar.io.slices import Acquisition, SliceHeader
-from lumbar.io.stacks import Picture, acquisitions, blocks, gaps_warning, layers, parallel_groups, runs, stack, turned_degrees, without_copies
+from lumbar.io.stacks import SliceImage, acquisitions, blocks, gaps_warning, layers, parallel_groups, runs, stack, turned_degrees, without_copies
 
 _PLANES = (Plane.SAGITTAL, Plane.CORONAL, Plane.AXIAL)  # by the patient axis that the normal follows
 _STEEP_COSINE = 0.45  # a block within 63° of the plane of most slices may be theirs,
@@ -71,7 +71,7 @@ def _study_uid(group: Sequence[SliceHeader]) -> str:
 
 
 def _series(group: list[SliceHeader], census: Census, warnings: list[str]) -> list[Series]:
-    """The series of one UID: usually one, several where it holds echoes, Dixon pictures or planes."""
+    """The series of one UID: usually one, several where it holds echoes, Dixon images or planes."""
     other = [one for one in group if one.modality not in ("", "MR")]
     for one in other:
         census.refuse(one.name, f"its modality is {one.modality[:16]}, not MR")
@@ -134,27 +134,27 @@ def _scouting(parts: Sequence[Sequence[SliceHeader]]) -> str:
 def _one_acquisition(slices: list[SliceHeader], census: Census, scouting: str) -> list[Series]:
     """The series that slices of one contrast make: one, or one a kind where several images lie at one place and no header says which is which."""
     warnings: list[str] = []
-    layered: list[list[list[Picture]]] = []
+    layered: list[list[list[SliceImage]]] = []
     blank = ""
     for parallel in parallel_groups(slices):
-        pictures, copies = without_copies(decode(parallel, census.refuse))
+        images, copies = without_copies(decode(parallel, census.refuse))
         if copies:
             warnings.append("1 slice repeats another and was left out" if copies == 1 else f"{copies} slices repeat others and were left out")
-        if not pictures:
+        if not images:
             continue
-        pictures, empty = without_empty(pictures)
+        images, empty = without_empty(images)
         if empty:
             warnings.append(
                 f"{'1 slice is' if empty == 1 else f'{empty} slices are'} empty (one value everywhere) and {'was' if empty == 1 else 'were'} left out"
             )
-        elif not any(np.ptp(pixels) for _, pixels in pictures):
+        elif not any(np.ptp(pixels) for _, pixels in images):
             blank = "all its images are empty (one value everywhere)"
-        warnings += pixel_warnings(pictures)
-        if turned := _turned(pictures):
+        warnings += pixel_warnings(images)
+        if turned := _turned(images):
             warnings.append(turned)
-        if broken := misplaced(pictures):
-            return [_refused(slices, pictures, broken, warnings)]
-        for number, layer in enumerate(_kept_layers(layers(runs(pictures)), warnings)):
+        if broken := misplaced(images):
+            return [_refused(slices, images, broken, warnings)]
+        for number, layer in enumerate(_kept_layers(layers(runs(images)), warnings)):
             while len(layered) <= number:
                 layered.append([])
             layered[number] += layer
@@ -167,13 +167,13 @@ def _one_acquisition(slices: list[SliceHeader], census: Census, scouting: str) -
     return _told_series(slices, layered, verdict, warnings)
 
 
-def _kept_layers(found: list[list[list[Picture]]], warnings: list[str]) -> list[list[list[Picture]]]:
+def _kept_layers(found: list[list[list[SliceImage]]], warnings: list[str]) -> list[list[list[SliceImage]]]:
     """Layers without one or two slices that lie where others do, and runs cut into blocks."""
-    kept: list[list[list[Picture]]] = []
-    strays: list[Picture] = []
+    kept: list[list[list[SliceImage]]] = []
+    strays: list[SliceImage] = []
     most = len(found[0][0])
     for number, layer in enumerate(found):
-        parts: list[list[Picture]] = []
+        parts: list[list[SliceImage]] = []
         for run in layer:
             if len(run) <= 2 < most and (number or run is not layer[0]):
                 strays += run
@@ -189,9 +189,9 @@ def _kept_layers(found: list[list[list[Picture]]], warnings: list[str]) -> list[
     return kept
 
 
-def _told_series(slices: list[SliceHeader], layered: list[list[list[Picture]]], verdict: Verdict, warnings: list[str]) -> list[Series]:
+def _told_series(slices: list[SliceHeader], layered: list[list[list[SliceImage]]], verdict: Verdict, warnings: list[str]) -> list[Series]:
     """A series for each kind of image at one place; one series of no use where the pixels do not tell the kinds."""
-    told = told_apart([[picture for run in layer for picture in run] for layer in layered])
+    told = told_apart([[image for run in layer for image in run] for layer in layered])
     if not told.kinds:
         why = f"it holds {len(layered)} images at every place, and neither the header nor the pixels tell which is which ({told.why})"
         return [_series_of(slices, layered[0], replace(verdict, excluded=verdict.excluded or why), warnings)]
@@ -210,7 +210,7 @@ def _told_series(slices: list[SliceHeader], layered: list[list[list[Picture]]], 
     return made
 
 
-def _series_of(slices: Sequence[SliceHeader], parts: list[list[Picture]], verdict: Verdict, warnings: list[str]) -> Series:
+def _series_of(slices: Sequence[SliceHeader], parts: list[list[SliceImage]], verdict: Verdict, warnings: list[str]) -> Series:
     """The series whose stacks are `parts`."""
     stacks = sorted((stack(part) for part in parts), key=lambda one: min(one.instance_numbers))
     own = [one for part in parts for one, _ in part]
@@ -231,16 +231,16 @@ def _series_of(slices: Sequence[SliceHeader], parts: list[list[Picture]], verdic
     )
 
 
-def _refused(slices: Sequence[SliceHeader], pictures: Sequence[Picture], why: str, warnings: list[str]) -> Series:
+def _refused(slices: Sequence[SliceHeader], images: Sequence[SliceImage], why: str, warnings: list[str]) -> Series:
     """A series of which one image is kept, so that `inspect` can show it, and nothing is used."""
     verdict = replace(judge(_typical(slices)), excluded=why)
-    made = _series_of(slices, [[pictures[0]]], verdict, [])
+    made = _series_of(slices, [[images[0]]], verdict, [])
     return replace(made, warnings=(*warnings, f"the {made.plane.value} {made.weighting.value} series was not used: {why}"))
 
 
-def _turned(pictures: Sequence[Picture]) -> str:
+def _turned(images: Sequence[SliceImage]) -> str:
     """A warning where the slices of one stack are turned against each other."""
-    slices = [one for one, _ in pictures]
+    slices = [one for one, _ in images]
     degrees = turned_degrees(slices)
     if degrees < _TURNED_DEGREES:
         return ""

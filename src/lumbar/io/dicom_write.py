@@ -14,7 +14,7 @@ IMPLEMENTATION_UID = "2.25.147312563107418651028304012648203467265"
 
 @dataclass(frozen=True, eq=False)
 class SliceImage:
-    """One picture and where it lies."""
+    """One image and where it lies."""
 
     pixels: NDArray[np.uint16]  # (rows, columns)
     origin_mm: NDArray[np.float64]  # (3,) LPS centre of pixel (0, 0)

@@ -36,7 +36,7 @@ class NiftiImage:
 
 
 def read_nifti(path: Path) -> Volume:
-    """The picture in a NIfTI file as float32, scaled as its header says; see `open_nifti`."""
+    """The image in a NIfTI file as float32, scaled as its header says; see `open_nifti`."""
     return open_nifti(path).volume
 
 
@@ -55,7 +55,7 @@ def read_nifti_mask(path: Path) -> Volume:
 
 
 def open_nifti(path: Path) -> NiftiImage:
-    """The picture in a NIfTI file with warnings on what is odd about it.
+    """The image in a NIfTI file with warnings on what is odd about it.
 
     Raises:
         UnreadableInput: no NIfTI file, damaged, of colour or complex values, or not of three dimensions.
@@ -70,19 +70,19 @@ def open_nifti(path: Path) -> NiftiImage:
     lost = int(data.size - np.isfinite(data).sum())
     if lost:
         if lost > data.size / 2:
-            raise UnreadableInput(f"{path}: {lost} of {data.size} voxels are not numbers; write the picture again from its source")
+            raise UnreadableInput(f"{path}: {lost} of {data.size} voxels are not numbers; write the image again from its source")
         warnings.append(f"{lost} of {data.size} voxels are not numbers and were set to 0")
         data = np.nan_to_num(data, nan=0.0, posinf=0.0, neginf=0.0)
     array = np.ascontiguousarray(data.transpose(2, 1, 0))
     matrix = (_RAS_TO_LPS @ affine)[:, [2, 1, 0, 3]]
     if array.shape[0] < 1 or min(array.shape) < 1:
-        raise UnreadableInput(f"{path}: the picture is empty, its size is {data.shape}")
+        raise UnreadableInput(f"{path}: the image is empty, its size is {data.shape}")
     grid = grid_from_matrix(matrix, (array.shape[0], array.shape[1], array.shape[2]))
     return NiftiImage(Volume(array, grid, _stored_step(image)), tuple(warnings))
 
 
 def write_nifti(path: Path, volume: Volume) -> None:
-    """Write `volume` to `path` (.nii or .nii.gz): masks as uint8, pictures as float32.
+    """Write `volume` to `path` (.nii or .nii.gz): masks as uint8, images as float32.
 
     Where slices are missing (gaps that are whole multiples of the spacing), empty slices fill the gaps, since NIfTI knows even spacing only.
 
@@ -123,7 +123,7 @@ def _voxels(image: Any, path: Path) -> NDArray[np.float32]:
     if len(shape) != 3:
         raise UnreadableInput(f"{path} has {len(shape)} dimensions ({' × '.join(map(str, shape))}); split it into files of three, one a contrast")
     if image.get_data_dtype().kind not in "iuf":
-        raise UnreadableInput(f"{path} holds colour or complex values ({image.get_data_dtype()}); give the grey picture")
+        raise UnreadableInput(f"{path} holds colour or complex values ({image.get_data_dtype()}); give the grey image")
     try:
         return np.asarray(image.get_fdata(dtype=np.float32, caching="unchanged")).reshape(shape)
     except Exception as error:  # cut-off or damaged data raise nearly anything

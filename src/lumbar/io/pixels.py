@@ -47,12 +47,12 @@ def scaled(stored: NDArray[Any], one: SliceHeader) -> NDArray[np.float32]:
 
 
 def _frame(frames: NDArray[Any], one: SliceHeader) -> NDArray[Any]:
-    picture = frames if one.frame is None and frames.ndim == 2 else frames.reshape(-1, one.rows, one.columns)[one.frame or 0]
-    if picture.shape != (one.rows, one.columns):
+    image = frames if one.frame is None and frames.ndim == 2 else frames.reshape(-1, one.rows, one.columns)[one.frame or 0]
+    if image.shape != (one.rows, one.columns):
         raise Refused("its pixels do not fit the rows and columns of its header")
-    if picture.dtype.kind == "f" and not np.isfinite(picture).all():
+    if image.dtype.kind == "f" and not np.isfinite(image).all():
         raise Refused("some of its pixels are not numbers")
-    return picture
+    return image
 
 
 def _frames(path: str) -> tuple[NDArray[Any], str]:

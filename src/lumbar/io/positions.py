@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lumbar.io.stacks import Picture, mean_directions
+from lumbar.io.stacks import SliceImage, mean_directions
 
 _FEWEST = 3  # slices that say something about their spacing
 _SAME_MM = 0.05
@@ -19,9 +19,9 @@ _CLEARLY = 0.05  # by which the best correlation exceeds that with a neighbour
 _SMALL = 48  # pixels along the edge of the compared images
 
 
-def misplaced(pictures: Sequence[Picture]) -> str:
+def misplaced(images: Sequence[SliceImage]) -> str:
     """Why the positions of parallel slices cannot be right, or ""."""
-    slices = [one for one, _ in pictures]
+    slices = [one for one, _ in images]
     if len(slices) < _FEWEST:
         return ""
     normal = mean_directions(slices)[2]
@@ -38,18 +38,18 @@ def misplaced(pictures: Sequence[Picture]) -> str:
     if gaps.size and not low <= gap <= high and not (gap < low and np.ptp(along) > 10 * low):
         stated = f"slices of {thickness:g} mm" if thickness else "slices"
         return f"its image positions (0020,0032) put {stated} {gap:.3g} mm apart: they are damaged or in another unit than millimetres; {remedy}"
-    if out_of_order(pictures, normal):
+    if out_of_order(images, normal):
         return f"its image positions (0020,0032) put the images in an order in which neighbours do not resemble each other; {remedy}"
     return ""
 
 
-def out_of_order(pictures: Sequence[Picture], normal: NDArray[np.float64]) -> bool:
+def out_of_order(images: Sequence[SliceImage], normal: NDArray[np.float64]) -> bool:
     """Whether most slices resemble others more than those next to them; only where each place has one image."""
-    along = np.array([one.center_mm @ normal for one, _ in pictures])
+    along = np.array([one.center_mm @ normal for one, _ in images])
     order = np.argsort(along, kind="stable")
-    if len(pictures) < _FEWEST_IN_ORDER or np.diff(along[order]).min() < _SAME_MM:
+    if len(images) < _FEWEST_IN_ORDER or np.diff(along[order]).min() < _SAME_MM:
         return False
-    small = np.stack([_small(pictures[k][1]) for k in order])
+    small = np.stack([_small(images[k][1]) for k in order])
     spread = small.std(axis=1)
     full = spread > 0.05 * spread.max(initial=0.0)
     if full.sum() < _FEWEST_IN_ORDER:
@@ -68,6 +68,6 @@ def out_of_order(pictures: Sequence[Picture], normal: NDArray[np.float64]) -> bo
 
 
 def _small(pixels: NDArray[np.generic]) -> NDArray[np.float64]:
-    picture = np.asarray(pixels, np.float32)
-    top = max(float(np.quantile(picture, 0.99)), 1e-6)
-    return np.asarray(Image.fromarray(np.clip(picture / top, 0, 1)).resize((_SMALL, _SMALL), Image.Resampling.BOX), np.float64).ravel()
+    image = np.asarray(pixels, np.float32)
+    top = max(float(np.quantile(image, 0.99)), 1e-6)
+    return np.asarray(Image.fromarray(np.clip(image / top, 0, 1)).resize((_SMALL, _SMALL), Image.Resampling.BOX), np.float64).ravel()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from lumbar.io.pixels import scaled
-from lumbar.io.stacks import Picture
+from lumbar.io.stacks import SliceImage
 
 Values = NDArray[np.float32]
 
@@ -37,7 +37,7 @@ class Told:
     scales: tuple[float, ...] = ()  # by which each layer must be multiplied so that water and fat add up to the in-phase image
 
 
-def told_apart(layers: Sequence[Sequence[Picture]]) -> Told:
+def told_apart(layers: Sequence[Sequence[SliceImage]]) -> Told:
     """What each of the layers is, by their pixels alone."""
     images = _common(layers)
     if images is None:
@@ -79,7 +79,7 @@ def _dixon(images: Sequence[Values], total: int, pair: tuple[int, int], shares: 
     return Told(tuple(kinds[k] for k in range(len(images))), why, tuple(scales))
 
 
-def _common(layers: Sequence[Sequence[Picture]]) -> list[Values] | None:
+def _common(layers: Sequence[Sequence[SliceImage]]) -> list[Values] | None:
     """(slices, rows, columns) of each layer at places that all of them show."""
     by_place = [{tuple(np.round(one.center_mm, 0)): (one, pixels) for one, pixels in layer} for layer in layers]
     shared = [place for place in by_place[0] if all(place in places for places in by_place)]

@@ -13,7 +13,7 @@ from lumbar.domain.volume import Volume
 from lumbar.io.pixels import scaled
 from lumbar.io.slices import SliceHeader
 
-Picture = tuple[SliceHeader, NDArray[Any]]  # a slice and its stored pixels
+SliceImage = tuple[SliceHeader, NDArray[Any]]  # a slice and its stored pixels
 
 # Slices of one prescription share their directions to the last digit, while blocks that differ by 0.4 degrees are told apart on purpose:
 # over half a field of view of 160 mm that is already 1 mm.
@@ -123,29 +123,29 @@ def acquisitions(slices: Sequence[SliceHeader], key: Mapping[int, Hashable]) -> 
     return found
 
 
-def without_copies(pictures: Sequence[Picture]) -> tuple[list[Picture], int]:
-    """Pictures without those that repeat an instance or its pixels at the same place, and how many were left out."""
-    kept: list[Picture] = []
-    at_place: dict[Hashable, list[Picture]] = {}
-    for one, pixels in pictures:
+def without_copies(images: Sequence[SliceImage]) -> tuple[list[SliceImage], int]:
+    """Images without those that repeat an instance or its pixels at the same place, and how many were left out."""
+    kept: list[SliceImage] = []
+    at_place: dict[Hashable, list[SliceImage]] = {}
+    for one, pixels in images:
         twins = at_place.setdefault(_place(one), [])
         if any((one.sop_uid and (one.sop_uid, one.frame) == (twin.sop_uid, twin.frame)) or np.array_equal(pixels, other) for twin, other in twins):
             continue
         twins.append((one, pixels))
         kept.append((one, pixels))
-    return kept, len(pictures) - len(kept)
+    return kept, len(images) - len(kept)
 
 
-def runs(pictures: Sequence[Picture]) -> list[list[Picture]]:
-    """Pictures in order along their normal, in as many runs as there are fields of view and pictures at one place.
+def runs(images: Sequence[SliceImage]) -> list[list[SliceImage]]:
+    """Images in order along their normal, in as many runs as there are fields of view and images at one place.
 
-    Of several pictures at one place, the first of each go into the first run, the second into the second.
+    Of several images at one place, the first of each go into the first run, the second into the second.
     """
-    normal = mean_directions([one for one, _ in pictures])[2]
-    found: list[list[Picture]] = []
-    for picture in sorted(pictures, key=lambda p: (round(float(p[0].center_mm @ normal), 1), _acquired(p[0]))):
-        center = picture[0].center_mm
-        best: tuple[float, list[Picture]] | None = None
+    normal = mean_directions([one for one, _ in images])[2]
+    found: list[list[SliceImage]] = []
+    for image in sorted(images, key=lambda p: (round(float(p[0].center_mm @ normal), 1), _acquired(p[0]))):
+        center = image[0].center_mm
+        best: tuple[float, list[SliceImage]] | None = None
         for run in found:
             step = center - run[-1][0].center_mm
             along = float(step @ normal)
@@ -154,15 +154,15 @@ def runs(pictures: Sequence[Picture]) -> list[list[Picture]]:
             if along > _SAME_PLACE_MM and aside <= _JUMP_MM and (best is None or aside < best[0]):
                 best = aside, run
         if best:
-            best[1].append(picture)
+            best[1].append(image)
         else:
-            found.append([picture])
+            found.append([image])
     return [sorted(run, key=lambda p: float(p[0].center_mm @ normal)) for run in found]
 
 
-def layers(found: Sequence[list[Picture]]) -> list[list[list[Picture]]]:
+def layers(found: Sequence[list[SliceImage]]) -> list[list[list[SliceImage]]]:
     """Runs in layers: those of one layer lie side by side, and each further layer shows the places of the one before once more."""
-    stacked: list[list[list[Picture]]] = []
+    stacked: list[list[list[SliceImage]]] = []
     for run in found:
         for layer in stacked:
             if not any(_same_places(run, other) for other in layer):
@@ -173,13 +173,13 @@ def layers(found: Sequence[list[Picture]]) -> list[list[list[Picture]]]:
     return stacked
 
 
-def _same_places(run: Sequence[Picture], other: Sequence[Picture]) -> bool:
+def _same_places(run: Sequence[SliceImage], other: Sequence[SliceImage]) -> bool:
     centers = np.array([one.center_mm for one, _ in other])
     shared = sum(bool((np.abs(centers - one.center_mm).max(axis=1) < 1.0).any()) for one, _ in run)
     return shared > len(run) / 2
 
 
-def blocks(run: list[Picture]) -> tuple[list[list[Picture]], list[Picture]]:
+def blocks(run: list[SliceImage]) -> tuple[list[list[SliceImage]], list[SliceImage]]:
     """A run cut into parallel blocks as they are put through discs, and the one or two slices that lie far from all others.
 
     A block ends where a gap is no whole number of slices, or leaves the line of the slices before; holes that missing slices leave do not end it, and
@@ -194,11 +194,11 @@ def blocks(run: list[Picture]) -> tuple[list[list[Picture]], list[Picture]]:
     near = [part for part in parts if len(part) >= _FEWEST_SLICES_OF_BLOCK]
     if not near:
         return [run], []
-    strays = [picture for part in parts if len(part) < _FEWEST_SLICES_OF_BLOCK for picture in part]
+    strays = [image for part in parts if len(part) < _FEWEST_SLICES_OF_BLOCK for image in part]
     return [block for part in near for block in _parallel_blocks(part)], strays
 
 
-def _parallel_blocks(run: list[Picture]) -> list[list[Picture]]:
+def _parallel_blocks(run: list[SliceImage]) -> list[list[SliceImage]]:
     if len(run) < 2 * _FEWEST_SLICES_OF_BLOCK:
         return [run]
     steps = np.diff([one.center_mm for one, _ in run], axis=0)
@@ -211,14 +211,14 @@ def _parallel_blocks(run: list[Picture]) -> list[list[Picture]]:
     return parts if min(map(len, parts)) >= _FEWEST_SLICES_OF_BLOCK else [run]
 
 
-def _cut(run: list[Picture], after: NDArray[np.bool_]) -> list[list[Picture]]:
+def _cut(run: list[SliceImage], after: NDArray[np.bool_]) -> list[list[SliceImage]]:
     """The run cut after each slice that `after` names."""
     cuts = [0, *(np.flatnonzero(after) + 1).tolist(), len(run)]
     return [run[start:stop] for start, stop in pairwise(cuts)]
 
 
-def stack(run: Sequence[Picture]) -> Stack:
-    """The stack of pictures that are in order along their normal, each at a place of its own."""
+def stack(run: Sequence[SliceImage]) -> Stack:
+    """The stack of images that are in order along their normal, each at a place of its own."""
     first = run[0][0]
     along, down, _ = mean_directions([one for one, _ in run])
     row_step, column_step = down * first.spacing_mm[0], along * first.spacing_mm[1]

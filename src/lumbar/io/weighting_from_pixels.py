@@ -1,4 +1,4 @@
-"""Series whose headers tell no weighting: decided from pictures, each against what is known of the others, or left undecided."""
+"""Series whose headers tell no weighting: decided from images, each against what is known of the others, or left undecided."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from lumbar.domain.study import Plane, Series, Weighting
 from lumbar.domain.volume import Volume
-from lumbar.io.picture import SURE_LOG_ODDS, log_odds_of_bright_csf
+from lumbar.io.csf_brightness import SURE_LOG_ODDS, log_odds_of_bright_csf
 from lumbar.io.roles import UNTOLD, role_of
 
 _CLEAR_DIFFERENCE = 2.5  # of log-odds between two sagittal series, one of which then is T2 and the other T1
@@ -19,7 +19,7 @@ _FEWEST_COMMON = 500  # voxels
 
 
 def settle(series: Sequence[Series]) -> tuple[Series, ...]:
-    """The same series, with weighting and role where the pictures leave no doubt."""
+    """The same series, with weighting and role where the images leave no doubt."""
     found = dict(enumerate(series))
     if not any(_open(one) for one in series):
         return tuple(series)
@@ -41,15 +41,15 @@ def _settle_sagittal(series: dict[int, Series]) -> dict[int, Series]:
         dark, bright = sorted(odds, key=lambda index: odds[index])
         if odds[bright] - odds[dark] >= _CLEAR_DIFFERENCE:
             return {
-                bright: _decided(series[bright], Weighting.T2, "of the two sagittal series its fluid is the brighter (decided from the picture)"),
-                dark: _decided(series[dark], Weighting.T1, "of the two sagittal series its fluid is the darker (decided from the picture)"),
+                bright: _decided(series[bright], Weighting.T2, "of the two sagittal series its fluid is the brighter (decided from the image)"),
+                dark: _decided(series[dark], Weighting.T1, "of the two sagittal series its fluid is the darker (decided from the image)"),
             }
     settled: dict[int, Series] = {}
     for index, value in odds.items():
         if value >= SURE_LOG_ODDS:
-            settled[index] = _decided(series[index], Weighting.T2, "its fluid is bright (decided from the picture)")
+            settled[index] = _decided(series[index], Weighting.T2, "its fluid is bright (decided from the image)")
         elif value <= -SURE_LOG_ODDS:
-            settled[index] = _decided(series[index], Weighting.T1, "its fluid is dark (decided from the picture)")
+            settled[index] = _decided(series[index], Weighting.T1, "its fluid is dark (decided from the image)")
     return settled
 
 
@@ -63,7 +63,7 @@ def _settle_axial(axial: Series, others: Sequence[Series]) -> Series:
     if ratio is None or _T1_AT_MOST < ratio < _T2_AT_LEAST:
         return axial
     weighting = Weighting.T2 if ratio >= _T2_AT_LEAST else Weighting.T1
-    what = f"where the sagittal series show fluid it is {ratio:.1f} times as bright as other dark tissue (decided from the picture)"
+    what = f"where the sagittal series show fluid it is {ratio:.1f} times as bright as other dark tissue (decided from the image)"
     return _decided(axial, weighting, what)
 
 

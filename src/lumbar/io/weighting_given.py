@@ -57,7 +57,7 @@ def _is_file(series: Series, file: str) -> bool:
 
 
 def _open(series: Series) -> bool:
-    return series.weighting is Weighting.UNKNOWN or UNTOLD in series.reason or "decided from the picture" in series.reason
+    return series.weighting is Weighting.UNKNOWN or UNTOLD in series.reason or "decided from the image" in series.reason
 
 
 def _with(series: Series, weighting: Weighting) -> Series:

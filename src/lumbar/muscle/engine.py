@@ -1,4 +1,4 @@
-"""A muscle model as one function from a picture to a mask, whichever network it is."""
+"""A muscle model as one function from an image to a mask, whichever network it is."""
 
 from collections.abc import Callable
 
@@ -27,8 +27,8 @@ def run_model(model: Model, image: Volume, fat: Volume | None = None, keep: NDAr
         ModelError: the model's labels are no muscles, or its card is incomplete.
     """
 
-    def network(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(model.run({INPUT: pictures})[OUTPUT], dtype=np.float32)
+    def network(images: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(model.run({INPUT: images})[OUTPUT], dtype=np.float32)
 
     if model.card.parameters.get("engine") != "nnunet":
         both_ways = bool(model.card.parameters.get("both_ways", True))
@@ -44,7 +44,7 @@ def _pixel_mm(model: Model) -> float:
 
 
 def _nnunet(model: Model, network: Network, image: Volume, keep: NDArray[np.bool_] | None) -> Segmentation:
-    """An imported nnU-Net reads one contrast, so a fat picture beside it is not looked at."""
+    """An imported nnU-Net reads one contrast, so a fat image beside it is not looked at."""
     plan = plan_from_card(model.card.parameters)
     if not set(plan.labels) <= {0, *LABELS} or len(plan.normalization) != 1:
         raise ModelError(f"{model.folder} has the classes {', '.join(model.card.classes)}; needed are 1 to 4 for the four muscles, on one contrast")

@@ -8,4 +8,4 @@ LABELS: dict[int, tuple[Muscle, Side]] = {
     3: (Muscle.MULTIFIDUS, Side.LEFT),
     4: (Muscle.ERECTOR_SPINAE, Side.LEFT),
 }
-MIRRORED = (0, 4, 3, 2, 1)  # the label of a mirrored picture, by the label of the picture
+MIRRORED = (0, 4, 3, 2, 1)  # the label of a mirrored image, by the label of the image

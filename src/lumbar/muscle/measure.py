@@ -41,7 +41,7 @@ class MeasureOptions:
 
     levels: tuple[LevelFinding, ...] = ()  # for areas by level: at the slice nearest to the middle of the disc
     discs: Volume | None = None  # disc labels 1…5 of `levels.nii.gz`, for the ratio of muscle to disc area
-    method: Method = "gmm3"  # for pictures without a Dixon pair
+    method: Method = "gmm3"  # for images without a Dixon pair
     inner_mm: float = 0.0  # shares of fat are those of voxels further than this within the outline, which its blur does not reach
 
 
@@ -51,8 +51,8 @@ class _Scene:
 
     grid: Grid
     labels: NDArray[np.uint8]
-    picture: NDArray[np.float32]
-    fat: NDArray[np.float32] | None  # of a Dixon pair, whose water is `picture`
+    image: NDArray[np.float32]
+    fat: NDArray[np.float32] | None  # of a Dixon pair, whose water is `image`
     options: MeasureOptions
 
     @property
@@ -75,16 +75,16 @@ class _Scene:
         """Fat / (fat + water), not a number where both are 0."""
         if self.fat is None:
             return None
-        total = self.picture + self.fat
+        total = self.image + self.fat
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.asarray(np.where(total > 0, self.fat / total, np.nan), dtype=np.float32)
 
     @cached_property
     def infiltration(self) -> NDArray[np.float32] | None:
-        """Share of fat of each voxel of the muscles by its grey value, 0 elsewhere; None if this picture cannot tell."""
+        """Share of fat of each voxel of the muscles by its grey value, 0 elsewhere; None if this image cannot tell."""
         inside = self.labels > 0
-        around = reference_fat(self.picture, inside, self.grid.spacing_mm)
-        found = None if around is None else fat_shares(self.picture[inside].astype(np.float64), self.options.method, around)
+        around = reference_fat(self.image, inside, self.grid.spacing_mm)
+        found = None if around is None else fat_shares(self.image[inside].astype(np.float64), self.options.method, around)
         if found is None:
             return None
         shares = np.zeros(inside.shape, np.float32)
@@ -136,7 +136,7 @@ def measure(image: Volume, mask: Volume, fat: Volume | None = None, options: Mea
     warnings += _wrong_side(scene)
     share = scene.fat_share
     if share is None:
-        warnings.append("fat is not clearly brighter than muscle on this picture (fat suppression?), so fat infiltration was not measured")
+        warnings.append("fat is not clearly brighter than muscle on this image (fat suppression?), so fat infiltration was not measured")
         share = np.zeros(scene.labels.shape, np.float32)
     findings = _with_asymmetry([_measure_one(scene, label, share) for label in found])
     return Measurement(findings, tuple(warnings), None if scene.fat_share is None else restore(share, mask))
@@ -150,13 +150,13 @@ def slice_at(grid: Grid, level: LevelFinding) -> int | None:
 
 def _scene(image: Volume, mask: Volume, fat: Volume | None, options: MeasureOptions) -> tuple[_Scene, list[str]]:
     axial = to_axial(image)
-    picture = np.asarray(axial.array, np.float32)
+    pixels = np.asarray(axial.array, np.float32)
     labels = np.asarray(brought_onto(axial.grid, mask).array, np.uint8)
     if fat is None:
-        return _Scene(axial.grid, labels, picture, None, options), []
+        return _Scene(axial.grid, labels, pixels, None, options), []
     paired = pair(image, fat)
     fat_array = np.asarray(to_axial(Volume(paired.array, image.grid)).array, np.float32)
-    return _Scene(axial.grid, labels, picture, fat_array, options), [*paired.warnings, *swapped(picture, fat_array, labels > 0)]
+    return _Scene(axial.grid, labels, pixels, fat_array, options), [*paired.warnings, *swapped(pixels, fat_array, labels > 0)]
 
 
 def _measure_one(scene: _Scene, label: int, share: NDArray[np.float32]) -> MuscleFinding:
@@ -170,7 +170,7 @@ def _measure_one(scene: _Scene, label: int, share: NDArray[np.float32]) -> Muscl
         how = "Dixon fat / (fat + water)"
         mean = _mean(fraction[deep])
         corrected = mean_without_rim(fraction, inside, scene.grid.spacing_mm)
-        total = float((scene.fat[deep] + scene.picture[deep]).sum(dtype=np.float64))
+        total = float((scene.fat[deep] + scene.image[deep]).sum(dtype=np.float64))
         ratio = float(scene.fat[deep].sum(dtype=np.float64)) / total if total > 0 else None
     else:
         how = METHODS[scene.options.method]

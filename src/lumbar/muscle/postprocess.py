@@ -41,7 +41,7 @@ def clean(labels: NDArray[np.uint8], grid: Grid) -> tuple[NDArray[np.uint8], tup
 
 
 def _window(labels: NDArray[np.uint8]) -> tuple[slice, slice, slice]:
-    """All slices, and the rows and columns that hold a label: most of a picture shows no muscle."""
+    """All slices, and the rows and columns that hold a label: most of an image shows no muscle."""
     seen = labels.any(axis=0)
     found = np.argwhere(seen) if seen.any() else np.array([[0, 0]])
     low, high = found.min(axis=0), found.max(axis=0) + 1

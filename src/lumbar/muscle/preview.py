@@ -46,9 +46,9 @@ def _window(labels: NDArray[np.uint8], spacing_mm: tuple[float, float, float]) -
     return slice(int(low[0]), int(high[0])), slice(int(low[1]), int(high[1]))
 
 
-def _tile(picture: NDArray[np.float32], labels: NDArray[np.uint8], spacing_mm: tuple[float, float, float], text: str) -> Image.Image:
-    height = max(1, round(_TILE * picture.shape[0] * spacing_mm[1] / (picture.shape[1] * spacing_mm[2])))
-    grey = Image.fromarray(windowed(picture, 1, 99.5)).resize((_TILE, height), Image.Resampling.BILINEAR)
+def _tile(image: NDArray[np.float32], labels: NDArray[np.uint8], spacing_mm: tuple[float, float, float], text: str) -> Image.Image:
+    height = max(1, round(_TILE * image.shape[0] * spacing_mm[1] / (image.shape[1] * spacing_mm[2])))
+    grey = Image.fromarray(windowed(image, 1, 99.5)).resize((_TILE, height), Image.Resampling.BILINEAR)
     color = np.asarray(grey.convert("RGB")).copy()
     fine = np.asarray(Image.fromarray(labels).resize((_TILE, height), Image.Resampling.NEAREST))
     for label, rgb in COLORS.items():

@@ -12,19 +12,19 @@ from scipy.special import softmax
 from lumbar.domain.geometry import Grid
 from lumbar.domain.volume import Volume
 from lumbar.imaging.intensity import standardized
-from lumbar.imaging.resample import resize_picture
+from lumbar.imaging.resample import resize_image
 from lumbar.muscle.axial import restore, to_axial
 from lumbar.muscle.fat.dixon import pair
 from lumbar.muscle.labels import LABELS
 from lumbar.muscle.mirror_averaging import both_ways
 from lumbar.muscle.postprocess import clean
 
-# Pictures (batch, 1, rows, columns) of zero mean and unit variance → logits (batch, 5, rows, columns).
+# Images (batch, 1, rows, columns) of zero mean and unit variance → logits (batch, 5, rows, columns).
 Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 Frame = tuple[slice, slice]  # rows and columns that the network looks at
 
 _DIVISOR = 32
-_WHOLE_MM = (224, 256)  # a picture up to this size is shown to the network whole
+_WHOLE_MM = (224, 256)  # an image up to this size is shown to the network whole
 _SMALLEST_MM = (160, 240)  # the training view: a crop is never smaller
 _MARGIN_MM = 25
 _ALONG_MM = 5.0  # spread of the mean of probabilities along the spine; chosen with a network that never saw the person it was tried on
@@ -36,7 +36,7 @@ class MuscleNetwork:
 
     run: Network
     pixel_mm: float
-    both_ways: bool = True  # whether a picture's mirror image is asked for, too; not for networks that look at it themselves
+    both_ways: bool = True  # whether an image's mirror image is asked for, too; not for networks that look at it themselves
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +50,7 @@ class Segmentation:
 def segment(
     image: Volume, network: MuscleNetwork, fat: Volume | None = None, keep: NDArray[np.bool_] | None = None, progress: Callable[[int, int], None] | None = None
 ) -> Segmentation:
-    """Label erector spinae and multifidus on both sides of an axial `image`; of a Dixon pair (`fat` given) both pictures are looked at.
+    """Label erector spinae and multifidus on both sides of an axial `image`; of a Dixon pair (`fat` given) both images are looked at.
 
     `keep` (slices of `to_axial(image)`,) says which slices are wanted; the others stay empty.
 
@@ -76,14 +76,14 @@ def segment(
 def _label(grid: Grid, contrasts: Sequence[NDArray[np.float32]], network: MuscleNetwork, progress: Callable[[int, int], None] | None) -> NDArray[np.uint8]:
     """(slices, rows, columns) labels on the pixels of `grid`."""
     shape = tuple(max(1, round(n * mm / network.pixel_mm)) for n, mm in zip((grid.rows, grid.columns), grid.spacing_mm[1:], strict=True))
-    resized = [np.stack([resize_picture(picture, (shape[0], shape[1])) for picture in contrast]) for contrast in contrasts]
+    resized = [np.stack([resize_image(image, (shape[0], shape[1])) for image in contrast]) for contrast in contrasts]
     frame = find_frame(resized[0], network)
     look = partial(probabilities, network=network.run)
     count = len(contrasts[0])
     total = np.zeros((count, len(LABELS) + 1, *(part.stop - part.start for part in frame)), np.float32)
     for n, contrast in enumerate(resized):
-        for k, picture in enumerate(contrast):
-            seen = np.ascontiguousarray(picture[frame])
+        for k, image in enumerate(contrast):
+            seen = np.ascontiguousarray(image[frame])
             total[k] += both_ways(seen, look) if network.both_ways else look(seen)
             if progress:
                 progress(n * count + k + 1, len(resized) * count)
@@ -96,22 +96,22 @@ def _label(grid: Grid, contrasts: Sequence[NDArray[np.float32]], network: Muscle
     return labels
 
 
-def probabilities(picture: NDArray[np.float32], network: Network) -> NDArray[np.float32]:
-    """(5, rows, columns) of one picture on the network's grid."""
-    rows, columns = picture.shape
-    padded = np.pad(standardized(picture), [(0, -rows % _DIVISOR), (0, -columns % _DIVISOR)], mode="minimum")
+def probabilities(image: NDArray[np.float32], network: Network) -> NDArray[np.float32]:
+    """(5, rows, columns) of one image on the network's grid."""
+    rows, columns = image.shape
+    padded = np.pad(standardized(image), [(0, -rows % _DIVISOR), (0, -columns % _DIVISOR)], mode="minimum")
     return np.asarray(softmax(network(padded[None, None].astype(np.float32))[0, :, :rows, :columns], axis=0), np.float32)
 
 
-def find_frame(pictures: NDArray[np.float32], network: MuscleNetwork) -> Frame:
+def find_frame(images: NDArray[np.float32], network: MuscleNetwork) -> Frame:
     """Where the back muscles are: everything for a small field of view, else around what the network finds on three slices behind the body's middle."""
-    rows, columns = pictures.shape[1:]
+    rows, columns = images.shape[1:]
     whole, smallest = (tuple(round(mm / network.pixel_mm) for mm in size) for size in (_WHOLE_MM, _SMALLEST_MM))
     if rows <= whole[0] and columns <= whole[1]:
         return slice(0, rows), slice(0, columns)
-    some = pictures[np.unique(np.linspace(0, len(pictures) - 1, 5).round().astype(int)[1:-1])] if len(pictures) > 2 else pictures
+    some = images[np.unique(np.linspace(0, len(images) - 1, 5).round().astype(int)[1:-1])] if len(images) > 2 else images
     first = _behind(some.mean(axis=0), (whole[0], whole[1]), network.pixel_mm)
-    seen = np.any([probabilities(picture[first], network.run)[1:].sum(axis=0) > 0.5 for picture in some], axis=0)
+    seen = np.any([probabilities(image[first], network.run)[1:].sum(axis=0) > 0.5 for image in some], axis=0)
     seen = ndimage.binary_opening(seen, iterations=max(1, round(3 / network.pixel_mm)))
     if seen.sum() * network.pixel_mm**2 < 400:
         return first
@@ -126,15 +126,15 @@ def find_frame(pictures: NDArray[np.float32], network: MuscleNetwork) -> Frame:
     return parts[0], parts[1]
 
 
-def _behind(picture: NDArray[np.float32], size: tuple[int, int], pixel_mm: float) -> Frame:
+def _behind(image: NDArray[np.float32], size: tuple[int, int], pixel_mm: float) -> Frame:
     """The back of the body: from a little behind the skin to 200 mm in front of it, and as far to both sides as a first look needs."""
-    smooth = ndimage.gaussian_filter(picture, 2 / pixel_mm)
+    smooth = ndimage.gaussian_filter(image, 2 / pixel_mm)
     body, _ = ndimage.label(smooth > 0.15 * np.quantile(smooth, 0.98))
     sizes = np.bincount(body.ravel())
     sizes[0] = 0
-    where = np.argwhere(body == sizes.argmax()) if len(sizes) > 1 else np.argwhere(np.ones(picture.shape, bool))
+    where = np.argwhere(body == sizes.argmax()) if len(sizes) > 1 else np.argwhere(np.ones(image.shape, bool))
     back, middle = int(np.quantile(where[:, 0], 0.995)), float(where[:, 1].min() + where[:, 1].max()) / 2
-    rows, columns = picture.shape
+    rows, columns = image.shape
     length = min(size[0], rows), min(size[1], columns)
     top = int(np.clip(back + round(16 / pixel_mm) - length[0], 0, rows - length[0]))
     left = int(np.clip(middle - length[1] / 2, 0, columns - length[1]))

@@ -25,20 +25,20 @@ DISC_NAMES = ("L1/L2", "L2/L3", "L3/L4", "L4/L5", "L5/S1")
 
 @dataclass(frozen=True, eq=False)
 class AcquiredSeries:
-    """One series as it left the scanner: pictures as uint16, slice by slice, each with its plane."""
+    """One series as it left the scanner: images as uint16, slice by slice, each with its plane."""
 
     role: str
     protocol: SeriesProtocol
-    planes: tuple[Plane, ...]  # one a slice, of the finished picture
+    planes: tuple[Plane, ...]  # one a slice, of the finished image
     block: tuple[int, ...]  # one a slice: which block of parallel slices it belongs to
-    pictures: NDArray[np.uint16]  # (slices, rows, columns)
+    images: NDArray[np.uint16]  # (slices, rows, columns)
 
     def volumes(self) -> tuple[Volume, ...]:
         """One volume a block of parallel slices."""
         found = []
         for number in sorted(set(self.block)):
             members = [k for k, block in enumerate(self.block) if block == number]
-            found.append(Volume(self.pictures[members].astype(np.float32), grid_of([self.planes[k] for k in members])))
+            found.append(Volume(self.images[members].astype(np.float32), grid_of([self.planes[k] for k in members])))
         return tuple(found)
 
 
@@ -49,7 +49,7 @@ def grid_of(planes: list[Plane]) -> Grid:
 
 
 def lay_planes(anatomy: Anatomy, protocol: SeriesProtocol, random: np.random.Generator) -> tuple[tuple[Plane, ...], tuple[int, ...]]:
-    """Planes of the finished pictures, in the order in which a scanner numbers them: right to left, or head to foot."""
+    """Planes of the finished images, in the order in which a scanner numbers them: right to left, or head to foot."""
     pixel = protocol.fov_mm / protocol.matrix
     if protocol.role.startswith("sagittal"):
         axes = frame_axes(0.0, np.radians(0.6) * random.standard_normal(), np.radians(1.2) * random.standard_normal())
@@ -97,7 +97,7 @@ def acquire(anatomy: Anatomy, site: Site, protocol: SeriesProtocol, scan: int = 
     palette = Palette(protocol.sequence)
     dixon = protocol.role == "dixon"
     roles = ("dixon_water", "dixon_fat") if dixon else (protocol.role,)
-    pictures = {role: np.empty((len(planes), protocol.matrix, protocol.matrix), dtype=np.uint16) for role in roles}
+    images = {role: np.empty((len(planes), protocol.matrix, protocol.matrix), dtype=np.uint16) for role in roles}
     gain = site.scale * float(random.uniform(0.85, 1.15))
     for number, plane in enumerate(planes):
         coarse = measured_plane(plane, protocol.acquired)
@@ -108,8 +108,8 @@ def acquire(anatomy: Anatomy, site: Site, protocol: SeriesProtocol, scan: int = 
         coil = _coil(anatomy, coarse, site, protocol)
         pools = ((water, 0 * fat), (fat, 0 * water)) if dixon else ((water, fat),)
         for role, (first, second) in zip(roles, pools, strict=True):
-            pictures[role][number] = np.clip(_scan(first, second, coil, site, protocol, random) * gain, 0, 4095)
-    return {role: AcquiredSeries(role, protocol, planes, block, array) for role, array in pictures.items()}
+            images[role][number] = np.clip(_scan(first, second, coil, site, protocol, random) * gain, 0, 4095)
+    return {role: AcquiredSeries(role, protocol, planes, block, array) for role, array in images.items()}
 
 
 def _coil(anatomy: Anatomy, plane: Plane, site: Site, protocol: SeriesProtocol) -> Floats:
@@ -138,11 +138,11 @@ def _scan(water: Floats, fat: Floats, coil: Floats, site: Site, protocol: Series
     soft = (0.5 + 0.5 * np.cos(np.pi * np.clip((np.abs(frequencies) - 0.36) / 0.14, 0, 1))).astype(np.float32)
     noise = random.standard_normal((2, size, size), dtype=np.float32) * np.float32(site.noise * protocol.noise_share * size)
     space = (space + noise[0] + 1j * noise[1]) * (soft[:, None] * soft[None, :])
-    picture = np.abs(fft.ifft2(_zero_filled(space, matrix))) * np.float32((matrix / size) ** 2)
+    image = np.abs(fft.ifft2(_zero_filled(space, matrix))) * np.float32((matrix / size) ** 2)
     if site.evened > 0:
         smooth = np.clip(coil, 0.05, None) ** np.float32(-site.evened)
-        picture *= _enlarged(smooth, matrix)
-    return np.asarray(picture, dtype=np.float32)
+        image *= _enlarged(smooth, matrix)
+    return np.asarray(image, dtype=np.float32)
 
 
 def _edge(size: int) -> Floats:
@@ -168,6 +168,6 @@ def _enlarged(smooth: Floats, matrix: int) -> Floats:
     return smooth[index[:, None], index[None, :]]
 
 
-def label_pictures(anatomy: Anatomy, series: AcquiredSeries) -> NDArray[np.uint8]:
+def label_images(anatomy: Anatomy, series: AcquiredSeries) -> NDArray[np.uint8]:
     """(slices, rows, columns) labels of the series, in its own grid."""
     return np.stack([render_labels(anatomy, plane) for plane in series.planes])

@@ -30,7 +30,7 @@ def write_age_study(folder: Path, number: int, options: StudyOptions, cohort: Co
             study = make_study(replace(options, roles=("sagittal_t2",), age_years=age, scan=scan))
             series = study.series["sagittal_t2"]
             name = f"images/{subject}_{visit}_{repeat}.nii.gz"
-            write_nifti(folder / name, Volume(series.pictures.astype(np.float32), grid_of(list(series.planes))))
+            write_nifti(folder / name, Volume(series.images.astype(np.float32), grid_of(list(series.planes))))
             who = (subject, study.site.name, study.person.sex, study.person.age_years, visit)
             ages.append((*who, repeat, name))
         truth = study_truth(study)

@@ -8,7 +8,7 @@ import numpy as np
 
 from lumbar.domain.volume import Volume
 from lumbar.io.nifti import write_nifti
-from lumbar.phantom.acquire import grid_of, label_pictures
+from lumbar.phantom.acquire import grid_of, label_images
 from lumbar.phantom.cohort_options import CohortOptions
 from lumbar.phantom.labels import MUSCLE
 from lumbar.phantom.study import MUSCLE_ROLES, StudyOptions, make_study, study_truth
@@ -23,7 +23,7 @@ def write_dixon_study(folder: Path, number: int, options: StudyOptions, cohort: 
     (folder / "imagesTr").mkdir()
     (folder / "labelsTr").mkdir()
     first = next(iter(study.series.values()))
-    painted = label_pictures(study.anatomy, first)
+    painted = label_images(study.anatomy, first)
     table = np.zeros(256, dtype=np.uint8)
     for (muscle, side), label in MUSCLE.items():
         table[label] = LABELS.get(f"{side}_{muscle}", 0)
@@ -31,7 +31,7 @@ def write_dixon_study(folder: Path, number: int, options: StudyOptions, cohort: 
     for role, series in study.series.items():
         case = f"phantom{options.seed:08d}_{_CONTRASTS[role]}"
         grid = grid_of(list(series.planes))
-        write_nifti(folder / "imagesTr" / f"{case}_0000.nii.gz", Volume(series.pictures.astype(np.float32), grid))
+        write_nifti(folder / "imagesTr" / f"{case}_0000.nii.gz", Volume(series.images.astype(np.float32), grid))
         write_nifti(folder / "labelsTr" / f"{case}.nii.gz", Volume(table[painted], grid))
         cases.append(case)
     return {"number": number, "cases": cases, "truth": study_truth(study)}

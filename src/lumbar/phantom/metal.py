@@ -1,4 +1,4 @@
-"""Metal: screws in the pedicles with rods between them and a cage in the disc, and what their field does to a picture.
+"""Metal: screws in the pedicles with rods between them and a cage in the disc, and what their field does to an image.
 
 The field outside a long cylinder of radius R is Δχ/2 · (R/r)² · (2 (b·r̂)² − b²) of B0, with b the part of B0's direction across the cylinder and r̂ the
 unit vector from its axis (Schenck, Med Phys 1996;23:815). In a spin echo it shifts signal along the frequency axis by the same rule by which fat is

@@ -11,7 +11,7 @@ class SeriesProtocol:
 
     role: str  # sagittal_t1, sagittal_t2, axial_t2, axial_t1, muscle_t2 (axial, the whole back), dixon
     sequence: Sequence
-    matrix: int  # pixels of the picture along one edge
+    matrix: int  # pixels of the image along one edge
     acquired: int  # pixels that were measured; the rest is zero-filling
     fov_mm: float
     slices: int

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lumbar.domain.volume import Volume
 from lumbar.io.dicom_write import SeriesHeader, SliceImage, StudyHeader, derived_uid, write_slice
 from lumbar.io.nifti import write_nifti
-from lumbar.phantom.acquire import AcquiredSeries, acquire, grid_of, label_pictures
+from lumbar.phantom.acquire import AcquiredSeries, acquire, grid_of, label_images
 from lumbar.phantom.anatomy import Anatomy
 from lumbar.phantom.build import build_anatomy, person_degeneration
 from lumbar.phantom.degeneration import Degeneration
@@ -72,7 +72,7 @@ def site_of(options: StudyOptions) -> Site:
 
 
 def study_truth(study: PhantomStudy) -> dict[str, Any]:
-    """The answers, with the places of the 25 grades in the pictures."""
+    """The answers, with the places of the 25 grades in the images."""
     truth = truth_document(study.person, study.degeneration, study.anatomy, study.site.name)
     truth["coordinates"] = coordinates(study.anatomy, study.series)
     return truth
@@ -93,7 +93,7 @@ def write_study(study: PhantomStudy, folder: Path, masks: bool = True) -> dict[s
     (truth / "truth.json").write_text(json.dumps(answers, indent=1) + "\n")
     if masks:
         for role, series in study.series.items():
-            write_labels(truth, role, series, label_pictures(study.anatomy, series))
+            write_labels(truth, role, series, label_images(study.anatomy, series))
     return answers
 
 
@@ -107,10 +107,10 @@ def write_labels(folder: Path, role: str, series: AcquiredSeries, labels: NDArra
 
 
 def slice_images(series: AcquiredSeries) -> list[SliceImage]:
-    """The pictures of a series with their places, instance 1 first."""
+    """The images of a series with their places, instance 1 first."""
     return [
         SliceImage(pixels, plane.origin_mm, plane.row_step_mm, plane.column_step_mm, number)
-        for number, (pixels, plane) in enumerate(zip(series.pictures, series.planes, strict=True), start=1)
+        for number, (pixels, plane) in enumerate(zip(series.images, series.planes, strict=True), start=1)
     ]
 
 

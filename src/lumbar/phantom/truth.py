@@ -1,6 +1,6 @@
-"""The answers: what is known about a phantom without looking at its pictures.
+"""The answers: what is known about a phantom without looking at its images.
 
-Lengths and areas are read off the anatomy itself along fine probes (lines and planes of 0.1 to 0.5 mm), never off the rendered pictures or masks.
+Lengths and areas are read off the anatomy itself along fine probes (lines and planes of 0.1 to 0.5 mm), never off the rendered images or masks.
 """
 
 from typing import Any
@@ -26,7 +26,7 @@ _VOLUME_STEP_MM = 4.0
 
 
 def truth_document(person: Person, degeneration: Degeneration, anatomy: Anatomy, site: str) -> dict[str, Any]:
-    """Everything but the places in the pictures, ready for JSON; lengths in mm, areas in mm², volumes in ml."""
+    """Everything but the places in the images, ready for JSON; lengths in mm, areas in mm², volumes in ml."""
     return {
         "schema_version": SCHEMA_VERSION,
         "synthetic": True,

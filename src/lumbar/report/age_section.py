@@ -9,8 +9,8 @@ from lumbar.age.calibration import Calibration
 from lumbar.age.task import Age
 from lumbar.domain.findings import AgeFinding
 from lumbar.pipeline import Analysis
+from lumbar.report.images import ReportImage
 from lumbar.report.numbers import shown, signed
-from lumbar.report.pictures import Picture
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP, _RIGHT = 460, 330, 46, 40, 14, 14  # of the curve, in units of its drawing
 _BAND = 1.96  # standard deviations: 95 % of people
@@ -56,10 +56,10 @@ class AgeSection:
     people: int
     bars: tuple[Bar, ...]
     importance: tuple[Bar, ...]
-    heat: Picture | None
+    heat: ReportImage | None
 
 
-def age_section(analysis: Analysis, pictures: Mapping[str, Picture]) -> AgeSection | None:
+def age_section(analysis: Analysis, images: Mapping[str, ReportImage]) -> AgeSection | None:
     """The section, or None where no age was predicted."""
     age, finding = analysis.age, analysis.findings.age
     if age is None or finding is None:
@@ -73,7 +73,7 @@ def age_section(analysis: Analysis, pictures: Mapping[str, Picture]) -> AgeSecti
         people=age.calibration.people,
         bars=_level_bars(finding),
         importance=_importance_bars(finding),
-        heat=pictures.get("age_map"),
+        heat=images.get("age_map"),
     )
 
 

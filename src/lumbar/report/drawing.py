@@ -27,8 +27,8 @@ BODY_COLOR, DISC_COLOR, CANAL_COLOR, TEXT_COLOR = "#7fd1ae", "#f2b45c", "#6db3f2
 
 def draw_sagittal(view: SagittalView, spine: SpineMap, outlines: bool = True) -> Image.Image:
     """The sagittal view with named levels and, if wanted, the outlines of bodies, discs and canal."""
-    picture = _enlarged(view.grey)
-    draw = ImageDraw.Draw(picture)
+    image = _enlarged(view.grey)
+    draw = ImageDraw.Draw(image)
     if outlines:
         _outline(draw, view.canal, CANAL_COLOR)
         for number in np.unique(view.instances[view.instances > 0]):
@@ -42,44 +42,44 @@ def draw_sagittal(view: SagittalView, spine: SpineMap, outlines: bool = True) ->
         if level is not None and len(place):
             front = place[place[:, 1] <= place[:, 1].min() + 3].mean(axis=0)
             _text(draw, (front[1] * _ZOOM - 10, front[0] * _ZOOM), level.value, 18, "rm", DISC_COLOR)
-    return picture
+    return image
 
 
 def draw_axial(view: AxialView, fat: bool = False) -> Image.Image:
     """One axial view with its level, the patient's sides, a scale of 5 cm and the muscles' outlines; with `fat`, their share of fat in colours."""
-    picture = _enlarged(_with_fat(view) if fat else view.grey)
-    draw = ImageDraw.Draw(picture)
+    image = _enlarged(_with_fat(view) if fat else view.grey)
+    draw = ImageDraw.Draw(image)
     if view.muscles is not None:
         for label in np.unique(view.muscles[view.muscles > 0]):
             _outline(draw, view.muscles == label, TEXT_COLOR if fat else MUSCLE_COLORS[int(label) % len(MUSCLE_COLORS)], 1 if fat else 2)
-    width, height = picture.size
+    width, height = image.size
     _sides(draw, width, height)
     _text(draw, (12, 10), view.level.level.value, 28, "la", DISC_COLOR)
     _scale_bar(draw, (width, height), 50 / view.pixel_mm * _ZOOM, "5 cm")
-    return picture
+    return image
 
 
 def draw_close(view: CloseView, rings_mm: Sequence[Points] = (), sides: bool = True) -> Image.Image:
     """A close view with a ring around each point, the patient's sides if they are in the plane, and a scale of 1 cm."""
-    picture = _enlarged(view.grey)
-    draw = ImageDraw.Draw(picture)
+    image = _enlarged(view.grey)
+    draw = ImageDraw.Draw(image)
     radius = _RING_MM / view.pixel_mm * _ZOOM
     for point in rings_mm:
         row, column = view.pixel(point)
         y, x = (row + 0.5) * _ZOOM, (column + 0.5) * _ZOOM
         for extra, color, width in ((1, "#000000", 5), (0, RING_COLOR, 3)):
             draw.ellipse((x - radius - extra, y - radius - extra, x + radius + extra, y + radius + extra), outline=color, width=width)
-    _close_marks(draw, picture.size, view, sides)
-    return picture
+    _close_marks(draw, image.size, view, sides)
+    return image
 
 
 def draw_heat(view: CloseView, importance: NDArray[np.float32], sides: bool = True) -> Image.Image:
     """A graded crop with its heat map (rows, columns), 0 to 1: transparent where a region has no influence."""
-    picture = _enlarged(laid_over(view.grey, colored(importance, IMPORTANCE), np.clip((importance - 0.2) / 0.4, 0, 1) * 0.6))
-    draw = ImageDraw.Draw(picture)
+    image = _enlarged(laid_over(view.grey, colored(importance, IMPORTANCE), np.clip((importance - 0.2) / 0.4, 0, 1) * 0.6))
+    draw = ImageDraw.Draw(image)
     _outline(draw, importance > _HALF, TEXT_COLOR, 1)
-    _close_marks(draw, picture.size, view, sides)
-    return picture
+    _close_marks(draw, image.size, view, sides)
+    return image
 
 
 def draw_age_map(view: SagittalView, years: NDArray[np.float32]) -> Image.Image:
@@ -113,29 +113,29 @@ def _scale_bar(draw: ImageDraw.ImageDraw, size: tuple[int, int], length: float, 
     _text(draw, (right - length / 2, bottom - 5), text, 16, "mb")
 
 
-def save(picture: Image.Image, path: Path) -> None:
+def save(image: Image.Image, path: Path) -> None:
     """Write a PNG without any of the input's metadata."""
-    path.write_bytes(png(picture))
+    path.write_bytes(png(image))
 
 
-def png(picture: Image.Image) -> bytes:
+def png(image: Image.Image) -> bytes:
     """A PNG without any of the input's metadata."""
     out = io.BytesIO()
-    picture.save(out, format="PNG", compress_level=1)
+    image.save(out, format="PNG", compress_level=1)
     return out.getvalue()
 
 
-def jpeg(picture: Image.Image) -> bytes:
+def jpeg(image: Image.Image) -> bytes:
     """A smaller image for the page."""
     out = io.BytesIO()
-    picture.convert("RGB").save(out, format="JPEG", quality=86)
+    image.convert("RGB").save(out, format="JPEG", quality=86)
     return out.getvalue()
 
 
 def _enlarged(pixels: NDArray[np.uint8]) -> Image.Image:
     """Grey (rows, columns) or colour (rows, columns, 3) at the size of the drawing."""
-    picture = Image.fromarray(pixels)
-    return picture.resize((pixels.shape[1] * _ZOOM, pixels.shape[0] * _ZOOM), Image.Resampling.BICUBIC).convert("RGB")
+    image = Image.fromarray(pixels)
+    return image.resize((pixels.shape[1] * _ZOOM, pixels.shape[0] * _ZOOM), Image.Resampling.BICUBIC).convert("RGB")
 
 
 def _outline(draw: ImageDraw.ImageDraw, mask: NDArray[np.bool_] | NDArray[np.uint8], color: str, width: int = 2) -> None:

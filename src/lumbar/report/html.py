@@ -13,17 +13,17 @@ from lumbar.pipeline import Analysis
 from lumbar.report.age_section import age_section
 from lumbar.report.colors import FAT, IMPORTANCE, YOUNGER_OLDER, scale_css
 from lumbar.report.document import RESEARCH_USE
+from lumbar.report.images import ReportImage
 from lumbar.report.muscle_section import muscles
 from lumbar.report.numbers import percent, shown
-from lumbar.report.pictures import Picture
 from lumbar.report.quality_section import Marks, quality_section
 from lumbar.report.reference_ranges import RANGES
 from lumbar.report.severity_section import COLUMNS, DISC_FINDINGS, blocks, overview, trusts
 from lumbar.report.summary import summary
 
 
-def render(analysis: Analysis, pictures: Mapping[str, Picture], urls: Mapping[str, str]) -> str:
-    """The page; `urls` are the data URLs of `pictures` by name."""
+def render(analysis: Analysis, images: Mapping[str, ReportImage], urls: Mapping[str, str]) -> str:
+    """The page; `urls` are the data URLs of `images` by name."""
     findings = analysis.findings
     return _environment().get_template("report.html.j2").render(
         findings=findings,
@@ -33,16 +33,16 @@ def render(analysis: Analysis, pictures: Mapping[str, Picture], urls: Mapping[st
         summary=summary(findings),
         quality=quality_section(findings),
         marks=Marks(findings),
-        sagittal=[pictures["sagittal"], pictures["sagittal_plain"]],
+        sagittal=[images["sagittal"], images["sagittal_plain"]],
         spine_series=analysis.spine_series,
         columns=[title for _, title in COLUMNS],
         overview=overview(findings),
-        blocks=blocks(analysis, pictures),
+        blocks=blocks(analysis, images),
         trusts=trusts(findings),
-        axial=[pictures[name] for level in Level if (name := f"axial_{level.slug}") in pictures],
+        axial=[images[name] for level in Level if (name := f"axial_{level.slug}") in images],
         disc_findings=DISC_FINDINGS,
-        muscles=muscles(findings, pictures),
-        age=age_section(analysis, pictures),
+        muscles=muscles(findings, images),
+        age=age_section(analysis, images),
         levels=findings.spine.levels if findings.spine else (),
         measurements=_measurements(findings),
         bodies=[v for v in findings.spine.vertebrae if v.vertebra is not Vertebra.S1] if findings.spine else (),

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from lumbar.domain.anatomy import Level, Muscle, Side
 from lumbar.domain.findings import Findings, MuscleFinding, NormPlace
+from lumbar.report.images import ReportImage
 from lumbar.report.numbers import percent, shown
-from lumbar.report.pictures import Picture
 
 
 @dataclass(frozen=True)
@@ -55,23 +55,23 @@ class Muscles:
     dixon: bool
     norm_groups: tuple[str, ...]
     norms: tuple[NormRow, ...]
-    outlines: tuple[Picture, ...]
-    fat_maps: tuple[Picture, ...]
+    outlines: tuple[ReportImage, ...]
+    fat_maps: tuple[ReportImage, ...]
 
 
 _END = 95
 _FULL_BAR = 50.0  # per cent of difference that fill half of the chart
 
 
-def muscles(findings: Findings, pictures: Mapping[str, Picture]) -> Muscles | None:
+def muscles(findings: Findings, images: Mapping[str, ReportImage]) -> Muscles | None:
     """The section, or None where no muscle was measured."""
     if not findings.muscles:
         return None
     levels = [level for level in Level if any(one.level is level for m in findings.muscles for one in m.per_level)]
     ordered = sorted(findings.muscles, key=lambda m: (list(Muscle).index(m.muscle), m.side is Side.LEFT))
-    fat_maps = tuple(pictures[f"fat_{level.slug}"] for level in Level if f"fat_{level.slug}" in pictures)
+    fat_maps = tuple(images[f"fat_{level.slug}"] for level in Level if f"fat_{level.slug}" in images)
     groups = tuple(dict.fromkeys(_group(n) for m in ordered for n in m.fat_norms))
-    shown_levels = [level for level in Level if f"axial_{level.slug}" in pictures]
+    shown_levels = [level for level in Level if f"axial_{level.slug}" in images]
     return Muscles(
         levels=tuple(level.value for level in levels),
         rows=tuple(_row(m, levels) for m in ordered),
@@ -80,7 +80,7 @@ def muscles(findings: Findings, pictures: Mapping[str, Picture]) -> Muscles | No
         dixon=any(m.fat_fraction_mean is not None for m in ordered),
         norm_groups=groups,
         norms=tuple(_norms(m, groups) for m in ordered) if groups else (),
-        outlines=tuple(pictures[f"axial_{level.slug}"] for level in shown_levels),
+        outlines=tuple(images[f"axial_{level.slug}"] for level in shown_levels),
         fat_maps=fat_maps,
     )
 

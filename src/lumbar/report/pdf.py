@@ -1,4 +1,4 @@
-"""The report as PDF: the page as Chromium prints it, or a plain one with the same figures and pictures where there is no Chromium."""
+"""The report as PDF: the page as Chromium prints it, or a plain one with the same figures and images where there is no Chromium."""
 
 import io
 import shutil
@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from lumbar.domain.findings import Findings
 from lumbar.report.document import RESEARCH_USE, to_document
-from lumbar.report.pictures import Picture
+from lumbar.report.images import ReportImage
 from lumbar.report.values import value_rows
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -23,9 +23,9 @@ _LINES = 70  # of a page
 _LETTERS = 100  # of a line
 
 
-def report_pdf(page: Path, findings: Findings, pictures: Mapping[str, Picture]) -> bytes:
+def report_pdf(page: Path, findings: Findings, images: Mapping[str, ReportImage]) -> bytes:
     """The report of `findings`, whose page is the file `page`, as PDF."""
-    return printed(page) or plain_pdf(findings, pictures)
+    return printed(page) or plain_pdf(findings, images)
 
 
 def printed(page: Path) -> bytes | None:
@@ -46,8 +46,8 @@ def printed(page: Path) -> bytes | None:
             return None
 
 
-def plain_pdf(findings: Findings, pictures: Mapping[str, Picture]) -> bytes:
-    """All warnings, values and pictures on plain pages."""
+def plain_pdf(findings: Findings, images: Mapping[str, ReportImage]) -> bytes:
+    """All warnings, values and images on plain pages."""
     out = io.BytesIO()
     with PdfPages(out, metadata={"Title": "Lumbar spine MRI, automatic analysis", "CreationDate": None}) as pages:
         lines = _lines(findings)
@@ -55,12 +55,12 @@ def plain_pdf(findings: Findings, pictures: Mapping[str, Picture]) -> bytes:
             figure = Figure(figsize=_A4)
             figure.text(0.06, 0.97, "\n".join(lines[start : start + _LINES]), family="monospace", fontsize=8, va="top")
             pages.savefig(figure)
-        for picture in pictures.values():
+        for image in images.values():
             figure = Figure(figsize=_A4)
             axes = figure.add_axes((0.06, 0.1, 0.88, 0.8))
-            axes.imshow(picture.image)
+            axes.imshow(image.image)
             axes.set_axis_off()
-            figure.text(0.06, 0.95, textwrap.fill(f"{picture.caption}. {RESEARCH_USE}", _LETTERS), fontsize=9, va="top")
+            figure.text(0.06, 0.95, textwrap.fill(f"{image.caption}. {RESEARCH_USE}", _LETTERS), fontsize=9, va="top")
             pages.savefig(figure)
     return out.getvalue()
 

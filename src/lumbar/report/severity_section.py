@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from lumbar.domain.anatomy import Condition, Level, Severity
 from lumbar.domain.findings import DiscGrades, Evidence, Findings, LevelFinding, ModelUse, SeverityFinding
 from lumbar.pipeline import Analysis
+from lumbar.report.images import ReportImage, name_of, shown_findings, words
 from lumbar.report.numbers import in_mm, shown
-from lumbar.report.pictures import Picture, name_of, shown_findings, words
 from lumbar.report.reference_ranges import RANGES
 from lumbar.severity.prior import TASK as PRIOR_TASK
 
@@ -62,7 +62,7 @@ class Detail:
     clinical: tuple[float, float, float]
     weighted: tuple[float, float, float]
     certainty: str
-    heat: Picture | None
+    heat: ReportImage | None
     place: str  # of the evidence
     measure: str  # shown beside this grade
     trust: str  # the model and its measured results
@@ -74,8 +74,8 @@ class Block:
 
     level: str
     sentence: str
-    crop: Picture | None
-    views: tuple[Picture, ...]
+    crop: ReportImage | None
+    views: tuple[ReportImage, ...]
     details: tuple[Detail, ...]
 
 
@@ -109,10 +109,10 @@ def overview(findings: Findings) -> tuple[Row, ...]:
     return tuple(rows)
 
 
-def blocks(analysis: Analysis, pictures: Mapping[str, Picture]) -> tuple[Block, ...]:
+def blocks(analysis: Analysis, images: Mapping[str, ReportImage]) -> tuple[Block, ...]:
     """The levels with a moderate or severe finding, from head to foot."""
     found = shown_findings(analysis)
-    return tuple(_block(level, [f for f in found if f.level is level], analysis, pictures) for level in Level if any(f.level is level for f in found))
+    return tuple(_block(level, [f for f in found if f.level is level], analysis, images) for level in Level if any(f.level is level for f in found))
 
 
 def trusts(findings: Findings) -> tuple[Trust, ...]:
@@ -146,16 +146,16 @@ def _measures(level: LevelFinding | None, disc: DiscGrades | None) -> tuple[tupl
     return tuple(found)
 
 
-def _block(level: Level, found: Sequence[SeverityFinding], analysis: Analysis, pictures: Mapping[str, Picture]) -> Block:
+def _block(level: Level, found: Sequence[SeverityFinding], analysis: Analysis, images: Mapping[str, ReportImage]) -> Block:
     order = {condition: place for place, (condition, _) in enumerate(COLUMNS)}
     found = sorted(found, key=lambda f: order[f.condition])
-    views = tuple(pictures[name] for f in found if (name := name_of("evidence", f)) in pictures)
+    views = tuple(images[name] for f in found if (name := name_of("evidence", f)) in images)
     sentence = "; ".join(f"{GRADE_WORDS[f.severity]} {words(f.condition)}" for f in found)
-    details = tuple(_detail(f, analysis.findings, pictures) for f in found)
-    return Block(level.value, sentence, pictures.get(f"crop_{level.slug}"), views, details)
+    details = tuple(_detail(f, analysis.findings, images) for f in found)
+    return Block(level.value, sentence, images.get(f"crop_{level.slug}"), views, details)
 
 
-def _detail(f: SeverityFinding, findings: Findings, pictures: Mapping[str, Picture]) -> Detail:
+def _detail(f: SeverityFinding, findings: Findings, images: Mapping[str, ReportImage]) -> Detail:
     use = next((use for use in findings.models if use.name == f.model), None)
     trust = _trust(_RESULTS[f.condition], use) if use else None
     said = f"on unseen cases AUC {trust.auc} for severe, κ {trust.kappa}; see the table above" if trust else "its card has no figures on unseen cases"
@@ -170,7 +170,7 @@ def _detail(f: SeverityFinding, findings: Findings, pictures: Mapping[str, Pictu
         clinical=(f.clinical_probabilities.normal_mild, f.clinical_probabilities.moderate, f.clinical_probabilities.severe),
         weighted=(f.probabilities.normal_mild, f.probabilities.moderate, f.probabilities.severe),
         certainty=certainty,
-        heat=pictures.get(name_of("heat", f)),
+        heat=images.get(name_of("heat", f)),
         place=_place(f.evidence),
         measure=_beside(f.condition, level),
         trust=f"{f.model}, {said}",

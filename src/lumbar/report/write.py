@@ -18,25 +18,25 @@ from lumbar.pipeline import Analysis
 from lumbar.report.document import to_document, to_json
 from lumbar.report.drawing import jpeg, save
 from lumbar.report.html import render
-from lumbar.report.pictures import Picture, draw_pictures
+from lumbar.report.images import ReportImage, draw_images
 from lumbar.spine.spine_map import level_mask, tissue_mask
 
 
-def write_analysis(analysis: Analysis, folder: Path, pictures: Mapping[str, Picture] | None = None) -> Analysis:
+def write_analysis(analysis: Analysis, folder: Path, images: Mapping[str, ReportImage] | None = None) -> Analysis:
     """Write findings, report, tables, masks and previews into `folder`, which exists; returns it with a warning for each mask that NIfTI cannot store.
 
     Args:
         analysis: findings and their evidence.
         folder: where the files go.
-        pictures: as `draw_pictures` draws them, if that has been done.
+        images: as `draw_images` draws them, if that has been done.
     """
     previews = folder / "previews"
     previews.mkdir()
     with ThreadPoolExecutor() as pool:
         masks = pool.submit(_write_masks, analysis, folder / "masks")
-        pictures = draw_pictures(analysis) if pictures is None else pictures
-        saved = [pool.submit(save, picture.image, previews / f"{name}.png") for name, picture in pictures.items()]
-        urls = dict(zip(pictures, pool.map(lambda picture: data_url(picture.image), pictures.values()), strict=True))
+        images = draw_images(analysis) if images is None else images
+        saved = [pool.submit(save, image.image, previews / f"{name}.png") for name, image in images.items()]
+        urls = dict(zip(images, pool.map(lambda image: data_url(image.image), images.values()), strict=True))
         for one in saved:
             one.result()
         analysis = replace(analysis, findings=replace(analysis.findings, warnings=(*analysis.findings.warnings, *masks.result())))
@@ -45,7 +45,7 @@ def write_analysis(analysis: Analysis, folder: Path, pictures: Mapping[str, Pict
         (folder / "grades.csv").write_text(grades_csv(analysis.findings), encoding="utf-8")
     if analysis.findings.muscles:
         (folder / "muscles.csv").write_text(muscles_csv(analysis.findings), encoding="utf-8")
-    (folder / "report.html").write_text(render(analysis, pictures, urls), encoding="utf-8")
+    (folder / "report.html").write_text(render(analysis, images, urls), encoding="utf-8")
     return analysis
 
 
@@ -85,6 +85,6 @@ def muscles_csv(findings: Findings) -> str:
     return out.getvalue()
 
 
-def data_url(picture: Image.Image) -> str:
+def data_url(image: Image.Image) -> str:
     """The image as a data URL, so that the page is one file."""
-    return "data:image/jpeg;base64," + base64.b64encode(jpeg(picture)).decode("ascii")
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg(image)).decode("ascii")

@@ -63,7 +63,7 @@ Cell = tuple[Condition, Level]
 
 @dataclass(frozen=True, eq=False)
 class StudyGrades:
-    """The grades of a study, and what pictures of them are drawn from."""
+    """The grades of a study, and what images of them are drawn from."""
 
     findings: tuple[SeverityFinding, ...]  # 25, by condition and level
     crops: Mapping[Level, LevelCrop]  # axial ones that were graded
@@ -139,7 +139,7 @@ class Predictor:
         if not unseen:
             return (*self._of_synthetic(findings), *noted)
         why = "no model for them is installed" if self.grader is None else f"no {self._seen} shows these levels"
-        rare = f"{len(unseen)} of {len(findings)} severity grades are only how common the grades are, no picture was graded ({why}): {_named(unseen)}"
+        rare = f"{len(unseen)} of {len(findings)} severity grades are only how common the grades are, no image was graded ({why}): {_named(unseen)}"
         return (rare, *self._of_synthetic(findings), *noted)
 
     def _of_synthetic(self, findings: Sequence[SeverityFinding]) -> tuple[str, ...]:
@@ -160,7 +160,7 @@ class Predictor:
         if isinstance(self.grader, CropGrader):
             if not crops:
                 return {}
-            grades = self.grader.grade_quickly([crop.picture for crop in crops.values()], list(crops))
+            grades = self.grader.grade_quickly([crop.image for crop in crops.values()], list(crops))
             return _made(grades, list(crops), self.grader)
         if self.grader is None or not levels:
             return {}

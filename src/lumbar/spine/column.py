@@ -107,7 +107,7 @@ def disc_peaks(column: Column) -> list[DiscPeak]:
 
 
 def sacrum_start_mm(column: Column, midplane: Midplane) -> float | None:
-    """Where the sacrum begins along the column, or None if it is not in view; a corner of it at the picture's border is enough."""
+    """Where the sacrum begins along the column, or None if it is not in view; a corner of it at the image's border is enough."""
     seen = column.mask & (midplane.labels == SpineClass.SACRUM)
     parts, count = ndimage.label(seen)
     if not count:

@@ -70,7 +70,7 @@ def volume_instances(midplane: Midplane, flat: Labels) -> Labels:
 
 
 def _frame(flat: Labels, shape: tuple[int, ...]) -> tuple[slice, slice]:
-    """The part of the picture around the column, with room for what bulges out beside the midplane."""
+    """The part of the image around the column, with room for what bulges out beside the midplane."""
     found = np.argwhere(flat > 0)
     if not len(found):
         return slice(0, shape[0]), slice(0, shape[1])

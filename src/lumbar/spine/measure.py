@@ -50,7 +50,7 @@ def measure(flat: Flat, instances: NDArray[np.uint8], weighting: Weighting) -> t
 
 
 def _body_outlines(flat: Flat) -> list[Outline | None]:
-    """Outlines of the bodies from head to foot, framed by the discs beside them; None for a body that is cut off by the picture's border."""
+    """Outlines of the bodies from head to foot, framed by the discs beside them; None for a body that is cut off by the image's border."""
     probability = flat.midplane.probabilities[SpineClass.BODY]
     out: list[Outline | None] = []
     for i in range(len(flat.discs) + 1):

@@ -1,4 +1,4 @@
-"""The curved mid-sagittal plane: in every row the slice that runs through the middle of the canal, so that a scoliotic spine lies in one picture."""
+"""The curved mid-sagittal plane: in every row the slice that runs through the middle of the canal, so that a scoliotic spine lies in one image."""
 
 from dataclasses import dataclass
 
@@ -26,7 +26,7 @@ class Midplane:
     slice_of_row: NDArray[np.float64]  # (rows,) fractional slice index
     probabilities: NDArray[np.float32]  # (classes, rows, columns)
     labels: NDArray[np.uint8]  # (rows, columns)
-    picture: NDArray[np.float32]  # (rows, columns)
+    image: NDArray[np.float32]  # (rows, columns)
     segmentation: Segmentation
 
     def points_mm(self, rows_columns: NDArray[np.float64]) -> Points:
@@ -45,9 +45,9 @@ def find_midplane(segmentation: Segmentation) -> Midplane:
     path = _middle_slices(segmentation)
     weights = _weights(path, segmentation)
     probabilities = np.einsum("rs,scrk->crk", weights, segmentation.probabilities, dtype=np.float32, optimize=False)
-    picture = np.stack([ndimage.map_coordinates(segmentation.picture.array[:, r], [[s] * segmentation.grid.columns, range(segmentation.grid.columns)],
+    image = np.stack([ndimage.map_coordinates(segmentation.image.array[:, r], [[s] * segmentation.grid.columns, range(segmentation.grid.columns)],
                                                 order=1, mode="nearest") for r, s in enumerate(path)])  # fmt: skip
-    return Midplane(path, probabilities, probabilities.argmax(axis=0).astype(np.uint8), picture.astype(np.float32), segmentation)
+    return Midplane(path, probabilities, probabilities.argmax(axis=0).astype(np.uint8), image.astype(np.float32), segmentation)
 
 
 def _middle_slices(segmentation: Segmentation) -> NDArray[np.float64]:

@@ -3,7 +3,7 @@
 * Disc height, front, middle and back: between the disc's borders at 20, 50 and 80 % of its depth, perpendicular to its long axis; their mean is the disc
   height (Tunset et al., BMC Med Imaging 2013;13:10, measure between endplates in the same three places).
 * Disc height index: disc height / mean height of the adjacent bodies (Masuda et al., Spine 2005;30:5); at L5/S1 the body above alone.
-* Disc signal ratio: mean of the disc's core / median of the CSF beside it, on T2-weighted pictures (Luoma et al., Spine 2001;26:1873).
+* Disc signal ratio: mean of the disc's core / median of the CSF beside it, on T2-weighted images (Luoma et al., Spine 2001;26:1873).
 * Canal antero-posterior diameter: narrowest width of the canal at the height of the disc, perpendicular to the canal (after Verbiest, J Bone Joint Surg
   Br 1954;36:230, who measured bone; here it is the canal as the masks have it, close to the dural sac).
 * Slip: between the back walls of the two bodies at the disc, in mm and as a share of the lower body's depth (Taillard, J Bone Joint Surg Am 1954;36:1227),
@@ -88,9 +88,9 @@ def signal_ratio(midplane: Midplane, disc: Outline, mask: NDArray[np.bool_], can
     beside = sac[np.linalg.norm(sac * PIXEL_MM - canal.center, axis=1) <= 25.0]
     if not core.any() or len(beside) < 30:
         return None
-    fluid = midplane.picture[tuple(beside.T)]
+    fluid = midplane.image[tuple(beside.T)]
     bright = float(np.median(fluid[fluid >= np.percentile(fluid, 70)]))  # nerve roots and the conus are darker than CSF
-    return float(midplane.picture[mask][core].mean()) / bright if bright > 0 else None
+    return float(midplane.image[mask][core].mean()) / bright if bright > 0 else None
 
 
 def slip(level: Level, upper: Outline, disc: Outline, lower: Outline) -> tuple[float, float] | None:

@@ -56,7 +56,7 @@ def is_lowest_by_tilt(tilt_degrees: float) -> bool:
 
 
 def _flat_bottom(tilts: Sequence[float | None]) -> list[str]:
-    """L5/S1 is the steepest disc; where it is not, the picture may be cut off, upside down, or show transitional anatomy."""
+    """L5/S1 is the steepest disc; where it is not, the image may be cut off, upside down, or show transitional anatomy."""
     if not tilts or tilts[-1] is None or tilts[-1] >= _LEAST_TILT_DEGREES:
         return []
     return [f"the lowest disc is tilted by {tilts[-1]:.0f}°, where L5/S1 usually has {USUAL_TILT_DEGREES[0]:.0f}°"]

@@ -14,11 +14,11 @@ from lumbar.domain.volume import Volume
 from lumbar.errors import GeometryError
 from lumbar.imaging.intensity import standardized
 from lumbar.imaging.orient import SAGITTAL_AXES, to_sagittal, turned_back
-from lumbar.imaging.resample import resize_picture, resized_grid
+from lumbar.imaging.resample import resize_image, resized_grid
 from lumbar.models.folder import Model
 from lumbar.spine.slab import around_spine, sagittal_slab
 
-# Pictures (batch, 1, rows, columns) of zero mean and unit variance → logits (batch, classes, rows, columns).
+# Images (batch, 1, rows, columns) of zero mean and unit variance → logits (batch, classes, rows, columns).
 Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 TASK = "spine"  # what the card of a fitting model says
@@ -35,8 +35,8 @@ _NEIGHBOUR_WEIGHT = 0.15  # share of each neighbouring slice in a slice's probab
 def network_of(model: Model) -> Network:
     """The network in a model folder of the task `TASK`."""
 
-    def run(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(model.run({INPUT: pictures})[OUTPUT], dtype=np.float32)
+    def run(images: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(model.run({INPUT: images})[OUTPUT], dtype=np.float32)
 
     return run
 
@@ -45,7 +45,7 @@ def network_of(model: Model) -> Network:
 class Segmentation:
     """A volume on the network's grid (slices right to left, rows head to foot, columns front to back) with what the network made of it."""
 
-    picture: Volume  # float32, PIXEL_MM in plane
+    image: Volume  # float32, PIXEL_MM in plane
     probabilities: NDArray[np.float16]  # (slices, classes, rows, columns)
     labels: NDArray[np.uint8]  # (slices, rows, columns), values of SpineClass
     source: Grid  # the grid of the volume that was given
@@ -53,7 +53,7 @@ class Segmentation:
     @property
     def grid(self) -> Grid:
         """The network's grid."""
-        return self.picture.grid
+        return self.image.grid
 
 
 def segment(volume: Volume, network: Network, plane: Plane, progress: Callable[[int, int], None] | None = None) -> Segmentation:
@@ -66,51 +66,51 @@ def segment(volume: Volume, network: Network, plane: Plane, progress: Callable[[
     rows_mm = sagittal.grid.spacing_mm[1] * sagittal.grid.rows
     if rows_mm < _SMALLEST_MM:
         raise GeometryError(f"the volume covers {rows_mm:.0f} mm from head to foot; naming levels needs at least {_SMALLEST_MM:.0f} mm")
-    picture = around_spine(_resized(sagittal), lambda pictures: _probabilities(pictures, network, None).argmax(axis=1).astype(np.uint8))
-    probabilities = _probabilities(np.asarray(picture.array, dtype=np.float32), network, progress)
-    probabilities = _with_neighbours(probabilities, picture.grid)
-    return Segmentation(picture, probabilities, probabilities.argmax(axis=1).astype(np.uint8), volume.grid)
+    image = around_spine(_resized(sagittal), lambda images: _probabilities(images, network, None).argmax(axis=1).astype(np.uint8))
+    probabilities = _probabilities(np.asarray(image.array, dtype=np.float32), network, progress)
+    probabilities = _with_neighbours(probabilities, image.grid)
+    return Segmentation(image, probabilities, probabilities.argmax(axis=1).astype(np.uint8), volume.grid)
 
 
-def segment_picture(picture: NDArray[np.float32], pixel_mm: float, network: Network) -> Segmentation:
-    """One sagittal picture (rows head to foot, columns front to back) of square pixels, without a place in a patient: its plane is x = 0."""
-    grid = Grid(np.zeros((1, 3)), np.array([0, 0, -pixel_mm]), np.array([0, pixel_mm, 0]), *picture.shape)
-    return segment(Volume(picture[None].astype(np.float32), grid), network, Plane.SAGITTAL)
+def segment_image(image: NDArray[np.float32], pixel_mm: float, network: Network) -> Segmentation:
+    """One sagittal image (rows head to foot, columns front to back) of square pixels, without a place in a patient: its plane is x = 0."""
+    grid = Grid(np.zeros((1, 3)), np.array([0, 0, -pixel_mm]), np.array([0, pixel_mm, 0]), *image.shape)
+    return segment(Volume(image[None].astype(np.float32), grid), network, Plane.SAGITTAL)
 
 
 def _resized(volume: Volume) -> Volume:
     _, row_mm, column_mm = volume.grid.spacing_mm
     shape = round(volume.grid.rows * row_mm / PIXEL_MM), round(volume.grid.columns * column_mm / PIXEL_MM)
-    array = np.stack([resize_picture(np.asarray(picture, dtype=np.float32), shape) for picture in volume.array])
+    array = np.stack([resize_image(np.asarray(image, dtype=np.float32), shape) for image in volume.array])
     return Volume(array, resized_grid(volume.grid, shape))
 
 
-def _probabilities(pictures: NDArray[np.float32], network: Network, progress: Callable[[int, int], None] | None) -> NDArray[np.float16]:
+def _probabilities(images: NDArray[np.float32], network: Network, progress: Callable[[int, int], None] | None) -> NDArray[np.float16]:
     """(slices, classes, rows, columns); the slices in the middle are seen whole, the others only where those showed a spine."""
-    out = np.zeros((len(pictures), len(SpineClass), *pictures.shape[1:]), dtype=np.float16)
+    out = np.zeros((len(images), len(SpineClass), *images.shape[1:]), dtype=np.float16)
     out[:, SpineClass.BACKGROUND] = 1
-    middle = len(pictures) // 2
-    first = np.arange(max(0, middle - 1), min(len(pictures), middle + 2))
-    rest = np.setdiff1d(np.arange(len(pictures)), first)
-    whole = (slice(0, pictures.shape[1]), slice(0, pictures.shape[2]))
+    middle = len(images) // 2
+    first = np.arange(max(0, middle - 1), min(len(images), middle + 2))
+    rest = np.setdiff1d(np.arange(len(images)), first)
+    whole = (slice(0, images.shape[1]), slice(0, images.shape[2]))
     done = 0
     for numbers in (first, rest):
         frame = whole if numbers is first else _frame(out[first], whole)
         for start in range(0, len(numbers), _BATCH):
             batch = numbers[start : start + _BATCH]
-            seen = np.stack([standardized(pictures[k])[frame] for k in batch])
+            seen = np.stack([standardized(images[k])[frame] for k in batch])
             out[batch, :, frame[0], frame[1]] = _softmax(network, seen)
             done += len(batch)
             if progress:
-                progress(done, len(pictures))
+                progress(done, len(images))
     return out
 
 
-def _softmax(network: Network, pictures: NDArray[np.float32]) -> NDArray[np.float32]:
-    rows, columns = pictures.shape[1:]
+def _softmax(network: Network, images: NDArray[np.float32]) -> NDArray[np.float32]:
+    rows, columns = images.shape[1:]
     padding = [(0, 0), (0, -rows % _DIVISOR), (0, -columns % _DIVISOR)]
-    # A dark rim, whatever the picture's own edge shows: beyond a field of view there is nothing.
-    logits = network(np.pad(pictures, padding, constant_values=float(pictures.min()))[:, None])[:, :, :rows, :columns]
+    # A dark rim, whatever the image's own edge shows: beyond a field of view there is nothing.
+    logits = network(np.pad(images, padding, constant_values=float(images.min()))[:, None])[:, :, :rows, :columns]
     np.exp(logits - logits.max(axis=1, keepdims=True), out=logits)
     return np.asarray(logits / logits.sum(axis=1, keepdims=True))
 
@@ -174,7 +174,7 @@ def _enlarged(labels: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.u
     out = np.zeros(shape, dtype=np.uint8)
     best = np.full(shape, 0.5, dtype=np.float32)
     for value in np.unique(labels[labels > 0]):
-        share = resize_picture((labels == value).astype(np.float32), shape)
+        share = resize_image((labels == value).astype(np.float32), shape)
         out[share > best] = value
         best = np.maximum(best, share)
     return out

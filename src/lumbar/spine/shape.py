@@ -1,6 +1,6 @@
 """Outlines of discs and bodies in the midplane, measured below the size of a pixel from the network's probabilities.
 
-All positions are (row, column) times `PIXEL_MM`: millimetres down and back from the picture's first pixel.
+All positions are (row, column) times `PIXEL_MM`: millimetres down and back from the image's first pixel.
 """
 
 from dataclasses import dataclass
@@ -113,5 +113,5 @@ def width_mm(probability: NDArray[np.float32], start: Vector, direction: Vector,
     return float(run.size * _STEP_MM), start + run.mean() * direction
 
 
-def _at(picture: NDArray[np.float32], points_mm: Vector) -> NDArray[np.float32]:
-    return np.asarray(ndimage.map_coordinates(picture, np.moveaxis(points_mm / PIXEL_MM, -1, 0), order=1, cval=0), dtype=np.float32)
+def _at(image: NDArray[np.float32], points_mm: Vector) -> NDArray[np.float32]:
+    return np.asarray(ndimage.map_coordinates(image, np.moveaxis(points_mm / PIXEL_MM, -1, 0), order=1, cval=0), dtype=np.float32)

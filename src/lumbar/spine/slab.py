@@ -18,7 +18,7 @@ _WIDE_MM = 110.0  # a stack wider than this from side to side is searched for th
 _LOOK_MM = 12.0  # distance of the slices of that search
 _HALF_MM = 36.0  # to either side of where the spine was found
 
-Labeller = Callable[[NDArray[np.float32]], NDArray[np.uint8]]  # pictures (slices, rows, columns) → classes of the same shape
+Labeller = Callable[[NDArray[np.float32]], NDArray[np.uint8]]  # images (slices, rows, columns) → classes of the same shape
 
 
 def sagittal_slab(volume: Volume, plane: Plane) -> Volume:

@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from lumbar.training.examples import IGNORED
 
-Picture = NDArray[np.float32]
+FloatImage = NDArray[np.float32]
 Labels = NDArray[np.uint8]
 
 
@@ -33,7 +33,7 @@ class AugmentOptions:
     void_probability: float = 0.1  # a patch without signal, as metal leaves
 
 
-def random_view(image: Picture, labels: Labels, shape: tuple[int, int], zoom: float, options: AugmentOptions, rng: Generator) -> tuple[Picture, Labels]:
+def random_view(image: FloatImage, labels: Labels, shape: tuple[int, int], zoom: float, options: AugmentOptions, rng: Generator) -> tuple[FloatImage, Labels]:
     """A randomly turned, sheared, scaled and placed view of `shape`; `zoom` is source pixels per pixel of the view."""
     angle = np.deg2rad(rng.uniform(-1, 1) * options.rotation_degrees)
     scale = np.exp(rng.uniform(*np.log(options.scale)))
@@ -50,12 +50,12 @@ def random_view(image: Picture, labels: Labels, shape: tuple[int, int], zoom: fl
     return view, _sample(labels.astype(np.float32), points, "nearest").astype(np.uint8)
 
 
-def _sample(picture: Picture, points: torch.Tensor, mode: str) -> Picture:
-    source = torch.from_numpy(picture)[None, None]
+def _sample(image: FloatImage, points: torch.Tensor, mode: str) -> FloatImage:
+    source = torch.from_numpy(image)[None, None]
     return torch.nn.functional.grid_sample(source, points, mode=mode, align_corners=True)[0, 0].numpy()
 
 
-def random_contrast(image: Picture, labels: Labels, options: AugmentOptions, rng: Generator) -> Picture:
+def random_contrast(image: FloatImage, labels: Labels, options: AugmentOptions, rng: Generator) -> FloatImage:
     """The same anatomy with the contrast of another sequence, coil and scanner; zero mean and unit variance."""
     low, high = np.percentile(image, (0.5, 99.5))
     image = np.clip((image - low) / max(high - low, 1e-6), 0, 1.2).astype(np.float32)
@@ -76,7 +76,7 @@ def random_contrast(image: Picture, labels: Labels, options: AugmentOptions, rng
     return ((image - image.mean()) / max(float(image.std()), 1e-6)).astype(np.float32)
 
 
-def _change_tissues(image: Picture, labels: Labels, rng: Generator) -> Picture:
+def _change_tissues(image: FloatImage, labels: Labels, rng: Generator) -> FloatImage:
     labels = np.where(labels == IGNORED, 0, labels)
     classes = int(labels.max()) + 1
     gain = np.exp(rng.uniform(-0.6, 0.6, classes)).astype(np.float32)
@@ -86,7 +86,7 @@ def _change_tissues(image: Picture, labels: Labels, rng: Generator) -> Picture:
     return image * smooth[0] + smooth[1]
 
 
-def _remap(image: Picture, rng: Generator) -> Picture:
+def _remap(image: FloatImage, rng: Generator) -> FloatImage:
     knots = int(rng.integers(3, 7))
     x = np.concatenate([[0], np.sort(rng.uniform(0.05, 0.95, knots)), [1.2]])
     y = rng.uniform(0, 1, knots + 2)
@@ -95,12 +95,12 @@ def _remap(image: Picture, rng: Generator) -> Picture:
     return np.interp(image, x, y).astype(np.float32)
 
 
-def _smooth_field(shape: tuple[int, ...], rng: Generator) -> Picture:
+def _smooth_field(shape: tuple[int, ...], rng: Generator) -> FloatImage:
     coarse = torch.from_numpy(rng.normal(0, 0.35, (1, 1, 4, 4)).astype(np.float32))
     return torch.exp(torch.nn.functional.interpolate(coarse, size=shape, mode="bicubic", align_corners=True))[0, 0].numpy()
 
 
-def _degrade(image: Picture, rng: Generator) -> Picture:
+def _degrade(image: FloatImage, rng: Generator) -> FloatImage:
     """Blur or coarser pixels along one or both axes, or the opposite: a sharpened image with ringing edges."""
     kind = rng.random()
     if kind < 0.4:
@@ -112,7 +112,7 @@ def _degrade(image: Picture, rng: Generator) -> Picture:
     return np.clip(image + rng.uniform(0.3, 1.2) * (image - ndimage.gaussian_filter(image, rng.uniform(0.7, 2.0))), 0, None)
 
 
-def _void(image: Picture, rng: Generator) -> Picture:
+def _void(image: FloatImage, rng: Generator) -> FloatImage:
     centre = rng.uniform(0, 1, 2) * image.shape
     radius = rng.uniform(5, 28, 2)
     rows, columns = np.ogrid[: image.shape[0], : image.shape[1]]

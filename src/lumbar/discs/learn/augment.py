@@ -10,12 +10,12 @@ from lumbar.discs.crops import BODY, CANAL, COLUMNS, DISC, ROWS, STORED_COLUMNS,
 
 @dataclass(frozen=True)
 class DiscAugmentOptions:
-    """Ranges of the random changes. Contrast is changed alike for all discs of a picture, as grades compare them; places differ from disc to disc."""
+    """Ranges of the random changes. Contrast is changed alike for all discs of an image, as grades compare them; places differ from disc to disc."""
 
     rotation_degrees: float = 8.0
     scale: float = 0.15  # of the logarithm
     shift: float = 0.07  # of the crop's size
-    turn_over: float = 0.5  # chance that a picture's crops are mirrored head to foot
+    turn_over: float = 0.5  # chance that an image's crops are mirrored head to foot
     gamma: float = 0.25  # of the logarithm
     gain: float = 0.12  # likewise
     offset: float = 0.06  # of the grey range
@@ -30,11 +30,11 @@ def disc_input(greys: torch.Tensor, tissues: torch.Tensor) -> torch.Tensor:
 
 
 def augment_discs(
-    greys: torch.Tensor, tissues: torch.Tensor, pictures: torch.Tensor, options: DiscAugmentOptions, generator: torch.Generator, size: tuple[int, int]
+    greys: torch.Tensor, tissues: torch.Tensor, images: torch.Tensor, options: DiscAugmentOptions, generator: torch.Generator, size: tuple[int, int]
 ) -> torch.Tensor:
-    """Random network inputs (n, 3, *size) from stored uint8 crops (n, rows, columns) of `pictures` (n,) 0 … m − 1."""
-    count, owners = len(greys), pictures
-    many = int(pictures.max()) + 1
+    """Random network inputs (n, 3, *size) from stored uint8 crops (n, rows, columns) of `images` (n,) 0 … m − 1."""
+    count, owners = len(greys), images
+    many = int(images.max()) + 1
 
     def spread(number: int) -> torch.Tensor:
         return torch.rand(number, generator=generator) * 2 - 1

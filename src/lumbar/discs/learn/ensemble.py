@@ -12,7 +12,7 @@ from scipy.special import softmax
 
 from lumbar.discs.crops import COLUMNS, ROWS, DiscCrops
 from lumbar.discs.features import NAMES
-from lumbar.discs.grader import CROPS, FINDINGS, LOGITS, MEASUREMENTS, PICTURES, STEPS_UP, blended, looks_t2, network_probabilities
+from lumbar.discs.grader import CROPS, FINDINGS, IMAGES, LOGITS, MEASUREMENTS, STEPS_UP, blended, looks_t2, network_probabilities
 from lumbar.discs.learn.network import DiscNetwork
 from lumbar.discs.learn.train import UNGRADED, DiscTraining, LabelledDiscs, train_discs
 from lumbar.discs.model import GRADES, PFIRRMANN, TASK, Floats, Scaler, fit_logistic
@@ -28,8 +28,8 @@ _LEVELS = 5
 
 
 @dataclass(frozen=True, eq=False)
-class GradedPicture:
-    """The discs of one picture with what people marked."""
+class GradedImage:
+    """The discs of one image with what people marked."""
 
     patient: str
     source: str  # data set
@@ -44,27 +44,27 @@ class GradedPicture:
         return looks_t2(self.crops.features)
 
 
-def fold_numbers(pictures: Sequence[GradedPicture], folds: int, seed: int) -> NDArray[np.int64]:
-    """(m,) fold of each picture; all pictures of a patient lie in one, and each has its share of every source and of bad discs."""
-    order = {source: 10.0 * place for place, source in enumerate(sorted({p.source for p in pictures}))}
+def fold_numbers(images: Sequence[GradedImage], folds: int, seed: int) -> NDArray[np.int64]:
+    """(m,) fold of each image; all images of a patient lie in one, and each has its share of every source and of bad discs."""
+    order = {source: 10.0 * place for place, source in enumerate(sorted({p.source for p in images}))}
     worst: dict[str, float] = {}
-    for picture in pictures:
-        worst[picture.patient] = max(worst.get(picture.patient, 0.0), order[picture.source] + float(picture.grades.max()))
+    for image in images:
+        worst[image.patient] = max(worst.get(image.patient, 0.0), order[image.source] + float(image.grades.max()))
     fold_of = assign_folds(worst, folds, seed)
-    return np.array([fold_of[picture.patient] for picture in pictures], np.int64)
+    return np.array([fold_of[image.patient] for image in images], np.int64)
 
 
-def scaler_of(pictures: Sequence[GradedPicture]) -> Scaler:
-    """Mean and spread of the measurements of all T2 pictures; no grade has a part in it."""
-    return Scaler.fit(np.concatenate([p.crops.features for p in pictures if p.t2]).astype(float))
+def scaler_of(images: Sequence[GradedImage]) -> Scaler:
+    """Mean and spread of the measurements of all T2 images; no grade has a part in it."""
+    return Scaler.fit(np.concatenate([p.crops.features for p in images if p.t2]).astype(float))
 
 
-def train_disc_fold(pictures: Sequence[GradedPicture], scaler: Scaler, folder: Path, config: DiscTraining) -> Path:
-    """Train on `pictures` and export to `folder`; what is there is kept, a run that was killed goes on."""
+def train_disc_fold(images: Sequence[GradedImage], scaler: Scaler, folder: Path, config: DiscTraining) -> Path:
+    """Train on `images` and export to `folder`; what is there is kept, a run that was killed goes on."""
     if (folder / EXPORT).is_file():
         return folder
     folder.mkdir(parents=True, exist_ok=True)
-    module = train_discs(_labelled(pictures, scaler), folder, config)
+    module = train_discs(_labelled(images, scaler), folder, config)
     difference = export_disc_network(module.network, folder / NETWORK)
     (folder / EXPORT).write_text(json.dumps({"difference": difference, "config": str(config)}), encoding="utf-8")
     return folder
@@ -76,22 +76,22 @@ def export_disc_network(network: DiscNetwork, path: Path) -> float:
     example = {
         CROPS: torch.randn(7, 3, ROWS, COLUMNS, generator=generator),
         STEPS_UP: torch.tensor([0, 1, 2, 3, 4, 0, 1]),
-        PICTURES: torch.tensor([0, 0, 0, 0, 0, 1, 1]),
+        IMAGES: torch.tensor([0, 0, 0, 0, 0, 1, 1]),
         MEASUREMENTS: torch.randn(7, len(NAMES), generator=generator),
     }
     network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     return export_onnx(network, example, path, (LOGITS,), dynamic={name: {0: "n"} for name in example}, tolerance=0.05, half=True)
 
 
-def seen_by_network(pictures: Sequence[GradedPicture], scaler: Scaler, folder: Path, threads: int) -> list[Floats]:
-    """(n, 5 + findings) of each of `pictures` by the exported network in `folder`."""
+def seen_by_network(images: Sequence[GradedImage], scaler: Scaler, folder: Path, threads: int) -> list[Floats]:
+    """(n, 5 + findings) of each of `images` by the exported network in `folder`."""
     network = Network((folder / NETWORK).read_bytes(), str(folder / NETWORK), threads)
-    return [network_probabilities([network], _seen(p.crops), _measurements(p, scaler)) for p in pictures]
+    return [network_probabilities([network], _seen(p.crops), _measurements(p, scaler)) for p in images]
 
 
-def fit_measured(pictures: Sequence[GradedPicture], scaler: Scaler) -> dict[str, Floats]:
-    """Coefficients of the logistic model of Pfirrmann grades and findings, from the lumbar discs of T2 pictures."""
-    shown = [p for p in pictures if p.t2]
+def fit_measured(images: Sequence[GradedImage], scaler: Scaler) -> dict[str, Floats]:
+    """Coefficients of the logistic model of Pfirrmann grades and findings, from the lumbar discs of T2 images."""
+    shown = [p for p in images if p.t2]
     lumbar = np.concatenate([p.crops.steps_up for p in shown]) < _LEVELS
     x = scaler(np.concatenate([p.crops.features for p in shown]).astype(float))[lumbar]
     grades = np.concatenate([p.grades for p in shown])[lumbar]
@@ -104,32 +104,32 @@ def fit_measured(pictures: Sequence[GradedPicture], scaler: Scaler) -> dict[str,
     return coefficients
 
 
-def seen_by_measurements(pictures: Sequence[GradedPicture], scaler: Scaler, coefficients: dict[str, Floats]) -> list[Floats | None]:
-    """(n, 5 + findings) of each picture by the logistic model; None where it is not T2-weighted."""
+def seen_by_measurements(images: Sequence[GradedImage], scaler: Scaler, coefficients: dict[str, Floats]) -> list[Floats | None]:
+    """(n, 5 + findings) of each image by the logistic model; None where it is not T2-weighted."""
     result: list[Floats | None] = []
-    for picture in pictures:
-        x = scaler(picture.crops.features.astype(float))
+    for image in images:
+        x = scaler(image.crops.features.astype(float))
         chances = [softmax(x @ coefficients[name], axis=-1)[:, 1:] for name in FINDINGS]
-        result.append(np.concatenate([softmax(x @ coefficients[PFIRRMANN], axis=-1), *chances], axis=1) if picture.t2 else None)
+        result.append(np.concatenate([softmax(x @ coefficients[PFIRRMANN], axis=-1), *chances], axis=1) if image.t2 else None)
     return result
 
 
 @dataclass(frozen=True, eq=False)
 class DiscsOutOfFold:
-    """What models that had not seen a patient say of the discs, picture by picture: each (n, 5 + findings)."""
+    """What models that had not seen a patient say of the discs, image by image: each (n, 5 + findings)."""
 
     seen: list[Floats]  # by the network
     measured: list[Floats | None]  # by the logistic model
     both: list[Floats]
 
 
-def discs_out_of_fold(pictures: Sequence[GradedPicture], folds: NDArray[np.int64], scaler: Scaler, runs: Path, threads: int) -> DiscsOutOfFold:
-    """Predictions for every picture by the models of its fold; the networks must have been trained in `runs`."""
-    result = DiscsOutOfFold([np.empty(0)] * len(pictures), [None] * len(pictures), [np.empty(0)] * len(pictures))
+def discs_out_of_fold(images: Sequence[GradedImage], folds: NDArray[np.int64], scaler: Scaler, runs: Path, threads: int) -> DiscsOutOfFold:
+    """Predictions for every image by the models of its fold; the networks must have been trained in `runs`."""
+    result = DiscsOutOfFold([np.empty(0)] * len(images), [None] * len(images), [np.empty(0)] * len(images))
     for fold in np.unique(folds):
         own = np.flatnonzero(folds == fold)
-        coefficients = fit_measured([p for p, f in zip(pictures, folds, strict=True) if f != fold], scaler)
-        shown = [pictures[int(place)] for place in own]
+        coefficients = fit_measured([p for p, f in zip(images, folds, strict=True) if f != fold], scaler)
+        shown = [images[int(place)] for place in own]
         seen, measured = seen_by_network(shown, scaler, fold_folder(runs, int(fold)), threads), seen_by_measurements(shown, scaler, coefficients)
         for place, a, b in zip(own, seen, measured, strict=True):
             result.seen[place], result.measured[place], result.both[place] = a, b, blended(a, b)
@@ -141,22 +141,20 @@ def fold_folder(runs: Path, fold: int) -> Path:
     return runs / f"fold{fold}"
 
 
-def write_disc_model(
-    folder: Path, runs: Path, folds: int, pictures: Sequence[GradedPicture], results: tuple[Result, ...], data: tuple[TrainingData, ...]
-) -> Card:
-    """Put the networks of all folds and the logistic model of all pictures into `folder`; returns the card."""
+def write_disc_model(folder: Path, runs: Path, folds: int, images: Sequence[GradedImage], results: tuple[Result, ...], data: tuple[TrainingData, ...]) -> Card:
+    """Put the networks of all folds and the logistic model of all images into `folder`; returns the card."""
     differences = []
     for fold in range(folds):
         source = fold_folder(runs, fold)
         (folder / f"fold{fold}.onnx").write_bytes((source / NETWORK).read_bytes())
         differences.append(float(json.loads((source / EXPORT).read_text(encoding="utf-8"))["difference"]))
-    scaler = scaler_of(pictures)
+    scaler = scaler_of(images)
     parameters = {
         "features": list(NAMES),
         "findings": list(FINDINGS),
         "mean": np.nan_to_num(scaler.mean).round(6).tolist(),
         "deviation": scaler.deviation.round(6).tolist(),
-        "coefficients": {name: values.round(6).tolist() for name, values in fit_measured(pictures, scaler).items()},
+        "coefficients": {name: values.round(6).tolist() for name, values in fit_measured(images, scaler).items()},
     }
     return write_card(folder, replace(_card(data, results), export_difference=max(differences), parameters=parameters))
 
@@ -166,13 +164,13 @@ def _card(data: tuple[TrainingData, ...], results: tuple[Result, ...]) -> Card:
         name="disc-grades",
         version="2",
         task=TASK,
-        description="Pfirrmann grade and yes-or-no findings of discs on mid-sagittal T2 pictures: networks of the folds of a cross-validation by patient,"
-        " which see all discs of a picture at once, averaged with a logistic model of measured signal and height.",
+        description="Pfirrmann grade and yes-or-no findings of discs on mid-sagittal T2 images: networks of the folds of a cross-validation by patient,"
+        " which see all discs of an image at once, averaged with a logistic model of measured signal and height.",
         intended_use="Research on graded lumbar T2 MRI without fat suppression. Not a medical device; not for decisions about patients.",
         inputs=(
             TensorSpec(CROPS, ("n", 3, ROWS, COLUMNS), "grey values around 0, mask of the disc, canal 1 and bone -1; the disc's front to the left"),
             TensorSpec(STEPS_UP, ("n",), "discs above L5/S1: 0 to 4 for L5/S1 to L1/L2, then T12/L1"),
-            TensorSpec(PICTURES, ("n",), "equal numbers for discs of one picture"),
+            TensorSpec(IMAGES, ("n",), "equal numbers for discs of one image"),
             TensorSpec(MEASUREMENTS, ("n", len(NAMES)), "parameters.features in deviations from the mean, 0 where missing"),
         ),
         outputs=(TensorSpec(LOGITS, ("n", GRADES + len(FINDINGS)), "Pfirrmann grades as in classes, then parameters.findings"),),
@@ -183,23 +181,23 @@ def _card(data: tuple[TrainingData, ...], results: tuple[Result, ...]) -> Card:
     )
 
 
-def _labelled(pictures: Sequence[GradedPicture], scaler: Scaler) -> LabelledDiscs:
-    counts = [len(p.grades) for p in pictures]
+def _labelled(images: Sequence[GradedImage], scaler: Scaler) -> LabelledDiscs:
+    counts = [len(p.grades) for p in images]
     return LabelledDiscs(
-        greys=np.concatenate([p.crops.greys for p in pictures]),
-        tissues=np.concatenate([p.crops.tissues for p in pictures]),
-        steps_up=np.concatenate([p.crops.steps_up for p in pictures]),
-        measurements=np.concatenate([_measurements(p, scaler) for p in pictures]),
-        pictures=np.repeat(np.arange(len(pictures)), counts),
-        grades=np.concatenate([p.grades for p in pictures]),
-        findings=np.concatenate([p.findings for p in pictures]),
-        weights=np.repeat(np.array([p.weight for p in pictures], np.float32), counts),
+        greys=np.concatenate([p.crops.greys for p in images]),
+        tissues=np.concatenate([p.crops.tissues for p in images]),
+        steps_up=np.concatenate([p.crops.steps_up for p in images]),
+        measurements=np.concatenate([_measurements(p, scaler) for p in images]),
+        images=np.repeat(np.arange(len(images)), counts),
+        grades=np.concatenate([p.grades for p in images]),
+        findings=np.concatenate([p.findings for p in images]),
+        weights=np.repeat(np.array([p.weight for p in images], np.float32), counts),
     )
 
 
-def _measurements(picture: GradedPicture, scaler: Scaler) -> NDArray[np.float32]:
-    scaled = scaler.scaled(picture.crops.features.astype(float)).astype(np.float32)
-    return scaled if picture.t2 else np.zeros_like(scaled)
+def _measurements(image: GradedImage, scaler: Scaler) -> NDArray[np.float32]:
+    scaled = scaler.scaled(image.crops.features.astype(float)).astype(np.float32)
+    return scaled if image.t2 else np.zeros_like(scaled)
 
 
 def _seen(crops: DiscCrops) -> DiscCrops:

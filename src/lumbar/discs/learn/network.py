@@ -1,4 +1,4 @@
-"""The disc network: convolutions per disc, then attention over the discs of a picture, as grades are read against neighbours and CSF."""
+"""The disc network: convolutions per disc, then attention over the discs of an image, as grades are read against neighbours and CSF."""
 
 from dataclasses import dataclass
 
@@ -22,12 +22,12 @@ class DiscNetworkOptions:
     layers: int = 2  # of attention
     heads: int = 4
     dropout: float = 0.2
-    measurements: int = 0  # numbers measured on each disc that are looked at as well; 0: pictures alone
+    measurements: int = 0  # numbers measured on each disc that are looked at as well; 0: images alone
     findings: int = 6  # yes-or-no findings
 
 
 class DiscNetwork(nn.Module):
-    """Discs of any number of pictures to Pfirrmann logits and logits of findings."""
+    """Discs of any number of images to Pfirrmann logits and logits of findings."""
 
     def __init__(self, options: DiscNetworkOptions) -> None:
         super().__init__()
@@ -42,8 +42,8 @@ class DiscNetwork(nn.Module):
         self.attention = nn.ModuleList(RelativeAttention(width, options.heads, dropout, 2 * _REACH + 1) for _ in range(options.layers))
         self.head = nn.Sequential(nn.LayerNorm(width), nn.Dropout(dropout), nn.Linear(width, GRADES + options.findings))
 
-    def forward(self, crops: torch.Tensor, steps_up: torch.Tensor, pictures: torch.Tensor, measurements: torch.Tensor) -> torch.Tensor:
-        """Logits (n, 5 + findings) of `crops` (n, 3, rows, columns), see `disc_input`, `steps_up` (n,) discs above L5/S1, of `pictures` (n,) any numbers.
+    def forward(self, crops: torch.Tensor, steps_up: torch.Tensor, images: torch.Tensor, measurements: torch.Tensor) -> torch.Tensor:
+        """Logits (n, 5 + findings) of `crops` (n, 3, rows, columns), see `disc_input`, `steps_up` (n,) discs above L5/S1, of `images` (n,) any numbers.
 
         `measurements` (n, k) are scaled, 0 where missing.
         """
@@ -51,7 +51,7 @@ class DiscNetwork(nn.Module):
         if self.options.measurements:
             tokens = tokens + self.measured(torch.cat([measurements, measurements**2 - 1], dim=1))
         relation = (steps_up[None, :] - steps_up[:, None]).clamp(-_REACH, _REACH) + _REACH
-        apart = pictures[:, None] != pictures[None, :]
+        apart = images[:, None] != images[None, :]
         for layer in self.attention:
             tokens = layer(tokens, relation, apart)
         logits: torch.Tensor = self.head(tokens)

@@ -31,42 +31,42 @@ class DiscTraining:
     network: DiscNetworkOptions = field(default_factory=DiscNetworkOptions)
     augment: DiscAugmentOptions = field(default_factory=DiscAugmentOptions)
     fit: FitOptions = field(default_factory=lambda: FitOptions(steps=900, average_decay=0.99))
-    pictures_per_batch: int = 14
+    images_per_batch: int = 14
     coarse_share: float = 0.6  # of the steps are made at five eighths of the size
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
     findings_weight: float = 0.5  # of the findings' loss beside that of the Pfirrmann grade
     ordinal_weight: float = 1.0  # of the squared distance between cumulated shares, which asks for near misses
     smoothing: float = 0.04  # share of each grade that goes to either neighbour
-    absence_probability: float = 0.15  # a disc is left out of its picture
+    absence_probability: float = 0.15  # a disc is left out of its image
     measured_noise: float = 0.3  # added to scaled measurements
-    measured_absence: float = 0.3  # chance that a picture's measurements are hidden
+    measured_absence: float = 0.3  # chance that an image's measurements are hidden
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledDiscs:
-    """Discs of many pictures, with what people marked."""
+    """Discs of many images, with what people marked."""
 
     greys: NDArray[np.uint8]  # (n, rows, columns), stored size
     tissues: NDArray[np.uint8]  # (n, rows, columns)
     steps_up: NDArray[np.int64]  # (n,)
     measurements: NDArray[np.float32]  # (n, k) scaled, 0 where missing
-    pictures: NDArray[np.int64]  # (n,) equal numbers for discs of one picture
+    images: NDArray[np.int64]  # (n,) equal numbers for discs of one image
     grades: NDArray[np.int64]  # (n,) Pfirrmann 0 … 4, or UNGRADED
     findings: NDArray[np.int64]  # (n, findings) 1 yes, 0 no, or UNGRADED
-    weights: NDArray[np.float32]  # (n,) how often a picture is drawn
+    weights: NDArray[np.float32]  # (n,) how often an image is drawn
 
     def subset(self, chosen: NDArray[np.bool_]) -> "LabelledDiscs":
         """The discs where `chosen` (n,) is true."""
         return LabelledDiscs(*(getattr(self, name)[chosen] for name in self.__dataclass_fields__))
 
 
-class RandomPictures(IterableDataset[Batch]):
-    """An endless stream of augmented batches of whole pictures."""
+class RandomImages(IterableDataset[Batch]):
+    """An endless stream of augmented batches of whole images."""
 
     def __init__(self, discs: LabelledDiscs, config: DiscTraining, start: int = 0) -> None:
         self.discs, self.config, self.start = discs, config, start
-        self.members = [np.flatnonzero(discs.pictures == number) for number in np.unique(discs.pictures)]
+        self.members = [np.flatnonzero(discs.images == number) for number in np.unique(discs.images)]
         self.weights = np.array([discs.weights[rows[0]] for rows in self.members])
 
     def __iter__(self) -> Iterator[Batch]:
@@ -75,10 +75,10 @@ class RandomPictures(IterableDataset[Batch]):
         queue: list[int] = []
         for step in itertools.count(self.start):
             size = COARSE_SIZE if step < self.config.coarse_share * self.config.fit.steps else (ROWS, COLUMNS)
-            while len(queue) < self.config.pictures_per_batch:
+            while len(queue) < self.config.images_per_batch:
                 drawn = np.floor(self.weights + rng.random(len(self.weights))).astype(int)
                 queue += rng.permutation(np.repeat(np.arange(len(self.members)), drawn)).tolist()
-            drawn_now, queue = queue[: self.config.pictures_per_batch], queue[self.config.pictures_per_batch :]
+            drawn_now, queue = queue[: self.config.images_per_batch], queue[self.config.images_per_batch :]
             yield self._batch(drawn_now, rng, generator, size)
 
     def _batch(self, drawn: list[int], rng: np.random.Generator, generator: torch.Generator, size: tuple[int, int]) -> Batch:
@@ -152,5 +152,5 @@ def train_discs(discs: LabelledDiscs, folder: Path, config: DiscTraining) -> Dis
     seed(config.fit)
     module = DiscModule(config)
     start = steps_done(folder)
-    fit(module, DataLoader(RandomPictures(discs, config, start), batch_size=None), folder, config.fit)
+    fit(module, DataLoader(RandomImages(discs, config, start), batch_size=None), folder, config.fit)
     return module

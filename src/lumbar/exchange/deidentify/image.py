@@ -31,7 +31,7 @@ def deidentified(source: Dataset, pseudonyms: Pseudonyms) -> FileDataset:
     if str(source.get("Modality", "MR") or "MR") != "MR" or "PixelData" not in source:
         raise UnreadableInput("it is no MR image; reports, screenshots and objects of other kinds cannot be de-identified here")
     if str(source.get("BurnedInAnnotation", "NO")).strip().upper() == "YES":
-        raise UnreadableInput("its header says that text is burnt into the picture")
+        raise UnreadableInput("its header says that text is burnt into the image")
     person = str(source.get("PatientID") or source.get("StudyInstanceUID") or "")
     made = FileDataset("", {}, preamble=b"\0" * 128)
     made.SpecificCharacterSet = "ISO_IR 192"
@@ -106,11 +106,11 @@ def _pixels(source: Dataset, made: Dataset) -> None:
     except Exception as error:
         raise UnreadableInput(f"its pixels cannot be decoded ({type(error).__name__})") from None
     if int(source.get("SamplesPerPixel", 1)) != 1:
-        raise UnreadableInput("it is a colour picture (a screenshot or a report)")
+        raise UnreadableInput("it is a colour image (a screenshot or a report)")
     pixels = cleaned(pixels, int(source.BitsStored))
-    for picture in pixels.reshape(-1, *pixels.shape[-2:]):
-        if shows_text(picture):
-            raise UnreadableInput("text seems to be burnt into the picture")
+    for image in pixels.reshape(-1, *pixels.shape[-2:]):
+        if shows_text(image):
+            raise UnreadableInput("text seems to be burnt into the image")
     data = np.ascontiguousarray(pixels).astype(pixels.dtype.newbyteorder("<"), copy=False).tobytes()
     made.PixelData = data + b"\0" * (len(data) % 2)
     made["PixelData"].VR = "OW" if pixels.dtype.itemsize > 1 else "OB"

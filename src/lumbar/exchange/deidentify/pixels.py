@@ -15,13 +15,13 @@ def cleaned(pixels: NDArray[np.integer], bits_stored: int) -> NDArray[np.integer
     return np.asarray(pixels & np.array((1 << bits_stored) - 1, dtype=pixels.dtype))
 
 
-def shows_text(picture: NDArray[np.integer]) -> bool:
-    """Whether a picture (rows, columns) holds at least five letters in a line, all of one extreme grey value.
+def shows_text(image: NDArray[np.integer]) -> bool:
+    """Whether an image (rows, columns) holds at least five letters in a line, all of one extreme grey value.
 
     Written text has one value and stands upright in a line; anatomy and noise do not. Text that was smoothed or compressed with losses is missed.
     """
-    top, bottom = picture.max(), picture.min()
-    return top > bottom and (_line_of_letters(picture == top) or (bottom < 0 and _line_of_letters(picture == bottom)))
+    top, bottom = image.max(), image.min()
+    return top > bottom and (_line_of_letters(image == top) or (bottom < 0 and _line_of_letters(image == bottom)))
 
 
 def _line_of_letters(mask: NDArray[np.bool_]) -> bool:

@@ -1,4 +1,4 @@
-"""Whether a water and a fat picture are a pair: same places, same scale, not swapped."""
+"""Whether a water and a fat image are a pair: same places, same scale, not swapped."""
 
 from dataclasses import dataclass
 
@@ -69,7 +69,7 @@ def fraction_of(map_values: NDArray[np.float32]) -> NDArray[np.float32] | None:
 
 
 def grey_step(array: NDArray[np.float32]) -> float | None:
-    """The step that all values are multiples of, if there is one that is coarse enough to tell: pictures start as whole numbers."""
+    """The step that all values are multiples of, if there is one that is coarse enough to tell: images start as whole numbers."""
     values = np.unique(array.ravel()[:: max(1, array.size // 400_000)].astype(np.float64))
     values = values[values > 0]
     if values.size < 16:
@@ -94,7 +94,7 @@ def _despite_position(water: Volume, fat: Volume) -> tuple[Volume, list[str]]:
     steps = [np.stack([g.slice_step_mm, g.row_step_mm, g.column_step_mm]) for g in (a, b)]
     if a.shape != b.shape or np.abs(steps[0] - steps[1]).max() > _SAME_SPACING * min(a.spacing_mm[1:]):
         found = [f"{g.shape} voxels of {tuple(round(s, 3) for s in g.spacing_mm)} mm" for g in (a, b)]
-        raise GeometryError(f"water and fat are not on one grid: {found[0]} and {found[1]}; give the two pictures of one Dixon series")
+        raise GeometryError(f"water and fat are not on one grid: {found[0]} and {found[1]}; give the two images of one Dixon series")
     apart = float(np.linalg.norm(a.center_mm - b.center_mm))
     warning = f"water and fat have the same voxels but positions {apart:.1f} mm apart; they were paired voxel by voxel, at the water's place"
     return Volume(fat.array, a), [warning] if not same_place(a, b) else []

@@ -1,4 +1,4 @@
-"""The share of the muscles that is fat, told from their grey values in a picture in which fat is bright (T1, T2 without fat suppression).
+"""The share of the muscles that is fat, told from their grey values in an image in which fat is bright (T1, T2 without fat suppression).
 
 All muscles of a stack are sorted into groups of grey values together, so that lean muscle and fat mean the same in each of them. A group counts with its
 place between lean muscle (0) and pure fat (1), as most voxels of an infiltrated muscle hold both. The constants were set on phantoms (synthetic) of the
@@ -21,13 +21,13 @@ _LEAST_CONTRAST = 1.3  # fat must be this much brighter than lean muscle
 _FEW = 30  # voxels that say nothing
 
 
-def reference_fat(picture: NDArray[np.float32], muscles: NDArray[np.bool_], spacing_mm: tuple[float, float, float]) -> float | None:
+def reference_fat(image: NDArray[np.float32], muscles: NDArray[np.bool_], spacing_mm: tuple[float, float, float]) -> float | None:
     """Grey value of the fat around the muscles: the upper quartile within 15 mm, where fat always lies; None without muscles."""
     around = np.zeros(muscles.shape, bool)
     for k in np.flatnonzero(muscles.any(axis=(1, 2))):
         away = ndimage.distance_transform_edt(~muscles[k], sampling=spacing_mm[1:])
         around[k] = (away > 0) & (away < 15)
-    return float(np.quantile(picture[around], 0.75)) if around.any() else None
+    return float(np.quantile(image[around], 0.75)) if around.any() else None
 
 
 def fat_shares(values: Values, method: Method, fat_around: float) -> Values | None:

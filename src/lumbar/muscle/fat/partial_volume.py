@@ -28,7 +28,7 @@ def mean_without_rim(shares: NDArray[np.float32], inside: NDArray[np.bool_], spa
     """Mean of `shares` (slices, rows, columns; not a number where unknown) over the muscle, its rim filled from within; None where nothing lies within."""
     if not inside.any():
         return None
-    window = ndimage.find_objects(inside.astype(np.uint8))[0]  # most of a picture shows other things
+    window = ndimage.find_objects(inside.astype(np.uint8))[0]  # most of an image shows other things
     inside, shares = inside[window], shares[window]
     deep = core(inside, spacing_mm, RIM_MM) & np.isfinite(shares)
     total, count = 0.0, 0

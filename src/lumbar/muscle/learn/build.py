@@ -62,7 +62,7 @@ def build(folders: Sequence[Path], out: Path, work: Path, options: BuildOptions)
 def export(network: torch.nn.Module, out: Path, options: BuildOptions, data: tuple[TrainingData, ...]) -> Card:
     """Write `network` as ONNX with a card into the existing folder `out`."""
     example = torch.from_numpy(np.random.default_rng(0).normal(size=(2, 1, 160, 224)).astype(np.float32))
-    axes = {INPUT: {0: "pictures", 2: "rows", 3: "columns"}}
+    axes = {INPUT: {0: "images", 2: "rows", 3: "columns"}}
     difference = export_onnx(network, {INPUT: example}, out / "model.onnx", [OUTPUT], dynamic=axes, tolerance=_HALF_TOLERANCE, half=True)
     meaning = (
         f"axial slices at {options.pixel_mm:g} mm, rows front to back, columns patient's right to left, each of zero mean and unit variance; sizes divide by 32"
@@ -74,8 +74,8 @@ def export(network: torch.nn.Module, out: Path, options: BuildOptions, data: tup
         task=TASK,
         description=f"{_WHAT} {options.how}".strip(),
         intended_use="Research on muscle size and fat between L1/L2 and L5/S1 in adults. Not a medical device; look at every mask.",
-        inputs=(TensorSpec(INPUT, ("pictures", 1, "rows", "columns"), meaning),),
-        outputs=(TensorSpec(OUTPUT, ("pictures", len(LABELS) + 1, "rows", "columns"), "logits of background and the classes"),),
+        inputs=(TensorSpec(INPUT, ("images", 1, "rows", "columns"), meaning),),
+        outputs=(TensorSpec(OUTPUT, ("images", len(LABELS) + 1, "rows", "columns"), "logits of background and the classes"),),
         classes=("background", *names),
         training_data=data,
         results=options.results,

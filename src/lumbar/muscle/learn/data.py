@@ -18,26 +18,26 @@ def training_slices(subject: str, water: Volume, fat: Volume, mask: Volume, min_
     """
     grid = to_axial(water).grid
     labels = np.asarray(brought_onto(grid, mask).array, np.uint8)
-    picture, fatty = on_one_scale(water, fat, Volume(labels, grid))
+    image, fatty = on_one_scale(water, fat, Volume(labels, grid))
     pixel_mm = float(np.mean(grid.spacing_mm[1:]))
     kept = np.flatnonzero((labels > 0).sum(axis=(1, 2)) >= min_pixels)
-    return [AxialSlice(subject, picture[k], fatty[k], labels[k], pixel_mm) for k in kept]
+    return [AxialSlice(subject, image[k], fatty[k], labels[k], pixel_mm) for k in kept]
 
 
 def on_one_scale(water: Volume, fat: Volume, labels: Volume) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Water and fat on the axial grid of `labels`, both divided so that muscle water is near 0.7.
 
-    A fat picture that was rescaled (its grey values come in other steps than the water's) is scaled back first.
+    A fat image that was rescaled (its grey values come in other steps than the water's) is scaled back first.
 
     Raises:
         GeometryError: water and fat do not belong together.
     """
-    picture = np.asarray(to_axial(water).array, np.float32)
+    image = np.asarray(to_axial(water).array, np.float32)
     fatty = np.asarray(to_axial(Volume(pair(water, fat).array, water.grid)).array, np.float32)
-    steps = grey_step(picture), grey_step(fatty)
+    steps = grey_step(image), grey_step(fatty)
     if steps[0] and steps[1]:
         fatty = fatty * np.float32(steps[0] / steps[1])
     muscle = labels.array > 0
-    middle = float(np.median(picture[muscle])) if muscle.any() else float(np.quantile(picture, 0.95))
+    middle = float(np.median(image[muscle])) if muscle.any() else float(np.quantile(image, 0.95))
     scale = np.float32(MUSCLE_GREY / max(middle, 1e-6))
-    return picture * scale, fatty * scale
+    return image * scale, fatty * scale

@@ -1,4 +1,4 @@
-"""A pair of pictures, water and fat, on which shapes in mm are painted one over the other."""
+"""A pair of images, water and fat, on which shapes in mm are painted one over the other."""
 
 import numpy as np
 import torch
@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from lumbar.muscle.learn.drawn_outline import Points
-from lumbar.muscle.learn.views import Picture
+from lumbar.muscle.learn.views import FloatImage
 
 _FINER = 2  # shapes are cut out on pixels this much smaller, so that their borders are soft
 
@@ -21,7 +21,7 @@ class DrawnCanvas:
         self.x = (np.arange(columns) - (columns - 1) / 2).astype(np.float32)[None]
         self.y = (np.arange(rows) - zero_row).astype(np.float32)[:, None]
 
-    def shape(self, points: Points) -> Picture:
+    def shape(self, points: Points) -> FloatImage:
         """Share of each pixel that lies within the polygon of (x, y) points."""
         rows, columns = self.water.shape
         image = Image.new("L", (columns * _FINER, rows * _FINER))
@@ -30,20 +30,20 @@ class DrawnCanvas:
         fine = np.asarray(image, np.float32) / (255 * _FINER**2)
         return np.asarray(sum(fine[i::_FINER, j::_FINER] for i in range(_FINER) for j in range(_FINER)), np.float32)
 
-    def ellipse(self, middle: tuple[float, float], half: tuple[float, float], turn: float = 0.0) -> Picture:
+    def ellipse(self, middle: tuple[float, float], half: tuple[float, float], turn: float = 0.0) -> FloatImage:
         """Soft ellipse with the half axes `half`, turned by `turn` degrees from the first axis to the second."""
         c, s = np.cos(np.radians(turn)), np.sin(np.radians(turn))
         x, y = self.x - middle[0], self.y - middle[1]
         radius = np.sqrt(((x * c + y * s) / half[0]) ** 2 + ((y * c - x * s) / half[1]) ** 2)
         return np.asarray(np.clip((1 - radius) * min(half) + 0.5, 0, 1), np.float32)
 
-    def paint(self, share: Picture, water: float | Picture, fat: float | Picture) -> None:
+    def paint(self, share: FloatImage, water: float | FloatImage, fat: float | FloatImage) -> None:
         """Cover `share` of each pixel."""
         self.water += share * (water - self.water)
         self.fat += share * (fat - self.fat)
 
 
-def blotches(shape: tuple[int, ...], every: float, rng: Generator) -> Picture:
+def blotches(shape: tuple[int, ...], every: float, rng: Generator) -> FloatImage:
     """Smooth noise of unit variance with spots of about `every` pixels."""
     coarse = max(1, int(every / 4))  # large spots are drawn on larger pixels, which is quicker and looks the same
     small = rng.normal(0, 1, [-(-n // coarse) + 1 for n in shape]).astype(np.float32)

@@ -14,7 +14,7 @@ from scipy import ndimage
 from lumbar.muscle.learn.drawn_canvas import DrawnCanvas, blotches
 from lumbar.muscle.learn.drawn_outline import PEAK, Back, Outline, outlines, random_back
 from lumbar.muscle.learn.drawn_surroundings import Tissues, draw_bones, draw_trunk, random_tissues
-from lumbar.muscle.learn.views import AxialSlice, Labels, Origin, Picture
+from lumbar.muscle.learn.views import AxialSlice, FloatImage, Labels, Origin
 
 _ROWS, _COLUMNS, _ZERO_ROW = 220, 300, 110
 
@@ -62,7 +62,7 @@ def _draw_bed(canvas: DrawnCanvas, sides: tuple[Outline, Outline], tissues: Tiss
 
 
 def _draw_side(canvas: DrawnCanvas, side: Outline, tissues: Tissues, look: _Look, rng: Generator, labels: Labels, numbers: tuple[int, int]) -> None:
-    """Erector spinae, multifidus and what parts them, in pictures and labels."""
+    """Erector spinae, multifidus and what parts them, in images and labels."""
     whole, inner = canvas.shape(side.compartment), canvas.shape(side.multifidus)
     inside, deep = whole > 0.5, inner > 0.5
     labels[inside] = np.where(deep[inside], numbers[1], numbers[0])
@@ -79,7 +79,7 @@ def _draw_side(canvas: DrawnCanvas, side: Outline, tissues: Tissues, look: _Look
         _draw_clefts(canvas, side, tissues, rng, whole)
 
 
-def _fat_map(canvas: DrawnCanvas, deep: NDArray[np.bool_], look: _Look, rng: Generator) -> Picture:
+def _fat_map(canvas: DrawnCanvas, deep: NDArray[np.bool_], look: _Look, rng: Generator) -> FloatImage:
     """Share of fat: streaks all over, and more of it in the multifidus near lamina and spinous process."""
     noise = ndimage.gaussian_filter(rng.normal(0, 1, deep.shape), rng.uniform(0.5, 3, 2))
     noise = noise / noise.std() + 0.8 * blotches(deep.shape, rng.uniform(6, 20), rng)
@@ -88,7 +88,7 @@ def _fat_map(canvas: DrawnCanvas, deep: NDArray[np.bool_], look: _Look, rng: Gen
     return np.asarray(np.clip(mean * np.exp(0.8 * noise) * 0.7 + near * (noise > -0.3) * deep, 0, 0.95), np.float32)
 
 
-def _draw_clefts(canvas: DrawnCanvas, side: Outline, tissues: Tissues, rng: Generator, whole: Picture) -> None:
+def _draw_clefts(canvas: DrawnCanvas, side: Outline, tissues: Tissues, rng: Generator, whole: FloatImage) -> None:
     """Fat or tendon between the bundles of the erector spinae, from the fascia inwards; it belongs to the muscle."""
     sign = np.sign(side.tip[0])
     rear = float(side.compartment[6 * PEAK, 1])

@@ -9,14 +9,14 @@ from scipy import ndimage
 
 from lumbar.muscle.learn.drawn_canvas import DrawnCanvas, blotches
 from lumbar.muscle.learn.drawn_outline import Outline, smooth
-from lumbar.muscle.learn.views import Picture
+from lumbar.muscle.learn.views import FloatImage
 
 Pair = tuple[float, float]  # water, fat
 
 
 @dataclass(frozen=True)
 class Tissues:
-    """Water and fat of each tissue on one picture; muscle water is 0.7 and pure fat about 1."""
+    """Water and fat of each tissue on one image; muscle water is 0.7 and pure fat about 1."""
 
     muscle: Pair
     fat: Pair
@@ -153,13 +153,13 @@ def _draw_ilium(canvas: DrawnCanvas, tissues: Tissues, rng: Generator) -> None:
         _bone(canvas, canvas.shape(smooth(crest + rng.normal(0, 1.0, crest.shape)) * (sign, 1)), tissues)
 
 
-def _bone(canvas: DrawnCanvas, share: Picture, tissues: Tissues) -> None:
+def _bone(canvas: DrawnCanvas, share: FloatImage, tissues: Tissues) -> None:
     """Marrow within a dark rim."""
     canvas.paint(share, *tissues.bone)
     canvas.paint(np.clip(ndimage.grey_erosion(share, size=3), 0, 1), *tissues.marrow)
 
 
-def _muscle(canvas: DrawnCanvas, share: Picture, tissues: Tissues, rng: Generator) -> None:
+def _muscle(canvas: DrawnCanvas, share: FloatImage, tissues: Tissues, rng: Generator) -> None:
     """Muscle within a thin fascia, which often is not seen."""
     if rng.random() < 0.5:
         canvas.paint(ndimage.grey_dilation(share, size=3), *(tissues.fascia if rng.random() < 0.5 else tissues.fat))

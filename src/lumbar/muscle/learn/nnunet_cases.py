@@ -27,8 +27,8 @@ def subject_cases(folders: Sequence[Path]) -> Iterator[RawCase]:
             axial = to_axial(case.water)
             labels = Volume(np.asarray(brought_onto(axial.grid, case.mask).array, np.uint8), axial.grid)
             water, fat = on_one_scale(case.water, case.fat, labels)
-            for contrast, picture in contrasts(water, fat).items():
-                yield RawCase(f"{folder.name}-{case.subject}-{contrast}".replace("_", "-"), Volume(picture, axial.grid), labels)
+            for contrast, image in contrasts(water, fat).items():
+                yield RawCase(f"{folder.name}-{case.subject}-{contrast}".replace("_", "-"), Volume(image, axial.grid), labels)
 
 
 def view_cases(examples: list[AxialSlice], count: int, config: MuscleTraining) -> Iterator[RawCase]:
@@ -36,8 +36,8 @@ def view_cases(examples: list[AxialSlice], count: int, config: MuscleTraining) -
     views = iter(RandomAxialViews(examples, config))
     for number in range(ceil(count / _STACK)):
         pairs = [next(views) for _ in range(_STACK)]
-        pictures, labels = (np.stack([np.asarray(pair[k]) for pair in pairs]) for k in (0, 1))
+        images, labels = (np.stack([np.asarray(pair[k]) for pair in pairs]) for k in (0, 1))
         rows, columns = config.view
         origins = _STEP_MM * np.arange(_STACK)[:, None] * np.array(HEAD)
         grid = Grid(origins, config.pixel_mm * np.array(BACK), config.pixel_mm * np.array(LEFT), rows, columns)
-        yield RawCase(f"views-{number:05d}", Volume(pictures[:, 0], grid), Volume(labels.astype(np.uint8), grid))
+        yield RawCase(f"views-{number:05d}", Volume(images[:, 0], grid), Volume(labels.astype(np.uint8), grid))

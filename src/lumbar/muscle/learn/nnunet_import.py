@@ -31,7 +31,7 @@ class ImportOptions:
     licence: str = "not stated"
     fold: str | None = None  # "0", …, "all"; None: the only one there is
     checkpoint: str = "checkpoint_final.pth"
-    orientation: str = "file"  # "axial": pictures are turned to slices foot to head, rows front to back, columns right to left first
+    orientation: str = "file"  # "axial": images are turned to slices foot to head, rows front to back, columns right to left first
 
 
 def import_nnunet(source: Path, out: Path, options: ImportOptions) -> Card:
@@ -77,15 +77,15 @@ def trained_network(source: Path, options: ImportOptions) -> torch.nn.Module:
     return _network(source, plans, dataset, options)[0]
 
 
-def check_import(source: Path, model: Path, pictures: Sequence[NDArray[np.float32]], spacing_mm: tuple[float, float, float], options: ImportOptions) -> float:
-    """Share of voxels that nnU-Net itself (PyTorch) and the imported model (ONNX Runtime) label alike on `pictures` (each channels, slices, rows, columns)."""
+def check_import(source: Path, model: Path, images: Sequence[NDArray[np.float32]], spacing_mm: tuple[float, float, float], options: ImportOptions) -> float:
+    """Share of voxels that nnU-Net itself (PyTorch) and the imported model (ONNX Runtime) label alike on `images` (each channels, slices, rows, columns)."""
     predictor = _predictor(source, options)
     loaded = load_folder(model, task=TASK)
     plan = plan_from_card(loaded.card.parameters)
     same = total = 0
-    for picture in pictures:
-        theirs = np.asarray(predictor.predict_single_npy_array(picture, {"spacing": list(spacing_mm)}, None, None, False))
-        ours = predict_labels(picture, spacing_mm, lambda tile: loaded.run({INPUT: tile})[OUTPUT], plan)
+    for image in images:
+        theirs = np.asarray(predictor.predict_single_npy_array(image, {"spacing": list(spacing_mm)}, None, None, False))
+        ours = predict_labels(image, spacing_mm, lambda tile: loaded.run({INPUT: tile})[OUTPUT], plan)
         same += int((theirs == ours).sum())
         total += ours.size
     return same / total

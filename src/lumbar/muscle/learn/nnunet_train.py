@@ -87,7 +87,7 @@ def _prepared(work: Path, options: NnunetTraining) -> str | None:
 
 
 def _prepare(cases: Iterable[RawCase], work: Path, options: NnunetTraining) -> str:
-    """Raw data set, fingerprint, plan and preprocessed pictures; returns the configuration to train."""
+    """Raw data set, fingerprint, plan and preprocessed images; returns the configuration to train."""
     for part in ("raw", "preprocessed"):  # of ours alone: left by a run that was stopped before it was ready to train
         shutil.rmtree(work / part / _DATASET, ignore_errors=True)
     names = {f"{side.value}_{muscle.value}": label for label, (muscle, side) in LABELS.items()}

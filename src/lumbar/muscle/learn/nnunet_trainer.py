@@ -18,7 +18,7 @@ import torch
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.training.nnUNetTrainer.variants.data_augmentation.nnUNetTrainerNoMirroring import nnUNetTrainerNoMirroring
 
-_TURN = np.deg2rad(15)  # nnU-Net turns a fifth of square pictures by any angle, but nobody is scanned upside down
+_TURN = np.deg2rad(15)  # nnU-Net turns a fifth of square images by any angle, but nobody is scanned upside down
 
 
 def trainer_of(epochs: int, iterations: int, validation_iterations: int, threads: int, learning_rate: float) -> type:

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from lumbar.muscle.learn.phantom_back import with_other_back
-from lumbar.muscle.learn.views import MUSCLE_GREY, AxialSlice, Origin, Picture
+from lumbar.muscle.learn.views import MUSCLE_GREY, AxialSlice, FloatImage, Origin
 from lumbar.phantom.anatomy import Anatomy
 from lumbar.phantom.build import build_anatomy, person_degeneration
 from lumbar.phantom.canvas import Plane
@@ -45,8 +45,8 @@ def _one(anatomy: Anatomy, name: str, rng: Generator) -> AxialSlice:
     return AxialSlice(name, np.asarray(water * scale, np.float32), np.asarray(fat * scale, np.float32), labels, 1.0, Origin.PHANTOM)
 
 
-def _close_seams(water: Picture, fat: Picture, labels: NDArray[np.uint8]) -> tuple[Picture, Picture]:
-    """Both pictures with muscle in place of the layer of fat that the phantom has between the two muscles of a side."""
+def _close_seams(water: FloatImage, fat: FloatImage, labels: NDArray[np.uint8]) -> tuple[FloatImage, FloatImage]:
+    """Both images with muscle in place of the layer of fat that the phantom has between the two muscles of a side."""
     seam = np.zeros(labels.shape, bool)
     for inner, outer in ((2, 1), (3, 4)):
         seam |= ndimage.binary_dilation(labels == inner, iterations=3) & ndimage.binary_dilation(labels == outer, iterations=3)

@@ -1,4 +1,4 @@
-"""Axial strips of sagittal pictures, labelled by a muscle network: other people's backs, of whom nobody has drawn the muscles.
+"""Axial strips of sagittal images, labelled by a muscle network: other people's backs, of whom nobody has drawn the muscles.
 
 A sagittal scan of the lumbar spine shows the multifidus and the inner half of the erector spinae, in columns as wide as its slices are thick. A network that
 was taught by few people is unsure there, but unsure in other ways a few millimetres further up and from other sides. The mean of what it says about a
@@ -16,13 +16,13 @@ from scipy.special import softmax
 from lumbar.domain.volume import Volume
 from lumbar.imaging.intensity import standardized
 from lumbar.imaging.orient import AXIAL_AXES, turned
-from lumbar.imaging.resample import resize_picture
+from lumbar.imaging.resample import resize_image
 from lumbar.muscle.labels import MIRRORED
-from lumbar.muscle.learn.views import MUSCLE_GREY, UNKNOWN, AxialSlice, Labels, Origin, Picture
+from lumbar.muscle.learn.views import MUSCLE_GREY, UNKNOWN, AxialSlice, FloatImage, Labels, Origin
 from lumbar.muscle.mirror_averaging import both_ways
 
-# One picture (1, 1, rows, columns) of zero mean and unit variance → logits (1, 5, rows, columns).
-Network = Callable[[Picture], Picture]
+# One image (1, 1, rows, columns) of zero mean and unit variance → logits (1, 5, rows, columns).
+Network = Callable[[FloatImage], FloatImage]
 
 PIXEL_MM = 1.25
 VIEW = (128, 192)  # rows and columns that the network was trained on
@@ -39,33 +39,33 @@ _OTHER_GREY = 1.6  # factor between a slice's muscle and the person's
 
 @dataclass(frozen=True, eq=False)
 class Strip:
-    """The pictures of one person, foot to head, rows front to back, on pixels of `PIXEL_MM`."""
+    """The images of one person, foot to head, rows front to back, on pixels of `PIXEL_MM`."""
 
-    pictures: tuple[Picture, ...]
+    images: tuple[FloatImage, ...]
     height_mm: tuple[float, ...]
 
 
 def strips(image: Volume, mask: Volume, vertebrae: tuple[int, int], every_mm: float = _EVERY_MM, beyond_mm: float = 0.0) -> Strip:
-    """Axial pictures of a sagittal `image` between the middles of two `vertebrae` (their labels in `mask`), and up to `beyond_mm` below the lower one."""
+    """Axial images of a sagittal `image` between the middles of two `vertebrae` (their labels in `mask`), and up to `beyond_mm` below the lower one."""
     image, mask = turned(image, AXIAL_AXES), turned(mask, AXIAL_AXES)
     step, row_mm, column_mm = image.grid.spacing_mm
     ends = sorted(float(np.flatnonzero((mask.array == number).any(axis=(1, 2))).mean()) for number in vertebrae)
     low = max(0.0, ends[0] - beyond_mm / step)
     numbers = np.unique(np.arange(low, ends[1], every_mm / step).round().astype(int))
-    pictures = []
+    images = []
     for k in numbers:
-        picture = np.ascontiguousarray(image.array[k], dtype=np.float32)
-        small = resize_picture(picture, (round(len(picture) * row_mm / PIXEL_MM), round(picture.shape[1] * column_mm / PIXEL_MM)))
+        axial = np.ascontiguousarray(image.array[k], dtype=np.float32)
+        small = resize_image(axial, (round(len(axial) * row_mm / PIXEL_MM), round(axial.shape[1] * column_mm / PIXEL_MM)))
         air, bright = np.quantile(small, (0.01, 0.99))  # air is not always 0
         skin = int(np.flatnonzero(small.max(axis=1) > air + _SKIN * (bright - air))[-1])
         stop = min(len(small), skin + round(BEHIND_MM / PIXEL_MM))
-        pictures.append(small[max(0, stop - VIEW[0]) : stop])
-    return Strip(tuple(pictures), tuple(float(k * step) for k in numbers))
+        images.append(small[max(0, stop - VIEW[0]) : stop])
+    return Strip(tuple(images), tuple(float(k * step) for k in numbers))
 
 
-def probabilities(picture: Picture, network: Network) -> Picture:
-    """(5, rows, columns) of one strip, which is shown as in training, in the middle of a dark picture; the mean of both ways round."""
-    seen = standardized(picture)
+def probabilities(image: FloatImage, network: Network) -> FloatImage:
+    """(5, rows, columns) of one strip, which is shown as in training, in the middle of a dark image; the mean of both ways round."""
+    seen = standardized(image)
     whole = np.full(VIEW, seen.min(), np.float32)
     high, wide = min(VIEW[0], seen.shape[0]), min(VIEW[1], seen.shape[1])
     rows, left = slice(VIEW[0] - high, VIEW[0]), (VIEW[1] - wide) // 2
@@ -83,59 +83,59 @@ def taught_slices(name: str, strip: Strip, network: Network) -> list[AxialSlice]
 
     Slices on which much stays unknown, and those far brighter or darker than the others, are left out.
     """
-    mean = _along(_place_together(strip, [_magnified(picture, network) for picture in strip.pictures]), strip.height_mm)
-    labels = [_sure(chances[:, -len(picture) :]) for picture, chances in zip(strip.pictures, mean, strict=True)]
-    greys = np.array([_muscle_grey(picture, taught) for picture, taught in zip(strip.pictures, labels, strict=True)])
+    mean = _along(_place_together(strip, [_magnified(image, network) for image in strip.images]), strip.height_mm)
+    labels = [_sure(chances[:, -len(image) :]) for image, chances in zip(strip.images, mean, strict=True)]
+    greys = np.array([_muscle_grey(image, taught) for image, taught in zip(strip.images, labels, strict=True)])
     if np.isnan(greys).all():
         return []
     usual = float(np.nanmedian(greys))
     found = []
-    for picture, taught, grey in zip(strip.pictures, labels, greys, strict=True):
+    for image, taught, grey in zip(strip.images, labels, greys, strict=True):
         if np.isnan(grey) or max(grey / usual, usual / grey) > _OTHER_GREY:
             continue
-        water = picture * np.float32(MUSCLE_GREY / grey)
+        water = image * np.float32(MUSCLE_GREY / grey)
         found.append(AxialSlice(name, water, _guessed_fat(water), taught, PIXEL_MM, Origin.STRIP))
     return found
 
 
-def _sure(chances: Picture) -> Labels:
+def _sure(chances: FloatImage) -> Labels:
     return np.where(chances.max(axis=0) >= _SURE, chances.argmax(axis=0), UNKNOWN).astype(np.uint8)
 
 
-def _muscle_grey(picture: Picture, labels: Labels) -> float:
+def _muscle_grey(image: FloatImage, labels: Labels) -> float:
     """Middle grey value of what is taught as muscle; not a number where too little is."""
     muscle, unknown = (labels > 0) & (labels != UNKNOWN), labels == UNKNOWN
     if muscle.sum() < _LEAST_KNOWN * (muscle | unknown).sum() or muscle.sum() * PIXEL_MM**2 < _LEAST_MM2:
         return float("nan")
-    return max(float(np.median(picture[muscle])), 1e-6)
+    return max(float(np.median(image[muscle])), 1e-6)
 
 
-def _magnified(picture: Picture, network: Network) -> Picture:
+def _magnified(image: FloatImage, network: Network) -> FloatImage:
     """Mean probabilities over magnifications."""
-    rows, columns = picture.shape
+    rows, columns = image.shape
     total = np.zeros((len(MIRRORED), rows, columns), np.float32)
     for factor in _MAGNIFIED:
-        seen = probabilities(resize_picture(picture, (round(rows * factor), round(columns * factor))), network)
-        total += np.stack([resize_picture(np.ascontiguousarray(plane), (rows, columns)) for plane in seen])
+        seen = probabilities(resize_image(image, (round(rows * factor), round(columns * factor))), network)
+        total += np.stack([resize_image(np.ascontiguousarray(plane), (rows, columns)) for plane in seen])
     return np.asarray(total / len(_MAGNIFIED), np.float32)
 
 
-def _place_together(strip: Strip, chances: list[Picture]) -> Picture:
+def _place_together(strip: Strip, chances: list[FloatImage]) -> FloatImage:
     """(slices, 5, rows, columns): all slices with as many rows, aligned at the back edge."""
-    rows = max(len(picture) for picture in strip.pictures)
-    out = np.zeros((len(chances), len(MIRRORED), rows, strip.pictures[0].shape[1]), np.float32)
+    rows = max(len(image) for image in strip.images)
+    out = np.zeros((len(chances), len(MIRRORED), rows, strip.images[0].shape[1]), np.float32)
     out[:, 0] = 1
     for k, one in enumerate(chances):
         out[k, :, rows - one.shape[1] :] = one
     return out
 
 
-def _along(chances: Picture, height_mm: tuple[float, ...]) -> Picture:
+def _along(chances: FloatImage, height_mm: tuple[float, ...]) -> FloatImage:
     step = float(np.median(np.diff(height_mm))) if len(height_mm) > 1 else 1.0
     return np.asarray(ndimage.gaussian_filter1d(chances, _ALONG_MM / step, axis=0, mode="nearest"))
 
 
-def _guessed_fat(water: Picture) -> Picture:
+def _guessed_fat(water: FloatImage) -> FloatImage:
     """Fat where there is no water inside the body; air and cortical bone are taken for fat, too, but lie in front of the muscles or are thin."""
     body = ndimage.binary_fill_holes(np.vstack([np.ones((1, water.shape[1]), bool), ndimage.gaussian_filter(water, 1.0) > 0.12]))[1:]
     lowest = np.maximum.accumulate(body[::-1], axis=0)[::-1]  # everything in front of the skin

@@ -15,7 +15,7 @@ from scipy import ndimage
 from lumbar.training.augment import AugmentOptions, random_contrast
 from lumbar.training.examples import IGNORED
 
-Picture = NDArray[np.float32]
+FloatImage = NDArray[np.float32]
 Labels = NDArray[np.uint8]
 
 
@@ -26,8 +26,8 @@ class SynthesisOptions:
     infiltration_probability: float = 0.6
     retreat_probability: float = 0.3  # muscle that has shrunk away from its fascia or its bone, with fat in its place
     septum_probability: float = 0.5  # a line of fat or fascia along the muscles' borders
-    pure_probability: float = 0.35  # the water or the fat picture as it is
-    mild_probability: float = 0.45  # `mild` instead of `contrast`: pictures as scanners give them
+    pure_probability: float = 0.35  # the water or the fat image as it is
+    mild_probability: float = 0.45  # `mild` instead of `contrast`: images as scanners give them
     coil_probability: float = 0.4  # signal that falls from the back to the front, as coils under the back leave it
     contrast: AugmentOptions = field(
         default_factory=lambda: AugmentOptions(
@@ -41,27 +41,27 @@ class SynthesisOptions:
     )
 
 
-def random_picture(water: Picture, fat: Picture, labels: Labels, options: SynthesisOptions, rng: Generator) -> Picture:
-    """One picture (rows, columns) of zero mean and unit variance, of a random sequence and a random degree of fatty infiltration."""
+def random_image(water: FloatImage, fat: FloatImage, labels: Labels, options: SynthesisOptions, rng: Generator) -> FloatImage:
+    """One image (rows, columns) of zero mean and unit variance, of a random sequence and a random degree of fatty infiltration."""
     if rng.random() < options.infiltration_probability:
         water, fat = infiltrate(water, fat, labels, rng)
     if rng.random() < options.septum_probability:
         water, fat = _draw_septa(water, fat, labels, rng)
     contrast = options.mild if rng.random() < options.mild_probability else options.contrast
-    picture = _sequence(water, fat, options, rng)
+    image = _sequence(water, fat, options, rng)
     if rng.random() < options.coil_probability:
-        picture = picture * coil_gain(picture.shape, rng)
-    return random_contrast(picture, tissues(water, fat), contrast, rng)
+        image = image * coil_gain(image.shape, rng)
+    return random_contrast(image, tissues(water, fat), contrast, rng)
 
 
-def coil_gain(shape: tuple[int, ...], rng: Generator) -> Picture:
+def coil_gain(shape: tuple[int, ...], rng: Generator) -> FloatImage:
     """Sensitivity of coils under the back, 1 in the last row: it falls to the front, and from a place near the middle to the sides."""
     rows, columns = (np.linspace(0, 1, n, dtype=np.float32) for n in shape)
     across = rng.uniform(0, 1.5) * np.square(columns - rng.uniform(0.35, 0.65))
     return np.asarray(np.exp(-rng.uniform(0.3, 2.5) * (1 - rows)[:, None] - across[None]), np.float32)
 
 
-def infiltrate(water: Picture, fat: Picture, labels: Labels, rng: Generator) -> tuple[Picture, Picture]:
+def infiltrate(water: FloatImage, fat: FloatImage, labels: Labels, rng: Generator) -> tuple[FloatImage, FloatImage]:
     """Turn a random share of each muscle into fat, in streaks and patches, the same way on both sides but not in the same places."""
     pattern = _pattern(labels.shape, rng)
     share = np.zeros(labels.shape, np.float32)
@@ -76,7 +76,7 @@ def infiltrate(water: Picture, fat: Picture, labels: Labels, rng: Generator) -> 
     return water * (1 - share), fat + water * share
 
 
-def retreat(water: Picture, fat: Picture, labels: Labels, pixel_mm: float, rng: Generator) -> tuple[Picture, Picture, Labels]:
+def retreat(water: FloatImage, fat: FloatImage, labels: Labels, pixel_mm: float, rng: Generator) -> tuple[FloatImage, FloatImage, Labels]:
     """Fat in place of the outermost muscle, up to some millimetres deep, here and there; what became fat loses its label, as readers leave it out."""
     muscle = (labels > 0) & (labels != IGNORED)
     depth_mm = ndimage.distance_transform_edt(labels > 0) * pixel_mm
@@ -87,7 +87,7 @@ def retreat(water: Picture, fat: Picture, labels: Labels, pixel_mm: float, rng: 
     return water * (1 - share), fat + water * share, np.where(lost, 0, labels).astype(np.uint8)
 
 
-def tissues(water: Picture, fat: Picture) -> Labels:
+def tissues(water: FloatImage, fat: FloatImage) -> Labels:
     """Rough tissues by their fat share and water signal: 0 air, 1 and 2 watery, dark and bright, 3 mixed, 4 fat."""
     total = water + fat
     ratio = fat / np.maximum(total, 1e-6)
@@ -95,7 +95,7 @@ def tissues(water: Picture, fat: Picture) -> Labels:
     return kind.astype(np.uint8)
 
 
-def _sequence(water: Picture, fat: Picture, options: SynthesisOptions, rng: Generator) -> Picture:
+def _sequence(water: FloatImage, fat: FloatImage, options: SynthesisOptions, rng: Generator) -> FloatImage:
     """A curve of the water plus a share of the fat."""
     if rng.random() < options.pure_probability:
         return water if rng.random() < 0.5 else fat
@@ -111,7 +111,7 @@ def _sequence(water: Picture, fat: Picture, options: SynthesisOptions, rng: Gene
     return np.asarray(fat * rng.uniform(0.4, 1.1) + np.interp(water, knots, levels), dtype=np.float32)
 
 
-def _pattern(shape: tuple[int, ...], rng: Generator) -> Picture:
+def _pattern(shape: tuple[int, ...], rng: Generator) -> FloatImage:
     """Noise of unit variance at three scales, drawn out in one random direction."""
     total = np.zeros(shape, np.float32)
     for every in (3, 7, 18):
@@ -122,7 +122,7 @@ def _pattern(shape: tuple[int, ...], rng: Generator) -> Picture:
     return np.asarray((total - total.mean()) / total.std(), dtype=np.float32)
 
 
-def _draw_septa(water: Picture, fat: Picture, labels: Labels, rng: Generator) -> tuple[Picture, Picture]:
+def _draw_septa(water: FloatImage, fat: FloatImage, labels: Labels, rng: Generator) -> tuple[FloatImage, FloatImage]:
     """Fat between the muscles, or a fascia without signal around them, of random strength."""
     highest = ndimage.grey_dilation(labels, size=3)
     edge = (highest != ndimage.grey_erosion(labels, size=3)) & (highest != IGNORED)
@@ -133,8 +133,8 @@ def _draw_septa(water: Picture, fat: Picture, labels: Labels, rng: Generator) ->
     return water * (1 - line), fat * (1 - line)
 
 
-def contrasts(water: Picture, fat: Picture) -> dict[str, Picture]:
-    """The four fixed contrasts of one Dixon pair on a common scale: both pictures themselves, and mixtures that look like T1 and T2.
+def contrasts(water: FloatImage, fat: FloatImage) -> dict[str, FloatImage]:
+    """The four fixed contrasts of one Dixon pair on a common scale: both images themselves, and mixtures that look like T1 and T2.
 
     T1: fat bright, muscle a third as bright. T2: fat bright, muscle dark, brighter water (discs, fluid) bright.
     """

@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset
 
 from lumbar.muscle.labels import LABELS
-from lumbar.muscle.learn.synthesis import SynthesisOptions, random_picture, retreat
+from lumbar.muscle.learn.synthesis import SynthesisOptions, random_image, retreat
 from lumbar.muscle.learn.views import AxialSlice, Origin, ViewOptions, random_frame, random_view
 from lumbar.training.fit import FitOptions, fit, seed, steps_done
 from lumbar.training.segmenter import Segmenter
@@ -19,7 +19,7 @@ class MuscleTraining:
     """What is trained, on which grid, and how long."""
 
     pixel_mm: float = 1.25  # the grid that the network works on
-    view: tuple[int, int] = (128, 192)  # rows, columns of one training picture; divisible by 32
+    view: tuple[int, int] = (128, 192)  # rows, columns of one training image; divisible by 32
     batch: int = 6
     features: tuple[int, ...] = (16, 32, 64, 128, 160, 160)
     learning_rate: float = 2e-3
@@ -62,12 +62,12 @@ class RandomAxialViews(IterableDataset[tuple[torch.Tensor, torch.Tensor]]):
 
 
 def training_pair(example: AxialSlice, config: MuscleTraining, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """One picture (rows, columns) as the network gets it, and its labels."""
+    """One image (rows, columns) as the network gets it, and its labels."""
     water, fat, labels = random_view(example, config.view, config.pixel_mm, config.views, rng)
     rows, columns = random_frame(config.view, config.views, rng)
     if rng.random() < config.synthesis.retreat_probability:
         water, fat, labels = retreat(water, fat, labels, config.pixel_mm, rng)
-    seen = random_picture(water[rows, columns], fat[rows, columns], labels[rows, columns], config.synthesis, rng)
+    seen = random_image(water[rows, columns], fat[rows, columns], labels[rows, columns], config.synthesis, rng)
     # Beyond a smaller field of view there is nothing: the same darkness that prediction pads with.
     image = np.full(config.view, seen.min(), np.float32)
     image[rows, columns] = seen

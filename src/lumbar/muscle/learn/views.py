@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lumbar.muscle.labels import MIRRORED
 from lumbar.training.examples import IGNORED
 
-Picture = NDArray[np.float32]
+FloatImage = NDArray[np.float32]
 Labels = NDArray[np.uint8]
 
 
@@ -37,11 +37,11 @@ _MIRRORED = np.array([*MIRRORED, *range(len(MIRRORED), 256)], np.uint8)
 
 @dataclass(frozen=True, eq=False)
 class AxialSlice:
-    """One axial picture pair with its reference labels; rows run from front to back, columns from the patient's right to the left."""
+    """One axial image pair with its reference labels; rows run from front to back, columns from the patient's right to the left."""
 
     patient: str
-    water: Picture  # (rows, columns), muscle near 1; for a picture that is no Dixon water, the picture itself
-    fat: Picture  # same scale as the water: a voxel of pure fat and one of pure water are about equally bright
+    water: FloatImage  # (rows, columns), muscle near 1; for an image that is no Dixon water, the image itself
+    fat: FloatImage  # same scale as the water: a voxel of pure fat and one of pure water are about equally bright
     labels: Labels  # numbers of `muscle/labels.py`, or UNKNOWN
     pixel_mm: float  # square pixels
     origin: Origin = Origin.PERSON
@@ -67,7 +67,7 @@ class ViewOptions:
     strip_probability: float = 0.1  # a field of view that ends within the erector spinae on both sides
 
 
-def random_view(example: AxialSlice, shape: tuple[int, int], pixel_mm: float, options: ViewOptions, rng: Generator) -> tuple[Picture, Picture, Labels]:
+def random_view(example: AxialSlice, shape: tuple[int, int], pixel_mm: float, options: ViewOptions, rng: Generator) -> tuple[FloatImage, FloatImage, Labels]:
     """(water, fat, labels) of `shape` at `pixel_mm`, bent, placed and possibly mirrored at random."""
     where = _points_mm(shape, pixel_mm, options, options.phantom_taper if example.origin is Origin.PHANTOM else options.taper, rng)
     inside = (example.labels > 0) & (example.labels != UNKNOWN)
@@ -77,7 +77,7 @@ def random_view(example: AxialSlice, shape: tuple[int, int], pixel_mm: float, op
     planes = np.concatenate([example.water[None], example.fat[None], classes]).astype(np.float32)
     seen = _sample(planes, index)
     labels = np.array(_CLASSES, np.uint8)[seen[2:].argmax(axis=0)]
-    labels[seen[2:].max(axis=0) < 0.25] = 0  # beyond the picture
+    labels[seen[2:].max(axis=0) < 0.25] = 0  # beyond the image
     water, fat = seen[0], seen[1]
     if rng.random() < 0.5:
         water, fat, labels = water[:, ::-1], fat[:, ::-1], _MIRRORED[labels[:, ::-1]]

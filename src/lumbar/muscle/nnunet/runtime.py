@@ -1,4 +1,4 @@
-"""nnU-Net v2's way from a picture to labels, without nnU-Net: cropping, normalisation, resampling, tiling and back (Isensee et al. 2021, version 2.8).
+"""nnU-Net v2's way from an image to labels, without nnU-Net: cropping, normalisation, resampling, tiling and back (Isensee et al. 2021, version 2.8).
 
 Everything that decides the labels is kept: cubic resampling slice by slice where voxels are longer than three times their width, tiles that overlap by half
 and are weighted by a Gaussian, 16-bit sums, linear resampling of the logits.
@@ -26,7 +26,7 @@ _STEP = 0.5  # share of a tile by which the next one is moved
 
 @dataclass(frozen=True)
 class NnunetPlan:
-    """What of an nnU-Net plan decides how a picture is prepared and read; axes are (slice, row, column) after `transpose`."""
+    """What of an nnU-Net plan decides how an image is prepared and read; axes are (slice, row, column) after `transpose`."""
 
     spacing_mm: tuple[float, ...]  # two numbers for a 2-D network, three for a 3-D one
     patch: tuple[int, ...]
@@ -37,7 +37,7 @@ class NnunetPlan:
     labels: tuple[int, ...]  # the label of each logit
     mirror: tuple[int, ...]  # axes that may be mirrored at prediction; empty for left/right labels
     separate_axis: bool | None  # whether the longest axis is resampled on its own; None: decided by the spacing
-    order: int = 3  # of the pictures' resampling
+    order: int = 3  # of the images' resampling
     order_along: int = 0  # along the axis that is resampled on its own
     logit_order: int = 1
     logit_order_along: int = 0
@@ -57,10 +57,10 @@ def plan_from_card(parameters: Mapping[str, Any]) -> NnunetPlan:
         raise ModelError(f"the model's card has no complete nnU-Net plan ({error}); import the model again") from error
 
 
-def predict_labels(pictures: Floats, spacing_mm: tuple[float, float, float], network: Network, plan: NnunetPlan) -> NDArray[np.uint8]:
-    """Labels (slices, rows, columns) of `pictures` (channels, slices, rows, columns)."""
+def predict_labels(images: Floats, spacing_mm: tuple[float, float, float], network: Network, plan: NnunetPlan) -> NDArray[np.uint8]:
+    """Labels (slices, rows, columns) of `images` (channels, slices, rows, columns)."""
     axes = plan.transpose
-    data = np.asarray(pictures, np.float32).transpose(0, *(axis + 1 for axis in axes))
+    data = np.asarray(images, np.float32).transpose(0, *(axis + 1 for axis in axes))
     own = [spacing_mm[axis] for axis in axes]
     box, nonzero = _nonzero(data)
     data = np.stack([_normalized(channel[box], nonzero[box], n, plan) for n, channel in enumerate(data)])
@@ -83,22 +83,22 @@ def _nonzero(data: Floats) -> tuple[tuple[slice, ...], NDArray[np.bool_]]:
     return ndimage.find_objects(mask.astype(np.uint8))[0], mask
 
 
-def _normalized(picture: Floats, nonzero: NDArray[np.bool_], channel: int, plan: NnunetPlan) -> Floats:
+def _normalized(image: Floats, nonzero: NDArray[np.bool_], channel: int, plan: NnunetPlan) -> Floats:
     scheme, facts = plan.normalization[channel], plan.intensity[channel]
-    picture = picture.copy()
+    image = image.copy()
     if scheme == "ZScoreNormalization":
-        part = nonzero if plan.masked[channel] else np.ones(picture.shape, bool)
-        mean, spread = picture[part].mean(), picture[part].std()
-        picture[part] = (picture[part] - mean) / max(spread, 1e-8)
+        part = nonzero if plan.masked[channel] else np.ones(image.shape, bool)
+        mean, spread = image[part].mean(), image[part].std()
+        image[part] = (image[part] - mean) / max(spread, 1e-8)
     elif scheme == "CTNormalization":
-        np.clip(picture, facts["percentile_00_5"], facts["percentile_99_5"], out=picture)
-        picture = (picture - np.float32(facts["mean"])) / np.float32(max(facts["std"], 1e-8))
+        np.clip(image, facts["percentile_00_5"], facts["percentile_99_5"], out=image)
+        image = (image - np.float32(facts["mean"])) / np.float32(max(facts["std"], 1e-8))
     elif scheme == "RescaleTo01Normalization":
-        picture = picture - picture.min()
-        picture = picture / max(float(picture.max()), 1e-8)
+        image = image - image.min()
+        image = image / max(float(image.max()), 1e-8)
     elif scheme != "NoNormalization":
-        raise ModelError(f"the model normalises its pictures by {scheme}, which is not known here")
-    return np.asarray(picture, np.float32)
+        raise ModelError(f"the model normalises its images by {scheme}, which is not known here")
+    return np.asarray(image, np.float32)
 
 
 def _resampled(data: Floats, shape: tuple[int, ...], own: list[float], wanted: list[float], plan: NnunetPlan, orders: tuple[int, int]) -> Floats:

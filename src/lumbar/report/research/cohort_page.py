@@ -71,7 +71,7 @@ def _parts(cohort: Cohort) -> list[_Part]:
     return [part for make in makers if (part := make(cohort)) is not None]
 
 
-def _picture(svg: str | None) -> Markup | None:
+def _image(svg: str | None) -> Markup | None:
     return Markup(svg) if svg else None  # noqa: S704  (matplotlib escapes what it writes)
 
 
@@ -86,12 +86,12 @@ def _ages(cohort: Cohort) -> str:
 def _distributions(cohort: Cohort) -> _Part | None:
     figure = distribution_figure(cohort)
     note = "Thin lines: central 95 %; thick: quartiles; tick: median. All values, by sex, decade and site, lie in distributions.csv."
-    return _Part("distributions", "Distributions", note, _picture(figure)) if figure else None
+    return _Part("distributions", "Distributions", note, _image(figure)) if figure else None
 
 
 def _over_age(cohort: Cohort) -> _Part | None:
     figure = age_figure(cohort)
-    return _Part("age", "Over age", "Medians by decade; a cross-section, not the course of individuals.", _picture(figure)) if figure else None
+    return _Part("age", "Over age", "Medians by decade; a cross-section, not the course of individuals.", _image(figure)) if figure else None
 
 
 def _prevalence(cohort: Cohort) -> _Part | None:
@@ -107,7 +107,7 @@ def _prevalence(cohort: Cohort) -> _Part | None:
         for one in cohort.prevalences
         if one.by == "all" and one.level == ANY
     ]
-    return _Part("prevalence", "Prevalence", note, _picture(figure), ("at any level", "people", "share", "95 %"), rows)
+    return _Part("prevalence", "Prevalence", note, _image(figure), ("at any level", "people", "share", "95 %"), rows)
 
 
 def _correlations(cohort: Cohort) -> _Part | None:
@@ -115,7 +115,7 @@ def _correlations(cohort: Cohort) -> _Part | None:
     note = (
         "Spearman's ρ of one value a person: the mean over levels and sides, or the worst grade. Age drives many of them. With corrected p in correlations.csv."
     )
-    return _Part("correlations", "Correlations", note, _picture(figure)) if figure else None
+    return _Part("correlations", "Correlations", note, _image(figure)) if figure else None
 
 
 def _sites(cohort: Cohort) -> _Part | None:
@@ -125,7 +125,7 @@ def _sites(cohort: Cohort) -> _Part | None:
         f"Share of variance between sites with {held} held fixed; red: p below 0.05 after correction for the number of values."
         " Sites can differ in people as well as in scanners: harmonizing (--harmonize) takes both out. sites.csv also tests spreads."
     )
-    return _Part("sites", "Sites", note, _picture(figure)) if figure else None
+    return _Part("sites", "Sites", note, _image(figure)) if figure else None
 
 
 def _comparison(cohort: Cohort) -> _Part | None:
@@ -148,7 +148,7 @@ def _comparison(cohort: Cohort) -> _Part | None:
     held = " and ".join(cohort.covariates.names) or "nothing"
     count = len(cohort.comparisons)
     note = f"p: F test with {held} held fixed, corrected over {count} values (Benjamini and Hochberg). g is not adjusted. All: comparison.csv."
-    return _Part("groups", f"Groups: {' / '.join(ones[0].groups)}", note, _picture(comparison_figure(cohort)), head, rows)
+    return _Part("groups", f"Groups: {' / '.join(ones[0].groups)}", note, _image(comparison_figure(cohort)), head, rows)
 
 
 def _agreement(cohort: Cohort) -> _Part | None:

@@ -94,11 +94,11 @@ def correlation_figure(cohort: Cohort) -> str | None:
     size = 2.5 + 0.2 * len(names)
     figure = Figure(figsize=(size + 1.5, size), layout="constrained")
     axis = figure.subplots()
-    picture = axis.imshow(matrix, cmap="RdBu_r", vmin=-1, vmax=1)
+    image = axis.imshow(matrix, cmap="RdBu_r", vmin=-1, vmax=1)
     words = [name.replace("_", " ") for name in names]
     axis.set_xticks(range(len(names)), words, rotation=90, fontsize=6)
     axis.set_yticks(range(len(names)), words, fontsize=6)
-    figure.colorbar(picture, ax=axis, shrink=0.6, label="Spearman's ρ")
+    figure.colorbar(image, ax=axis, shrink=0.6, label="Spearman's ρ")
     return _svg(figure)
 
 

@@ -25,7 +25,7 @@ one-sided t tests at ±5 % of the mean reference reject at p &lt; 0.05. Research
 <td>{{ "%+.3g" | format(e.agreement.bias) }}<td>{{ "%.3g" | format(e.agreement.loa_low) }} … {{ "%.3g" | format(e.agreement.loa_high) }}
 <td>{{ "%.4f" | format(e.agreement.icc_2_1) }} ({{ "%.4f" | format(e.agreement.icc_2_1_low) }}–{{ "%.4f" | format(e.agreement.icc_2_1_high) }})
 <td>{{ "%.4f" | format(e.agreement.pearson) }}<td>{{ "%.2g" | format(e.agreement.tost_p) }}<td>{{ "yes" if e.agreement.equivalent else "no" }}</tr>
-{% endfor %}</table><p><img alt="Bland–Altman and scatter plots" src="data:image/png;base64,{{ picture }}"></p></html>
+{% endfor %}</table><p><img alt="Bland–Altman and scatter plots" src="data:image/png;base64,{{ image }}"></p></html>
 """,
     autoescape=True,
 )
@@ -38,9 +38,9 @@ def write_agreement(folder: Path, quantity: str, pairs: Mapping[int, Pairs], ent
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    picture = _plots(UNITS[quantity], pairs, entries)
-    (folder / f"{quantity}_agreement.png").write_bytes(picture)
-    page = _PAGE.render(quantity=quantity, unit=UNITS[quantity], n=entries[0].agreement.n, entries=entries, picture=base64.b64encode(picture).decode())
+    image = _plots(UNITS[quantity], pairs, entries)
+    (folder / f"{quantity}_agreement.png").write_bytes(image)
+    page = _PAGE.render(quantity=quantity, unit=UNITS[quantity], n=entries[0].agreement.n, entries=entries, image=base64.b64encode(image).decode())
     (folder / f"{quantity}_agreement.html").write_text(page, encoding="utf-8")
 
 

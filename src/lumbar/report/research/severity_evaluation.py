@@ -21,7 +21,7 @@ prediction and {{ e.unused_rows }} predictions without a label were left out. Br
 {% for name in parts %}<tr><td>{{ name.replace('_', ' ') }}</td><td>{{ n(e.score[name]) }}</td>
 <td>{{ n(e.intervals[name].low) }} – {{ n(e.intervals[name].high) }}</td><td>{{ n(e.prior[name]) }}</td></tr>{% endfor %}</table>
 <p class="note">"One prediction per column" gives every study the grade shares of this truth table times the weights 1, 2, 4: what can be had without
-looking at a picture.</p>
+looking at an image.</p>
 <h2>Other measures</h2>
 <table><tr><th>rows</th><th>n</th><th>accuracy</th><th>always the commonest</th><th>balanced</th><th>quadratic κ</th>
 {% for g in grades %}<th>AUC {{ g }}</th>{% endfor %}<th>ECE</th></tr>

@@ -17,7 +17,7 @@ from lumbar.domain.spine_axis import level_axes
 from lumbar.domain.study import Role, Series, Stack, Study
 from lumbar.imaging.resample import sample
 from lumbar.severity.axial.midline import HALF_WIDTH_MM, REACH_MM, midline_shift_mm
-from lumbar.severity.axial.picture import Picture
+from lumbar.severity.axial.network_input import CropImage
 
 WIDTH_MM = 48.0
 HEIGHT_MM = 33.0
@@ -33,7 +33,7 @@ class LevelCrop:
     """The crop of one level, and where it comes from."""
 
     level: LevelFinding
-    picture: Picture
+    image: CropImage
     series: Series
     stack: Stack
     slice_number: int  # in the stack
@@ -43,7 +43,7 @@ class LevelCrop:
     def size_mm(self) -> tuple[float, float]:
         """From the crop's upper to its lower border, and from its left to its right one."""
         pixel_mm = self.stack.volume.grid.spacing_mm[1]
-        return self.picture.shape[0] * pixel_mm, self.picture.shape[1] * pixel_mm
+        return self.image.shape[0] * pixel_mm, self.image.shape[1] * pixel_mm
 
     def evidence(self, left_mm: float = 0.0, back_mm: float = 0.0) -> Evidence:
         """The point `left_mm` to the patient's left of the crop's middle and `back_mm` behind it, in pixels of its slice."""
@@ -77,7 +77,7 @@ def _nearest_slice(study: Study, level: LevelFinding, axis: NDArray[np.float64])
     for series in study.with_role(Role.AXIAL_T2):
         for stack in series.stacks:
             grid = stack.volume.grid
-            if max(abs(grid.normal @ axis), abs(grid.normal[2])) < _MOST_OBLIQUE or not _inside_picture(grid, point):
+            if max(abs(grid.normal @ axis), abs(grid.normal[2])) < _MOST_OBLIQUE or not _inside_image(grid, point):
                 continue
             distances = np.abs((grid.origins_mm - point) @ grid.normal)
             number = int(distances.argmin())
@@ -88,7 +88,7 @@ def _nearest_slice(study: Study, level: LevelFinding, axis: NDArray[np.float64])
     return best[1:] if best else None
 
 
-def _inside_picture(grid: Grid, point: NDArray[np.float64]) -> bool:
+def _inside_image(grid: Grid, point: NDArray[np.float64]) -> bool:
     _, row, column = grid.indices(point)
     return bool(0 <= row <= grid.rows - 1 and 0 <= column <= grid.columns - 1)
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lumbar.datasets.axial_crops import AxialCrop, read_picture
+from lumbar.datasets.axial_crops import AxialCrop, read_image
 from lumbar.datasets.rsna2024_grades import Grades
 from lumbar.domain.anatomy import Condition, Level, Severity
 
@@ -18,12 +18,12 @@ LEVELS = tuple(Level)
 GRADE_ORDER = tuple(Severity)
 
 
-def stored_pictures(crops: Sequence[AxialCrop], folder: Path) -> NDArray[np.uint8]:
-    """(n, 112, 160, 3) pictures of `crops`, all at one size."""
+def stored_images(crops: Sequence[AxialCrop], folder: Path) -> NDArray[np.uint8]:
+    """(n, 112, 160, 3) images of `crops`, all at one size."""
     result = np.empty((len(crops), STORED_ROWS, STORED_COLUMNS, 3), np.uint8)
     for place, crop in enumerate(crops):
-        picture = Image.fromarray(read_picture(folder / crop.file))
-        result[place] = np.asarray(picture.resize((STORED_COLUMNS, STORED_ROWS), Image.Resampling.BILINEAR))
+        image = Image.fromarray(read_image(folder / crop.file))
+        result[place] = np.asarray(image.resize((STORED_COLUMNS, STORED_ROWS), Image.Resampling.BILINEAR))
     return result
 
 
@@ -44,10 +44,10 @@ def level_numbers(crops: Sequence[AxialCrop]) -> NDArray[np.int64]:
     return np.array([LEVELS.index(crop.level) for crop in crops], np.int64)
 
 
-def read_grey_picture(path: Path) -> NDArray[np.float32]:
-    """The picture in `path` as grey values (rows, columns).
+def read_grey_image(path: Path) -> NDArray[np.float32]:
+    """The image in `path` as grey values (rows, columns).
 
     Raises:
-        UnreadableInput: there is no such picture, or it cannot be decoded.
+        UnreadableInput: there is no such image, or it cannot be decoded.
     """
-    return np.asarray(Image.fromarray(read_picture(path)).convert("L"), dtype=np.float32)
+    return np.asarray(Image.fromarray(read_image(path)).convert("L"), dtype=np.float32)

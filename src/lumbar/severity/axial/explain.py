@@ -20,7 +20,7 @@ from lumbar.domain.anatomy import Condition, Level, Severity
 from lumbar.domain.findings import Evidence, SeverityFinding
 from lumbar.severity.axial.cut import HEIGHT_MM, WIDTH_MM, LevelCrop
 from lumbar.severity.axial.grader import CropGrader, network_logits
-from lumbar.severity.axial.picture import CROP_COLUMNS, CROP_ROWS, Picture, network_input
+from lumbar.severity.axial.network_input import CROP_COLUMNS, CROP_ROWS, CropImage, network_input
 from lumbar.severity.finding import severity_score
 
 _GRID = 5, 7  # rows, columns into which the crop is divided, 7 mm apart: half again as many change the map little and take their time
@@ -63,14 +63,14 @@ def heat_maps(grader: CropGrader, crops: Mapping[Level, LevelCrop], findings: It
     wanted = [f for f in findings if f.model == name and f.severity is not Severity.NORMAL_MILD and f.level in crops]
     levels = [level for level in Level if any(f.level is level for f in wanted)]
     with ThreadPoolExecutor(grader.workers) as pool:
-        changes = dict(zip(levels, pool.map(lambda level: importance(grader, crops[level].picture, level), levels), strict=True))
+        changes = dict(zip(levels, pool.map(lambda level: importance(grader, crops[level].image, level), levels), strict=True))
     order = tuple(Condition)
     return tuple(HeatMap(f.condition, crops[f.level], changes[f.level][order.index(f.condition)]) for f in wanted)
 
 
-def importance(grader: CropGrader, picture: Picture, level: Level) -> Floats:
+def importance(grader: CropGrader, image: CropImage, level: Level) -> Floats:
     """(5, 96, 136) importance of each place for each condition, in the order of `Condition`; see `HeatMap.change`."""
-    crop = network_input(picture)
+    crop = network_input(image)
     before = log_odds(grader, crop[None], level)
     changes = [np.abs(log_odds(grader, hidden, level) - before) for hidden in hidden_by(crop, _spots())]
     return np.stack([_smooth(values.reshape(_SPOTS)) for values in np.mean(changes, axis=0).T])

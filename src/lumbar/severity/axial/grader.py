@@ -11,7 +11,7 @@ from lumbar.domain.anatomy import Condition, Level
 from lumbar.errors import ModelError
 from lumbar.models.folder import Model
 from lumbar.models.runtime import Network
-from lumbar.severity.axial.picture import VIEWS, Picture, network_input
+from lumbar.severity.axial.network_input import VIEWS, CropImage, network_input
 from lumbar.severity.calibration import Calibration, CropGrades
 from lumbar.severity.portions import portions
 
@@ -36,39 +36,39 @@ class CropGrader:
         self.workers = workers
         self.calibration = Calibration.from_card(model.card.parameters, model.folder)
 
-    def grade(self, pictures: Sequence[Picture], levels: Sequence[Level], studies: Sequence[str], progress: Progress | None = None) -> CropGrades:
-        """Grades of `pictures` at `levels`; crops of the same study attend to each other."""
-        return self.calibration.apply(raw_probabilities(self.model.networks, pictures, levels, studies, progress, self.workers))
+    def grade(self, images: Sequence[CropImage], levels: Sequence[Level], studies: Sequence[str], progress: Progress | None = None) -> CropGrades:
+        """Grades of `images` at `levels`; crops of the same study attend to each other."""
+        return self.calibration.apply(raw_probabilities(self.model.networks, images, levels, studies, progress, self.workers))
 
-    def grade_quickly(self, pictures: Sequence[Picture], levels: Sequence[Level]) -> CropGrades:
+    def grade_quickly(self, images: Sequence[CropImage], levels: Sequence[Level]) -> CropGrades:
         """Grades of the crops of one study as they are, without test-time augmentation: a fifth of the time."""
-        raw = raw_probabilities(self.model.networks, pictures, levels, [""] * len(pictures), workers=self.workers, views=1)
+        raw = raw_probabilities(self.model.networks, images, levels, [""] * len(images), workers=self.workers, views=1)
         return self.calibration.apply(raw)
 
 
 def raw_probabilities(
     networks: Sequence[Network],
-    pictures: Sequence[Picture],
+    images: Sequence[CropImage],
     levels: Sequence[Level],
     studies: Sequence[str],
     progress: Progress | None = None,
     workers: int = 1,
     views: int = VIEWS,
 ) -> NDArray[np.float64]:
-    """(n, 5, 3) mean probabilities over networks and the first `views` of `picture.network_input`, before any calibration."""
-    result = np.empty((len(pictures), len(Condition), 3))
+    """(n, 5, 3) mean probabilities over networks and the first `views` of `image.network_input`, before any calibration."""
+    result = np.empty((len(images), len(Condition), 3))
     order = tuple(Level)
     numbers = np.array([order.index(level) for level in levels], np.int64)
     _, owners = np.unique(np.asarray(studies), return_inverse=True)
     done = 0
     with ThreadPoolExecutor(workers) as pool:
         for rows in portions(owners):
-            inputs = [np.stack([network_input(pictures[row], view) for row in rows]) for view in range(views)]
+            inputs = [np.stack([network_input(images[row], view) for row in rows]) for view in range(views)]
             jobs = [(network, crops, numbers[rows], owners[rows]) for network in networks for crops in inputs]
             result[rows] = np.mean([softmax(logits, axis=-1) for logits in pool.map(lambda job: network_logits(*job), jobs)], axis=0)
             done += len(rows)
             if progress is not None:
-                progress(done, len(pictures))
+                progress(done, len(images))
     return result
 
 

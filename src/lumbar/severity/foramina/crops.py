@@ -30,12 +30,12 @@ def level_distance(sides: Sequence[Points], usual: float) -> float:
     return float(np.median(gaps)) if gaps else usual
 
 
-def cut_stored(picture: NDArray[np.float32], row: float, column: float, step_rows: float, step_columns: float) -> NDArray[np.uint8]:
-    """(96, 96) around (`row`, `column`) of `picture` (rows, columns) of 0 … 255; a crop's pixel is `step_rows` by `step_columns` of its pixels.
+def cut_stored(image: NDArray[np.float32], row: float, column: float, step_rows: float, step_columns: float) -> NDArray[np.uint8]:
+    """(96, 96) around (`row`, `column`) of `image` (rows, columns) of 0 … 255; a crop's pixel is `step_rows` by `step_columns` of its pixels.
 
-    Black beyond the edge of the picture.
+    Black beyond the edge of the image.
     """
     offsets = np.arange(STORED_SIZE) - (STORED_SIZE - 1) / 2
     where = np.meshgrid(row + offsets * step_rows, column + offsets * step_columns, indexing="ij")
-    values = ndimage.map_coordinates(picture, where, order=1, mode="constant", cval=0.0)
+    values = ndimage.map_coordinates(image, where, order=1, mode="constant", cval=0.0)
     return np.asarray(np.clip(np.rint(values), 0, 255), dtype=np.uint8)

@@ -1,6 +1,6 @@
 """Crops of foramina from the sagittal slices of a study, made like those that the network was trained on.
 
-The training pictures were resized to 250 × 250 pixels from the whole field of view; a slice goes the same way here, so that a crop has their sharpness.
+The training images were resized to 250 × 250 pixels from the whole field of view; a slice goes the same way here, so that a crop has their sharpness.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from lumbar.domain.anatomy import Level, Side
 from lumbar.domain.findings import Evidence, LevelFinding
 from lumbar.domain.geometry import BACK, HEAD, LEFT
 from lumbar.domain.study import Plane, Role, Series, Stack, Study
-from lumbar.imaging.resample import resize_picture
+from lumbar.imaging.resample import resize_image
 from lumbar.severity.axial.cut import point_in_slice
 from lumbar.severity.foramina.crops import LEVEL_PIXELS, STORED_SIZE, cut_stored
 from lumbar.severity.foramina.midline import sideways_shift_mm
@@ -23,7 +23,7 @@ from lumbar.severity.foramina.points import Foramen, foramen_points, level_dista
 NEIGHBOURS = (-1, 0, 1)  # slices beside the nearest one that are graded, too
 _SIDEWAYS_MM = 4.0  # standard deviation of a foramen's place from side to side: how much a neighbouring slice counts
 _FARTHEST_MM = 6.0  # of the nearest slice from the foramen
-_GRID_PER_LEVEL = 20.0, 35.0  # pixels of the 250 × 250 grid from one level to the next: what nearly all training pictures have
+_GRID_PER_LEVEL = 20.0, 35.0  # pixels of the 250 × 250 grid from one level to the next: what nearly all training images have
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +37,7 @@ class ForamenCrop:
     slice_number: int  # in the stack, nearest to the foramen
     point_mm: NDArray[np.float64]  # (3,) the foramen, in the plane of that slice
     pixel_mm: float  # of the crop
-    pictures: NDArray[np.uint8]  # (3, 96, 96): the slice before, that slice, the one after
+    images: NDArray[np.uint8]  # (3, 96, 96): the slice before, that slice, the one after
     weights: NDArray[np.float64]  # (3,) how much each counts; 0 for a slice that is not there
 
     def evidence(self, down_mm: float = 0.0, back_mm: float = 0.0) -> Evidence:
@@ -79,14 +79,14 @@ def slices_around(
     number = int(np.abs(away).argmin())
     foot = point_mm + away[number] * grid.normal
     weights = np.array([_weight(stack, number + by, point_mm) for by in NEIGHBOURS])
-    pictures = np.zeros((len(NEIGHBOURS), STORED_SIZE, STORED_SIZE), np.uint8)
+    images = np.zeros((len(NEIGHBOURS), STORED_SIZE, STORED_SIZE), np.uint8)
     for layer, by in enumerate(NEIGHBOURS):
         if weights[layer] > 0:
             key = id(stack), number + by
             if key not in kept:
                 kept[key] = _resized(slices, number + by, distance_mm)
-            pictures[layer] = _cut(slices, kept[key], foot, distance_mm)
-    return ForamenCrop(level, side, series, stack, number, foot, distance_mm / LEVEL_PIXELS, pictures, weights / weights.sum())
+            images[layer] = _cut(slices, kept[key], foot, distance_mm)
+    return ForamenCrop(level, side, series, stack, number, foot, distance_mm / LEVEL_PIXELS, images, weights / weights.sum())
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,19 +168,19 @@ class _UprightSlices:
 
 
 def _resized(slices: _UprightSlices, number: int, distance_mm: float) -> NDArray[np.float32]:
-    """An upright slice on the training pictures' grid, 0 … 255 up to its own maximum.
+    """An upright slice on the training images' grid, 0 … 255 up to its own maximum.
 
-    The grid is finer or coarser only where the field of view is far larger or smaller than in any training picture.
+    The grid is finer or coarser only where the field of view is far larger or smaller than in any training image.
     """
     array = slices.array(number)
     per_level = GRID_PIXELS * distance_mm / slices.field_mm.max()
     size = round(GRID_PIXELS * float(np.clip(per_level, *_GRID_PER_LEVEL)) / per_level)
-    small = resize_picture(array, (size, size))
+    small = resize_image(array, (size, size))
     return np.asarray(np.clip(small / max(float(array.max()), 1e-6), 0, 1) * 255, np.float32)
 
 
-def _cut(slices: _UprightSlices, picture: NDArray[np.float32], point_mm: NDArray[np.float64], distance_mm: float) -> NDArray[np.uint8]:
-    shape = np.array(picture.shape)
+def _cut(slices: _UprightSlices, image: NDArray[np.float32], point_mm: NDArray[np.float64], distance_mm: float) -> NDArray[np.uint8]:
+    shape = np.array(image.shape)
     row, column = slices.share(point_mm) * shape - 0.5
     step_rows, step_columns = distance_mm / LEVEL_PIXELS * shape / slices.field_mm
-    return cut_stored(picture, float(row), float(column), float(step_rows), float(step_columns))
+    return cut_stored(image, float(row), float(column), float(step_rows), float(step_columns))

@@ -67,18 +67,18 @@ def foramen_heat_maps(
 
 def importance(grader: ForamenGrader, crop: ForamenCrop) -> Floats:
     """(72, 64) importance of each place; see `ForamenHeatMap.change`."""
-    picture = network_input(crop.pictures[len(NEIGHBOURS) // 2][None])[0, 0]
-    hidden = hidden_by(picture, _soft_spots())
-    odds = _log_odds(grader, np.concatenate([picture[None], *hidden]), crop)
+    image = network_input(crop.images[len(NEIGHBOURS) // 2][None])[0, 0]
+    hidden = hidden_by(image, _soft_spots())
+    odds = _log_odds(grader, np.concatenate([image[None], *hidden]), crop)
     changes = np.abs(odds[1:] - odds[0]).reshape(2, *_SPOTS).mean(axis=0)
     return _smooth(changes)
 
 
-def hidden_by(picture: Floats, shares: Floats) -> tuple[Floats, Floats]:
-    """(n, 72, 64) twice: `picture` (72, 64) with `shares` (n, 72, 64) of it hidden by what surrounds a place, and by bright tissue."""
-    surroundings = ndimage.gaussian_filter(picture, _SURROUNDINGS, mode="nearest")
-    bright = float(np.percentile(picture, _BRIGHT_PERCENTILE))
-    return picture * (1 - shares) + surroundings * shares, picture * (1 - shares) + np.float32(bright) * shares
+def hidden_by(image: Floats, shares: Floats) -> tuple[Floats, Floats]:
+    """(n, 72, 64) twice: `image` (72, 64) with `shares` (n, 72, 64) of it hidden by what surrounds a place, and by bright tissue."""
+    surroundings = ndimage.gaussian_filter(image, _SURROUNDINGS, mode="nearest")
+    bright = float(np.percentile(image, _BRIGHT_PERCENTILE))
+    return image * (1 - shares) + surroundings * shares, image * (1 - shares) + np.float32(bright) * shares
 
 
 def _places() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -98,11 +98,11 @@ def _soft_spots() -> Floats:
     return np.asarray(down[:, None, :, None] * across[None, :, None, :], np.float32).reshape(-1, CROP_ROWS, CROP_COLUMNS)
 
 
-def _log_odds(grader: ForamenGrader, pictures: Floats, crop: ForamenCrop) -> NDArray[np.float64]:
-    """(n,) log-odds of the severity score of pictures (n, 72, 64) of one foramen, each as if it were the only one of its study."""
-    levels = np.full(len(pictures), tuple(Level).index(crop.level), np.int64)
-    sides = np.full(len(pictures), SIDES.index(crop.side), np.int64)
-    logits = network_logits(grader.model.networks[0], pictures[:, None], levels, sides, np.arange(len(pictures)))
+def _log_odds(grader: ForamenGrader, images: Floats, crop: ForamenCrop) -> NDArray[np.float64]:
+    """(n,) log-odds of the severity score of images (n, 72, 64) of one foramen, each as if it were the only one of its study."""
+    levels = np.full(len(images), tuple(Level).index(crop.level), np.int64)
+    sides = np.full(len(images), SIDES.index(crop.side), np.int64)
+    logits = network_logits(grader.model.networks[0], images[:, None], levels, sides, np.arange(len(images)))
     scores = np.clip(severity_score(grader.calibration.apply(softmax(logits, axis=-1), levels).clinical), _LEAST_SCORE, 1 - _LEAST_SCORE)
     return np.asarray(np.log(scores / (1 - scores)))
 

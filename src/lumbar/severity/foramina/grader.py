@@ -72,8 +72,8 @@ class ForamenGrader:
         levels = np.array([_LEVELS.index(crop.level) for crop in crops], np.int64)
         sides = np.array([SIDES.index(crop.side) for crop in crops], np.int64)
         for layer in range(len(NEIGHBOURS)):
-            pictures = np.stack([crop.pictures[layer if crop.weights[layer] else len(NEIGHBOURS) // 2] for crop in crops])
-            foramina = Foramina(pictures, levels, sides, np.zeros(len(crops), np.int64))
+            images = np.stack([crop.images[layer if crop.weights[layer] else len(NEIGHBOURS) // 2] for crop in crops])
+            foramina = Foramina(images, levels, sides, np.zeros(len(crops), np.int64))
             share = np.array([crop.weights[layer] for crop in crops])
             raw += share[:, None] * raw_probabilities(self.model.networks, foramina, (1.0,), workers=self.workers)
         return self.calibration.apply(raw, levels)

@@ -40,10 +40,10 @@ def _likeness(stack: Stack, middle: NDArray[np.float64], shifts: NDArray[np.floa
     sign = float(np.sign(grid.normal @ np.array(LEFT)))
     aside = (grid.origins_mm - middle) @ grid.normal * sign  # of each slice, to the patient's left
     near = np.flatnonzero(np.abs(aside) <= _REACH_MM + _HALF_WIDTH_MM)
-    pictures = np.stack([_surroundings(stack, int(number), middle) for number in near]) if len(near) else np.zeros((0, 1))
-    spread = np.maximum(pictures.std(axis=1, keepdims=True), 1e-6) if len(near) else 1.0
-    scaled = (pictures - pictures.mean(axis=1, keepdims=True)) / spread if len(near) else pictures
-    alike = scaled @ scaled.T / max(pictures.shape[1], 1)
+    images = np.stack([_surroundings(stack, int(number), middle) for number in near]) if len(near) else np.zeros((0, 1))
+    spread = np.maximum(images.std(axis=1, keepdims=True), 1e-6) if len(near) else 1.0
+    scaled = (images - images.mean(axis=1, keepdims=True)) / spread if len(near) else images
+    alike = scaled @ scaled.T / max(images.shape[1], 1)
     first, second = np.triu_indices(len(near), 1)
     axis, half = (aside[near[first]] + aside[near[second]]) / 2, np.abs(aside[near[first]] - aside[near[second]]) / 2
     axes = np.unique(np.round(axis, 1))

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from lumbar.datasets.foramina import GRID_PIXELS, ForamenPoint
 from lumbar.domain.anatomy import Level, Severity, Side
-from lumbar.severity.axial.data import UNLABELLED, read_grey_picture
+from lumbar.severity.axial.data import UNLABELLED, read_grey_image
 from lumbar.severity.foramina.crops import LEVEL_PIXELS, SIDES, STORED_SIZE, USUAL_LEVEL_SHARE, cut_stored, level_distance
 from lumbar.severity.foramina.grader import Foramina
 
-_LEAST_MARGIN = 0.7  # of the distance between levels that a neighbouring picture shows on every side of the point
+_LEAST_MARGIN = 0.7  # of the distance between levels that a neighbouring image shows on every side of the point
 _LEVELS, _GRADES = tuple(Level), tuple(Severity)
 
 
@@ -31,10 +31,10 @@ def distances(points: Sequence[ForamenPoint]) -> dict[str, float]:
 
 
 def stored_crops(points: Sequence[ForamenPoint], folder: Path, progress: Iterable[int] | None = None) -> NDArray[np.uint8]:
-    """(n, 96, 96) crops of `points`, whose pictures lie in `folder`; `progress` yields the numbers 0 … n − 1, as a progress bar does.
+    """(n, 96, 96) crops of `points`, whose images lie in `folder`; `progress` yields the numbers 0 … n − 1, as a progress bar does.
 
     Raises:
-        UnreadableInput: a picture is not there or cannot be decoded.
+        UnreadableInput: an image is not there or cannot be decoded.
     """
     result = np.empty((len(points), STORED_SIZE, STORED_SIZE), np.uint8)
     distance = distances(points)
@@ -42,36 +42,36 @@ def stored_crops(points: Sequence[ForamenPoint], folder: Path, progress: Iterabl
     for place in progress if progress is not None else range(len(points)):
         point = points[place]
         if kept[0] != point.file:
-            kept = point.file, read_grey_picture(folder / point.file)
+            kept = point.file, read_grey_image(folder / point.file)
         result[place] = cut_stored(kept[1], point.y, point.x, *_steps(point, distance[point.study_id]))
     return result
 
 
 def crops_on_neighbours(points: Sequence[ForamenPoint], folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """(m, 96, 96) crops of the same foramina on the slice before or after, where its picture shows them well, and (m,) the number of the point of each.
+    """(m, 96, 96) crops of the same foramina on the slice before or after, where its image shows them well, and (m,) the number of the point of each.
 
-    Pictures were cut around their own points, so only some foramina can be seen on a neighbouring slice.
+    Images were cut around their own points, so only some foramina can be seen on a neighbouring slice.
     """
     distance = distances(points)
-    pictures = {(point.study_id, point.series_id, point.instance_number): point for point in points if point.instance_number is not None}
+    images = {(point.study_id, point.series_id, point.instance_number): point for point in points if point.instance_number is not None}
     crops, numbers = [], []
     for number, point in enumerate(points):
         for by in (-1, 1):
-            other = pictures.get((point.study_id, point.series_id, (point.instance_number or 0) + by))
+            other = images.get((point.study_id, point.series_id, (point.instance_number or 0) + by))
             if other is None:
                 continue
-            picture = read_grey_picture(folder / other.file)
+            image = read_grey_image(folder / other.file)
             row, column = point.top + point.y - other.top, point.left + point.x - other.left
             down, across = _steps(point, distance[point.study_id])
-            margin = min(row / down, (picture.shape[0] - row) / down, column / across, (picture.shape[1] - column) / across)
+            margin = min(row / down, (image.shape[0] - row) / down, column / across, (image.shape[1] - column) / across)
             if margin >= _LEAST_MARGIN * LEVEL_PIXELS:
-                crops.append(cut_stored(picture, row, column, down, across))
+                crops.append(cut_stored(image, row, column, down, across))
                 numbers.append(number)
     return np.array(crops, np.uint8).reshape(-1, STORED_SIZE, STORED_SIZE), np.array(numbers, np.int64)
 
 
 def _steps(point: ForamenPoint, distance: float) -> tuple[float, float]:
-    """Rows and columns of the picture to a pixel of the crop."""
+    """Rows and columns of the image to a pixel of the crop."""
     step, longer = distance / LEVEL_PIXELS, max(point.native_rows, point.native_columns)
     return step * longer / point.native_rows, step * longer / point.native_columns
 

@@ -1,4 +1,4 @@
-"""Blending training pictures and their labels: mixup (Zhang et al. 2018) and CutMix (Yun et al. 2019)."""
+"""Blending training images and their labels: mixup (Zhang et al. 2018) and CutMix (Yun et al. 2019)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,28 +13,28 @@ class MixOptions:
     mixup_probability: float = 0.3  # of a batch
     cutmix_probability: float = 0.15  # of a batch that is not mixed up
     mixup_alpha: float = 0.4  # of the beta distribution of shares
-    cut_share: tuple[float, float] = (0.1, 0.4)  # of the picture that a pasted box covers
+    cut_share: tuple[float, float] = (0.1, 0.4)  # of the image that a pasted box covers
 
 
 def mix(
-    pictures: Sequence[torch.Tensor], labels: torch.Tensor, partner: torch.Tensor, options: MixOptions, generator: torch.Generator
+    images: Sequence[torch.Tensor], labels: torch.Tensor, partner: torch.Tensor, options: MixOptions, generator: torch.Generator
 ) -> tuple[list[torch.Tensor], torch.Tensor]:
-    """Each of `pictures` (n, …, rows, columns) blended with that of its `partner` (n,), and `labels` (n, …, 3) with theirs; or as they were.
+    """Each of `images` (n, …, rows, columns) blended with that of its `partner` (n,), and `labels` (n, …, 3) with theirs; or as they were.
 
-    A row whose label, or whose partner's, is unknown (all zeros) keeps what label there is. A box is pasted at the same place in all pictures.
+    A row whose label, or whose partner's, is unknown (all zeros) keeps what label there is. A box is pasted at the same place in all images.
     """
     chance = float(torch.rand(1, generator=generator))
     if chance < options.mixup_probability:
         share = _beta(len(labels), options.mixup_alpha, generator)
         share = torch.maximum(share, 1 - share)
-        mixed = [_along(share, x) * x + (1 - _along(share, x)) * x[partner] for x in pictures]
+        mixed = [_along(share, x) * x + (1 - _along(share, x)) * x[partner] for x in images]
         return mixed, _blend(labels, partner, share)
     if chance < options.mixup_probability + (1 - options.mixup_probability) * options.cutmix_probability:
         low, high = options.cut_share
         area = low + (high - low) * float(torch.rand(1, generator=generator))
         corner = torch.rand(2, generator=generator) * (1 - area**0.5)
         pasted = []
-        for x in pictures:
+        for x in images:
             top, left = (int(float(c) * n) for c, n in zip(corner, x.shape[-2:], strict=True))
             rows, columns = (max(1, round(area**0.5 * n)) for n in x.shape[-2:])
             box = ..., slice(top, top + rows), slice(left, left + columns)
@@ -42,7 +42,7 @@ def mix(
             changed[box] = x[partner][box]
             pasted.append(changed)
         return pasted, _blend(labels, partner, torch.full((len(labels),), 1 - area))
-    return list(pictures), labels
+    return list(images), labels
 
 
 def _beta(count: int, alpha: float, generator: torch.Generator) -> torch.Tensor:

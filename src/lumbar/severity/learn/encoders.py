@@ -1,4 +1,4 @@
-"""Picture encoders by name: the small residual network of this package, or any of timm's where timm and torchvision are installed."""
+"""Image encoders by name: the small residual network of this package, or any of timm's where timm and torchvision are installed."""
 
 import torch
 from torch import nn
@@ -16,7 +16,7 @@ _RESIDUAL: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
 
 
 def build_encoder(name: str, channels: int, pretrained: bool) -> tuple[nn.Module, int]:
-    """A module from pictures (n, channels, rows, columns) to features (n, width), and that width.
+    """A module from images (n, channels, rows, columns) to features (n, width), and that width.
 
     Raises:
         UsageError: no encoder is called `name`, or what it needs is not installed.

@@ -11,7 +11,7 @@ from lumbar.datasets.axial_crops import AxialCrop
 from lumbar.datasets.rsna2024_grades import Grades
 from lumbar.domain.anatomy import Condition
 from lumbar.severity.axial.data import GRADE_ORDER, UNLABELLED
-from lumbar.severity.axial.picture import CROP_COLUMNS, CROP_ROWS
+from lumbar.severity.axial.network_input import CROP_COLUMNS, CROP_ROWS
 from lumbar.severity.studies.store import Store
 from lumbar.severity.studies.views import FIELD_MM, LEVELS, MASKS, MEASURES, SAGITTAL_SLICES, SEEN_MM, SEEN_PIXELS, SHAPES, SLOTS, SLOTS_OF, View
 
@@ -37,36 +37,36 @@ class StudySet:
     targets: NDArray[np.int64]  # (n, 5 conditions, 5 levels) 0 … 2, or UNLABELLED
     present: NDArray[np.bool_]  # (n, 5 levels, 4 slots)
     rows: NDArray[np.int64]  # (n,) places in the arrays below
-    pictures: Mapping[View, NDArray[np.uint8]]  # only views that the source has
+    images: Mapping[View, NDArray[np.uint8]]  # only views that the source has
     masks: Mapping[View, NDArray[np.uint8]] | None = None
     measures: NDArray[np.float32] | None = None  # (any, 5 levels, measures)
 
     def subset(self, chosen: NDArray[np.bool_]) -> "StudySet":
         """The studies where `chosen` (n,) is true."""
-        return StudySet(self.names[chosen], self.targets[chosen], self.present[chosen], self.rows[chosen], self.pictures, self.masks, self.measures)
+        return StudySet(self.names[chosen], self.targets[chosen], self.present[chosen], self.rows[chosen], self.images, self.masks, self.measures)
 
 
 def from_store(store: Store, grades: Grades) -> StudySet:
     """All studies of `store` that have crops; those without a row in `grades` are unlabelled."""
     there = np.flatnonzero(store.present.any(axis=(1, 2)))
     names = np.array([store.studies[row] for row in there], np.str_)
-    masks = {view: store.mask_pictures(view) for view in View} if store.masks else None
+    masks = {view: store.mask_images(view) for view in View} if store.masks else None
     measures = store.measures() if store.masks else None
-    return StudySet(names, study_targets(names.tolist(), grades), store.present[there], there, {v: store.pictures(v) for v in View}, masks, measures)
+    return StudySet(names, study_targets(names.tolist(), grades), store.present[there], there, {v: store.images(v) for v in View}, masks, measures)
 
 
-def from_axial_crops(crops: Sequence[AxialCrop], targets: NDArray[np.int64], pictures: NDArray[np.uint8]) -> StudySet:
-    """Studies of which there are only ready-made axial crops: their grades (n, 5) and stored pictures (n, rows, columns, 3); a level's first crop counts."""
+def from_axial_crops(crops: Sequence[AxialCrop], targets: NDArray[np.int64], images: NDArray[np.uint8]) -> StudySet:
+    """Studies of which there are only ready-made axial crops: their grades (n, 5) and stored images (n, rows, columns, 3); a level's first crop counts."""
     names = sorted({crop.study_id for crop in crops})
     place = {name: number for number, name in enumerate(names)}
-    axial = np.zeros((len(names), len(LEVELS), 1, 3, *pictures.shape[1:3]), np.uint8)
+    axial = np.zeros((len(names), len(LEVELS), 1, 3, *images.shape[1:3]), np.uint8)
     present = np.zeros((len(names), len(LEVELS), len(SLOTS)), bool)
     grades = np.full((len(names), len(Condition), len(LEVELS)), UNLABELLED, np.int64)
     for row, crop in enumerate(crops):
         at = place[crop.study_id], LEVELS.index(crop.level)
         if present[(*at, SLOTS_OF[View.AXIAL][0])]:
             continue
-        axial[at][0] = pictures[row].transpose(2, 0, 1)
+        axial[at][0] = images[row].transpose(2, 0, 1)
         present[(*at, SLOTS_OF[View.AXIAL][0])] = True
         grades[at[0], :, at[1]] = targets[row]
     return StudySet(np.array(names), grades, present, np.arange(len(names)), {View.AXIAL: axial})
@@ -85,19 +85,19 @@ def study_targets(names: Sequence[str], grades: Grades) -> NDArray[np.int64]:
 
 
 def network_arrays(
-    pictures: Mapping[View, NDArray[np.uint8]],
+    images: Mapping[View, NDArray[np.uint8]],
     present: NDArray[np.bool_],
     masks: Mapping[View, NDArray[np.uint8]] | None = None,
     measures: NDArray[np.float32] | None = None,
     slices: int = 3,
 ) -> Arrays:
-    """Inputs of a network for studies with `pictures` (n, 5, crops, slices, rows, columns); with `masks` three channels more.
+    """Inputs of a network for studies with `images` (n, 5, crops, slices, rows, columns); with `masks` three channels more.
 
     Seen is the middle of a crop, as it is.
     """
     result: Arrays = {"present": present.astype(np.float32), "measures": measure_inputs(measures, len(present))}
     for view in View:
-        stored = pictures[view]
+        stored = images[view]
         grey = _seen(stored if view is View.AXIAL else stored[:, :, :, _MIDDLE - slices // 2 : _MIDDLE + slices // 2 + 1], view)
         mean, deviation = grey.mean((-3, -2, -1), keepdims=True), grey.std((-3, -2, -1), keepdims=True)
         grey = (grey - mean) / np.maximum(deviation, 1e-3 * 255)
@@ -112,10 +112,10 @@ def network_arrays(
 def study_inputs(studies: StudySet, chosen: NDArray[np.int64], wanted: InputOptions) -> Arrays:
     """Inputs of a network for some studies as they are; zeros for views that their source lacks."""
     rows = studies.rows[chosen]
-    pictures = {v: studies.pictures[v][rows] if v in studies.pictures else np.zeros((len(rows), *SHAPES[v]), np.uint8) for v in View}
+    images = {v: studies.images[v][rows] if v in studies.images else np.zeros((len(rows), *SHAPES[v]), np.uint8) for v in View}
     classes = {v: studies.masks[v][rows] for v in View} if wanted.masks and studies.masks is not None else None
     measures = None if studies.measures is None else studies.measures[rows]
-    return network_arrays(pictures, studies.present[chosen], classes, measures, wanted.slices)
+    return network_arrays(images, studies.present[chosen], classes, measures, wanted.slices)
 
 
 def mask_channels(classes: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -136,10 +136,10 @@ _MIDDLE = SAGITTAL_SLICES // 2
 
 
 def _seen(stored: NDArray[np.uint8], view: View) -> NDArray[np.float32]:
-    """The part of stored pictures (…, rows, columns) that the network sees, at its size."""
+    """The part of stored images (…, rows, columns) that the network sees, at its size."""
     rows, columns = stored.shape[-2:]
     size, margin = ((CROP_COLUMNS, CROP_ROWS), 0.0) if view is View.AXIAL else ((SEEN_PIXELS, SEEN_PIXELS), 0.5 - 0.5 * SEEN_MM / FIELD_MM)
     box = (margin * columns, margin * rows, (1 - margin) * columns, (1 - margin) * rows)
     flat = stored.reshape(-1, rows, columns)
-    resized = np.stack([np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BILINEAR, box=box), dtype=np.float32) for picture in flat])
+    resized = np.stack([np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR, box=box), dtype=np.float32) for image in flat])
     return resized.reshape(*stored.shape[:-2], size[1], size[0])

@@ -73,5 +73,5 @@ def one_study(crops: StudyCrops, name: str) -> StudySet:
     """The crops of one study as a set of one, without grades."""
     masks = None if crops.masks is None else {view: mask[None] for view, mask in crops.masks.items()}
     measures = None if crops.measures is None else crops.measures[None]
-    pictures = {view: picture[None] for view, picture in crops.pictures.items()}
-    return StudySet(np.array([name]), np.full((1, 5, 5), -1), crops.present[None], np.zeros(1, np.int64), pictures, masks, measures)
+    images = {view: image[None] for view, image in crops.images.items()}
+    return StudySet(np.array([name]), np.full((1, 5, 5), -1), crops.present[None], np.zeros(1, np.int64), images, masks, measures)

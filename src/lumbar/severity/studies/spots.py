@@ -58,7 +58,7 @@ def spine_spots(study: Study, levels: Sequence[LevelFinding]) -> Spots:
     }
     centers = {place.level: np.array(place.canal_center_mm or place.center_mm) for place in levels}
     for place, crop in axial.items():
-        centers[place.level][0] = crop.center_mm[0]  # the axial picture shows the middle from side to side better than sagittal slices do
+        centers[place.level][0] = crop.center_mm[0]  # the axial image shows the middle from side to side better than sagittal slices do
     return {**_suggested(centers, study_stacks(study)), **found}
 
 

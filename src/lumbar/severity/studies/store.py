@@ -46,12 +46,12 @@ class Store:
                 result[number, names.index(record["level"]), slots.index((record["view"], record["side"]))] = True
         return result
 
-    def pictures(self, view: View) -> NDArray[np.uint8]:
+    def images(self, view: View) -> NDArray[np.uint8]:
         """(studies, *SHAPES[view]), mapped from disk."""
         array: NDArray[np.uint8] = np.load(self.folder / _array(view), mmap_mode="r")
         return array
 
-    def mask_pictures(self, view: View) -> NDArray[np.uint8]:
+    def mask_images(self, view: View) -> NDArray[np.uint8]:
         """The same shape: 0 nothing, 1 vertebra, 2 disc, 3 canal."""
         array: NDArray[np.uint8] = np.load(self.folder / _array(view, mask=True), mmap_mode="r")
         return array
@@ -69,7 +69,7 @@ class Store:
     def write(self, study: str, crops: StudyCrops, problems: Sequence[str]) -> None:
         """Put the crops of `study` into the arrays; the record, which marks it as done, comes last."""
         number = self.studies.index(study)
-        parts: dict[str, NDArray[Any]] = {_array(view): picture for view, picture in crops.pictures.items()}
+        parts: dict[str, NDArray[Any]] = {_array(view): image for view, image in crops.images.items()}
         if self.masks and crops.masks is not None and crops.measures is not None:
             parts |= {_array(view, mask=True): mask for view, mask in crops.masks.items()} | {_MEASURES: crops.measures}
         for name, values in parts.items():

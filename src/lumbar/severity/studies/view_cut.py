@@ -31,7 +31,7 @@ Spots = Mapping[tuple[Slot, Level], Spot]
 
 def cut_views(spots: Spots, tissue: Volume | None = None) -> StudyCrops:
     """The crops around `spots`; with `tissue` (0 … 3 on any grid of the same patient) also its classes at every pixel of theirs."""
-    pictures = {view: np.zeros(shape, np.uint8) for view, shape in SHAPES.items()}
+    images = {view: np.zeros(shape, np.uint8) for view, shape in SHAPES.items()}
     masks = {view: np.zeros(shape, np.uint8) for view, shape in SHAPES.items()} if tissue is not None else None
     present = np.zeros((len(LEVELS), len(SLOTS)), bool)
     records = []
@@ -40,12 +40,12 @@ def cut_views(spots: Spots, tissue: Volume | None = None) -> StudyCrops:
         at = LEVELS.index(level), SLOTS_OF[view].index(slot)
         numbers, points = _axial_points(spot) if view is View.AXIAL else _sagittal_points(spot, side)
         layers = [_slice_values(spot.stack, number, layer) for number, layer in zip(numbers, points, strict=True)]
-        pictures[view][at] = _axial_grey(layers, spot.stack, numbers) if view is View.AXIAL else _sagittal_grey(layers)
+        images[view][at] = _axial_grey(layers, spot.stack, numbers) if view is View.AXIAL else _sagittal_grey(layers)
         if masks is not None and tissue is not None:
             masks[view][at] = _classes(tissue, points)
         present[LEVELS.index(level), slot] = True
         records.append(_record(view, side, level, spot, points[len(points) // 2]))
-    return StudyCrops(pictures, present, tuple(records), masks)
+    return StudyCrops(images, present, tuple(records), masks)
 
 
 def _sagittal_points(spot: Spot, side: Side | None) -> tuple[list[int], Points]:

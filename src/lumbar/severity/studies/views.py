@@ -63,7 +63,7 @@ class CropRecord:
 class StudyCrops:
     """The crops of one study; zeros where `present` says that there is none."""
 
-    pictures: dict[View, NDArray[np.uint8]]  # shapes as in SHAPES
+    images: dict[View, NDArray[np.uint8]]  # shapes as in SHAPES
     present: NDArray[np.bool_]  # (5 levels, 4 slots)
     records: tuple[CropRecord, ...]
     masks: dict[View, NDArray[np.uint8]] | None = None  # the same shapes; 0 nothing, 1 vertebra, 2 disc, 3 canal

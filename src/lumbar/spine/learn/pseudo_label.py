@@ -1,6 +1,6 @@
-"""Labels for pictures that nobody has marked: what a trained network is sure of, where the whole makes anatomical sense.
+"""Labels for images that nobody has marked: what a trained network is sure of, where the whole makes anatomical sense.
 
-Adding such pictures to the training shows the network more scanners and diseases than its marked cases hold (self-training; Yarowsky 1995, Xie et al. 2020).
+Adding such images to the training shows the network more scanners and diseases than its marked cases hold (self-training; Yarowsky 1995, Xie et al. 2020).
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from lumbar.spine.chain import find_chain
 from lumbar.spine.column import straighten
 from lumbar.spine.instances import midplane_instances
 from lumbar.spine.midplane import find_midplane
-from lumbar.spine.segment import PIXEL_MM, Network, segment_picture
+from lumbar.spine.segment import PIXEL_MM, Network, segment_image
 from lumbar.spine.shape import outline
 from lumbar.training.examples import IGNORED, LabelledSlice
 
@@ -22,10 +22,10 @@ _LEAST_TILT_DEGREES = 12.0  # of L5/S1
 _BESIDE_MM = 25.0  # bone and fluid further than this from the column and the canal are not believed
 
 
-def pseudo_label(patient: str, picture: NDArray[np.float32], pixel_mm: float, network: Network) -> LabelledSlice | None:
-    """The picture with the network's own labels, or None where it shows no plausible spine down to the sacrum, as one that is upside down does not."""
+def pseudo_label(patient: str, image: NDArray[np.float32], pixel_mm: float, network: Network) -> LabelledSlice | None:
+    """The image with the network's own labels, or None where it shows no plausible spine down to the sacrum, as one that is upside down does not."""
     try:
-        midplane = find_midplane(segment_picture(picture, pixel_mm, network))
+        midplane = find_midplane(segment_image(image, pixel_mm, network))
         column = straighten(midplane)
         chain = find_chain(column, midplane)
     except InputError:
@@ -34,7 +34,7 @@ def pseudo_label(patient: str, picture: NDArray[np.float32], pixel_mm: float, ne
         return None
     instances = midplane_instances(midplane, column, chain)
     first, last = (outline(instances == number, midplane.probabilities[SpineClass.DISC]) for number in (1, len(chain.discs)))
-    # An upside-down picture begins with the steep L5/S1 and ends in a thoracic disc, which lies flat.
+    # An upside-down image begins with the steep L5/S1 and ends in a thoracic disc, which lies flat.
     if first is None or last is None or first.tilt_degrees < -20 or last.tilt_degrees < _LEAST_TILT_DEGREES:
         return None
     labels = np.where(midplane.probabilities.max(axis=0) >= _SURE, midplane.labels, IGNORED).astype(np.uint8)
@@ -42,7 +42,7 @@ def pseudo_label(patient: str, picture: NDArray[np.float32], pixel_mm: float, ne
     labels[in_column & ~column.mask] = IGNORED
     away = _distance(column.line, labels.shape) > 2 * _BESIDE_MM
     labels[away & (midplane.labels != SpineClass.BACKGROUND)] = IGNORED
-    return LabelledSlice(patient, midplane.segmentation.picture.array[0].astype(np.float32), labels, PIXEL_MM)
+    return LabelledSlice(patient, midplane.segmentation.image.array[0].astype(np.float32), labels, PIXEL_MM)
 
 
 def _distance(line: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:

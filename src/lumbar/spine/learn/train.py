@@ -25,7 +25,7 @@ class SpineTraining:
     """What is trained, on which grid, and how long."""
 
     pixel_mm: float = PIXEL_MM  # the grid that the network works on
-    view: tuple[int, int] = (320, 256)  # rows, columns of one training picture
+    view: tuple[int, int] = (320, 256)  # rows, columns of one training image
     batch: int = 6
     features: tuple[int, ...] = (24, 48, 96, 128, 160, 192)
     learning_rate: float = 2e-3  # highest of the one-cycle schedule

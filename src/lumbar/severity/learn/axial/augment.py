@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from lumbar.severity.axial.picture import CROP_COLUMNS, CROP_ROWS
+from lumbar.severity.axial.network_input import CROP_COLUMNS, CROP_ROWS
 
 # Conditions in the order of `domain.anatomy.Condition`: canal, left and right foramen, left and right recess.
 SWAPPED_SIDES = (0, 2, 1, 4, 3)
@@ -20,7 +20,7 @@ class CropAugmentOptions:
     stretch: float = 0.12  # of width against height, either way
     gamma: float = 0.5  # in log units, either way
     contrast: float = 0.3
-    noise: float = 0.12  # standard deviations of the picture, at most
+    noise: float = 0.12  # standard deviations of the image, at most
     blur_probability: float = 0.15
     slice_flip_probability: float = 0.5
     slice_shift_probability: float = 0.15  # the neighbouring slice is taken for the disc's own
@@ -35,7 +35,7 @@ FULL_SIZE = (CROP_ROWS, CROP_COLUMNS)
 def augment(
     crops: torch.Tensor, targets: torch.Tensor, options: CropAugmentOptions, generator: torch.Generator, size: tuple[int, int] = FULL_SIZE
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Changed pictures (n, 3, *size), zero mean and unit variance, and their targets, from `crops` (n, 3, rows, columns) of 0 … 1.
+    """Changed images (n, 3, *size), zero mean and unit variance, and their targets, from `crops` (n, 3, rows, columns) of 0 … 1.
 
     `targets` (n, 5) swap their sides where a crop is mirrored.
     """
@@ -54,10 +54,10 @@ def change(
     nearer: float = 1.0,
     grey: int = 3,
 ) -> torch.Tensor:
-    """The same for pictures (n, channels, rows, columns) whose slices are chosen and whose mirroring (n,) is decided already.
+    """The same for images (n, channels, rows, columns) whose slices are chosen and whose mirroring (n,) is decided already.
 
-    With `nearer` above 1 an unchanged picture shows that much less than all of the crop. The first `grey` channels are pictures, the others classes: these
-    are placed with the pictures, and their values are left alone.
+    With `nearer` above 1 an unchanged image shows that much less than all of the crop. The first `grey` channels are images, the others classes: these
+    are placed with the images, and their values are left alone.
     """
     draw = _Draw(len(crops), generator)
     placed = _place(crops, mirrored, options, draw, size, nearer)
@@ -74,7 +74,7 @@ def change(
 
 
 def standardized(x: torch.Tensor) -> torch.Tensor:
-    """Pictures (n, slices, rows, columns) of zero mean and unit variance each."""
+    """Images (n, slices, rows, columns) of zero mean and unit variance each."""
     return (x - x.mean((1, 2, 3), True)) / x.std((1, 2, 3), keepdim=True).clamp_min(1e-3)
 
 
@@ -125,7 +125,7 @@ def _place(crops: torch.Tensor, mirrored: torch.Tensor, options: CropAugmentOpti
 
 
 def _erase(x: torch.Tensor, options: CropAugmentOptions, draw: _Draw) -> None:
-    """Blank a random box of some pictures, in place."""
+    """Blank a random box of some images, in place."""
     chosen = draw(0, 1) < options.erase_probability
     places, sizes = draw(0, 1, 2), draw(0.05, 0.25, 2)
     for index in torch.nonzero(chosen).flatten().tolist():

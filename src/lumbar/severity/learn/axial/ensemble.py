@@ -15,9 +15,9 @@ from lumbar.domain.anatomy import Condition, Severity
 from lumbar.errors import UsageError
 from lumbar.models.card import Card, Result, TensorSpec, TrainingData
 from lumbar.models.folder import write_card
-from lumbar.severity.axial.data import level_numbers, stored_pictures
+from lumbar.severity.axial.data import level_numbers, stored_images
 from lumbar.severity.axial.grader import CROPS, LEVELS, LOGITS, STUDIES, TASK
-from lumbar.severity.axial.picture import CROP_COLUMNS, CROP_ROWS
+from lumbar.severity.axial.network_input import CROP_COLUMNS, CROP_ROWS
 from lumbar.severity.learn.axial.out_of_fold import HEADLINES, NETWORK, SPLITS, OutOfFold, PartFigures, fold_folder, read_splits
 from lumbar.severity.learn.axial.train import LabelledCrops, SeverityTraining, train
 from lumbar.severity.learn.calibrate import COVERAGE, as_parameters, fit_calibration
@@ -27,7 +27,7 @@ from lumbar.training.fit import averaged_weights
 from lumbar.training.folds import assign_folds
 
 _EXPORT = "export.json"
-_PICTURES = "pictures.npy"
+_IMAGES = "images.npy"
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def train_fold(
     if options.start and read_splits(options.start) != fold_of:
         raise UsageError(f"{options.start} was split into other folds than these data: its networks have seen studies that must be held out here")
     (runs / SPLITS).write_text(json.dumps(fold_of, indent=1), encoding="utf-8")
-    data = LabelledCrops(_pictures(crops, images, runs), level_numbers(crops), np.array([c.study_id for c in crops]), targets)
+    data = LabelledCrops(_images(crops, images, runs), level_numbers(crops), np.array([c.study_id for c in crops]), targets)
     chosen = np.array([fold_of[c.study_id] != fold and c.study_id not in options.held_back for c in crops])
     config = replace(config, fit=replace(config.fit, seed=options.seed + fold))
     learnt, aside = _set_aside(data.subset(chosen), options)
@@ -149,10 +149,10 @@ def _card(kind: str, parameters: dict[str, object], results: tuple[Result, ...],
     )
 
 
-def _pictures(crops: Sequence[AxialCrop], images: Path, runs: Path) -> NDArray[np.uint8]:
-    """The stored pictures, decoded once and then mapped from disk."""
-    cache = runs / _PICTURES
+def _images(crops: Sequence[AxialCrop], images: Path, runs: Path) -> NDArray[np.uint8]:
+    """The stored images, decoded once and then mapped from disk."""
+    cache = runs / _IMAGES
     if not cache.exists():
-        np.save(cache, stored_pictures(crops, images))
-    pictures: NDArray[np.uint8] = np.load(cache, mmap_mode="r")
-    return pictures
+        np.save(cache, stored_images(crops, images))
+    stored: NDArray[np.uint8] = np.load(cache, mmap_mode="r")
+    return stored

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lumbar.datasets.axial_crops import AxialCrop, read_picture
+from lumbar.datasets.axial_crops import AxialCrop, read_image
 from lumbar.errors import ModelError
 from lumbar.metrics.calibration import expected_calibration_error, reliability
 from lumbar.metrics.classification import confusion_matrix, quadratic_kappa, roc_auc, weighted_log_loss
@@ -107,8 +107,8 @@ def grade_held_out(crops: Sequence[AxialCrop], targets: NDArray[np.int64], image
 
     def answer(network: Network, own: NDArray[np.bool_]) -> Array:
         chosen = [crops[i] for i in np.flatnonzero(own).tolist()]
-        pictures = [read_picture(images / crop.file) for crop in chosen]
-        return raw_probabilities((network,), pictures, [c.level for c in chosen], [c.study_id for c in chosen])
+        crop_images = [read_image(images / crop.file) for crop in chosen]
+        return raw_probabilities((network,), crop_images, [c.level for c in chosen], [c.study_id for c in chosen])
 
     raw = held_out_answers(runs, kind, folds, answer, threads)
     there = np.isfinite(raw[:, 0, 0])

@@ -13,7 +13,7 @@ from scipy.special import softmax
 from torch.utils.data import DataLoader, IterableDataset
 
 from lumbar.severity.axial.data import UNLABELLED
-from lumbar.severity.axial.picture import network_input
+from lumbar.severity.axial.network_input import network_input
 from lumbar.severity.learn.axial.augment import FULL_SIZE, CropAugmentOptions, augment
 from lumbar.severity.learn.axial.network import NetworkOptions, build
 from lumbar.severity.learn.cutmix import MixOptions, mix
@@ -62,18 +62,18 @@ class SeverityTraining:
 class LabelledCrops:
     """Crops of one size with their grades."""
 
-    pictures: NDArray[np.uint8]  # (n, rows, columns, 3); a little larger than what the network sees
+    images: NDArray[np.uint8]  # (n, rows, columns, 3); a little larger than what the network sees
     levels: NDArray[np.int64]  # (n,), 0 … 4
     studies: NDArray[np.str_]  # (n,)
     targets: NDArray[np.int64]  # (n, 5) 0 … 2 in the order of `Condition`, or UNLABELLED
 
     def subset(self, chosen: NDArray[np.bool_]) -> "LabelledCrops":
         """The crops where `chosen` (n,) is true."""
-        return LabelledCrops(self.pictures[chosen], self.levels[chosen], self.studies[chosen], self.targets[chosen])
+        return LabelledCrops(self.images[chosen], self.levels[chosen], self.studies[chosen], self.targets[chosen])
 
     def joined(self, others: "LabelledCrops") -> "LabelledCrops":
         """These and `others`."""
-        names = ("pictures", "levels", "studies", "targets")
+        names = ("images", "levels", "studies", "targets")
         return LabelledCrops(*(np.concatenate([getattr(self, name), getattr(others, name)]) for name in names))
 
 
@@ -87,8 +87,8 @@ class RandomStudies(StudyStream[Batch]):
     def batch(self, chosen: list[int], owners: list[int], rng: np.random.Generator, generator: torch.Generator, size: Size) -> Batch:
         """Augmented crops with levels, owners, soft labels and which of them are known."""
         config = self.config
-        pictures = torch.from_numpy(self.crops.pictures[chosen]).permute(0, 3, 1, 2).float() / 255
-        x, targets = augment(pictures, torch.from_numpy(self.crops.targets[chosen]), config.augment, generator, size)
+        images = torch.from_numpy(self.crops.images[chosen]).permute(0, 3, 1, 2).float() / 255
+        x, targets = augment(images, torch.from_numpy(self.crops.targets[chosen]), config.augment, generator, size)
         levels = torch.from_numpy(self.crops.levels[chosen])
         labels = soft_labels(targets, config.smoothing)
         (x,), labels = mix([x], labels, partners(levels, generator), config.mix, generator)
@@ -105,10 +105,10 @@ class HeldOutCrops(IterableDataset[Batch]):
         names = np.unique(self.crops.studies)
         for start in range(0, len(names), _STUDIES_VALIDATED_AT_ONCE):
             rows = np.flatnonzero(np.isin(self.crops.studies, names[start : start + _STUDIES_VALIDATED_AT_ONCE]))
-            pictures = torch.from_numpy(np.stack([network_input(self.crops.pictures[row]) for row in rows]))
+            images = torch.from_numpy(np.stack([network_input(self.crops.images[row]) for row in rows]))
             owners = torch.from_numpy(np.searchsorted(names, self.crops.studies[rows]))
             targets = torch.from_numpy(self.crops.targets[rows])
-            yield pictures, torch.from_numpy(self.crops.levels[rows]), owners, targets, (targets != UNLABELLED).float()
+            yield images, torch.from_numpy(self.crops.levels[rows]), owners, targets, (targets != UNLABELLED).float()
 
 
 class SeverityModule(lightning.LightningModule):

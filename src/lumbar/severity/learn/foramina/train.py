@@ -69,7 +69,7 @@ class LabelledForamina:
             self.crops[chosen], self.levels[chosen], self.sides[chosen], self.studies[chosen], self.targets[chosen], self.beside[kept], beside_of
         )
 
-    def pictures(self, chosen: NDArray[np.int64], neighbour_probability: float, rng: np.random.Generator) -> NDArray[np.uint8]:
+    def images(self, chosen: NDArray[np.int64], neighbour_probability: float, rng: np.random.Generator) -> NDArray[np.uint8]:
         """The crops of the foramina `chosen`, some of them on the slice beside their own."""
         result = self.crops[chosen]
         for place in np.flatnonzero(rng.random(len(chosen)) < neighbour_probability).tolist():
@@ -89,9 +89,9 @@ class RandomStudies(StudyStream[Batch]):
     def batch(self, chosen: list[int], owners: list[int], rng: np.random.Generator, generator: torch.Generator, size: Size) -> Batch:
         """Augmented crops with levels, sides, owners, soft labels and which of them are known."""
         config, foramina = self.config, self.foramina
-        pictures = torch.from_numpy(foramina.pictures(np.array(chosen), config.neighbour_probability, rng))[:, None].float() / 255
+        images = torch.from_numpy(foramina.images(np.array(chosen), config.neighbour_probability, rng))[:, None].float() / 255
         unmirrored = torch.zeros(len(chosen), dtype=torch.bool)
-        x = change(pictures, unmirrored, config.augment, generator, size, nearer=_NEARER, grey=1)
+        x = change(images, unmirrored, config.augment, generator, size, nearer=_NEARER, grey=1)
         levels, targets = torch.from_numpy(foramina.levels[chosen]), torch.from_numpy(foramina.targets[chosen])
         labels = soft_labels(targets, config.smoothing)
         (x,), labels = mix([x], labels, partners(levels, generator), config.mix, generator)

@@ -63,7 +63,7 @@ def augmented(
     thinned = present & kept
     empty = ~thinned.flatten(1).any(1)
     present = torch.where(empty[:, None, None], present, thinned)
-    views = {view: _view(data, view, drawn, mirrored, _How(options, generator, scale, wanted)) for view in data.pictures}
+    views = {view: _view(data, view, drawn, mirrored, _How(options, generator, scale, wanted)) for view in data.images}
     measures = torch.from_numpy(measure_inputs(None if data.measures is None else data.measures[data.rows[drawn]], count))
     measures = measures * (torch.rand(count, 1, 1, generator=generator) >= options.measure_absence_probability)
     return StudyInputs(views, present.float(), measures, targets)
@@ -82,12 +82,12 @@ class _How:
 def _view(data: StudySet, view: View, drawn: NDArray[np.int64], mirrored: torch.Tensor, how: _How) -> torch.Tensor:
     options, generator, scale = how.options, how.generator, how.scale
     rows = data.rows[drawn]
-    pictures = torch.from_numpy(np.ascontiguousarray(data.pictures[view][rows])).float() / 255
-    levels, crops = pictures.shape[1:3]
+    images = torch.from_numpy(np.ascontiguousarray(data.images[view][rows])).float() / 255
+    levels, crops = images.shape[1:3]
     each = mirrored.repeat_interleave(levels * crops)
-    flat = pictures.flatten(0, 2)
+    flat = images.flatten(0, 2)
     if how.wanted.masks and data.masks is not None:
-        flat = torch.cat([flat, torch.from_numpy(mask_channels(data.masks[view][rows][:, :, :, pictures.shape[3] // 2])).float().flatten(0, 2)], 1)
+        flat = torch.cat([flat, torch.from_numpy(mask_channels(data.masks[view][rows][:, :, :, images.shape[3] // 2])).float().flatten(0, 2)], 1)
     if view is View.AXIAL:
         flat = torch.cat([change_slices(flat[:, :3], options.axial, generator), flat[:, 3:]], 1)
         size = round(FULL_SIZE[0] * scale), round(FULL_SIZE[1] * scale)

@@ -10,9 +10,9 @@ from lumbar.severity.studies.views import LEVELS, SLOTS_OF, View
 def axial_crops(studies: StudySet) -> LabelledCrops:
     """All axial crops of `studies` with their grades."""
     count, levels = len(studies.names), len(LEVELS)
-    pictures = np.asarray(studies.pictures[View.AXIAL])[studies.rows][:, :, 0].transpose(0, 1, 3, 4, 2)
+    images = np.asarray(studies.images[View.AXIAL])[studies.rows][:, :, 0].transpose(0, 1, 3, 4, 2)
     crops = LabelledCrops(
-        pictures.reshape(count * levels, *pictures.shape[2:]),
+        images.reshape(count * levels, *images.shape[2:]),
         np.tile(np.arange(levels), count),
         np.repeat(studies.names, levels),
         studies.targets.swapaxes(1, 2).reshape(count * levels, -1),

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from lumbar.severity.axial.grader import LOGITS
-from lumbar.severity.axial.picture import CROP_COLUMNS, CROP_ROWS
+from lumbar.severity.axial.network_input import CROP_COLUMNS, CROP_ROWS
 from lumbar.severity.learn.axial.out_of_fold import NETWORK, SPLITS, fold_folder
 from lumbar.severity.learn.studies.model import EXPORT
 from lumbar.severity.learn.studies.network import StudyNetworkOptions

@@ -14,7 +14,7 @@ from lumbar.metrics.bootstrap import Interval
 from lumbar.models.card import Card, Result, TensorSpec, TrainingData
 from lumbar.models.folder import write_card
 from lumbar.severity.axial.grader import LOGITS
-from lumbar.severity.axial.picture import CROP_COLUMNS, CROP_ROWS
+from lumbar.severity.axial.network_input import CROP_COLUMNS, CROP_ROWS
 from lumbar.severity.calibration import Calibration
 from lumbar.severity.evaluate import weighted_prior
 from lumbar.severity.learn.axial.out_of_fold import NETWORK, fold_folder, held_out_answers, read_splits

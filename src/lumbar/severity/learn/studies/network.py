@@ -133,10 +133,10 @@ class StudyHybrid(nn.Module):
         logits = [self.heads[head](answers[:, :, place]) for place, head in enumerate((0, 1, 1, 2, 2))]
         return torch.stack(logits, dim=1)
 
-    def _encode(self, encoder: nn.Module, pictures: torch.Tensor) -> torch.Tensor:
-        """Features (..., width) of pictures (..., channels, rows, columns)."""
-        features: torch.Tensor = encoder(pictures.flatten(0, pictures.ndim - 4).contiguous(memory_format=torch.channels_last))
-        return features.reshape(*pictures.shape[:-3], -1)
+    def _encode(self, encoder: nn.Module, images: torch.Tensor) -> torch.Tensor:
+        """Features (..., width) of images (..., channels, rows, columns)."""
+        features: torch.Tensor = encoder(images.flatten(0, images.ndim - 4).contiguous(memory_format=torch.channels_last))
+        return features.reshape(*images.shape[:-3], -1)
 
     def _canal_tokens(self, crops: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """The token of (n, 5, channels, rows, columns), and with five slices those to the left and to the right, each seen outwards."""
@@ -221,7 +221,7 @@ class StudyVit(nn.Module):
     def forward(
         self, canal: torch.Tensor | None, foramen: torch.Tensor | None, axial: torch.Tensor | None, present: torch.Tensor, measures: torch.Tensor
     ) -> torch.Tensor:
-        """As `StudyHybrid.forward`; where a crop is missing the logits are those of a grey picture."""
+        """As `StudyHybrid.forward`; where a crop is missing the logits are those of a grey image."""
         n = present.shape[0]
         even = present.new_zeros(n, LEVELS, 2, GRADES)
         first = even[:, :, 0] if canal is None else self.canal(canal.flatten(0, 2)).reshape(n, LEVELS, GRADES)
@@ -248,10 +248,10 @@ class CropVit(nn.Module):
         self.layers = nn.TransformerEncoder(layer, 3 * options.layers, nn.LayerNorm(options.width), enable_nested_tensor=False)
         self.head = nn.Linear(options.width, outputs)
 
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        """Logits (n, outputs) of pictures (n, channels, rows, columns)."""
-        patches = self.patches(nn.functional.pad(pictures, (0, self.wider))).flatten(2).transpose(1, 2)
-        tokens = torch.cat([self.token.expand(pictures.shape[0], -1, -1), patches], dim=1) + self.place
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits (n, outputs) of images (n, channels, rows, columns)."""
+        patches = self.patches(nn.functional.pad(images, (0, self.wider))).flatten(2).transpose(1, 2)
+        tokens = torch.cat([self.token.expand(images.shape[0], -1, -1), patches], dim=1) + self.place
         logits: torch.Tensor = self.head(self.layers(tokens)[:, 0])
         return logits
 

@@ -27,7 +27,7 @@ _FORAMEN_MM = 40.0, 34.0  # of one slice beside its neighbours
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
+class ReportImage:
     """One image of the report."""
 
     name: str  # file name in previews/, without its ending
@@ -51,14 +51,14 @@ def shown_findings(analysis: Analysis) -> tuple[SeverityFinding, ...]:
     return tuple(f for f in analysis.findings.severity if (f.condition, f.level) in mapped)
 
 
-def draw_pictures(analysis: Analysis) -> Mapping[str, Picture]:
+def draw_images(analysis: Analysis) -> Mapping[str, ReportImage]:
     """All images in the order in which the report shows them; they are drawn side by side."""
     with ThreadPoolExecutor() as pool:
         drawn = list(pool.map(lambda draw: draw(), _drawings(analysis)))
-    return {picture.name: picture for picture in drawn}
+    return {image.name: image for image in drawn}
 
 
-def _drawings(analysis: Analysis) -> Iterator[Callable[[], Picture]]:
+def _drawings(analysis: Analysis) -> Iterator[Callable[[], ReportImage]]:
     assert analysis.findings.spine is not None
     view = sagittal_view(analysis.spine, analysis.spine_stack.volume)
     yield partial(_sagittal, analysis, view, outlines=True)
@@ -83,28 +83,28 @@ def _drawings(analysis: Analysis) -> Iterator[Callable[[], Picture]]:
         yield partial(_age_map, analysis.age.result.heat_map, analysis.spine, view)
 
 
-def _sagittal(analysis: Analysis, view: SagittalView, outlines: bool) -> Picture:
+def _sagittal(analysis: Analysis, view: SagittalView, outlines: bool) -> ReportImage:
     drawn = draw_sagittal(view, analysis.spine, outlines)
     if outlines:
-        return Picture("sagittal", drawn, "Mid-sagittal, along the canal, with the outlines of vertebral bodies, discs and canal")
-    return Picture("sagittal_plain", drawn, "The same without outlines")
+        return ReportImage("sagittal", drawn, "Mid-sagittal, along the canal, with the outlines of vertebral bodies, discs and canal")
+    return ReportImage("sagittal_plain", drawn, "The same without outlines")
 
 
-def _crop(analysis: Analysis, level: Level) -> Picture:
+def _crop(analysis: Analysis, level: Level) -> ReportImage:
     """The axial crop with a ring at each place of evidence on it."""
     crop = analysis.crops[level]
     places = [place_of(analysis.study, f.evidence) for f in shown_findings(analysis) if f.level is level and f.evidence is not None]
     rings = [place.point_mm for place in places if place.series.plane is Plane.AXIAL]
     number = crop.stack.instance_numbers[crop.slice_number]
-    return Picture(f"crop_{level.slug}", draw_close(view_of_crop(crop), rings), f"Axial T2 at {level.value}, instance {number}: the graded crop")
+    return ReportImage(f"crop_{level.slug}", draw_close(view_of_crop(crop), rings), f"Axial T2 at {level.value}, instance {number}: the graded crop")
 
 
-def _evidence(analysis: Analysis, finding: SeverityFinding) -> Picture:
+def _evidence(analysis: Analysis, finding: SeverityFinding) -> ReportImage:
     assert finding.evidence is not None
     place = place_of(analysis.study, finding.evidence)
     drawn = draw_close(view_around(place, *_CLOSE_MM), [place.point_mm], sides=False)
     what = f"{place.series.plane.value} {place.series.weighting.value}, instance {finding.evidence.instance_number}"
-    return Picture(name_of("evidence", finding), drawn, f"{words(finding.condition).capitalize()} {finding.level.value}: {what}")
+    return ReportImage(name_of("evidence", finding), drawn, f"{words(finding.condition).capitalize()} {finding.level.value}: {what}")
 
 
 def _foramen(analysis: Analysis, finding: SeverityFinding) -> ForamenCrop | None:
@@ -113,7 +113,7 @@ def _foramen(analysis: Analysis, finding: SeverityFinding) -> ForamenCrop | None
     return analysis.foramina.get((finding.level, side)) if side else None
 
 
-def _slices(crop: ForamenCrop, finding: SeverityFinding) -> Picture:
+def _slices(crop: ForamenCrop, finding: SeverityFinding) -> ReportImage:
     """The slices that a foraminal grade comes from, side by side, with a ring around the foramen on each."""
     views = views_of_neighbours(crop, *_FORAMEN_MM)
     drawn = [draw_close(view, [view.points_mm[view.grey.shape[0] // 2, view.grey.shape[1] // 2]], sides=False) for view in views]
@@ -122,29 +122,31 @@ def _slices(crop: ForamenCrop, finding: SeverityFinding) -> Picture:
         row.paste(one, (place * one.width, 0))
     numbers = [crop.stack.instance_numbers[crop.slice_number + by] for by, weight in zip(NEIGHBOURS, crop.weights, strict=True) if weight > 0]
     what = f"{crop.series.plane.value} {crop.series.weighting.value}, instances {', '.join(map(str, numbers))}"
-    return Picture(name_of("evidence", finding), row, f"{words(finding.condition).capitalize()} {finding.level.value}: {what}")
+    return ReportImage(name_of("evidence", finding), row, f"{words(finding.condition).capitalize()} {finding.level.value}: {what}")
 
 
-def _heat(heat: HeatMap | ForamenHeatMap) -> Picture:
+def _heat(heat: HeatMap | ForamenHeatMap) -> ReportImage:
     axial = isinstance(heat, HeatMap)
     view = view_of_crop(heat.crop) if isinstance(heat, HeatMap) else view_of_foramen(heat.crop)
     drawn = draw_heat(view, importance_on(heat, (view.grey.shape[0], view.grey.shape[1])), sides=axial)
     caption = f"Heat map of {words(heat.condition)} {heat.level.value} : brightness shows how much occlusion of the region changes the score"
-    return Picture(f"heat_{heat.condition.value}_{heat.level.slug}", drawn, caption)
+    return ReportImage(f"heat_{heat.condition.value}_{heat.level.slug}", drawn, caption)
 
 
-def _axial(view: AxialView) -> Picture:
+def _axial(view: AxialView) -> ReportImage:
     level = view.level.level
     caption = f"{level.value}: {view.series.weighting.value.replace('_', ' ')}, instance {view.instance_number}, {view.gap_mm:.1f} mm from the disc's centre"
-    return Picture(f"axial_{level.slug}", draw_axial(view), caption)
+    return ReportImage(f"axial_{level.slug}", draw_axial(view), caption)
 
 
-def _fat(view: AxialView) -> Picture:
-    return Picture(f"fat_{view.level.level.slug}", draw_axial(view, fat=True), f"{view.level.level.value}: share of fat in each muscle, dark lean, yellow fat")
+def _fat(view: AxialView) -> ReportImage:
+    return ReportImage(
+        f"fat_{view.level.level.slug}", draw_axial(view, fat=True), f"{view.level.level.value}: share of fat in each muscle, dark lean, yellow fat"
+    )
 
 
-def _age_map(heat: AgeHeatMap, spine: SpineMap, view: SagittalView) -> Picture:
+def _age_map(heat: AgeHeatMap, spine: SpineMap, view: SagittalView) -> ReportImage:
     rows, columns = view.grey.shape
     place = np.stack(np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij"), axis=-1) * SAGITTAL_MM + np.array(view.corner_mm)
     years = heat.at(spine.midplane.points_mm(place / PIXEL_MM))
-    return Picture("age_map", draw_age_map(view, years), "Regions that make the spine look older (red) or younger (blue) than average, mid-sagittal")
+    return ReportImage("age_map", draw_age_map(view, years), "Regions that make the spine look older (red) or younger (blue) than average, mid-sagittal")

@@ -1,8 +1,8 @@
-"""Weighting from the picture alone, for series whose header tells none: is the cerebrospinal fluid bright (T2, STIR) or dark (T1)?
+"""Weighting from the image alone, for series whose header tells none: is the cerebrospinal fluid bright (T2, STIR) or dark (T1)?
 
 In a sagittal slice the canal is an upright, smooth band. The brightest and the darkest such band between the middle and the back of the body are followed
 from top to bottom; how strong each is, how it stands out from what lies before and behind it, and how smooth it is goes into a logistic function. Its
-numbers were fitted on SPIDER's mid-sagittal pictures by `recipes/io/picture_weighting.py`, which prints how often it is right. A picture unlike those,
+numbers were fitted on SPIDER's mid-sagittal images by `recipes/io/csf_brightness.py`, which prints how often it is right. An image unlike those,
 or one that leaves doubt, is left undecided.
 """
 
@@ -31,7 +31,7 @@ def log_odds_of_bright_csf(volume: Volume) -> float | None:
     count = len(upright.array)
     middle = upright.array[count // 3 : max(count - count // 3, count // 3 + 1)]
     pixel_mm = upright.grid.spacing_mm[1], upright.grid.spacing_mm[2]
-    odds = [one for picture in middle if (one := _log_odds(features(picture.astype(np.float32), pixel_mm))) is not None]
+    odds = [one for image in middle if (one := _log_odds(features(image.astype(np.float32), pixel_mm))) is not None]
     return float(np.mean(odds)) if len(odds) > len(middle) / 2 else None
 
 
@@ -44,13 +44,13 @@ def _log_odds(found: NDArray[np.float64] | None) -> float | None:
     return float(np.clip(spreads, -CLIPPED, CLIPPED) @ np.array(_WEIGHTS) + _OFFSET)
 
 
-def features(picture: NDArray[np.float32], pixel_mm: tuple[float, float]) -> NDArray[np.float64] | None:
+def features(image: NDArray[np.float32], pixel_mm: tuple[float, float]) -> NDArray[np.float64] | None:
     """(12,) what tells T1 from T2 in one sagittal slice with the head up and the back at the right; None where no body is seen.
 
     For the bright band, then the dark one: mean and low strength, its log brightness against the 20 mm before it and the 16 mm behind it, and the
     unevenness along itself and along what lies before it.
     """
-    zoomed = ndimage.zoom(picture - picture.min(), (pixel_mm[0] / _PIXEL_MM, pixel_mm[1] / _PIXEL_MM), order=1)
+    zoomed = ndimage.zoom(image - image.min(), (pixel_mm[0] / _PIXEL_MM, pixel_mm[1] / _PIXEL_MM), order=1)
     top = float(np.percentile(zoomed, 99)) if zoomed.size else 0.0
     searched = _behind_the_middle(_largest(ndimage.gaussian_filter(zoomed, 2) > 0.06 * top))
     rows = slice(int(0.15 * len(zoomed)), int(0.7 * len(zoomed)))

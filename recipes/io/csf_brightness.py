@@ -1,9 +1,9 @@
-"""Fits and checks the weights of `lumbar.io.picture`, which tells T1 from T2 where the header does not.
+"""Fits and checks the weights of `lumbar.io.csf_brightness`, which tells T1 from T2 where the header does not.
 
-    python recipes/io/picture_weighting.py ../shared/data/spider/midsagittal
+    python recipes/io/csf_brightness.py ../shared/data/spider/midsagittal
 
-Prints the figures of a ten-fold cross-validation by patient on SPIDER's mid-sagittal pictures (CC BY 4.0), then the numbers that stand in the module,
-fitted on all. The pictures are stored without their size; a height of 290 mm, which most of them have, is assumed. Needs lumbar[stats].
+Prints the figures of a ten-fold cross-validation by patient on SPIDER's mid-sagittal images (CC BY 4.0), then the numbers that stand in the module,
+fitted on all. The images are stored without their size; a height of 290 mm, which most of them have, is assumed. Needs lumbar[stats].
 """
 
 import sys
@@ -17,7 +17,7 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from lumbar.io.picture import CLIPPED, SURE_LOG_ODDS, features
+from lumbar.io.csf_brightness import CLIPPED, SURE_LOG_ODDS, features
 
 _HEIGHT_MM = 290.0
 
@@ -25,9 +25,9 @@ _HEIGHT_MM = 290.0
 def main(folder: Path) -> None:
     rows, bright, patients = [], [], []
     for path in sorted(folder.glob("*.webp")):
-        picture = np.asarray(Image.open(path).convert("L"), dtype=np.float32)
-        pixel_mm = _HEIGHT_MM / picture.shape[0]
-        found = features(picture, (pixel_mm, pixel_mm))
+        image = np.asarray(Image.open(path).convert("L"), dtype=np.float32)
+        pixel_mm = _HEIGHT_MM / image.shape[0]
+        found = features(image, (pixel_mm, pixel_mm))
         if found is not None:
             patient, kind = path.stem.split("_")[:2]
             rows.append(found)
@@ -38,7 +38,7 @@ def main(folder: Path) -> None:
     odds = cross_val_predict(model, table, is_bright, groups=patients, cv=GroupKFold(10), method="decision_function")
     sure = np.abs(odds) > SURE_LOG_ODDS
     right = (odds > 0) == is_bright
-    print(f"{len(table)} pictures of {len(set(patients))} patients, {is_bright.sum()} T2; by patient, ten folds:")
+    print(f"{len(table)} images of {len(set(patients))} patients, {is_bright.sum()} T2; by patient, ten folds:")
     print(f"AUC {roc_auc_score(is_bright, odds):.3f}; right {right.mean():.3f}; sure in {sure.mean():.2f}, of those right {right[sure].mean():.3f}")
     pairs = {patient: {} for patient in patients}
     for patient, kind, value in zip(patients, bright, odds, strict=True):

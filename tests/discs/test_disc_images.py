@@ -1,4 +1,4 @@
-"""Which way up a picture is, from drawn discs of known tilt and from real pictures."""
+"""Which way up an image is, from drawn discs of known tilt and from real images."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from lumbar.discs.find import map_picture, upright_bend
+from lumbar.discs.find import map_image, upright_bend
 from lumbar.domain.anatomy import Level, SpineClass
 from lumbar.models.registry import find_model, has_model
-from lumbar.severity.axial.data import read_grey_picture
+from lumbar.severity.axial.data import read_grey_image
 from lumbar.spine.segment import PIXEL_MM, network_of
 from lumbar.spine.segment import TASK as SPINE_TASK
 
@@ -32,7 +32,7 @@ def drawn(tilts_degrees: tuple[float, ...], upside_down: bool = False) -> Simple
 
 
 def test_the_bend_of_an_upright_spine_by_hand() -> None:
-    # Tilts t = n² − 9 of n = 0 … 5 bend by exactly 1 degree a level squared, and a turn of the whole picture adds a constant.
+    # Tilts t = n² − 9 of n = 0 … 5 bend by exactly 1 degree a level squared, and a turn of the whole image adds a constant.
     assert upright_bend(drawn((-9, -8, -5, 0, 7, 16))) == pytest.approx(1.0, abs=0.15)
     assert upright_bend(drawn((11, 12, 15, 20, 27, 36))) == pytest.approx(1.0, abs=0.15)
 
@@ -50,13 +50,13 @@ def test_too_few_discs_say_nothing() -> None:
 
 @pytest.mark.real
 @pytest.mark.slow
-def test_a_real_picture_is_read_the_same_either_way_up(shared_data: Path) -> None:
-    """SPIDER's pictures lie upside down: the lowest disc, which is the steepest, is then in the upper half."""
+def test_a_real_image_is_read_the_same_either_way_up(shared_data: Path) -> None:
+    """SPIDER's images lie upside down: the lowest disc, which is the steepest, is then in the upper half."""
     if not has_model(SPINE_TASK):
         pytest.skip("no spine model is packaged")
     network = network_of(find_model(SPINE_TASK, None, 1))
-    picture = read_grey_picture(shared_data / "spider" / "midsagittal" / "109_t2.webp")
-    given, turned = map_picture(picture, network), map_picture(picture[::-1], network)
+    image = read_grey_image(shared_data / "spider" / "midsagittal" / "109_t2.webp")
+    given, turned = map_image(image, network), map_image(image[::-1], network)
     assert [level.level for level in given.finding.levels] == [level.level for level in turned.finding.levels] == list(Level)
     heights = [[level.disc_height_mm for level in spine.finding.levels] for spine in (given, turned)]
     np.testing.assert_allclose(heights[0], heights[1], atol=0.05)
