@@ -16,12 +16,17 @@ from typing import TYPE_CHECKING
 from lumbar import pipeline
 from lumbar.domain.findings import Findings
 from lumbar.domain.study import Study
+from lumbar.domain.values import COLUMNS, value_rows
 from lumbar.errors import UsageError
+from lumbar.io.read import read_study
 from lumbar.io.staging import staged_folder
 from lumbar.pipeline import Analysis, Models, Request
+from lumbar.population.follow_up.compare import Comparison
+from lumbar.population.follow_up.compare import compare as compare_examinations
+from lumbar.population.follow_up.examination import read_examination
 from lumbar.report.document import to_document
+from lumbar.report.follow_up.write import write_comparison
 from lumbar.report.images import draw_images
-from lumbar.report.values import COLUMNS, value_rows
 from lumbar.report.write import write_analysis
 
 if TYPE_CHECKING:
@@ -69,6 +74,39 @@ class Result:
         except ImportError as error:
             raise UsageError("a data frame needs pandas, which is not installed; run: pip install 'lumbar[stats]'") from error
         return pd.DataFrame(value_rows(self.findings.study_uid, to_document(self.findings)), columns=list(COLUMNS))
+
+
+def compare(
+    earlier: Path | str, later: Path | str, out: Path | str, models: Callable[[], Models] | None = None, force: bool = False, overwrite: bool = False
+) -> Comparison:
+    """Compare two examinations of one person and write comparison.html, comparison.json and comparison.csv into `out`, all of them or none.
+
+    Args:
+        earlier: a folder of results, or a study, which is analyzed into `out`/earlier.
+        later: likewise.
+        out: where the files go.
+        models: gives the loaded models where a study has to be analyzed; by default they are loaded.
+        force: compare even where the persons or the level names do not fit.
+        overwrite: replace an earlier comparison.
+
+    Raises:
+        InputError: the examinations do not fit each other, are the same, or cannot be read.
+        NoUsableSeries: a study shows no lumbar spine.
+        UsageError: `out` is not empty and `overwrite` is off, or cannot be written to.
+    """
+    given = {"earlier": Path(earlier), "later": Path(later)}
+    studies = [name for name, path in given.items() if not (path / "findings.json").is_file()]
+    with staged_folder(Path(out), overwrite) as folder:
+        loaded = (models or load_models)() if studies else None
+        for name in studies:
+            assert loaded is not None
+            analysis = pipeline.analyze(read_study(given[name]), loaded)
+            given[name] = folder / name
+            given[name].mkdir()
+            write_analysis(analysis, given[name])
+        comparison = compare_examinations(read_examination(given["earlier"]), read_examination(given["later"]), force)
+        write_comparison(folder, comparison, given["earlier"], given["later"])
+    return comparison
 
 
 _KEY_IMAGES = ("sagittal", "axial_", "crop_", "evidence_")  # begins of the names of images that are sent to archives

@@ -12,7 +12,7 @@ import pyarrow.parquet
 from lumbar.batch.energy import PowerModel, watt_hours
 from lumbar.batch.inputs import StudyInput
 from lumbar.batch.records import Outcome
-from lumbar.report.values import COLUMNS, ValueRow, value_rows
+from lumbar.domain.values import COLUMNS, ValueRow, value_rows
 
 _CHUNK_STUDIES = 500
 STATUS_COLUMNS = ("study", "status", "reason", "seconds", "cpu_seconds", "peak_mb", "version", "attempts", "quality", "energy_wh", "content_sha256")

@@ -17,6 +17,7 @@ from lumbar.errors import LumbarError
 VERBS: dict[str, tuple[str, str]] = {
     "segment spine": ("lumbar.cli.segment_spine:segment_spine", "Vertebrae, discs and canal of one image, with named levels."),
     "analyze": ("lumbar.cli.analyze:analyze", "Analyze a study: levels, measurements, grades, muscles, age, and a report."),
+    "compare": ("lumbar.cli.compare:compare_command", "Compare two examinations of one person: what changed beyond measurement error."),
     "batch": ("lumbar.cli.batch:batch", "Analyze many studies on local workers or a cluster."),
     "deidentify": ("lumbar.cli.deidentify:deidentify", "Copy a study without identity."),
     "serve": ("lumbar.cli.serve:serve", "Follow an Orthanc: analyze what arrives and send the results back."),

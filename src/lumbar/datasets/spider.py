@@ -9,6 +9,7 @@ elements, 150 spinal canal. Two classes are derived here that the masks do not d
 
 import csv
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,9 +19,12 @@ from PIL import Image
 from scipy import ndimage
 
 from lumbar.domain.anatomy import SpineClass
+from lumbar.domain.geometry import Grid
+from lumbar.domain.volume import Volume
 from lumbar.training.examples import LabelledSlice
 
 PIXEL_MM = 0.625
+STEP_MM = 2.0  # between the slices that are packed: every second one
 _PACKED_LIMIT = 512
 _GREY = {29: SpineClass.DISC, 76: SpineClass.BODY, 150: SpineClass.CANAL}
 _SACRUM_DEPTH_MM = 16.0
@@ -63,6 +67,18 @@ def read_midsagittal(folder: Path, overview: Path) -> list[MidsagittalImage]:
         if row_mm == column_mm and max(image.shape) < _PACKED_LIMIT:
             images.append(MidsagittalImage(path.stem.split("_")[0], path.stem, image, row_mm))
     return images
+
+
+def space_volumes(folder: Path) -> Iterator[tuple[str, Volume]]:
+    """Patient and volume of every T2 SPACE stack in `t2_space/images`, in the order of the slice numbers: left and right are not known."""
+    by_patient: dict[str, list[Path]] = defaultdict(list)
+    for path in (folder / "images").glob("*.webp"):
+        by_patient[path.name.split("_")[0]].append(path)
+    for patient, paths in sorted(by_patient.items(), key=lambda item: int(item[0])):
+        paths.sort(key=_slice_number)
+        array = np.stack([np.asarray(Image.open(path).convert("L"), dtype=np.float32) for path in paths])
+        origins = np.outer((np.arange(len(paths)) - (len(paths) - 1) / 2) * STEP_MM, [1.0, 0, 0])
+        yield patient, Volume(array, Grid(origins, np.array([0, 0, -PIXEL_MM]), np.array([0, PIXEL_MM, 0]), *array.shape[1:]))
 
 
 def _slice_number(path: Path) -> int:

@@ -106,6 +106,7 @@ class SpineFinding:
     vertebrae: tuple[VertebraFinding, ...]
     levels: tuple[LevelFinding, ...]
     total_lordosis_degrees: float | None = None  # L1 upper endplate to S1 upper endplate
+    measured_in: str | None = None  # series_uid of the series that was measured
 
 
 @dataclass(frozen=True)

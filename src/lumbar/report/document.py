@@ -21,7 +21,7 @@ RESEARCH_USE = "Research use only. Not a medical device. Not for diagnosis or tr
 
 def to_document(findings: Findings) -> dict[str, Any]:
     """The document as plain lists, numbers and words, in the order of the published schema."""
-    plain = _plain(findings)
+    plain = to_plain(findings)
     return {
         "schema_version": SCHEMA_VERSION,
         "software": {"name": "lumbar", "version": __version__},
@@ -72,15 +72,16 @@ def _marked(findings: Findings, parts: dict[str, Any]) -> dict[str, Any]:
     return parts
 
 
-def _plain(value: Any, digits: int = decimals("")) -> Any:
+def to_plain(value: Any, digits: int = decimals("")) -> Any:
+    """Dataclasses, tuples, mappings and enumerations as plain rounded values; what is not finite becomes None."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name), decimals(field.name)) for field in dataclasses.fields(value)}
+        return {field.name: to_plain(getattr(value, field.name), decimals(field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, tuple | list):
-        return [_plain(item, digits) for item in value]
+        return [to_plain(item, digits) for item in value]
     if isinstance(value, Mapping):
-        return {key: _plain(item, digits) for key, item in value.items()}
+        return {key: to_plain(item, digits) for key, item in value.items()}
     if isinstance(value, float):
         return round(value, digits) if math.isfinite(value) else None
     # File names may hold bytes that are no text.

@@ -12,9 +12,9 @@ from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
 
 from lumbar.domain.findings import Findings
+from lumbar.domain.values import value_rows
 from lumbar.report.document import RESEARCH_USE, to_document
 from lumbar.report.images import ReportImage
-from lumbar.report.values import value_rows
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 _SECONDS = 60

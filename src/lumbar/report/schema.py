@@ -25,8 +25,8 @@ def build_schema(version: str) -> dict[str, Any]:
     """The schema of documents of `version` ("1.0"), as `report.document.to_document` makes them."""
     definitions: dict[str, Any] = {}
     fields = typing.get_type_hints(domain.Findings)
-    parts = {name: _type(fields[name], definitions) for name in fields if name not in {"study_uid", "series", "extra"}}
-    series = _type(fields["series"], definitions)
+    parts = {name: type_schema(fields[name], definitions) for name in fields if name not in {"study_uid", "series", "extra"}}
+    series = type_schema(fields["series"], definitions)
     major = version.split(".", maxsplit=1)[0]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -47,7 +47,7 @@ def build_schema(version: str) -> dict[str, Any]:
     }
 
 
-def _type(hint: Any, definitions: dict[str, Any]) -> dict[str, Any]:
+def type_schema(hint: Any, definitions: dict[str, Any]) -> dict[str, Any]:
     """The schema of one type hint; dataclasses go to `definitions`."""
     if hint is Any:
         return {}
@@ -62,12 +62,12 @@ def _generic(hint: Any, definitions: dict[str, Any]) -> dict[str, Any]:
     """The schema of a union, a literal, a tuple or a mapping."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
-        return {"anyOf": [{"type": "null"} if one is type(None) else _type(one, definitions) for one in arguments]}
+        return {"anyOf": [{"type": "null"} if one is type(None) else type_schema(one, definitions) for one in arguments]}
     if origin is typing.Literal:
         return {"enum": list(arguments)}
     if origin is not tuple:
-        return {"type": "object", "additionalProperties": _type(arguments[1], definitions)}
-    items = {"type": "array", "items": _type(arguments[0], definitions)}
+        return {"type": "object", "additionalProperties": type_schema(arguments[1], definitions)}
+    items = {"type": "array", "items": type_schema(arguments[0], definitions)}
     return items if arguments[-1] is Ellipsis else {**items, "minItems": len(arguments), "maxItems": len(arguments)}
 
 
@@ -78,7 +78,7 @@ def _reference(cls: type, definitions: dict[str, Any]) -> dict[str, Any]:
         properties = {}
         for name, hint in hints.items():
             described = {"description": comments[name]} if name in comments else {}
-            properties[name] = {**_type(hint, definitions), **described}
+            properties[name] = {**type_schema(hint, definitions), **described}
         if cls in _JUDGED:
             properties["quality"] = {"enum": list(STATUSES), "description": "verdict of the checks that concern this part"}
         definitions[cls.__name__] = {

@@ -1,6 +1,7 @@
 """The spine as a task of the pipeline: levels, masks and measurements, which every other task builds on."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from lumbar.domain.findings import ModelUse
@@ -28,7 +29,8 @@ class SpineTask:
             NoUsableSeries: no series of the study shows a lumbar spine.
         """
         found = find_spine(study, self._network, patient.lowest_level, progress)
-        return Part(self.name, {"spine": found.spine.finding}, (self._use,), (*found.failures, *found.spine.warnings), evidence=found)
+        finding = replace(found.spine.finding, measured_in=found.series.series_uid)
+        return Part(self.name, {"spine": finding}, (self._use,), (*found.failures, *found.spine.warnings), evidence=found)
 
 
 def load(folder: Path | None = None, threads: int = 0) -> SpineTask:

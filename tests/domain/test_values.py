@@ -1,6 +1,6 @@
 """Findings as one row per value, from a document worked out by hand."""
 
-from lumbar.report.values import ValueRow, value_rows
+from lumbar.domain.values import ValueRow, value_rows
 
 PROBABILITIES = {"normal_mild": 0.1, "moderate": 0.2, "severe": 0.7}
 DOCUMENT = {

@@ -1,0 +1,117 @@
+"""How exact changes are: spread of differences between two examinations of unchanged people, written to the package's measurement_error.json.
+
+    python recipes/follow_up/phantom_people.py WORK calibrate --people 12
+    python recipes/follow_up/spider_people.py ../shared/data/spider WORK
+    python recipes/follow_up/measurement_error.py WORK -o src/lumbar/population/follow_up/measurement_error.json
+
+- same protocol: phantom people scanned twice at one scanner, slices laid anew and other noise
+- other protocol: the larger of phantom people at two scanners, and real people in T2 and T2 SPACE (SPIDER)
+- other contrast: the larger of other protocol, and real people in T1 and T2 (SPIDER); of geometry alone
+
+Spreads are root mean squares of differences, so that people in whom something was found badly once count in full. Lengths, areas and volumes have relative
+errors where those describe the differences better (a smaller spread of the ratio of difference and limit), the rest absolute ones.
+"""
+
+import argparse
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from lumbar.domain.anatomy import LUMBAR
+from lumbar.population.follow_up.examination import Examination, read_examination
+from lumbar.population.follow_up.measurement_error import Setting
+from lumbar.population.follow_up.setting import MUSCLES
+
+RELATIVE_UNITS = ("mm²", "ml")
+FEWEST_PAIRS = 6
+CHANCES, SURE = ("_score", "_p"), 0.05
+LEAST_CHANCE_SD = 0.05  # few unchanged pairs have scores between the grades, where they move most; the limit is 0.1 at least
+Pair = tuple[Examination, Examination]
+SOURCE = (
+    "root mean square differences between examinations of unchanged people: {same} phantom pairs at one scanner, {other} at two, "
+    "{space} real people in T2 and T2 SPACE, {contrast} in T1 and T2 (SPIDER)"
+)
+
+
+def phantom_pairs(folder: Path) -> Iterator[tuple[Setting, Pair]]:
+    for person in sorted(folder.iterdir()):
+        seen = {scan: read_examination(person / scan) for scan in ("first", "again", "elsewhere") if (person / scan / "truth.json").is_file()}
+        for first, second in (("first", "again"), ("first", "elsewhere"), ("again", "elsewhere")):
+            if first in seen and second in seen:
+                yield Setting.SAME_PROTOCOL if second == "again" else Setting.OTHER_PROTOCOL, (seen[first], seen[second])
+
+
+def real_pairs(folder: Path) -> Iterator[tuple[Setting, Pair]]:
+    for person in sorted(folder.iterdir()):
+        seen = {path.name: read_examination(path) for path in person.iterdir() if (path / "findings.json").is_file()}
+        if "t1" in seen and "t2" in seen:
+            yield Setting.OTHER_CONTRAST, (seen["t2"], seen["t1"])
+        if "space" in seen and "t2" in seen:
+            yield Setting.OTHER_PROTOCOL, (seen["t2"], seen["space"])
+
+
+def differences(pairs: list[Pair]) -> dict[str, list[tuple[float, float]]]:
+    """Values of both examinations by finding."""
+    found = defaultdict(list)
+    for pair in pairs:
+        first, second = ({(row.level, row.side, row.structure, row.finding): row for row in one.rows} for one in pair)
+        for place in first.keys() & second.keys():
+            if place[2] == "vertebra" and place[0] not in {vertebra.value for vertebra in LUMBAR}:
+                continue
+            kind = "muscle" if place[2] in MUSCLES else place[2]
+            found[f"{kind}.{place[3]}"].append((first[place].value, second[place].value, first[place].unit))
+    return found
+
+
+def spread(name: str, values: list[tuple[float, float, str]], relative: bool) -> float:
+    x, y = np.array([v[:2] for v in values], float).T
+    if name.endswith(CHANCES):  # near 0 and 1 chances barely move: the spread of those between holds for all
+        between = np.abs(x + y - 1) < 1 - 2 * SURE
+        if between.sum() >= FEWEST_PAIRS:
+            x, y = x[between], y[between]
+    scale = (np.abs(x) + np.abs(y)) / 2 if relative else np.ones(len(x))
+    return float(np.sqrt(np.mean(((y - x) / np.maximum(scale, 1e-9)) ** 2)))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("-o", "--out", type=Path, required=True)
+    arguments = parser.parse_args()
+    by_setting: dict[tuple[str, Setting], list[Pair]] = defaultdict(list)
+    for name, pairs in (("phantom", phantom_pairs(arguments.work / "calibrate")), ("real", real_pairs(arguments.work / "spider"))):
+        for setting, pair in pairs:
+            by_setting[name, setting].append(pair)
+    tables = {key: differences(pairs) for key, pairs in by_setting.items()}
+    errors: dict[str, dict[str, dict[str, float | bool | int]]] = {}
+    for setting, sources in (
+        (Setting.SAME_PROTOCOL, [("phantom", Setting.SAME_PROTOCOL)]),
+        (Setting.OTHER_PROTOCOL, [("phantom", Setting.SAME_PROTOCOL), ("phantom", Setting.OTHER_PROTOCOL), ("real", Setting.OTHER_PROTOCOL)]),
+        (
+            Setting.OTHER_CONTRAST,
+            [("phantom", Setting.SAME_PROTOCOL), ("phantom", Setting.OTHER_PROTOCOL), ("real", Setting.OTHER_PROTOCOL), ("real", Setting.OTHER_CONTRAST)],
+        ),
+    ):
+        for name in sorted({name for key in sources for name in tables.get(key, {})}):
+            found = [values for key in sources if len(values := tables.get(key, {}).get(name, [])) >= FEWEST_PAIRS]
+            if not found:
+                continue
+            relative = found[0][0][2] in RELATIVE_UNITS
+            entry = max(({"sd": spread(name, v, relative), "relative": relative, "pairs": len(v)} for v in found), key=lambda e: e["sd"])
+            errors.setdefault(name, {})[setting.value] = {**entry, "sd": float(f"{max(entry['sd'], LEAST_CHANCE_SD if name.endswith(CHANCES) else 0):.4g}")}
+    counts = {
+        "same": len(by_setting["phantom", Setting.SAME_PROTOCOL]), "other": len(by_setting["phantom", Setting.OTHER_PROTOCOL]),
+        "space": len(by_setting["real", Setting.OTHER_PROTOCOL]), "contrast": len(by_setting["real", Setting.OTHER_CONTRAST]),
+    }  # fmt: skip
+    document = {"source": SOURCE.format(**counts), "errors": errors}
+    arguments.out.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    print(document["source"])
+    for name, entry in errors.items():
+        print(f"{name:45s}", "  ".join(f"{key} {1.96 * e['sd']:.3g}{' (share)' if e['relative'] else ''} n={e['pairs']}" for key, e in entry.items()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""`lumbar compare`: what changed between two examinations of one person."""
+
+from pathlib import Path
+
+import click
+
+from lumbar.api import compare, load_models
+from lumbar.cli.options import json_option, models_option, output_option, overwrite_option, quiet_option, threads_option
+from lumbar.cli.stdout import print_json
+from lumbar.population.follow_up.compare import Comparison
+from lumbar.report.follow_up.document import comparison_document
+from lumbar.report.follow_up.page import sentence
+
+
+@click.command("compare")
+@click.argument("earlier", type=click.Path(path_type=Path, exists=True))
+@click.argument("later", type=click.Path(path_type=Path, exists=True))
+@output_option("Folder for comparison.html, comparison.json and comparison.csv.")
+@click.option("--force", is_flag=True, help="Compare even where the persons or the level names do not fit.")
+@models_option
+@threads_option
+@overwrite_option
+@json_option
+@quiet_option
+def compare_command(earlier: Path, later: Path, out: Path, force: bool, models: Path | None, threads: int, overwrite: bool, as_json: bool, quiet: bool) -> None:
+    """Compare two examinations of one person: every value with its change, and whether that exceeds the measurement error.
+
+    EARLIER and LATER are folders that `lumbar analyze` has written, or studies, which are analyzed first (into OUT/earlier and OUT/later).
+
+    \b
+    lumbar compare results/2021 results/2024 -o followup
+    lumbar compare study_2021.zip study_2024.zip -o followup
+
+    Refuses examinations whose geometry does not fit each other; names what cannot be compared, such as signals of different contrasts.
+    """
+    comparison = compare(earlier, later, out, lambda: load_models(models, threads), force, overwrite)
+    if as_json:
+        print_json(comparison_document(comparison))
+    elif not quiet:
+        _say(comparison, out)
+
+
+def _say(comparison: Comparison, out: Path) -> None:
+    for warning in comparison.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    for change in comparison.reliable:
+        click.echo(sentence(change))
+    if not comparison.reliable:
+        click.echo("no value changed by more than its measurement error")
+    click.echo(f"{out / 'comparison.html'}")

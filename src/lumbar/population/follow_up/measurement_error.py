@@ -1,0 +1,55 @@
+"""How exact the change of a value is: the spread of differences between two examinations of one person in whom nothing had changed.
+
+The figures are those of `measurement_error.json`, which `recipes/follow_up/measurement_error.py` writes. A change is *reliable* (Jacobson and Truax,
+J Consult Clin Psychol 1991;59:12) where it exceeds 1.96 standard deviations of these differences.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+from importlib import resources
+from typing import Any
+
+Z = 1.96
+
+
+class Setting(Enum):
+    """How alike two examinations are."""
+
+    SAME_PROTOCOL = "same_protocol"  # same contrast and resolution
+    OTHER_PROTOCOL = "other_protocol"  # same contrast, another scanner or resolution
+    OTHER_CONTRAST = "other_contrast"  # the spine was measured in another contrast
+
+
+@dataclass(frozen=True)
+class MeasurementError:
+    """Spread of differences of one finding between two examinations of an unchanged person."""
+
+    sd: float  # of differences, in the finding's unit, or as a share of the mean of both values
+    relative: bool
+    pairs: int  # that it was measured on
+
+    def limit(self, first: float, second: float) -> float:
+        """The least reliable change between two values."""
+        scale = (abs(first) + abs(second)) / 2 if self.relative else 1.0
+        return Z * self.sd * scale
+
+
+def error_of(structure: str, finding: str, setting: Setting) -> MeasurementError | None:
+    """The error of a finding in a setting; None where it was not measured."""
+    kind = "muscle" if structure in ("multifidus", "erector_spinae", "psoas", "quadratus_lumborum") else structure
+    entry = (_table()["errors"].get(f"{kind}.{finding}") or {}).get(setting.value)
+    return MeasurementError(float(entry["sd"]), bool(entry["relative"]), int(entry["pairs"])) if entry else None
+
+
+def source() -> str:
+    """One sentence: what the errors were measured on."""
+    return str(_table()["source"])
+
+
+@cache
+def _table() -> Mapping[str, Any]:
+    loaded: Mapping[str, Any] = json.loads(resources.files("lumbar.population.follow_up").joinpath("measurement_error.json").read_text(encoding="utf-8"))
+    return loaded

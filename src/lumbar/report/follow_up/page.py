@@ -1,0 +1,143 @@
+"""A comparison as one page that opens offline."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from lumbar import __version__
+from lumbar.domain.anatomy import Level, Vertebra
+from lumbar.domain.values import GRADE_UNIT
+from lumbar.population.follow_up.compare import CHANGED, NOT_COMPARABLE, SEEN_ONCE, UNKNOWN_ERROR, WITHIN_ERROR, Change, Comparison
+from lumbar.population.follow_up.measurement_error import source
+from lumbar.population.follow_up.setting import MUSCLES
+from lumbar.report.document import RESEARCH_USE
+from lumbar.report.numbers import shown, signed
+
+VERDICTS = {
+    CHANGED: "changed",
+    WITHIN_ERROR: "within error",
+    UNKNOWN_ERROR: "error not known",
+    NOT_COMPARABLE: "not comparable",
+    SEEN_ONCE: "in one examination only",
+}
+_GRADES = ("normal/mild", "moderate", "severe")
+_SETTINGS = {
+    "same_protocol": "same contrast and resolution",
+    "other_protocol": "same contrast, another protocol",
+    "other_contrast": "another contrast",
+    None: "not known",
+}
+_PLACES = {place.value: number for number, place in enumerate((*Vertebra, *Level))}
+
+
+@dataclass(frozen=True)
+class ImagePair:
+    """The same view of both examinations, as data URLs."""
+
+    title: str
+    earlier: str
+    later: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table."""
+
+    place: str
+    finding: str
+    earlier: str
+    later: str
+    change: str
+    limit: str
+    verdict: str  # as in VERDICTS
+    words: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """The changes of one kind."""
+
+    title: str
+    rows: Sequence[Row]
+
+
+def render_comparison(comparison: Comparison, images: Sequence[ImagePair]) -> str:
+    """The page."""
+    return (
+        _environment()
+        .get_template("follow_up.html.j2")
+        .render(
+            comparison=comparison,
+            statement=RESEARCH_USE,
+            version=__version__,
+            source=source(),
+            sentences=[sentence(change) for change in comparison.reliable],
+            sections=sections(comparison.changes),
+            images=images,
+            settings=(_SETTINGS[comparison.setting_spine], _SETTINGS[comparison.setting_axial]),
+        )
+    )
+
+
+def sentence(change: Change) -> str:
+    """A reliable change in words: "L4/L5 disc height: 9.1 → 7.2 mm (−1.9)"."""
+    row = _row(change)
+    unit = f" {change.unit}" if change.unit and change.unit != GRADE_UNIT else ""
+    return f"{row.place} {row.finding}: {row.earlier} → {row.later}{unit} ({row.change})".strip()
+
+
+def sections(changes: Sequence[Change]) -> list[Section]:
+    """Tables by kind, each from head to foot."""
+    kinds: Mapping[str, list[Change]] = {
+        title: [] for title in ("Stenosis", "Discs", "Measurements of the levels", "Vertebrae and whole spine", "Muscles", "Age")
+    }
+    for change in changes:
+        kinds[_kind(change)].append(change)
+    return [Section(title, [_row(change) for change in sorted(own, key=_order)]) for title, own in kinds.items() if own]
+
+
+def _kind(change: Change) -> str:
+    if "age" in change.finding.split("_"):
+        return "Age"
+    if change.structure in MUSCLES:
+        return "Muscles"
+    if change.finding.endswith(("_grade_0_2", "_score")):
+        return "Stenosis"
+    if change.finding.startswith("pfirrmann") or change.finding.endswith("_p"):
+        return "Discs"
+    return "Measurements of the levels" if "/" in change.level else "Vertebrae and whole spine"
+
+
+def _order(change: Change) -> tuple[str, str, str, int]:
+    return change.structure, change.finding, change.side, _PLACES.get(change.level, -1)
+
+
+def _row(change: Change) -> Row:
+    structure = f"{change.structure.replace('_', ' ')} " if change.structure in MUSCLES else ""
+    finding = change.finding.removesuffix("_grade_0_2").removesuffix("_p")
+    for ending in ("_mm2", "_mm", "_ml", "_degrees", "_years", "_percent"):
+        finding = finding.removesuffix(ending)
+    earlier, later = (_value(change, value) for value in (change.earlier, change.later))
+    words = VERDICTS[change.verdict] + (f": {change.note}" if change.note else "")
+    place = " ".join(part for part in (change.level, change.side) if part)
+    limit = shown(change.least_reliable_change, _digits(change)) if change.least_reliable_change is not None else ""
+    return Row(place, structure + finding.replace("_", " "), earlier, later, signed(change.change, _digits(change)), limit, change.verdict, words)
+
+
+def _value(change: Change, value: float | None) -> str:
+    if value is not None and change.unit == GRADE_UNIT:
+        return _GRADES[int(value)]
+    return shown(value, _digits(change))
+
+
+def _digits(change: Change) -> int:
+    if change.unit in ("mm²", "ml", "°", "%"):
+        return 0 if change.unit == "mm²" else 1
+    return 1 if change.unit in ("mm", "years") else 0 if change.finding in ("pfirrmann_grade", "meyerding_grade") or change.unit == GRADE_UNIT else 2
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(loader=PackageLoader("lumbar.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
