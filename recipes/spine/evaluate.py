@@ -5,7 +5,7 @@
 * `rsna`: the label coordinates of one RSNA 2024 study, put into patient space: nearest level along the spine, distance to the canal's centre.
 * `vb3`: 25 MyoSegmenTUM subjects (Dixon water): named L1…L5 within 8 mm of the reference centre.
 * `vb`: pathological series (Zukić 2014) and T2 series (Chu 2015): reference bodies that hold the centre of exactly one of our bodies.
-* `ivd`: discs of Menezes-Reis 2016: named right, that is, our centre of that level within 8 mm of the reference's.
+* `ivd`: discs of Menezes-Reis 2016, correctly named if our centre of that level lies within 8 mm of the reference centre.
 * `spider`: Dice on the SPIDER T2 SPACE patients of the test split (see split.py).
 """
 
@@ -92,7 +92,7 @@ def vb3(data: Path, network: Network) -> None:
                 misses.append(f"{vertebra.value} {distance:.0f} mm")
         if misses:
             print(f"  {path.name}: {', '.join(misses)}; {spine.names.numbering.note}")
-    print(f"VB3: {close} of {total} vertebrae named right within {CLOSE_MM:.0f} mm ({100 * close / total:.1f} %); numbering doubted in {unsure} series")
+    print(f"VB3: {close} of {total} vertebrae correctly named within {CLOSE_MM:.0f} mm ({100 * close / total:.1f} %); numbering doubted in {unsure} series")
 
 
 def vb(data: Path, network: Network) -> None:
@@ -132,7 +132,7 @@ def ivd(data: Path, network: Network) -> None:
                 continue
             total += 1
             right += level in ours and float(np.linalg.norm(centre - ours[level])) <= CLOSE_MM
-    print(f"IVD: {right} of {total} discs named right within {CLOSE_MM:.0f} mm")
+    print(f"IVD: {right} of {total} discs correctly named within {CLOSE_MM:.0f} mm")
 
 
 def spider(data: Path, network: Network) -> None:

@@ -1,9 +1,9 @@
-"""What is usual on reference masks: the constants of spine/morphometry.py and spine/lordosis.py.
+"""Normal values from reference masks: the constants of spine/morphometry.py and spine/lordosis.py.
 
     python recipes/spine/norms.py ../shared/data
 
-Runs the measurements on the masks that readers drew for the 30 SPIDER T2 SPACE patients, without the network, and prints medians, robust standard
-deviations and percentiles; and how slips of 3 mm, or beyond their own error, agree with the readers' gradings of spondylolisthesis in the same people.
+Measures the reference masks of the 30 SPIDER T2 SPACE patients, without the network, and prints medians, robust standard deviations and percentiles;
+also how slips of 3 mm, or beyond their measurement error, agree with the readers' gradings of spondylolisthesis in the same patients.
 """
 
 import argparse
@@ -31,7 +31,7 @@ def main() -> None:
     slices = read_space(spider / "t2_space")
     steps: dict[Level, list[float]] = {level: [] for level in Level}
     tilts: list[list[float]] = []
-    chances: list[float] = []
+    probabilities: list[float] = []
     slips: dict[tuple[str, Level], float] = {}
     for patient in sorted({s.patient for s in slices}, key=int):
         image, labels = spider_volumes([s for s in slices if s.patient == patient])
@@ -44,14 +44,14 @@ def main() -> None:
                 steps[finding.level].append(finding.slip_mm + USUAL_STEP_MM[finding.level])
                 slips[patient, finding.level] = finding.slip_mm
         own = disc_tilts(spine)
-        chances.append(name_probabilities(own).l5_s1)
+        probabilities.append(name_probabilities(own).l5_s1)
         tilts.append([np.nan if tilt is None else tilt for tilt in own[-5:]])
     print_table("step of the back walls, mm", {level: values for level, values in steps.items() if values})
     print_table("tilt of the disc, degrees", dict(zip(Level, np.array(tilts).T.tolist(), strict=True)))
     full = np.array(tilts)[np.isfinite(tilts).all(axis=1)]
     neighbours = np.diag(np.corrcoef(full.T), 1)
     print(f"correlation of the tilts of neighbouring discs: {np.round(neighbours, 2).tolist()}, mean {neighbours.mean():.2f}, n = {len(full)}")
-    print(f"probability of the names: lowest {min(chances):.2f}, below 0.9 in {sum(c < 0.9 for c in chances)} of {len(chances)} patients")
+    print(f"probability of the names: lowest {min(probabilities):.2f}, below 0.9 in {sum(c < 0.9 for c in probabilities)} of {len(probabilities)} patients")
     print_slips(slips, spider / "radiological_gradings.csv")
 
 
@@ -74,7 +74,7 @@ def print_slips(slips: dict[tuple[str, Level], float], table: Path) -> None:
     known = [(read[patient, NUMBERS[level]], level, slip) for (patient, level), slip in slips.items() if (patient, NUMBERS[level]) in read]
     for title, limit in (("3 mm", dict.fromkeys(Level, 3.0)), ("3 mm and the slip's error", {level: max(3.0, e) for level, e in SLIP_ERROR_MM.items()})):
         called = [(truth, abs(slip) >= limit[level]) for truth, level, slip in known]
-        print(f"slips of at least {title}: {sum(t and c for t, c in called)} of {sum(t for t, _ in called)} that readers graded are called, "
+        print(f"slips of at least {title}: {sum(t and c for t, c in called)} of {sum(t for t, _ in called)} graded by readers are detected, "
               f"{sum(c and not t for t, c in called)} of {sum(not t for t, _ in called)} others")  # fmt: skip
 
 

@@ -1,9 +1,8 @@
-"""Makes the shipped 8-bit spine model from the trained 32-bit one, and prints its size, its speed and how well the two agree.
+"""Makes the shipped 8-bit spine model from the trained 32-bit one, and prints size, speed and agreement of the two.
 
     python recipes/spine/quantize.py ../shared/data --trained runs/spine/spine-sagittal -o runs/spine8/spine-sagittal
 
-Calibrated on 20 images of SPIDER patients that the model was trained on; the patients of split.py are in none of it. The accuracy of both is
-what evaluate.py prints with `--model`.
+Calibrated on 20 images of SPIDER training patients; the patients of split.py are not used. evaluate.py prints the accuracy of either with `--model`.
 """
 
 import argparse
@@ -49,7 +48,7 @@ def main() -> None:
 
 
 def calibration_images(spider: Path) -> list[NDArray[np.float32]]:
-    """Images (1, 1, *SIZE) as the network gets them: SPACE, T1 and T2."""
+    """Images (1, 1, *SIZE) as network input: SPACE, T1 and T2."""
     rng = np.random.default_rng(SEED)
     space = [s for s in read_space(spider / "t2_space") if s.patient not in TEST_PATIENTS]
     flat = [p for p in read_midsagittal(spider / "midsagittal", spider / "overview.csv") if p.patient not in TEST_PATIENTS]
@@ -67,7 +66,7 @@ def prepared(image: NDArray[np.float32], pixel_mm: float) -> NDArray[np.float32]
 
 
 def compare(source: Path, target: Path, images: list[NDArray[np.float32]]) -> dict[str, object]:
-    """Size, processor seconds an image (the least of all runs, one thread), and Dice between the labels of both."""
+    """Size, processor seconds per image (fastest run, one thread), and Dice between the labels of both models."""
     labels, seconds = {}, {}
     for path in (source, target):
         options = onnxruntime.SessionOptions()

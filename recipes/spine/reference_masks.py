@@ -1,4 +1,4 @@
-"""Segmentations made from reference masks instead of the network, so that a measurement can be judged without the network's errors."""
+"""Segmentations made from reference masks instead of network output, to test measurements without segmentation errors."""
 
 from collections.abc import Sequence
 
@@ -15,12 +15,12 @@ from lumbar.phantom.labels import BODY, CANAL, DISC, POSTERIOR
 from lumbar.spine.segment import PIXEL_MM, Segmentation
 from lumbar.training.examples import LabelledSlice
 
-SPIDER_GAP_MM = 2.0  # between the slices of SPIDER T2 SPACE that are at hand
-_S1_STRIP_MM = 6.0  # of the first sacral body below its endplate, as much as the network's training masks label
+SPIDER_GAP_MM = 2.0  # between the available slices of SPIDER T2 SPACE
+_S1_STRIP_MM = 6.0  # of the first sacral body below its endplate, as in the training masks
 
 
 def segmentation_of(labels: Volume, image: Volume | None = None) -> Segmentation:
-    """What a perfect network would return: shares of each class (values of `SpineClass`) on the network's grid.
+    """The output of a perfect network: the fraction of each class (values of `SpineClass`) on the network's grid.
 
     Args:
         labels: (slices, rows, columns) of any orientation whose slices are sagittal.
@@ -44,7 +44,7 @@ def spider_volumes(slices: Sequence[LabelledSlice]) -> tuple[Volume, Volume]:
 
 
 def phantom_labels(labels: Volume) -> Volume:
-    """A phantom's label volume in values of `SpineClass`; of S1 only the upper strip, as reader-derived masks have it."""
+    """A phantom's label volume in values of `SpineClass`; S1 is reduced to its upper strip, as in reader-derived masks."""
     table = np.zeros(256, dtype=np.uint8)
     for name, number in BODY.items():
         table[number] = SpineClass.SACRUM if name == "S1" else SpineClass.BODY

@@ -1,12 +1,12 @@
-"""Trains the spine model from shared/data and exports its folder; quantize.py makes the shipped one of it, and evaluate.py prints the figures of either.
+"""Trains the spine model on shared/data and exports its folder; quantize.py makes the shipped model from it, and evaluate.py prints the figures of either.
 
     python recipes/spine/train.py ../shared/data -o runs/spine [--threads 2]
 
-Three stages, about 90 minutes on two cores with bfloat16 instructions. An interrupted stage resumes at its last checkpoint.
+Three stages, about 90 minutes on two cores with bfloat16 instructions. An interrupted stage resumes from its last checkpoint.
 
 1. SPIDER T2 SPACE, labelled by readers: 1,500 steps of a schedule of 3,800.
-2. The same patients beside the near-mid-sagittal T1 and T2 images of other SPIDER patients, labelled by the network of stage 1 where it is sure and
-   the whole makes anatomical sense (spine/learn/pseudo_label.py): 1,300 steps.
+2. The same patients beside the near-mid-sagittal T1 and T2 images of other SPIDER patients, pseudo-labelled by the network of stage 1 where it is
+   confident and the result is anatomically plausible (spine/learn/pseudo_label.py): 1,300 steps.
 3. The same images with milder augmentation: 1,300 steps.
 
 The patients of split.py are left out.
@@ -41,7 +41,7 @@ def main() -> None:
     first = SpineTraining(schedule_steps=3800, fit=FitOptions(steps=1500, threads=arguments.threads))
     teacher = train([[s for s in marked if s.patient not in HELD_BACK_IN_STAGE_1]], arguments.output / "stage1", first)
 
-    guessed = guess(spider, network_of(teacher))
+    guessed = pseudo_labelled(spider, network_of(teacher))
     print(f"{len(guessed)} mid-sagittal images were labelled by the network of stage 1")
     second = SpineTraining(learning_rate=1.5e-3, fit=FitOptions(steps=1300, threads=arguments.threads, seed=20240602))
     module = train([marked, guessed], arguments.output / "stage2", second, teacher.state_dict())
@@ -51,10 +51,10 @@ def main() -> None:
     print(export(module, arguments.output / "spine-sagittal", spine_card("spine-sagittal", training_data(len(guessed)), RESULTS)))
 
 
-def guess(spider: Path, network: Network) -> list[LabelledSlice]:
+def pseudo_labelled(spider: Path, network: Network) -> list[LabelledSlice]:
     images = [p for p in read_midsagittal(spider / "midsagittal", spider / "overview.csv") if p.patient not in TEST_PATIENTS]
-    ways_up = ((p, turned) for p in images for turned in (p.image, p.image[::-1].copy()))  # some of the images are upside down
-    labelled = (pseudo_label(p.patient, turned, p.pixel_mm, network) for p, turned in ways_up)
+    orientations = ((p, turned) for p in images for turned in (p.image, p.image[::-1].copy()))  # some of the images are upside down
+    labelled = (pseudo_label(p.patient, turned, p.pixel_mm, network) for p, turned in orientations)
     return [example for example in labelled if example is not None]
 
 
@@ -76,7 +76,7 @@ def training_data(guessed: int) -> tuple[TrainingData, ...]:
     )  # fmt: skip
 
 
-# What evaluate.py printed for the shipped weights.
+# Printed by evaluate.py for the shipped weights.
 ON_SPIDER = "SPIDER T2 SPACE, 5 patients not trained on (patients 7, 57, 107, 162, 234), real"
 RESULTS = (
     Result("vertebra", "dice_mean", 0.917, ON_SPIDER, headline=True),

@@ -1,6 +1,6 @@
-"""A spine drawn from rectangles with ground truth for every measurement, and a network that reads it back.
+"""A synthetic spine of rectangles with ground truth for every measurement, and a stand-in network that recovers its classes.
 
-Grey values stand for classes, so that the 'network' needs no training: a block of known grey in the first corner gives it the scale.
+Each class has its own grey value, so the stand-in needs no training; a block of known grey in the first corner gives the intensity scale.
 """
 
 from dataclasses import dataclass, field
@@ -17,14 +17,14 @@ from lumbar.spine.task import SpineTask
 ROWS, COLUMNS, PIXEL, GAP, SLICES = 300, 200, 0.8, 4.0, 15
 CORNER = (-70.0, 110.0)  # y and z of the first pixel; x runs evenly to both sides of 0
 STEP = 100.0  # grey between classes
-# Classes that touch are neighbours in grey, so that a border that is blurred by resampling stays where it was drawn.
+# Adjacent classes have adjacent grey values, so that resampling does not move their borders.
 GREY = {SpineClass.CANAL: 2, SpineClass.BACKGROUND: 3, SpineClass.BODY: 4, SpineClass.DISC: 5, SpineClass.SACRUM: 6, SpineClass.POSTERIOR: 7}
-MARK, MARK_GREY = 6, 6  # pixels of the corner block, and what it holds
+MARK, MARK_GREY = 6, 6  # size in pixels and grey step of the corner block
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """The measures of one cartoon; lists run from L5/S1 upwards."""
+    """Parameters of one synthetic spine; lists run from L5/S1 upwards."""
 
     tilts: tuple[float, ...] = (32.0, 18.0, 6.0, -2.0, -8.0, -12.0)  # of the discs, degrees, positive: front lower
     disc_mm: float = 9.0
@@ -33,7 +33,7 @@ class Drawing:
     canal_mm: float = 14.0
     narrow: dict[int, float] = field(default_factory=dict)  # disc number → canal width there
     slips: dict[int, float] = field(default_factory=dict)  # disc number → forward slip of all above it, mm
-    fused: frozenset[int] = frozenset()  # disc numbers that are bone instead
+    fused: frozenset[int] = frozenset()  # numbers of discs replaced by bone
     sacrum: bool = True
     sideways_mm: float = 0.0  # how far the top of the spine leans to the patient's left
     lowest_mm: tuple[float, float] = (10.0, -60.0)  # y, z of the middle of the lowest disc
@@ -41,14 +41,14 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Truth:
-    """What a perfect measurement gives, from the lowest disc upwards."""
+    """Ground truth from the lowest disc upwards."""
 
     discs: list[NDArray[np.float64]]  # LPS
     bodies: list[NDArray[np.float64]]
 
 
 def draw(drawing: Drawing, slices: int = SLICES, gap_mm: float = GAP) -> tuple[Volume, Truth]:
-    """The sagittal volume and the truth."""
+    """The sagittal volume and its ground truth."""
     start = np.array([-gap_mm * (slices - 1) / 2, *CORNER])
     grid = Grid(start + np.arange(slices)[:, None] * [gap_mm, 0, 0], np.array([0, 0, -PIXEL]), np.array([0, PIXEL, 0]), ROWS, COLUMNS)
     points = grid.points_mm(np.stack(np.meshgrid(*(np.arange(n) for n in grid.shape), indexing="ij"), axis=-1))
@@ -62,7 +62,7 @@ def draw(drawing: Drawing, slices: int = SLICES, gap_mm: float = GAP) -> tuple[V
         kind = SpineClass.BODY if number in drawing.fused else SpineClass.DISC
         _box(code, points, middle, tilt, (22, drawing.depth_mm, drawing.disc_mm), kind, drawing)
         above = drawing.tilts[number + 1] if number + 1 < len(drawing.tilts) else tilt
-        shift = -_frame(tilt)[0] * drawing.slips.get(number, 0.0)  # forwards is against the frame's first vector, which runs backwards
+        shift = -_frame(tilt)[0] * drawing.slips.get(number, 0.0)  # the first vector of the frame points backwards
         body, top = _next_places(middle + shift, tilt, above, drawing)
         truth.bodies.append(_leaning(body, drawing))
         _body(code, points, (middle, body, top), (tilt, above), drawing)
@@ -77,11 +77,11 @@ def draw(drawing: Drawing, slices: int = SLICES, gap_mm: float = GAP) -> tuple[V
 
 
 def read(images: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The network: logits of the class whose grey a pixel has."""
+    """Stand-in for the network: logits of the class that has the pixel's grey value."""
     out = np.empty((len(images), len(SpineClass), *images.shape[2:]), dtype=np.float32)
     for k, (image,) in enumerate(images):
         ground = GREY[SpineClass.BACKGROUND]
-        zero = np.median(image[:200, 180:200])  # behind the back, where nothing is drawn
+        zero = np.median(image[:200, 180:200])  # background behind the back
         grey = (image - zero) / (image[1:4, 1:4].mean() - zero) * (MARK_GREY - ground) + ground
         grey[: MARK + 4, : MARK + 4] = ground
         for kind in SpineClass:
@@ -130,7 +130,7 @@ def _next_places(disc: NDArray[np.float64], tilt: float, above: float, drawing: 
 def _body(
     code: NDArray[np.float64], points: NDArray[np.float64], places: tuple[NDArray[np.float64], ...], tilts: tuple[float, float], drawing: Drawing
 ) -> None:
-    """A body fills what lies between its two discs, so that its endplates are theirs."""
+    """Fill the space between two discs with a body, so that they share endplates."""
     x, back, _ = _local(points, places[1], sum(tilts) / 2, drawing)
     over = _local(points, places[0], tilts[0], drawing)[2] >= drawing.disc_mm / 2
     under = _local(points, places[2], tilts[1], drawing)[2] <= -drawing.disc_mm / 2
@@ -145,7 +145,7 @@ def _canal(code: NDArray[np.float64], points: NDArray[np.float64], middle: NDArr
 
 
 def _narrow(code: NDArray[np.float64], points: NDArray[np.float64], middle: NDArray[np.float64], tilt: float, drawing: Drawing, width: float) -> None:
-    """Take canal away in front and behind at the height of a disc, so that `width` is left."""
+    """Remove canal in front and behind at the height of a disc, so that `width` remains."""
     _, back, high = _local(points, middle, tilt, drawing)
     off = np.abs(back - (drawing.depth_mm / 2 + 2 + drawing.canal_mm / 2)) > width / 2
     code[(code == SpineClass.CANAL) & off & (np.abs(high) <= drawing.disc_mm / 2)] = SpineClass.BACKGROUND

@@ -1,4 +1,4 @@
-"""Peaks as scipy finds them, without its import."""
+"""The peaks equal those of scipy.signal.find_peaks."""
 
 import numpy as np
 import pytest
@@ -16,8 +16,8 @@ from lumbar.spine.peaks import find_peaks
     st.floats(1, 12),
     st.floats(0, 2),
 )
-def test_the_same_peaks_as_scipy(profile: np.ndarray, height: float, distance: float, prominence: float) -> None:
-    profile = profile + np.arange(len(profile)) * 1e-7  # no two peaks of one height, of which either may stay
+def test_peaks_equal_those_of_scipy(profile: np.ndarray, height: float, distance: float, prominence: float) -> None:
+    profile = profile + np.arange(len(profile)) * 1e-7  # no ties, of which either peak may remain
     wanted, _ = signal.find_peaks(profile, height=height, distance=distance, prominence=prominence)
     np.testing.assert_array_equal(find_peaks(profile, height, distance, prominence), wanted)
 
@@ -27,5 +27,5 @@ def test_worked_examples(profile: list[float], peaks: list[int]) -> None:
     assert find_peaks(np.array(profile, float), 0.1, 1, 0.1).tolist() == peaks
 
 
-def test_a_shoulder_that_falls_too_little_is_no_peak() -> None:
+def test_a_shoulder_below_the_prominence_is_no_peak() -> None:
     assert find_peaks(np.array([0, 1, 0.95, 2, 0]), 0.1, 1, 0.1).tolist() == [3]

@@ -1,4 +1,4 @@
-"""Levels, names and measurements against drawn spines of known measures."""
+"""Levels, names and measurements against synthetic spines with ground truth."""
 
 import itertools
 
@@ -33,7 +33,7 @@ def by_level(spine: SpineMap):
     return {finding.level: finding for finding in spine.finding.levels}
 
 
-def test_every_level_and_vertebra_is_named_where_it_was_drawn(plain):
+def test_every_level_and_vertebra_is_named_at_its_true_position(plain):
     spine, truth, _ = plain
     levels = by_level(spine)
     assert spine.finding.numbering.confident
@@ -45,12 +45,12 @@ def test_every_level_and_vertebra_is_named_where_it_was_drawn(plain):
     assert Vertebra.T12 in named  # the sixth body of the drawing
 
 
-def test_measures_are_those_that_were_drawn(plain):
+def test_measurements_equal_the_ground_truth(plain):
     levels = by_level(plain[0])
     for level in list(Level)[:-1]:
         assert levels[level].disc_height_mm == pytest.approx(9.0, abs=0.7)
         assert levels[level].canal_ap_mm == pytest.approx(14.0, abs=0.8)
-        assert levels[level].slip_mm == pytest.approx(-USUAL_STEP_MM[level], abs=1.2)  # drawn walls stand without any step
+        assert levels[level].slip_mm == pytest.approx(-USUAL_STEP_MM[level], abs=1.2)  # drawn back walls have no step
     assert levels[Level.L5_S1].slip_mm is None
     assert any("L5/S1: slip" in warning for warning in plain[0].warnings)
     assert levels[Level.L5_S1].disc_height_mm == pytest.approx(9.0, abs=0.7)
@@ -62,23 +62,23 @@ def test_measures_are_those_that_were_drawn(plain):
     assert plain[0].finding.total_lordosis_degrees == pytest.approx(tilts[0] - tilts[5], abs=2.0)
 
 
-def test_the_disc_signal_is_that_of_the_disc_over_that_of_the_canal(plain):
+def test_the_disc_signal_ratio_is_disc_over_canal(plain):
     assert by_level(plain[0])[Level.L2_L3].disc_signal_ratio == pytest.approx(GREY[SpineClass.DISC] / GREY[SpineClass.CANAL], abs=0.02)
 
 
-def test_a_planted_narrowing_is_measured_at_its_level():
+def test_a_simulated_stenosis_is_measured_at_its_level():
     levels = by_level(mapped(Drawing(narrow={1: 6.0}))[0])
     assert levels[Level.L4_L5].canal_ap_mm == pytest.approx(6.0, abs=1.0)
     assert levels[Level.L3_L4].canal_ap_mm == pytest.approx(14.0, abs=1.0)
 
 
-def test_a_planted_slip_is_measured_at_its_level():
+def test_a_simulated_slip_is_measured_at_its_level():
     still, levels = by_level(mapped(Drawing())[0]), by_level(mapped(Drawing(slips={1: 7.0}))[0])
     assert levels[Level.L4_L5].slip_mm - still[Level.L4_L5].slip_mm == pytest.approx(7.0, abs=1.0)
     assert levels[Level.L3_L4].slip_mm - still[Level.L3_L4].slip_mm == pytest.approx(0.0, abs=1.0)
 
 
-def test_a_backward_slip_has_the_other_sign():
+def test_retrolisthesis_has_the_opposite_sign():
     level = Level.L3_L4
     assert by_level(mapped(Drawing(slips={2: -5.0}))[0])[level].slip_mm == pytest.approx(-5.0 - USUAL_STEP_MM[level], abs=1.0)
 
@@ -107,7 +107,7 @@ def test_without_a_sacrum_the_names_are_not_certain():
     assert any("not certain" in warning for warning in spine.warnings)
 
 
-def test_a_person_may_name_the_lowest_disc():
+def test_the_user_can_name_the_lowest_disc():
     volume, truth = draw(Drawing(sacrum=False, tilts=(18.0, 6.0, -2.0, -8.0, -12.0)))
     spine = map_spine(volume, Plane.SAGITTAL, Weighting.T2, read, Level.L4_L5)
     assert spine.finding.numbering.confident
@@ -115,23 +115,23 @@ def test_a_person_may_name_the_lowest_disc():
     assert any("L5/S1" in warning for warning in spine.warnings)  # not in view
 
 
-def test_tilt_tells_where_a_view_without_sacrum_ends():
+def test_tilt_names_the_lowest_disc_where_the_sacrum_is_out_of_view():
     spine, truth, _ = mapped(Drawing(sacrum=False, tilts=(14.0, 1.0, -7.0, -11.0, -12.0)))
     assert np.linalg.norm(np.array(by_level(spine)[Level.L4_L5].center_mm) - truth.discs[0]) < 2.0
     assert not spine.finding.numbering.confident
 
 
-def test_a_fused_level_is_counted_and_doubted():
+def test_a_fused_level_is_counted_and_reported():
     spine, truth, _ = mapped(Drawing(fused=frozenset({2})))
     levels = by_level(spine)
     assert not spine.finding.numbering.confident
     assert "fused" in spine.finding.numbering.note
-    assert np.linalg.norm(np.array(levels[Level.L2_L3].center_mm) - truth.discs[3]) < 2.0  # the levels above keep their names
+    assert np.linalg.norm(np.array(levels[Level.L2_L3].center_mm) - truth.discs[3]) < 2.0  # the levels above are named correctly
     assert levels[Level.L3_L4].disc_height_mm is None
 
 
 def test_a_first_sacral_body_that_looks_lumbar_is_taken_for_s1_by_the_steep_disc_above_it():
-    # The lowest drawn disc is bone, so the body above it stands like one more vertebra on the sacrum; the disc above that is as steep as L5/S1.
+    # The lowest disc is bone, so the body above it resembles another vertebra on the sacrum; the disc above that is as steep as L5/S1.
     spine, truth, _ = mapped(Drawing(fused=frozenset({0}), tilts=(40.0, 30.0, 14.0, 3.0, -6.0, -10.0)))
     levels = by_level(spine)
     assert np.linalg.norm(np.array(levels[Level.L5_S1].center_mm) - truth.discs[1]) < 2.0
@@ -150,7 +150,7 @@ def test_a_leaning_spine_is_followed_to_the_side():
 
 @pytest.mark.parametrize("axes", list(itertools.permutations(range(3))))
 @pytest.mark.parametrize("flips", [(False, False, False), (True, False, True), (False, True, True), (True, True, True), (True, False, False)])
-def test_any_order_of_axes_gives_the_same_places(axes, flips):
+def test_any_order_of_axes_gives_the_same_positions(axes, flips):
     volume, truth = draw(Drawing(sideways_mm=10.0))
     turned = volume.rearranged(axes, flips)
     plane = Plane.SAGITTAL if axes[0] == 0 else (Plane.AXIAL if axes[0] == 1 else Plane.CORONAL)
@@ -164,7 +164,7 @@ def test_any_order_of_axes_gives_the_same_places(axes, flips):
     assert np.linalg.norm(inside.mean(axis=0) - truth.discs[3]) < 3.0
 
 
-def test_a_wide_stack_of_thin_slices_is_searched_and_its_masks_fit_every_slice():
+def test_the_spine_is_localised_in_a_wide_stack_of_thin_slices():
     volume, truth = draw(Drawing(), slices=120, gap_mm=1.2)
     seen = []
 
@@ -193,7 +193,7 @@ def test_masks_lie_on_the_drawn_structures(plain):
         assert overlap > 0.95, kind
 
 
-def test_a_volume_without_a_spine_is_refused():
+def test_a_volume_without_a_spine_is_rejected():
     volume, _ = draw(Drawing())
     empty = Volume(np.random.default_rng(0).normal(0, 1, volume.array.shape).astype(np.float32), volume.grid)
 
@@ -206,7 +206,7 @@ def test_a_volume_without_a_spine_is_refused():
         map_spine(empty, Plane.SAGITTAL, Weighting.T2, blind)
 
 
-def test_a_volume_too_short_to_show_two_levels_is_refused():
+def test_a_volume_too_short_to_show_two_levels_is_rejected():
     volume, _ = draw(Drawing())
     short = Volume(volume.array[:, :80], type(volume.grid)(volume.grid.origins_mm, volume.grid.row_step_mm, volume.grid.column_step_mm, 80, 200))
     with pytest.raises(GeometryError, match="head to foot"):

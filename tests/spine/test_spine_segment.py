@@ -1,4 +1,4 @@
-"""What the network gets to see of a volume."""
+"""The parts of a volume that are passed to the network."""
 
 import numpy as np
 
@@ -16,8 +16,8 @@ def volume(slices: int = 9) -> Volume:
     return Volume(np.random.default_rng(0).normal(100, 10, grid.shape).astype(np.float32), grid)
 
 
-def network_that_sees(rows: slice, columns: slice, shapes: list[tuple[int, ...]]):
-    """Finds a body at one place of whole images and notes how large the images are that it is shown."""
+def recording_network(rows: slice, columns: slice, shapes: list[tuple[int, ...]]):
+    """A stand-in that finds a body at one position of whole images and records the shapes of its inputs."""
 
     def run(images):
         shapes.append(images.shape)
@@ -30,9 +30,9 @@ def network_that_sees(rows: slice, columns: slice, shapes: list[tuple[int, ...]]
     return run
 
 
-def test_only_the_frame_around_the_spine_is_shown_of_the_outer_slices():
+def test_outer_slices_are_cropped_around_the_spine():
     shapes: list[tuple[int, ...]] = []
-    found = segment(volume(), network_that_sees(slice(60, 260), slice(100, 190), shapes), Plane.SAGITTAL)
+    found = segment(volume(), recording_network(slice(60, 260), slice(100, 190), shapes), Plane.SAGITTAL)
     assert sum(shape[0] for shape in shapes) == 9  # every slice once
     assert sum(shape[0] for shape in shapes if shape[2:] == (ROWS, COLUMNS)) == 3  # the middle ones whole
     rows, columns = shapes[-1][2:]
@@ -43,14 +43,14 @@ def test_only_the_frame_around_the_spine_is_shown_of_the_outer_slices():
     assert np.allclose(found.probabilities.sum(axis=1), 1, atol=2e-3)
 
 
-def test_where_the_middle_shows_little_every_slice_is_shown_whole():
+def test_all_slices_are_whole_if_the_middle_ones_show_little():
     shapes: list[tuple[int, ...]] = []
-    segment(volume(), network_that_sees(slice(100, 130), slice(100, 130), shapes), Plane.SAGITTAL)
+    segment(volume(), recording_network(slice(100, 130), slice(100, 130), shapes), Plane.SAGITTAL)
     assert {shape[2:] for shape in shapes} == {(ROWS, COLUMNS)}
 
 
 def test_one_slice_is_enough():
     shapes: list[tuple[int, ...]] = []
-    found = segment(volume(1), network_that_sees(slice(60, 260), slice(100, 190), shapes), Plane.SAGITTAL)
+    found = segment(volume(1), recording_network(slice(60, 260), slice(100, 190), shapes), Plane.SAGITTAL)
     assert shapes == [(1, 1, ROWS, COLUMNS)]
     assert found.labels.shape == (1, ROWS, COLUMNS)

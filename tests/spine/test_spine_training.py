@@ -1,4 +1,4 @@
-"""Training, export and self-labelling of the spine network, on drawings."""
+"""Training, export and pseudo-labelling of the spine network on synthetic images."""
 
 import numpy as np
 import pytest
@@ -40,11 +40,11 @@ def test_views_keep_labels_on_their_structures():
     image, labels = random_view(canal_only, one.labels, (200, 150), 1.0, AugmentOptions(), np.random.default_rng(3))
     canal = labels == SpineClass.CANAL
     assert canal.sum() > 200
-    assert image[canal].mean() > 0.95  # what is labelled canal is the canal's grey after the same turn
+    assert image[canal].mean() > 0.95  # label and image are transformed alike
     assert image[~canal].mean() < 0.05
 
 
-def test_contrast_changes_grey_values_but_never_places():
+def test_contrast_augmentation_changes_grey_values_only():
     one = example()
     rng = np.random.default_rng(0)
     images = [random_contrast(one.image, one.labels, AugmentOptions(), rng) for _ in range(5)]
@@ -53,7 +53,7 @@ def test_contrast_changes_grey_values_but_never_places():
     assert np.abs(images[0] - images[1]).max() > 0.1
 
 
-def test_a_killed_run_goes_on_and_the_export_gives_the_same_numbers(tmp_path):
+def test_an_interrupted_run_resumes_and_the_export_gives_the_same_outputs(tmp_path):
     torch.manual_seed(0)
     train([[example()]], tmp_path / "run", small(2))
     assert (tmp_path / "run" / "last.ckpt").is_file()
@@ -72,7 +72,7 @@ def test_a_killed_run_goes_on_and_the_export_gives_the_same_numbers(tmp_path):
     assert (INPUT, OUTPUT) == ("pictures", "logits")
 
 
-def test_a_plausible_image_labels_itself_and_an_upside_down_one_does_not():
+def test_a_plausible_image_is_pseudo_labelled_and_an_upside_down_one_is_not():
     volume, _ = draw(Drawing())
     image = np.asarray(volume.array[7], np.float32)
     labelled = pseudo_label("one", image, PIXEL, read)

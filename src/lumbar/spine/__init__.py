@@ -1,1 +1,1 @@
-"""Floor 2: from a volume to named levels, masks and measurements."""
+"""Spine: named levels, masks and measurements of a volume."""

@@ -1,6 +1,6 @@
-"""The spinal column straightened: every pixel of the midplane gets a position along the column and in front of or behind its centre line.
+"""The straightened spinal column: each pixel of the midplane is assigned a position along the column's centre line.
 
-Along that line discs and bodies alternate, so that finding them is a matter of one dimension.
+Discs and bodies alternate along that line, so they are detected in one-dimensional profiles.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from lumbar.spine.peaks import find_peaks
 from lumbar.spine.segment import PIXEL_MM
 
 _STEP_MM = 0.5  # of the profiles along the column
-_HALF_WIDTH_MM = 11.0  # of the strip around the centre line that the profiles average over
+_HALF_WIDTH_MM = 11.0  # of the strip around the centre line over which profiles are averaged
 _LEAST_SACRUM_MM2 = 60.0
 _COLUMN_CLASSES = (SpineClass.BODY, SpineClass.DISC, SpineClass.SACRUM)
 
@@ -38,22 +38,24 @@ class Column:
 
 @dataclass(frozen=True)
 class DiscPeak:
-    """A place along the column where discs are likelier than bone."""
+    """A position along the column where disc is more probable than bone."""
 
     along_mm: float
     strength: float  # height of the disc profile, 0 to 1
 
 
 def straighten(midplane: Midplane) -> Column:
-    """The column of the midplane.
+    """The straightened column of the midplane.
 
     Raises:
-        InputError: no column of vertebrae and discs is there.
+        InputError: the midplane shows no column of vertebrae and discs.
     """
     mask = _column_mask(midplane)
     rows = np.flatnonzero(mask.any(axis=1))
     if rows.size * PIXEL_MM < 60:
-        raise InputError("fewer than 60 mm of spinal column were found; is this series of the lumbar spine, and is its orientation header right?")
+        raise InputError(
+            "fewer than 60 mm of spinal column were found; check that the series shows the lumbar spine and that its header gives the correct orientation"
+        )
     line = _centre_line(mask, rows)
     distance, nearest = cKDTree(line).query(np.indices(mask.shape).reshape(2, -1).T, distance_upper_bound=60 / PIXEL_MM)
     nearest = np.minimum(nearest, len(line) - 1)
@@ -66,12 +68,12 @@ def straighten(midplane: Midplane) -> Column:
 
 
 def _beside(nearest: NDArray[np.intp], count: int) -> NDArray[np.bool_]:
-    """Pixels beyond both ends of the line are nearest to its ends, but not beside it."""
+    """Pixels beside the line; pixels beyond its ends are nearest to an end point."""
     return (nearest > 0) & (nearest < count - 1)
 
 
 def _column_mask(midplane: Midplane) -> NDArray[np.bool_]:
-    """The connected part of bodies, discs and sacrum that has most of its area close in front of the canal."""
+    """The connected component of bodies, discs and sacrum with the largest area just in front of the canal."""
     mask = np.isin(midplane.labels, _COLUMN_CLASSES)
     joined = ndimage.binary_dilation(mask, iterations=round(2.0 / PIXEL_MM))
     parts, count = ndimage.label(joined)
@@ -85,7 +87,7 @@ def _column_mask(midplane: Midplane) -> NDArray[np.bool_]:
 
 
 def _centre_line(mask: NDArray[np.bool_], rows: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Middle of the mask in every row, smoothed over about one vertebra, resampled to equal steps."""
+    """Centre of the mask in every row, smoothed over about one vertebra and resampled to equal steps."""
     every = np.arange(rows[0], rows[-1] + 1)
     middle = np.array([np.median(np.flatnonzero(mask[r])) if mask[r].any() else np.nan for r in every])
     seen = np.isfinite(middle)
@@ -100,14 +102,14 @@ def _centre_line(mask: NDArray[np.bool_], rows: NDArray[np.intp]) -> NDArray[np.
 
 
 def disc_peaks(column: Column) -> list[DiscPeak]:
-    """Candidates for discs from head to foot."""
+    """Candidate discs from head to foot."""
     profile = column.profiles[SpineClass.DISC]
     peaks = find_peaks(profile, height=0.25, distance=10 / _STEP_MM, prominence=0.2)
     return [DiscPeak(float(p) * _STEP_MM, float(profile[p])) for p in peaks]
 
 
 def sacrum_start_mm(column: Column, midplane: Midplane) -> float | None:
-    """Where the sacrum begins along the column, or None if it is not in view; a corner of it at the image's border is enough."""
+    """Upper end of the sacrum along the column, or None if it is out of view; a corner of it at the image border suffices."""
     seen = column.mask & (midplane.labels == SpineClass.SACRUM)
     parts, count = ndimage.label(seen)
     if not count:

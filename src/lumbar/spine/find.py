@@ -1,4 +1,4 @@
-"""Which series of a study the spine is looked for in, and the spine there."""
+"""Choice of the series in which the spine is segmented, and the resulting spine map."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -11,10 +11,10 @@ from lumbar.imaging.stations import joined
 from lumbar.spine.segment import Network
 from lumbar.spine.spine_map import SpineMap, map_spine
 
-# The best first: bright CSF outlines the canal, and sagittal slices show all levels at once.
+# Best first: bright CSF outlines the canal, and sagittal slices show all levels at once.
 _ROLES = (Role.SAGITTAL_T2, Role.SAGITTAL_T1, Role.DIXON_WATER, Role.AXIAL_T2, Role.AXIAL_T1, Role.DIXON_FAT)
-_PLANES = (Plane.SAGITTAL, Plane.AXIAL, Plane.CORONAL)  # of series of unknown kind, which come last
-_MOST_RIVALS = 4  # stacks of one role that are looked at
+_PLANES = (Plane.SAGITTAL, Plane.AXIAL, Plane.CORONAL)  # of series of unknown weighting, which come last
+_MOST_RIVALS = 4  # stacks of one role that are segmented
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,11 +24,11 @@ class FoundSpine:
     spine: SpineMap
     series: Series
     stack: Stack
-    failures: tuple[str, ...]  # why better series could not be used
+    failures: tuple[str, ...]  # reasons why preferred series could not be used
 
 
 def candidates(study: Study) -> list[Series]:
-    """The series that may show the levels of the spine, the best first.
+    """Series that may show the levels of the spine, best first.
 
     Raises:
         NoUsableSeries: there is none.
@@ -39,23 +39,23 @@ def candidates(study: Study) -> list[Series]:
     if not found:
         kinds = [f"{s.plane.value} {s.weighting.value}{_unused(s)}" for s in study.series]
         seen = "; ".join(sorted(dict.fromkeys(kinds))) or "nothing"
-        raise NoUsableSeries(f"no series can show the levels of the lumbar spine (found: {seen}); a sagittal T2 or T1 series is what is needed")
+        raise NoUsableSeries(f"no series can show the levels of the lumbar spine (found: {seen}); a sagittal T2 or T1 series is needed")
     return found
 
 
 def find_spine(study: Study, network: Network, lowest_level: Level | None = None, progress: Callable[[int, int], None] | None = None) -> FoundSpine:
     """The spine in the best series that shows one.
 
-    Of several stacks of the same role (stations of a whole spine, a repeat, a second field of view) all are judged: that with confident names counts
-    most, then the number of levels in view, then resolution.
+    Several stacks of one role (stations of a whole spine, a repeat, a second field of view) are ranked by confident level names, then by the number
+    of levels in view, then by resolution.
 
     Raises:
-        NoUsableSeries: no series does.
+        NoUsableSeries: no series shows a lumbar spine.
     """
     failures: list[str] = []
     found = candidates(study)
     for role in dict.fromkeys(series.role for series in found):
-        rivals = [PlacedStack(series, number) for series in found if series.role is role for number in _worth_a_look(series)][:_MOST_RIVALS]
+        rivals = [PlacedStack(series, number) for series in found if series.role is role for number in _candidate_stacks(series)][:_MOST_RIVALS]
         spines: list[FoundSpine] = []
         if (union := _stations(rivals)) is not None:
             try:
@@ -76,7 +76,7 @@ def find_spine(study: Study, network: Network, lowest_level: Level | None = None
 
 
 def _stations(rivals: Sequence[PlacedStack]) -> PlacedStack | None:
-    """Stations of one sagittal examination as one stack; None where the stacks are not that."""
+    """Stations of one sagittal examination joined into one stack; None where the stacks are not stations."""
     if len(rivals) < 2 or any(placed.series.plane is not Plane.SAGITTAL for placed in rivals):
         return None
     volume = joined([placed.stack.volume for placed in rivals])
@@ -95,8 +95,8 @@ def _unused(series: Series) -> str:
     return "" if series.usable else ", " + series.reason.split("not used: ")[-1]
 
 
-def _worth_a_look(series: Series) -> list[int]:
-    """Numbers of the stacks that may show the spine best: of sagittal series all long ones, of others the longest."""
+def _candidate_stacks(series: Series) -> list[int]:
+    """Indices of the stacks to segment: all long stacks of a sagittal series, the longest of any other."""
     lengths = [len(stack.instance_numbers) for stack in series.stacks]
     if series.plane is not Plane.SAGITTAL:
         return [lengths.index(max(lengths))]
@@ -109,7 +109,7 @@ def _merit(found: FoundSpine) -> tuple[bool, int, float, int]:
 
 
 def _left_out(best: FoundSpine, spines: Sequence[FoundSpine]) -> list[str]:
-    """What the other fields of view showed, by name."""
+    """Names of the levels in the other fields of view."""
     sentences = []
     for other in spines:
         if other is best:
@@ -125,5 +125,5 @@ def _left_out(best: FoundSpine, spines: Sequence[FoundSpine]) -> list[str]:
 
 
 def largest_stack(series: Series) -> Stack:
-    """The stack with most slices: a series with several angulations shows the spine best in its longest one."""
+    """The stack with most slices, which shows most of the spine in a series with several angulations."""
     return max(series.stacks, key=lambda stack: stack.volume.grid.shape[0])

@@ -1,7 +1,7 @@
-"""Which vertebra and which disc each voxel belongs to: decided in the midplane, carried outwards slice by slice.
+"""Instance labels of vertebrae and discs: assigned in the midplane and propagated outwards slice by slice.
 
-Instances are numbered from head to foot as the chain has them: disc `i` is `1 + i`; the body above it is `101 + i`, and the body below the last disc, or
-the upper strip of the sacrum, `101 + n`.
+Instances are numbered from head to foot in the order of the chain: disc `i` is `1 + i`, the body above it is `101 + i`, and the body below the last
+disc, or the upper strip of the sacrum, is `101 + n`.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ from lumbar.spine.segment import PIXEL_MM
 
 FIRST_BODY = 101
 _DISC_REACH_MM = 13.0  # along the column from a disc's peak to its farthest pixels: a wedge-shaped disc is tilted against the centre line
-_STEP_REACH_MM = 3.0  # how far outlines may grow from one slice to the next: bodies and discs do not widen towards the side
+_STEP_REACH_MM = 3.0  # largest growth of an outline from one slice to the next: bodies and discs do not widen towards the side
 _HALF_WIDTH_MM = 28.0  # no lumbar body or disc reaches further to the side
 _FEWEST_PIXELS = 12
 
@@ -37,14 +37,14 @@ def midplane_instances(midplane: Midplane, column: Column, chain: Chain) -> Labe
     body = column.mask & (midplane.labels == SpineClass.BODY)
     out[body] = FIRST_BODY + np.searchsorted(peaks, along[body])
     out = _by_majority(out, body)
-    if chain.sacrum_mm is not None:  # what is called a body below the lowest disc is the sacrum too, but not its upper strip
+    if chain.sacrum_mm is not None:  # body labels below the lowest disc belong to the sacrum, but not to its upper strip
         out[out == FIRST_BODY + len(peaks)] = 0
         out[column.mask & (midplane.labels == SpineClass.SACRUM) & (along > peaks[-1])] = FIRST_BODY + len(peaks)
     return out
 
 
 def _by_majority(instances: Labels, body: NDArray[np.bool_]) -> Labels:
-    """Corners of a tilted body reach past a disc's middle; a connected body that is nearly all one instance becomes so entirely."""
+    """Assign a connected body to one instance if nearly all its pixels have it; corners of a tilted body reach past the middle of a disc."""
     parts, count = ndimage.label(body)
     for part, place in enumerate(ndimage.find_objects(parts), start=1):
         inside = parts[place] == part
@@ -65,12 +65,12 @@ def volume_instances(midplane: Midplane, flat: Labels) -> Labels:
     out = np.zeros(labels.shape, dtype=np.uint8)
     for kind in (SpineClass.DISC, SpineClass.BODY, SpineClass.SACRUM):
         seeds = np.where(midplane.labels == kind, flat, 0)
-        out[:, rows, columns] += _carried(labels[:, rows, columns] == kind, seeds[rows, columns], midplane.slice_of_row[rows])
+        out[:, rows, columns] += _propagated(labels[:, rows, columns] == kind, seeds[rows, columns], midplane.slice_of_row[rows])
     return out
 
 
 def _frame(flat: Labels, shape: tuple[int, ...]) -> tuple[slice, slice]:
-    """The part of the image around the column, with room for what bulges out beside the midplane."""
+    """Rows and columns around the column, with a margin for structures that bulge beside the midplane."""
     found = np.argwhere(flat > 0)
     if not len(found):
         return slice(0, shape[0]), slice(0, shape[1])
@@ -79,8 +79,8 @@ def _frame(flat: Labels, shape: tuple[int, ...]) -> tuple[slice, slice]:
     return slice(max(int(low[0]), 0), int(high[0])), slice(max(int(low[1]), 0), int(high[1]))
 
 
-def _carried(mask: NDArray[np.bool_], seeds: Labels, path: NDArray[np.float64]) -> Labels:
-    """Every voxel of `mask` takes the instance that lies nearest in the slice before it, starting where the midplane passes."""
+def _propagated(mask: NDArray[np.bool_], seeds: Labels, path: NDArray[np.float64]) -> Labels:
+    """Each voxel of `mask` with the nearest instance in the previous slice, starting from the midplane."""
     own = np.abs(np.arange(len(mask))[:, None] - path[None]) <= 0.75
     out = np.where(mask & own[:, :, None], seeds[None], 0).astype(np.uint8)
     for order in (range(1, len(mask)), range(len(mask) - 2, -1, -1)):

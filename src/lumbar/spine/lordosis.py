@@ -1,7 +1,7 @@
-"""Whether the tilt of the discs fits the names that were counted from the sacrum, or fits better one level further up or down.
+"""Probability of the level names given the tilts of the discs.
 
-A lumbarised S1 is easily taken for L5, and L4 for L5 where L5 is part of the sacrum; every level is then named wrongly by one. The lordosis gives it away:
-L3/L4 lies level, and the discs below it are steeper by usual amounts.
+A lumbarised S1 may be mistaken for L5, and L4 for L5 where L5 is sacralised; every level is then misnamed by one. The lordosis reveals it: L3/L4 is
+nearly horizontal, and the discs below it are steeper by typical amounts.
 """
 
 from collections.abc import Sequence
@@ -10,21 +10,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-# Usual tilt of the discs against the horizontal, lying, in degrees; positive when the front is lower. Medians and standard deviations of the reference
+# Typical supine tilt of the discs against the horizontal in degrees; positive when the front is lower. Medians and standard deviations of the reference
 # masks of the 28 SPIDER T2 SPACE patients whose sacrum is in view (recipes/spine/norms.py), L5/S1 first.
 USUAL_TILT_DEGREES = (30.0, 13.0, 2.0, -7.0, -10.0)
 _SD_DEGREES = (8.7, 7.4, 5.0, 5.2, 5.0)
 _CORRELATION = 0.66  # of neighbouring discs; of others this to the power of the number of discs between them, as the same masks show
 _BELOW, _ABOVE = (40.0, 12.0), (-10.0, 6.0)  # mean and SD of a free disc S1/S2 and of T12/L1: assumed, as no reference masks show enough of them
 
-# Before looking: transitional vertebrae are found in 4 to 30 % of people, by the definition used; those that shift the count are the fewer
+# Prior: transitional vertebrae occur in 4 to 30 % of people, depending on the definition; a minority of them shift the count
 # (Konin and Walz, AJNR 2010;31:1778).
-_SHIFTED = 0.04  # each way
+_SHIFTED = 0.04  # in either direction
 
 
 @dataclass(frozen=True)
 class NameProbabilities:
-    """What the lowest disc above the sacrum is; the three sum to 1."""
+    """Probabilities of the identity of the lowest disc above the sacrum; the three sum to 1."""
 
     l5_s1: float
     s1_s2: float  # a lumbarised S1 was taken for L5
@@ -45,7 +45,7 @@ def name_probabilities(tilts_degrees: Sequence[float | None]) -> NameProbabiliti
 
 
 def _log_likelihood(tilts: NDArray[np.float64], usual: NDArray[np.float64], places: NDArray[np.intp]) -> float:
-    """Of the tilts (n,) under a normal distribution with means and SDs `usual` (n, 2); `places` (n,) count discs upwards."""
+    """Log-likelihood of the tilts (n,) under a normal distribution with means and SDs `usual` (n, 2); `places` (n,) count discs upwards."""
     mean, deviation = usual.reshape(-1, 2).T
     covariance = np.outer(deviation, deviation) * _CORRELATION ** np.abs(places[:, None] - places[None])
     away = tilts - mean

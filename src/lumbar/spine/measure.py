@@ -1,4 +1,4 @@
-"""Findings of the spine: every level and vertebra in view with what could be measured on it."""
+"""Findings of the spine: all levels and vertebrae in view with their measurements."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,14 +18,14 @@ from lumbar.spine.naming import Names
 from lumbar.spine.segment import PIXEL_MM
 from lumbar.spine.shape import Outline, Vector, outline
 
-_MIDDLE_MM = 14.0  # to either side: the part of a body that its centre is taken from, as far as the network's training reaches
-# Contrasts in which CSF is bright, so that a disc's signal can be held against it.
+_MIDDLE_MM = 14.0  # to either side: the part of a body from which its centre is computed; training slices extend this far
+# Weightings in which CSF is bright and serves as reference for the disc signal.
 _BRIGHT_FLUID = (Weighting.T2, Weighting.STIR)
 
 
 @dataclass(frozen=True, eq=False)
 class Flat:
-    """Everything that is known in the midplane before measuring."""
+    """Structures in the midplane before measurement."""
 
     midplane: Midplane
     column: Column
@@ -36,26 +36,26 @@ class Flat:
 
 
 def measure(flat: Flat, instances: NDArray[np.uint8], weighting: Weighting) -> tuple[SpineFinding, tuple[str, ...]]:
-    """The finding and the warnings about what could not be measured."""
+    """The finding, and warnings about missing measurements."""
     bodies = _body_outlines(flat)
     vertebrae = _vertebrae(flat, instances, bodies)
     levels = [_level(flat, i, bodies, weighting) for i, level in enumerate(flat.names.discs) if level is not None]
     total = _total_lordosis(flat, bodies)
     missing = [level.value for level in Level if level not in flat.names.discs]
-    warnings = [f"{', '.join(missing)}: not in view or not found, nothing was measured there"] if missing else []
+    warnings = [f"{', '.join(missing)}: not in view or not found, not measured"] if missing else []
     warnings += [f"{f.level.value}: {', '.join(gaps)} could not be measured" for f in levels if (gaps := _gaps(f, weighting))]
     if weighting not in _BRIGHT_FLUID:
-        warnings.append("disc signal against CSF needs a T2-weighted or STIR series; it was not measured")
+        warnings.append("the ratio of disc signal to CSF needs a T2-weighted or STIR series; it was not measured")
     return SpineFinding(flat.names.numbering, tuple(vertebrae), tuple(levels), total), tuple(warnings)
 
 
 def _body_outlines(flat: Flat) -> list[Outline | None]:
-    """Outlines of the bodies from head to foot, framed by the discs beside them; None for a body that is cut off by the image's border."""
+    """Outlines of the bodies from head to foot, aligned with the adjacent discs; None for a body cut off by the image border."""
     probability = flat.midplane.probabilities[SpineClass.BODY]
     out: list[Outline | None] = []
     for i in range(len(flat.discs) + 1):
         mask = flat.flat == FIRST_BODY + i
-        cut = mask[0].any() or mask[-1].any() or flat.names.bodies[i] is Vertebra.S1  # of the sacrum only a strip is labelled
+        cut = mask[0].any() or mask[-1].any() or flat.names.bodies[i] is Vertebra.S1  # only a strip of the sacrum is labelled
         beside = [disc.across for disc in flat.discs[max(i - 1, 0) : i + 1] if disc is not None]
         across = np.sum(beside, axis=0) / np.linalg.norm(np.sum(beside, axis=0)) if beside else None
         out.append(None if cut else outline(mask, probability, across))
@@ -121,7 +121,7 @@ def _with_alignment(finding: LevelFinding, flat: Flat, i: int, bodies: Sequence[
 
 
 def _upper_endplate(flat: Flat, i: int, bodies: Sequence[Outline | None]) -> tuple[Vector, Vector] | None:
-    """Of the body below disc `i`; for the sacrum, which has no outline of its own, the lower border of the disc."""
+    """Upper endplate of the body below disc `i`; for the sacrum, which has no outline, the lower border of the disc."""
     below = bodies[i + 1]
     if below is not None:
         return below.border(upper=True)

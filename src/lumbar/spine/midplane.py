@@ -1,4 +1,4 @@
-"""The curved mid-sagittal plane: in every row the slice that runs through the middle of the canal, so that a scoliotic spine lies in one image."""
+"""The curved mid-sagittal plane: in each row it takes the slice through the middle of the canal, so that one image shows a scoliotic spine."""
 
 from dataclasses import dataclass
 
@@ -11,17 +11,17 @@ from lumbar.domain.geometry import Points
 from lumbar.errors import InputError
 from lumbar.spine.segment import PIXEL_MM, Segmentation
 
-_SPREAD_MM = 3.0  # standard deviation of the weights of slices beside the middle
-_WIDEST_MM = 22.0  # a canal is no wider; what is (fat in the wrong contrast) must not outweigh it
-_OFF_CENTRE_MM = 25.0  # how far the spine usually lies from the middle of the stack, as a standard deviation
-_CANAL_HALF_MM = 9.0  # half of the canal's width from side to side, likewise
-_BEND_MM = 18.0  # the path is smoothed over about two vertebrae: a scoliosis bends no quicker
-_FEWEST_ROWS_MM = 60.0  # a shorter piece of spine is none
+_SPREAD_MM = 3.0  # standard deviation of the slice weights around the middle
+_WIDEST_MM = 22.0  # a canal is no wider; wider regions (fat mislabelled as canal) must not outweigh it
+_OFF_CENTRE_MM = 25.0  # standard deviation of the spine's distance from the middle of the stack
+_CANAL_HALF_MM = 9.0  # half the transverse width of the canal, as a standard deviation
+_BEND_MM = 18.0  # the path is smoothed over about two vertebrae: scoliosis has no shorter bends
+_FEWEST_ROWS_MM = 60.0  # shorter segments are not taken for a spine
 
 
 @dataclass(frozen=True, eq=False)
 class Midplane:
-    """Rows and columns are those of the segmentation's grid; only the slice changes from row to row."""
+    """Curved plane on the rows and columns of the segmentation's grid; only the slice varies from row to row."""
 
     slice_of_row: NDArray[np.float64]  # (rows,) fractional slice index
     probabilities: NDArray[np.float32]  # (classes, rows, columns)
@@ -40,7 +40,7 @@ def find_midplane(segmentation: Segmentation) -> Midplane:
     """The plane through the middle of the canal, or of the vertebral bodies where no canal was found.
 
     Raises:
-        InputError: there is no piece of spine in the volume.
+        InputError: the volume shows no spine.
     """
     path = _middle_slices(segmentation)
     weights = _weights(path, segmentation)
@@ -53,8 +53,8 @@ def find_midplane(segmentation: Segmentation) -> Midplane:
 def _middle_slices(segmentation: Segmentation) -> NDArray[np.float64]:
     """(rows,) fractional slice index of the middle of the canal.
 
-    Slices beside the spine show other tubes and fat that may pass for a canal, so the search starts in one place and follows from there: at the slice
-    with most canal beside discs, weighted towards the middle of the stack, where the patient lies.
+    Lateral slices show vessels and fat that resemble a canal. The search therefore starts at the slice with most canal beside discs, weighted towards the
+    middle of the stack, and is continued from there.
     """
     slices, rows, _ = segmentation.labels.shape
     if slices == 1:
@@ -62,7 +62,9 @@ def _middle_slices(segmentation: Segmentation) -> NDArray[np.float64]:
     amount = _canal_amount(segmentation)
     used = np.flatnonzero(amount.sum(axis=0) > 0)
     if used.size * PIXEL_MM < _FEWEST_ROWS_MM:
-        raise InputError("no lumbar spine was found in the sagittal slices; is this series of the lumbar spine, and is its orientation header right?")
+        raise InputError(
+            "no lumbar spine was found in the sagittal slices; check that the series shows the lumbar spine and that its header gives the correct orientation"
+        )
     between = max(segmentation.grid.spacing_mm[0], 1e-6)
     place_mm = np.arange(slices) * between
     total = ndimage.gaussian_filter1d(amount.sum(axis=1), 5.0 / between, mode="constant")
@@ -76,7 +78,7 @@ def _middle_slices(segmentation: Segmentation) -> NDArray[np.float64]:
 
 
 def _canal_amount(segmentation: Segmentation) -> NDArray[np.float64]:
-    """(slices, rows) how much canal lies in a row, counted only near discs; of the column itself where hardly any canal was found."""
+    """(slices, rows) amount of canal in each row, counted near discs only; amount of column where hardly any canal was found."""
     column = np.isin(segmentation.labels, (SpineClass.BODY, SpineClass.DISC))
     discs = ndimage.gaussian_filter1d((segmentation.labels == SpineClass.DISC).sum(axis=2).astype(float), 30 / PIXEL_MM, axis=1)
     canal = (segmentation.labels == SpineClass.CANAL).sum(axis=2).astype(float)

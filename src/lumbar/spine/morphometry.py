@@ -1,4 +1,4 @@
-"""Measurements on the midplane, each as it is defined in the literature.
+"""Measurements in the midplane, each defined as in the literature.
 
 * Disc height, front, middle and back: between the disc's borders at 20, 50 and 80 % of its depth, perpendicular to its long axis; their mean is the disc
   height (Tunset et al., BMC Med Imaging 2013;13:10, measure between endplates in the same three places).
@@ -25,12 +25,12 @@ from lumbar.spine.shape import Outline, Vector, width_mm
 
 _CANAL_REACH_MM = 16.0
 
-# Bodies overlap like tiles: even without a slip the back wall of each stands a little behind that of the next lower one. Medians of this very measure
-# on the reference masks of the 30 SPIDER T2 SPACE patients (recipes/spine/norms.py).
+# Even without a slip, the back wall of each body lies slightly behind that of the next lower one. Medians of
+# the same measure on the reference masks of the 30 SPIDER T2 SPACE patients (recipes/spine/norms.py).
 USUAL_STEP_MM = {Level.L1_L2: -2.0, Level.L2_L3: -3.2, Level.L3_L4: -2.9, Level.L4_L5: -3.6}
 
-# What the step varies by from person to person, measurement included: 1.96 robust standard deviations (1.4826 × the median absolute deviation) in the
-# same people. Less than this is no slip, nor is less than 3 mm (White and Panjabi, Clinical Biomechanics of the Spine, 1990).
+# Variation of the step between people, including measurement error: 1.96 robust standard deviations (1.4826 × the median absolute deviation) in the
+# same people. A smaller step is not called a slip, nor is one below 3 mm (White and Panjabi, Clinical Biomechanics of the Spine, 1990).
 SLIP_ERROR_MM = {Level.L1_L2: 2.7, Level.L2_L3: 3.2, Level.L3_L4: 3.4, Level.L4_L5: 3.4}
 _LEAST_SLIP_MM = 3.0
 
@@ -55,7 +55,7 @@ def body_heights(body: Outline) -> tuple[float, float, float]:
 
 
 def canal_at(midplane: Midplane, disc: Outline) -> Canal | None:
-    """The canal behind a disc, or None where none was seen."""
+    """The canal behind a disc, or None where it was not detected."""
     probability = midplane.probabilities[SpineClass.CANAL]
     back = disc.center + (disc.offsets_mm[-1] + 2.0) * disc.across
     pixels = np.argwhere(midplane.labels == SpineClass.CANAL) * PIXEL_MM
@@ -78,7 +78,7 @@ def canal_at(midplane: Midplane, disc: Outline) -> Canal | None:
 
 
 def signal_ratio(midplane: Midplane, disc: Outline, mask: NDArray[np.bool_], canal: Canal | None) -> float | None:
-    """Disc core over CSF; None where no CSF is beside the disc."""
+    """Ratio of disc core to CSF signal; None where there is no CSF beside the disc."""
     if canal is None:
         return None
     points = np.argwhere(mask) * PIXEL_MM - disc.center
@@ -96,8 +96,8 @@ def signal_ratio(midplane: Midplane, disc: Outline, mask: NDArray[np.bool_], can
 def slip(level: Level, upper: Outline, disc: Outline, lower: Outline) -> tuple[float, float] | None:
     """Slip of `upper` against `lower` in mm, positive forwards, and as a share of the lower one's depth in percent; None where it cannot be measured.
 
-    Each back wall, as the straight line between its upper and lower part, is carried on to the middle of the disc between them; what is left between
-    the two lines there, along the disc, less the usual step of that level, is the slip. At L5/S1 it is not measured: of S1 no back wall is labelled.
+    Each back wall is a straight line through its upper and lower part, extrapolated to the middle of the disc between the bodies. The slip is the
+    distance between the two lines along the disc, less the usual step of that level. It is not measured at L5/S1, as the back wall of S1 is not labelled.
     """
     ends = [_wall_at_disc(body, disc) for body in (upper, lower)]
     if level not in USUAL_STEP_MM or ends[0] is None or ends[1] is None:
@@ -107,7 +107,7 @@ def slip(level: Level, upper: Outline, disc: Outline, lower: Outline) -> tuple[f
 
 
 def _wall_at_disc(body: Outline, disc: Outline) -> Vector | None:
-    """Where the back wall of `body`, carried on, meets the plane through the disc's middle."""
+    """Intersection of the extrapolated back wall of `body` with the plane through the middle of the disc."""
     top, foot = body.back_wall(upper=True), body.back_wall(upper=False)
     if top is None or foot is None:
         return None
@@ -116,7 +116,7 @@ def _wall_at_disc(body: Outline, disc: Outline) -> Vector | None:
 
 
 def meyerding(level: Level, slip_mm: float, slip_percent: float) -> int:
-    """0 below 3 mm or the error of the level; then one grade a quarter of the endplate; 5 beyond all of it. Backward slips count alike."""
+    """Meyerding grade: 0 below 3 mm or the error of the level, then one grade per quarter of the endplate, 5 beyond it. Retrolisthesis counts alike."""
     called = abs(slip_mm) >= max(_LEAST_SLIP_MM, SLIP_ERROR_MM[level])
     return min(5, int(abs(slip_percent) // 25) + 1) if called else 0
 

@@ -1,4 +1,4 @@
-"""Names for the chain of discs: counted upwards from the sacrum, guessed from tilt where the sacrum is not in view, never certain without saying so."""
+"""Level names: counted upwards from the sacrum, or estimated from disc tilt where the sacrum is out of view; doubtful names are marked."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ from lumbar.domain.findings import Numbering
 from lumbar.spine.chain import Chain
 from lumbar.spine.lordosis import USUAL_TILT_DEGREES, NameProbabilities, name_probabilities
 
-# Vertebrae from foot to head, as far as a lumbar study shows them.
+# Vertebrae from foot to head that a lumbar study can show.
 _UPWARDS = (Vertebra.S1, Vertebra.L5, Vertebra.L4, Vertebra.L3, Vertebra.L2, Vertebra.L1, Vertebra.T12, Vertebra.T11, Vertebra.T10, Vertebra.T9, Vertebra.T8)
 
 _LEAST_TILT_DEGREES = 10.0  # of L5/S1
-_LEAST_PROBABILITY = 0.9  # of the names; less is not certain
+_LEAST_PROBABILITY = 0.9  # of the names; lower is marked as doubtful
 
 
 @dataclass(frozen=True)
 class Names:
-    """Names of the chain's discs and of the bodies above each of them, from head to foot; None beyond the vertebrae that have names here."""
+    """Names of the discs of a chain and of the bodies above them, from head to foot; None beyond the named vertebrae."""
 
     discs: tuple[Level | None, ...]
     bodies: tuple[Vertebra | None, ...]  # one more than discs: the last is the body below the last disc
@@ -27,23 +27,23 @@ class Names:
 
 
 def name_chain(chain: Chain, tilts_degrees: Sequence[float | None], lowest_level: Level | None = None) -> Names:
-    """Names counted upwards from the lowest disc, which is L5/S1 above a sacrum, `lowest_level` if a person says so, or else a guess."""
+    """Names counted upwards from the lowest disc: L5/S1 above a sacrum, `lowest_level` if given, otherwise an estimate from disc tilt."""
     count = len(chain.discs)
-    chances = name_probabilities(tilts_degrees)
+    probabilities = name_probabilities(tilts_degrees)
     probability: float | None = None
     if lowest_level is not None:
         lowest, note, sure = _steps_up(lowest_level), f"the lowest disc in view was named {lowest_level.value} by the user", True
     elif chain.sacrum_mm is not None:
-        doubts = [*chain.doubts, *_flat_bottom(tilts_degrees), *_shifted(chances)]
-        probability = chances.l5_s1
+        doubts = [*chain.doubts, *_flat_bottom(tilts_degrees), *_shifted(probabilities)]
+        probability = probabilities.l5_s1
         lowest, sure = 0, not doubts
-        note = "; ".join(doubts) or "counted upwards from the sacrum, taking five lumbar vertebrae for granted"
+        note = "; ".join(doubts) or "counted upwards from the sacrum, assuming five lumbar vertebrae"
     else:
         lowest, sure = _guess(tilts_degrees), False
         guessed = f"{_UPWARDS[lowest + 1].value}/{_UPWARDS[lowest].value}"
         note = "; ".join(
-            [f"the sacrum was not seen, so the level names are a guess from the tilt of the discs (lowest disc: {guessed}); check them, "
-             "and set the right name of the lowest disc with --lowest-level", *chain.doubts]
+            [f"the sacrum is out of view, so the level names were estimated from the tilt of the discs (lowest disc: {guessed}); check them, "
+             "and give the correct name of the lowest disc with --lowest-level", *chain.doubts]
         )  # fmt: skip
     bodies = [_vertebra(lowest + count - i) for i in range(count + 1)]
     discs = [_level(bodies[i], bodies[i + 1]) for i in range(count)]
@@ -56,23 +56,23 @@ def is_lowest_by_tilt(tilt_degrees: float) -> bool:
 
 
 def _flat_bottom(tilts: Sequence[float | None]) -> list[str]:
-    """L5/S1 is the steepest disc; where it is not, the image may be cut off, upside down, or show transitional anatomy."""
+    """Doubt where the lowest disc is flatter than L5/S1: the image may be cropped or upside down, or show transitional anatomy."""
     if not tilts or tilts[-1] is None or tilts[-1] >= _LEAST_TILT_DEGREES:
         return []
     return [f"the lowest disc is tilted by {tilts[-1]:.0f}°, where L5/S1 usually has {USUAL_TILT_DEGREES[0]:.0f}°"]
 
 
-def _shifted(chances: NameProbabilities) -> list[str]:
-    """A lordosis that would fit the names of another count."""
-    if chances.l5_s1 >= _LEAST_PROBABILITY:
+def _shifted(probabilities: NameProbabilities) -> list[str]:
+    """Doubt where the lordosis fits names shifted by one level."""
+    if probabilities.l5_s1 >= _LEAST_PROBABILITY:
         return []
-    if chances.s1_s2 >= chances.l4_l5:
-        other = "a lumbarised S1, with which each disc would bear the name of the next lower one"
+    if probabilities.s1_s2 >= probabilities.l4_l5:
+        other = "a lumbarised S1, in which case each disc has the name of the next lower one"
     else:
-        other = "an L5 that belongs to the sacrum, with which each disc would bear the name of the next higher one"
+        other = "a sacralised L5, in which case each disc has the name of the next higher one"
     return [
-        f"the tilts of the discs leave a probability of {100 * chances.l5_s1:.0f} % to these names; the alternative is {other}: transitional anatomy is "
-        "possible, count from C2 or from the lowest rib"
+        f"given the tilts of the discs, these names have a probability of {100 * probabilities.l5_s1:.0f} %; the alternative is {other}: "
+        "transitional anatomy is possible; count from C2 or from the lowest rib"
     ]
 
 
@@ -91,7 +91,7 @@ def _level(upper: Vertebra | None, lower: Vertebra | None) -> Level | None:
 
 
 def _guess(tilts: Sequence[float | None]) -> int:
-    """How many levels above L5/S1 the lowest disc most likely lies, by the tilt of the lowest four discs."""
+    """Most likely number of levels between L5/S1 and the lowest disc, from the tilts of the lowest four discs."""
     lowest_first = list(reversed(tilts))[:4]
     best, least = 0, np.inf
     for offset in range(3):

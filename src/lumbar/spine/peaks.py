@@ -1,4 +1,4 @@
-"""Peaks of a profile. The same as `scipy.signal.find_peaks`, whose module takes half a second to import: a tenth of a whole analysis."""
+"""Peaks of a profile, as `scipy.signal.find_peaks` computes them; importing scipy.signal takes half a second, a tenth of an analysis."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,13 +9,13 @@ Profile = NDArray[np.float64] | NDArray[np.float32]
 def find_peaks(profile: Profile, height: float, distance: float, prominence: float) -> NDArray[np.int64]:
     """Indices of the local maxima of `profile` (n,), from first to last.
 
-    A flat top counts as its middle; the ends of the profile are no peaks.
+    A plateau is represented by its middle; the ends of the profile are not peaks.
 
     Args:
         profile: the values.
-        height: least value of a peak.
-        distance: of peaks less than this many steps apart only the highest stays.
-        prominence: least fall from a peak, on the side where it falls less, before the profile rises above it or ends.
+        height: minimum value of a peak.
+        distance: minimum number of steps between peaks; the highest are kept.
+        prominence: minimum prominence of a peak, as SciPy defines it.
     """
     starts = np.flatnonzero(np.r_[True, np.diff(profile) != 0])
     ends = np.r_[starts[1:], len(profile)] - 1
@@ -27,7 +27,7 @@ def find_peaks(profile: Profile, height: float, distance: float, prominence: flo
 
 
 def _apart(found: NDArray[np.int64], profile: Profile, distance: float) -> NDArray[np.int64]:
-    """What stays when the highest peaks, one after another, push out those that are too near."""
+    """Peaks that remain after removing those too close to a higher one."""
     stays = np.ones(len(found), bool)
     for number in np.argsort(profile[found])[::-1]:
         if stays[number]:

@@ -1,4 +1,4 @@
-"""Steep series seen from the spine: axial slices cross the spine wherever it points, and oblique coronal ones run along it."""
+"""Planes of oblique series relative to the spine: axial slices cross it whatever its direction, oblique coronal slices run along it."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,12 +10,12 @@ from lumbar.domain.spine_axis import level_axes
 from lumbar.domain.study import Plane, Role, Series, Study
 from lumbar.io.roles import role_of
 
-_STEEP = 0.82  # cosine to the body's own axis (35°) below which the spine is asked
-_CROSSES = 0.71  # cosine of the angle between the slices' normal and the spine from which on slices are axial
+_STEEP = 0.82  # cosine to the body axis (35°) below which the plane is decided relative to the spine
+_CROSSES = 0.71  # cosine of the angle between slice normal and spine, above which slices are axial
 
 
 def with_planes_by_spine(study: Study, levels: Sequence[LevelFinding]) -> Study:
-    """The study with the plane and role of its steep series as they lie to the spine, not to the scanner."""
+    """The study with planes and roles of oblique series decided relative to the spine instead of the scanner."""
     if len(levels) < 2:
         return study
     return replace(study, series=tuple(_judged(series, levels) for series in study.series))
@@ -38,6 +38,6 @@ def _judged(series: Series, levels: Sequence[LevelFinding]) -> Series:
     if plane is series.plane:
         return series
     degrees = np.degrees(np.arccos(np.clip(np.mean(votes), 0, 1)))
-    reason = f"{series.reason}; {plane.value}, as its slices lie {90 - degrees:.0f}° to the spine"
+    reason = f"{series.reason}; {plane.value}, as its slices are at {90 - degrees:.0f}° to the spine"
     role = role_of(plane, series.weighting) if series.role is Role.OTHER or series.role is role_of(series.plane, series.weighting) else series.role
     return replace(series, plane=plane, role=role, reason=reason)

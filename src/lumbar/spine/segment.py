@@ -21,15 +21,15 @@ from lumbar.spine.slab import around_spine, sagittal_slab
 # Images (batch, 1, rows, columns) of zero mean and unit variance → logits (batch, classes, rows, columns).
 Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
-TASK = "spine"  # what the card of a fitting model says
+TASK = "spine"  # task on the model card
 INPUT, OUTPUT = "pictures", "logits"
-PIXEL_MM = 0.75  # the grid that the network was trained on
-_DIVISOR = 32  # rows and columns must divide by it
-_BATCH = 2  # slices at a time: more is no faster on a processor and takes more memory
-_SMALLEST_MM = 80.0  # less than this from head to foot shows no two levels
-_FRAME_MARGIN_MM = 24.0  # around the spine as the middle slices show it
-_FRAME_LEAST_MM = (120.0, 60.0)  # rows, columns: a spine that shows less of itself in the middle may be elsewhere
-_NEIGHBOUR_WEIGHT = 0.15  # share of each neighbouring slice in a slice's probabilities, at 4 mm; less when further apart
+PIXEL_MM = 0.75  # pixel size of the training images
+_DIVISOR = 32  # rows and columns must be multiples of it
+_BATCH = 2  # slices per call: more are no faster on a CPU and take more memory
+_SMALLEST_MM = 80.0  # smallest craniocaudal extent that shows two levels
+_FRAME_MARGIN_MM = 24.0  # around the spine as found in the middle slices
+_FRAME_LEAST_MM = (120.0, 60.0)  # rows, columns: a smaller spine in the middle slices may lie elsewhere
+_NEIGHBOUR_WEIGHT = 0.15  # weight of each neighbouring slice at 4 mm; less at larger distances
 
 
 def network_of(model: Model) -> Network:
@@ -43,12 +43,12 @@ def network_of(model: Model) -> Network:
 
 @dataclass(frozen=True, eq=False)
 class Segmentation:
-    """A volume on the network's grid (slices right to left, rows head to foot, columns front to back) with what the network made of it."""
+    """A volume on the network's grid (slices right to left, rows head to foot, columns front to back) with the network's output."""
 
     image: Volume  # float32, PIXEL_MM in plane
     probabilities: NDArray[np.float16]  # (slices, classes, rows, columns)
     labels: NDArray[np.uint8]  # (slices, rows, columns), values of SpineClass
-    source: Grid  # the grid of the volume that was given
+    source: Grid  # grid of the input volume
 
     @property
     def grid(self) -> Grid:
@@ -57,7 +57,7 @@ class Segmentation:
 
 
 def segment(volume: Volume, network: Network, plane: Plane, progress: Callable[[int, int], None] | None = None) -> Segmentation:
-    """Classes of every voxel of `volume`, which may be of any plane; volumes that are not sagittal are resliced first.
+    """Segment `volume`, which may have any plane; volumes that are not sagittal are resliced first.
 
     Raises:
         GeometryError: the volume is too short from head to foot to show two levels.
@@ -73,7 +73,7 @@ def segment(volume: Volume, network: Network, plane: Plane, progress: Callable[[
 
 
 def segment_image(image: NDArray[np.float32], pixel_mm: float, network: Network) -> Segmentation:
-    """One sagittal image (rows head to foot, columns front to back) of square pixels, without a place in a patient: its plane is x = 0."""
+    """Segment one sagittal image (rows head to foot, columns front to back) with square pixels and no patient position; its plane is x = 0."""
     grid = Grid(np.zeros((1, 3)), np.array([0, 0, -pixel_mm]), np.array([0, pixel_mm, 0]), *image.shape)
     return segment(Volume(image[None].astype(np.float32), grid), network, Plane.SAGITTAL)
 
@@ -86,7 +86,7 @@ def _resized(volume: Volume) -> Volume:
 
 
 def _probabilities(images: NDArray[np.float32], network: Network, progress: Callable[[int, int], None] | None) -> NDArray[np.float16]:
-    """(slices, classes, rows, columns); the slices in the middle are seen whole, the others only where those showed a spine."""
+    """(slices, classes, rows, columns); middle slices are segmented whole, the others only around the spine found in them."""
     out = np.zeros((len(images), len(SpineClass), *images.shape[1:]), dtype=np.float16)
     out[:, SpineClass.BACKGROUND] = 1
     middle = len(images) // 2
@@ -109,14 +109,14 @@ def _probabilities(images: NDArray[np.float32], network: Network, progress: Call
 def _softmax(network: Network, images: NDArray[np.float32]) -> NDArray[np.float32]:
     rows, columns = images.shape[1:]
     padding = [(0, 0), (0, -rows % _DIVISOR), (0, -columns % _DIVISOR)]
-    # A dark rim, whatever the image's own edge shows: beyond a field of view there is nothing.
+    # Padding with the image minimum, as for air, whatever the edge of the image shows.
     logits = network(np.pad(images, padding, constant_values=float(images.min()))[:, None])[:, :, :rows, :columns]
     np.exp(logits - logits.max(axis=1, keepdims=True), out=logits)
     return np.asarray(logits / logits.sum(axis=1, keepdims=True))
 
 
 def _frame(seen: NDArray[np.float16], whole: tuple[slice, slice]) -> tuple[slice, slice]:
-    """Rows and columns around what the middle slices show of a spine, with room for a bend; everything where they show little."""
+    """Rows and columns around the spine in the middle slices, with a margin for scoliosis; the whole image where little of it is found."""
     found = (seen[:, SpineClass.BACKGROUND] < 0.5).sum(axis=0) > 0
     parts, count = ndimage.label(ndimage.binary_dilation(found, iterations=3))
     if not count:
@@ -133,20 +133,20 @@ def _frame(seen: NDArray[np.float16], whole: tuple[slice, slice]) -> tuple[slice
 
 
 def _with_neighbours(probabilities: NDArray[np.float16], grid: Grid) -> NDArray[np.float16]:
-    """Each slice's probabilities, steadied by the slices beside it."""
+    """The probabilities smoothed across neighbouring slices."""
     if len(probabilities) < 3:
         return probabilities
     side = np.float32(_NEIGHBOUR_WEIGHT * min(1.0, 4.0 / max(grid.spacing_mm[0], 1e-6)))
     mixed = np.empty_like(probabilities)
     last = len(probabilities) - 1
-    for k in range(last + 1):  # slice by slice in single precision: half precision is slow to reckon in
+    for k in range(last + 1):  # slice by slice in single precision: half-precision arithmetic is slow
         before, own, after = (probabilities[n].astype(np.float32) for n in (max(k - 1, 0), k, min(k + 1, last)))
         mixed[k] = own + side * (before - 2 * own + after)
     return mixed
 
 
 def labels_on_source(segmentation: Segmentation, labels: NDArray[np.uint8], plane: Plane) -> Volume:
-    """`labels` (slices, rows, columns of the network's grid) on the grid of the given volume, as uint8."""
+    """`labels` (slices, rows, columns of the network's grid) on the grid of the input volume, as uint8."""
     target = segmentation.source
     if plane is Plane.SAGITTAL:
         return _back_in_plane(segmentation, labels)
@@ -159,7 +159,7 @@ def labels_on_source(segmentation: Segmentation, labels: NDArray[np.uint8], plan
 
 
 def _back_in_plane(segmentation: Segmentation, labels: NDArray[np.uint8]) -> Volume:
-    """Each label's share is enlarged linearly and the largest wins: smoother outlines than enlarging the labels themselves."""
+    """Labels from linearly interpolated label fractions (argmax): outlines are smoother than with nearest-neighbour interpolation."""
     turned = to_sagittal(Volume(np.zeros(segmentation.source.shape, dtype=np.uint8), segmentation.source))
     count, *shape = turned.array.shape
     corners = turned.grid.points_mm(np.stack([np.arange(count), np.zeros(count), np.zeros(count)], axis=1))

@@ -1,8 +1,8 @@
-"""Whether the series of a study fit each other in space, by what they show; frames of reference alone cannot tell.
+"""Spatial alignment of the series of a study, checked by image registration; frames of reference alone do not prove it.
 
-A patient who moved or got up between two series lies elsewhere in the second, and every level of it is named wrongly without a word. The series in which
-the spine was found is the reference: each other series is compared with it where both show the same place. A shift that is certain is undone and said; a
-series that fits nowhere for certain is not used, and that is said.
+If a patient moves or gets up between two series, the levels in the second would be misnamed without notice. The series in which the spine was found is
+the reference, and each other series is compared with it where they overlap. A certain shift is corrected and reported; a series that cannot be
+aligned with certainty is not used, which is reported too.
 """
 
 from collections.abc import Sequence
@@ -21,20 +21,20 @@ from lumbar.spine.planes import with_planes_by_spine
 
 CHECK = "levels_consistent"
 
-# Measured on the real RSNA study and phantoms of all sites (benchmarks/series_fit.py): series that fit lie within 3 mm and gain less than 0.02 by a shift;
-# single axial blocks, in which the levels look alike, gain up to 0.11.
+# Measured on the real RSNA study and phantoms of all sites (benchmarks/series_fit.py): the correlation of aligned series peaks within 3 mm and gains
+# less than 0.02 by a shift; that of single axial blocks, in which the levels look alike, gains up to 0.11.
 TOLERATED_MM = 6.0
-GAIN = 0.13  # of correlation by a shift, from which on two series do not fit as they lie
-CERTAIN_LEAD = 0.04  # of the best shift over the best that is more than 12 mm away
+GAIN = 0.13  # of correlation by a shift, above which two series are misaligned
+CERTAIN_LEAD = 0.04  # lead of the best shift over the best one more than 12 mm away
 CERTAIN_CORRELATION = 0.3
 _FLIP_GAIN = 0.15
-_AT_THE_EDGE_MM = (21.0, 42.0, 81.0)  # shifts beyond which the best one may lie outside of what is looked at
+_AT_THE_EDGE_MM = (21.0, 42.0, 81.0)  # beyond these shifts the optimum may lie outside the search range
 _GROUPS = ((Role.AXIAL_T2,), (Role.AXIAL_T1,), (Role.DIXON_WATER, Role.DIXON_FAT, Role.FAT_FRACTION), (Role.SAGITTAL_T1,), (Role.SAGITTAL_T2,))
 
 
 @dataclass(frozen=True, eq=False)
 class FittedStudy:
-    """A study whose series fit each other, and what was done for that."""
+    """A study with aligned series, and the checks made."""
 
     study: Study
     warnings: tuple[str, ...]
@@ -53,12 +53,12 @@ class _Reference:
 
 
 def seen_from(study: Study, found: FoundSpine) -> FittedStudy:
-    """The study with steep series judged by their angle to the spine, and all series where they fit the one in which it was found."""
+    """The study with planes of oblique series decided relative to the spine, and all series aligned with the one in which it was found."""
     return fit_series(with_planes_by_spine(study, found.spine.finding.levels), found.series)
 
 
 def fit_series(study: Study, reference: Series) -> FittedStudy:
-    """The study with all series where they fit `reference`, and without those that fit nowhere."""
+    """The study with all series aligned with `reference`, without those that cannot be aligned."""
     others = [one for role in (Role.SAGITTAL_T2, Role.SAGITTAL_T1) for one in study.with_role(role) if one is not reference]
     references = [_Reference(one) for one in (reference, *others)]
     replaced: dict[int, Series] = {}
@@ -68,14 +68,14 @@ def fit_series(study: Study, reference: Series) -> FittedStudy:
         if group:
             _fit_group(references if group[0].plane is not Plane.SAGITTAL else references[:1], group, replaced, checks)
     if not any(check.status != "passed" for check in checks) and checks:
-        checks = [Check(CHECK, "passed", "all series that can be compared show the same anatomy at the same place")]
+        checks = [Check(CHECK, "passed", "all comparable series show the same anatomy at the same position")]
     series = tuple(replaced.get(id(one), one) for one in study.series)
     warnings = tuple(check.note for check in checks if check.status != "passed")
     return FittedStudy(replace(study, series=series), warnings, tuple(checks))
 
 
 def _fit_group(references: Sequence[_Reference], group: Sequence[Series], replaced: dict[int, Series], checks: list[Check]) -> None:
-    """Judge the series of one role: together first, as blocks of one examination, then each on its own."""
+    """Check the series of one role: together first, as blocks of one examination, then one by one."""
     together = _fit(references, _volumes(group)) if len(group) > 1 else None
     if together is not None and _misfit(together) and _certain(together):
         for series in group:
@@ -95,18 +95,18 @@ def _fit_group(references: Sequence[_Reference], group: Sequence[Series], replac
         elif _certain(found, 2 * CERTAIN_LEAD if joint else CERTAIN_LEAD):
             replaced[id(series)] = _moved(series, found)
             checks.append(_corrected(series, found))
-        elif not joint:  # one block of several that fit together says little on its own: levels look alike
+        elif not joint:  # a single block of several that fit together proves little: levels look alike
             why = _flipped(references[0], series, found) or (
-                f"the {_name(series)} series does not show the anatomy of the series in which the spine was found at the same place (did the patient "
-                "move between them?), and how far it is off cannot be told for certain "
-                f"(correlation {found.here:.2f} as it lies, up to {found.best:.2f} elsewhere); it was not used"
+                f"the {_name(series)} series does not show the same anatomy at the same position as the series in which the spine was found (did "
+                "the patient move between them?), and the shift could not be determined with certainty "
+                f"(correlation {found.here:.2f} as acquired, up to {found.best:.2f} after a shift); it was not used"
             )
             replaced[id(series)] = _withheld(series, why)
             checks.append(Check(CHECK, "failed", why, series.series_uid))
 
 
 def _fit(references: Sequence[_Reference], moving: Sequence[Volume]) -> Fit | None:
-    """The fit to the first reference, or to another one that resembles more where it does not fit the first."""
+    """The fit to the first reference, or, if it does not fit, to the reference with the highest correlation."""
     first = fit_any_contrast(references[0].raster, moving)
     if first is None or not _misfit(first):
         return first
@@ -128,12 +128,12 @@ def _certain(found: Fit, lead: float = CERTAIN_LEAD) -> bool:
 
 
 def _flipped(fixed: _Reference, series: Series, found: Fit) -> str:
-    """What the series looks like if it fits far better with an axis of its images turned round, or ""."""
+    """Message if the series fits far better with one axis flipped, otherwise ""."""
     for axis, words in ((1, "upside down (its rows run against its header)"), (2, "mirrored (its columns run against its header)"), (0, "in reverse order")):
         turned = [Volume(np.flip(volume.array, axis), volume.grid) for volume in _volumes([series])]
         other = fit_any_contrast(fixed.raster, turned)
         if other is not None and other.best >= CERTAIN_CORRELATION and other.best - found.best >= _FLIP_GAIN:
-            return f"the images of the {_name(series)} series fit those in which the spine was found only {words}; it was not used"
+            return f"the images of the {_name(series)} series match those in which the spine was found only {words}; it was not used"
     return ""
 
 
@@ -151,8 +151,9 @@ def _corrected(series: Series, found: Fit) -> Check:
     x, y, z = found.offset_mm
     far = float(np.linalg.norm(found.offset_mm))
     text = (
-        f"the {_name(series)} series lies {far:.0f} mm off the series in which the spine was found ({_way(x, 'left', 'right')}, {_way(y, 'back', 'front')}, "
-        f"{_way(z, 'head', 'feet')}), as if the patient had moved between them; it was moved back by the images "
+        f"the {_name(series)} series is displaced by {far:.0f} mm against the series in which the spine was found "
+        f"({_way(x, 'left', 'right')}, {_way(y, 'back', 'front')}, "
+        f"{_way(z, 'head', 'feet')}), as if the patient had moved between them; it was aligned by image registration "
         f"(correlation {found.best:.2f} instead of {found.here:.2f})"
     )
     return Check(CHECK, "doubtful", text, series.series_uid)

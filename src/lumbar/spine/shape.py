@@ -1,6 +1,6 @@
-"""Outlines of discs and bodies in the midplane, measured below the size of a pixel from the network's probabilities.
+"""Subpixel outlines of discs and bodies in the midplane, from the network's probabilities.
 
-All positions are (row, column) times `PIXEL_MM`: millimetres down and back from the image's first pixel.
+All positions are (row, column) times `PIXEL_MM`: millimetres downwards and backwards from the first pixel of the image.
 """
 
 from dataclasses import dataclass
@@ -28,16 +28,16 @@ class Outline:
 
     @property
     def depth_mm(self) -> float:
-        """From front to back."""
+        """Depth from front to back."""
         return float(self.offsets_mm[-1] - self.offsets_mm[0])
 
     @property
     def tilt_degrees(self) -> float:
-        """Of `across` against the horizontal; positive when the front is lower."""
+        """Angle of `across` against the horizontal; positive when the front is lower."""
         return float(np.degrees(np.arctan2(-self.across[0], self.across[1])))
 
     def height_at_mm(self, share: float) -> float:
-        """Height around the given share (0 front, 1 back) of the depth, averaged over a seventh of it."""
+        """Height at the given fraction of the depth (0 front, 1 back), averaged over a seventh of the depth."""
         places = self.offsets_mm[0] + (share + np.linspace(-1 / 14, 1 / 14, 9)) * self.depth_mm
         return float(np.interp(places, self.offsets_mm, self.bottom_mm - self.top_mm).mean())
 
@@ -48,7 +48,7 @@ class Outline:
         return np.asarray(front), np.asarray(back)
 
     def back_wall(self, upper: bool) -> Vector | None:
-        """A point (2,) in mm on the back wall, 4 mm from the upper or lower endplate: nearer to it corners are rounded and carry spurs."""
+        """A point (2,) in mm on the back wall, 4 mm from the upper or lower endplate: closer to it, corners are rounded and may have osteophytes."""
         back = self.offsets_mm > self.offsets_mm[0] + 0.6 * self.depth_mm
         edge = float(np.median(self.top_mm[back])) if upper else float(np.median(self.bottom_mm[back]))
         heights = edge + (1 if upper else -1) * np.arange(2.0, 6.5, 0.5)
@@ -67,11 +67,11 @@ class Outline:
 
 
 def outline(mask: NDArray[np.bool_], probability: NDArray[np.float32], across: Vector | None = None) -> Outline | None:
-    """The outline of the structure in `mask`; its frame comes from `across` or else from its own longest axis. None where it is too small.
+    """The outline of the structure in `mask`, or None if it is too small. Its frame is given by `across`, or else by its longest axis.
 
     Args:
         mask: (rows, columns) pixels of this structure.
-        probability: (rows, columns) of its class, from which borders are placed between pixels.
+        probability: (rows, columns) of its class; borders are interpolated where it crosses one half.
         across: (2,) unit direction from front to back.
     """
     points = np.argwhere(mask) * PIXEL_MM
@@ -102,7 +102,7 @@ def outline(mask: NDArray[np.bool_], probability: NDArray[np.float32], across: V
 
 
 def width_mm(probability: NDArray[np.float32], start: Vector, direction: Vector, reach_mm: float) -> tuple[float, Vector] | None:
-    """Length of the run above one half along `direction` that lies nearest to `start` (mm) within ±`reach_mm`, and the run's middle (mm)."""
+    """Length and midpoint (mm) of the interval with probability above one half along `direction` that is nearest to `start` within ±`reach_mm`."""
     steps = np.arange(-reach_mm, reach_mm + _STEP_MM, _STEP_MM)
     inside = _at(probability, start + steps[:, None] * direction) > 0.5
     runs, count = ndimage.label(inside)

@@ -1,4 +1,4 @@
-"""Which sagittal slices the network gets to see: turned the usual way, not thinner than is useful, and no wider than a spine."""
+"""Sagittal slices for the network: in standard orientation, averaged to a useful thickness, and limited to the width of a spine."""
 
 from collections.abc import Callable
 
@@ -12,11 +12,11 @@ from lumbar.domain.volume import Volume
 from lumbar.imaging.orient import to_sagittal
 from lumbar.imaging.resample import regular
 
-_SLAB_MM = 3.0  # thinner slices are averaged to about this: quicker, less noisy, and more like what the network learnt from
+_SLAB_MM = 3.0  # thinner slices are averaged to about this: faster, less noisy, and closer to the training images
 _THIN_MM = 1.6
-_WIDE_MM = 110.0  # a stack wider than this from side to side is searched for the spine first
-_LOOK_MM = 12.0  # distance of the slices of that search
-_HALF_MM = 36.0  # to either side of where the spine was found
+_WIDE_MM = 110.0  # the spine is first localised in stacks wider than this
+_LOOK_MM = 12.0  # slice spacing of that search
+_HALF_MM = 36.0  # to either side of the spine
 
 Labeller = Callable[[NDArray[np.float32]], NDArray[np.uint8]]  # images (slices, rows, columns) → classes of the same shape
 
@@ -35,7 +35,7 @@ def sagittal_slab(volume: Volume, plane: Plane) -> Volume:
 
 
 def around_spine(slab: Volume, label: Labeller) -> Volume:
-    """The slices of a wide slab that lie around the spine, found by looking at a few of them; a narrow slab comes back as it is."""
+    """The slices of a wide slab around the spine, which is localised in a few of them; a narrow slab is returned unchanged."""
     count, between = slab.grid.shape[0], slab.grid.spacing_mm[0]
     if count * between <= _WIDE_MM:
         return slab

@@ -1,4 +1,4 @@
-"""The whole of what the spine floor knows of one volume: named instances, masks, measurements."""
+"""The spine map of one volume: named instances, masks and measurements."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ MASK_VERTEBRA, MASK_DISC, MASK_CANAL = 1, 2, 3  # values of masks/spine.nii.gz
 
 @dataclass(frozen=True, eq=False)
 class SpineMap:
-    """Names, places and measurements of one volume's spine."""
+    """Names, positions and measurements of the spine in one volume."""
 
     finding: SpineFinding
     midplane: Midplane
@@ -41,7 +41,7 @@ class SpineMap:
 
     @property
     def segmentation(self) -> Segmentation:
-        """The network's view of the volume."""
+        """The segmentation by the network."""
         return self.midplane.segmentation
 
 
@@ -73,7 +73,8 @@ def map_segmentation(segmentation: Segmentation, plane: Plane, weighting: Weight
     chain = find_chain(column, midplane)
     if len(chain.discs) < 2:
         raise InputError(
-            "fewer than two intervertebral discs were found in the sagittal slices; is this series of the lumbar spine, and is its orientation header right?"
+            "fewer than two intervertebral discs were found in the sagittal slices; "
+            "check that the series shows the lumbar spine and that its header gives the correct orientation"
         )
     flat, outlines = _outlined(midplane, column, chain)
     if chain.discs[-1].inferred and len(outlines) > 1 and outlines[-2] is not None and is_lowest_by_tilt(outlines[-2].tilt_degrees):
@@ -95,7 +96,7 @@ def _outlined(midplane: Midplane, column: Column, chain: Chain) -> tuple[NDArray
 
 
 def tissue_mask(spine: SpineMap) -> Volume:
-    """Vertebra 1 (with posterior elements), disc 2, canal 3 on the grid of the source series; what is not connected to the spine is left out."""
+    """Vertebra 1 (with posterior elements), disc 2, canal 3 on the grid of the source series; components not connected to the spine are removed."""
     labels = spine.segmentation.labels
     tissue = np.zeros(labels.shape, dtype=np.uint8)
     tissue[np.isin(labels, (SpineClass.BODY, SpineClass.POSTERIOR))] = MASK_VERTEBRA
@@ -118,7 +119,7 @@ def level_mask(spine: SpineMap) -> Volume:
 
 
 def _too_lateral(spine: SpineMap, tissue: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """What lies further to the side than its structure ever reaches: the network learnt from slices within 14 mm of the middle."""
+    """Voxels further lateral than their structure can extend: the training slices lie within 14 mm of the middle."""
     count, rows, _ = tissue.shape
     aside_mm = np.abs(np.arange(count)[:, None] - spine.midplane.slice_of_row[None]) * spine.segmentation.grid.spacing_mm[0]
     reach = np.zeros(int(tissue.max()) + 1)
@@ -128,7 +129,7 @@ def _too_lateral(spine: SpineMap, tissue: NDArray[np.uint8]) -> NDArray[np.bool_
 
 
 def _near_spine(spine: SpineMap, tissue: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The connected parts of the tissue that hold a voxel of a numbered instance; a ligament's width apart counts as connected."""
+    """Connected components of the tissue that contain a voxel of a numbered instance; gaps of a ligament's width count as connected."""
     joined = ndimage.binary_dilation(tissue, structure=np.ones((1, 3, 3)), iterations=round(_LIGAMENT_MM / 2 / PIXEL_MM))
     parts, count = ndimage.label(joined, structure=np.ones((3, 3, 3)))
     kept = np.zeros(count + 1, dtype=bool)

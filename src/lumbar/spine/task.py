@@ -1,4 +1,4 @@
-"""The spine as a task of the pipeline: levels, masks and measurements, which every other task builds on."""
+"""The spine as a task of the pipeline: levels, masks and measurements that the other tasks build on."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,6 +1,6 @@
-"""Labels for images that nobody has marked: what a trained network is sure of, where the whole makes anatomical sense.
+"""Pseudo-labels for unlabelled images: confident predictions of a trained network, kept where they are anatomically plausible.
 
-Adding such images to the training shows the network more scanners and diseases than its marked cases hold (self-training; Yarowsky 1995, Xie et al. 2020).
+Training on them adds scanners and diseases that the labelled cases lack (self-training; Yarowsky 1995, Xie et al. 2020).
 """
 
 import numpy as np
@@ -16,14 +16,14 @@ from lumbar.spine.segment import PIXEL_MM, Network, segment_image
 from lumbar.spine.shape import outline
 from lumbar.training.examples import IGNORED, LabelledSlice
 
-_SURE = 0.75  # probability from which a pixel's class is believed
+_SURE = 0.75  # least probability of a pseudo-labelled pixel
 _FEWEST_DISCS = 5
 _LEAST_TILT_DEGREES = 12.0  # of L5/S1
-_BESIDE_MM = 25.0  # bone and fluid further than this from the column and the canal are not believed
+_BESIDE_MM = 25.0  # bone and fluid further than this from the column and the canal are ignored
 
 
 def pseudo_label(patient: str, image: NDArray[np.float32], pixel_mm: float, network: Network) -> LabelledSlice | None:
-    """The image with the network's own labels, or None where it shows no plausible spine down to the sacrum, as one that is upside down does not."""
+    """The image with pseudo-labels, or None where no plausible spine down to the sacrum was found (an upside-down image, for example)."""
     try:
         midplane = find_midplane(segment_image(image, pixel_mm, network))
         column = straighten(midplane)

@@ -22,20 +22,20 @@ from lumbar.training.segmenter import Segmenter
 
 @dataclass(frozen=True)
 class SpineTraining:
-    """What is trained, on which grid, and how long."""
+    """Options of one training stage."""
 
-    pixel_mm: float = PIXEL_MM  # the grid that the network works on
-    view: tuple[int, int] = (320, 256)  # rows, columns of one training image
+    pixel_mm: float = PIXEL_MM  # pixel size of the network's input
+    view: tuple[int, int] = (320, 256)  # rows, columns of a training patch
     batch: int = 6
     features: tuple[int, ...] = (24, 48, 96, 128, 160, 192)
-    learning_rate: float = 2e-3  # highest of the one-cycle schedule
-    schedule_steps: int = 0  # length of the schedule; 0: as many as `fit.steps`, more: stop before it has run down, for a stage that another follows
+    learning_rate: float = 2e-3  # peak of the one-cycle schedule
+    schedule_steps: int = 0  # length of the schedule; 0: `fit.steps`; more than that: stop early, before a further stage
     augment: AugmentOptions = field(default_factory=AugmentOptions)
     fit: FitOptions = field(default_factory=FitOptions)
 
 
 class RandomViews(IterableDataset[tuple[torch.Tensor, torch.Tensor]]):
-    """An endless stream of augmented views; sources are drawn equally often, and within one its patients, however many slices they have."""
+    """An endless stream of augmented patches; sources are sampled equally often, and patients equally often within a source."""
 
     def __init__(self, sources: Sequence[Sequence[LabelledSlice]], config: SpineTraining, start: int = 0) -> None:
         self.sources: list[dict[str, list[LabelledSlice]]] = [defaultdict(list) for _ in sources]
@@ -59,7 +59,7 @@ class RandomViews(IterableDataset[tuple[torch.Tensor, torch.Tensor]]):
 
 
 class SpineModule(Segmenter):
-    """The spine network in training."""
+    """Lightning module of the spine network."""
 
     def __init__(self, config: SpineTraining) -> None:
         super().__init__(len(SpineClass), config.features, config.learning_rate, config.schedule_steps or config.fit.steps)
@@ -69,9 +69,9 @@ def train(sources: Sequence[Sequence[LabelledSlice]], folder: Path, config: Spin
     """Train on all `sources` and return the module with its averaged weights.
 
     Args:
-        sources: labelled slices of the patients to train on; each source is drawn equally often.
-        folder: takes checkpoints and logs; a run that was killed goes on from there.
-        config: what is trained and how long.
+        sources: labelled slices of the patients to train on; each source is sampled equally often.
+        folder: checkpoints and logs; an interrupted run resumes from it.
+        config: options of the training.
         start_from: weights of an earlier stage, as `module.state_dict()` gives them.
     """
     seed(config.fit)
@@ -87,7 +87,7 @@ def export(module: SpineModule, folder: Path, card: Card) -> Card:
     """Write the network and its card to `folder` after checking that ONNX and PyTorch agree; returns the card with hashes.
 
     Raises:
-        ModelError: they do not agree.
+        ModelError: their outputs differ.
     """
     folder.mkdir(parents=True, exist_ok=True)
     example = {INPUT: torch.randn(2, 1, 320, 256, generator=torch.Generator().manual_seed(0))}
@@ -97,7 +97,7 @@ def export(module: SpineModule, folder: Path, card: Card) -> Card:
 
 
 def spine_card(name: str, training_data: tuple[TrainingData, ...], results: tuple[Result, ...] = ()) -> Card:
-    """The card of a spine model, but for the hashes, which `export` fills in."""
+    """The card of a spine model without hashes, which `export` adds."""
     asked = (
         f"sagittal slices, {PIXEL_MM} mm pixels, rows head to foot, columns front to back, each clipped at its 0.5 and 99.5 percentiles, "
         "zero mean, unit variance; rows and columns divide by 32"
