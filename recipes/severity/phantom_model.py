@@ -125,7 +125,7 @@ def real_results(oof: OutOfFold, calibration: Calibration) -> tuple[Result, ...]
         row = {"loss": loss_of(answers.metric, oof, places), "prior": values["prior"], "auc_severe": values["auc_severe"], "kappa": values["kappa"]}
         row["coverage"] = coverage_of(answers.clinical, oof, places, calibration)
         row["loss_network_alone"] = loss_of(calibration.apply(oof.raw).metric, oof, places)
-        results += [Result(part, name, round(value, 4), where, headline=part in HEADLINES) for name, value in row.items()]
+        results += [Result(part, name, round(value, 4), where, headline=(part, name) in HEADLINES) for name, value in row.items()]
     return tuple(results)
 
 

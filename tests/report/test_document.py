@@ -13,6 +13,8 @@ from lumbar.domain.findings import (
     Evidence,
     Findings,
     LevelFinding,
+    ModelResult,
+    ModelUse,
     MuscleFinding,
     MuscleLevel,
     Numbering,
@@ -96,4 +98,14 @@ def test_short_parts_of_the_document_stand_on_one_line():
     document = {"levels": [{"level": "L4/L5", "center_mm": [1.0, 2.0, 3.0]}] * 10, "note": "x" * 200}
     text = to_json(document)
     assert json.loads(text) == document
-    assert '{"level": "L4/L5", "center_mm": [1.0, 2.0, 3.0]}' in text
+    assert '{"level":"L4/L5","center_mm":[1.0,2.0,3.0]}' in text
+    assert max(len(line) for line in text.splitlines() if "note" not in line) <= 160
+
+
+def test_documents_hold_the_headlines_of_models_and_leave_out_what_says_nothing():
+    results = (ModelResult("canal", "loss", 0.3, "unseen", (0.2, 0.4), headline=True), ModelResult("canal", "kappa", 0.8, "unseen"))
+    document = to_document(replace(FINDINGS, models=(ModelUse("severity", "crops", "1", "ab", "data", results=results),)))
+    assert document["models"][0]["results"] == [{"structure": "canal", "metric": "loss", "value": 0.3, "data": "unseen", "interval": [0.2, 0.4]}]
+    assert {"note", "most_important"}.isdisjoint(document["severity"][0])
+    assert to_document(replace(FINDINGS, severity=(replace(GRADE, note="far"),)))["severity"][0]["note"] == "far"
+    jsonschema.validate(document, schema())

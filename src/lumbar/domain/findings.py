@@ -12,6 +12,10 @@ from lumbar.domain.quality import Quality
 
 Point = tuple[float, float, float]
 
+# How `report/document.py` writes a field; the others are always written.
+IF_ANY = {"written": "if any"}  # left out where it holds its default
+UNWRITTEN = {"written": "never"}
+
 
 @dataclass(frozen=True)
 class ModelResult:
@@ -21,8 +25,8 @@ class ModelResult:
     metric: str  # "dice", "auc_severe", "mae_years"
     value: float
     data: str  # on which cases: people not trained on, and whether they are real or synthetic
-    interval: tuple[float, float] | None = None  # 95 %
-    headline: bool = False  # one of the few figures that stand in every findings.json
+    interval: tuple[float, float] | None = field(default=None, metadata=IF_ANY)  # 95 %
+    headline: bool = field(default=False, metadata=UNWRITTEN)  # one of the few figures that stand in every findings.json
 
     @property
     def text(self) -> str:
@@ -41,7 +45,7 @@ class ModelUse:
     sha256: str
     trained_on: str
     research_only: bool = False  # the licence of some training data excludes other use
-    results: tuple[ModelResult, ...] = ()  # the headline figures of its card
+    results: tuple[ModelResult, ...] = ()  # the figures of what its card has headlines for; findings.json holds the headlines
 
 
 @dataclass(frozen=True)
@@ -142,8 +146,8 @@ class SeverityFinding:
     uncertain: bool = False  # the 90 % conformal set holds more than one grade
     model: str = ""  # name of the model that graded it
     conformal_set: tuple[Severity, ...] = ()  # contains the true grade in 90 % of cases; empty where no image was graded
-    most_important: Evidence | None = None  # the location whose occlusion changes the score most; None without a heat map
-    note: str = ""  # why the grade is less reliable than the results of the model suggest; else empty
+    most_important: Evidence | None = field(default=None, metadata=IF_ANY)  # the location whose occlusion changes the score most; None without a heat map
+    note: str = field(default="", metadata=IF_ANY)  # why the grade is less reliable than the results of the model suggest; else empty
 
 
 @dataclass(frozen=True)

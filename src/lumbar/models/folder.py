@@ -37,8 +37,9 @@ class Model:
     def use(self) -> ModelUse:
         """The entry of this model in the findings."""
         card = self.card
-        headlines = tuple(result for result in card.results if result.headline)
-        return ModelUse(card.task, card.name, card.version, self.sha256, card.trained_on, card.research_only, headlines)
+        structures = {result.structure for result in card.results if result.headline}
+        results = tuple(result for result in card.results if result.structure in structures)
+        return ModelUse(card.task, card.name, card.version, self.sha256, card.trained_on, card.research_only, results)
 
 
 def check_folder(folder: Path) -> Card:

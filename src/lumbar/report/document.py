@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import Enum
 from importlib import resources
 from typing import Any
@@ -16,6 +17,7 @@ from lumbar.quality.assess import status_of
 
 SCHEMA_VERSION = "1.0"
 _LINE = 160
+_SEPARATORS = (",", ":")
 RESEARCH_USE = "Research use only. Not a medical device. Not for diagnosis or treatment decisions."
 
 
@@ -26,7 +28,7 @@ def to_document(findings: Findings) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "software": {"name": "lumbar", "version": __version__},
         "statement": RESEARCH_USE,
-        "models": plain["models"],
+        "models": [to_plain(replace(use, results=tuple(result for result in use.results if result.headline))) for use in findings.models],
         "warnings": plain["warnings"],
         "unmet_tasks": plain["unmet_tasks"],
         "input": {"study_uid": findings.study_uid, "series": plain["series"]},
@@ -37,19 +39,27 @@ def to_document(findings: Findings) -> dict[str, Any]:
 
 
 def to_json(document: dict[str, Any]) -> str:
-    """The text of `findings.json`: what fits on one line stands on one line."""
+    """The text of `findings.json`: what fits on one line stands on one line, without blanks."""
     return _laid_out(document, "") + "\n"
 
 
 def _laid_out(value: Any, indent: str) -> str:
-    line = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    line = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=_SEPARATORS)
     if not isinstance(value, dict | list) or len(indent) + len(line) <= _LINE:
         return line
     inner = indent + " "
     if isinstance(value, dict):
-        parts = [f"{json.dumps(key, ensure_ascii=False)}: {_laid_out(item, inner)}" for key, item in value.items()]
-        return "{\n" + ",\n".join(inner + part for part in parts) + f"\n{indent}}}"
-    return "[\n" + ",\n".join(inner + _laid_out(item, inner) for item in value) + f"\n{indent}]"
+        return "{\n" + _filled([f"{json.dumps(key, ensure_ascii=False)}:{_laid_out(item, inner)}" for key, item in value.items()], inner) + f"\n{indent}}}"
+    return "[\n" + _filled([_laid_out(item, inner) for item in value], inner) + f"\n{indent}]"
+
+
+def _filled(parts: list[str], indent: str) -> str:
+    """Parts on indented lines, as many on each as fit."""
+    lines = [indent + parts[0]]
+    for part in parts[1:]:
+        fits = "\n" not in lines[-1] + part and len(lines[-1]) + len(part) < _LINE
+        lines[-1:] = [f"{lines[-1]},{part}"] if fits else [f"{lines[-1]},", indent + part]
+    return "\n".join(lines)
 
 
 def schema() -> dict[str, Any]:
@@ -72,10 +82,15 @@ def _marked(findings: Findings, parts: dict[str, Any]) -> dict[str, Any]:
     return parts
 
 
+def _is_written(value: Any, field: dataclasses.Field[Any]) -> bool:
+    written = field.metadata.get("written", "always")
+    return written == "always" or (written == "if any" and getattr(value, field.name) != field.default)
+
+
 def to_plain(value: Any, digits: int = decimals("")) -> Any:
     """Dataclasses, tuples, mappings and enumerations as plain rounded values; what is not finite becomes None."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: to_plain(getattr(value, field.name), decimals(field.name)) for field in dataclasses.fields(value)}
+        return {field.name: to_plain(getattr(value, field.name), decimals(field.name)) for field in dataclasses.fields(value) if _is_written(value, field)}
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, tuple | list):

@@ -33,7 +33,7 @@ def build_schema(version: str) -> dict[str, Any]:
         "$id": f"lumbar/findings-{version}",
         "title": "Findings of `lumbar analyze`",
         "description": "Points are LPS millimetres of the input. A value that could not be measured is null, and a warning says why. "
-        "Fields may be added; none is renamed within a major version.",
+        "Fields may be added; none is renamed within a major version. A field that is not required may be missing where it has nothing to say.",
         "type": "object",
         "properties": {
             "schema_version": {"type": "string", "pattern": f"^{major}\\."},
@@ -76,7 +76,8 @@ def _reference(cls: type, definitions: dict[str, Any]) -> dict[str, Any]:
         definitions[cls.__name__] = {}  # entered first, in case the class holds itself
         hints, comments = typing.get_type_hints(cls), _comments(cls)
         properties = {}
-        for name, hint in hints.items():
+        written = [field.name for field in dataclasses.fields(cls) if field.metadata != domain.UNWRITTEN]
+        for name, hint in ((name, hints[name]) for name in written):
             described = {"description": comments[name]} if name in comments else {}
             properties[name] = {**type_schema(hint, definitions), **described}
         if cls in _JUDGED:

@@ -119,7 +119,7 @@ def write_ensemble(folder: Path, runs: Path, kind: str, oof: OutOfFold, measured
     where = f"out of fold, {len(oof.crops)} real crops of {studies} studies, one network each"
     names = ("loss", "prior", "auc_severe", "kappa", "ece", "coverage")
     results = tuple(
-        Result(part, name, round(asdict(values)[name], 4), where, headline=part in HEADLINES) for part, values in measured.items() for name in names
+        Result(part, name, round(asdict(values)[name], 4), where, headline=(part, name) in HEADLINES) for part, values in measured.items() for name in names
     )
     parameters = {"calibration": as_parameters(fit_calibration(oof.raw, oof.targets)), "conformal_coverage": COVERAGE}
     return write_card(folder, _card(kind, parameters, results, data, max(differences)))

@@ -23,7 +23,7 @@ Array = NDArray[np.float64]
 SPLITS, NETWORK, ANSWERS = "splits.json", "model.onnx", "held_out.npy"  # files of a training folder
 # Name of a row of the table → places in `Condition`.
 PARTS = {"canal": (0,), "foramen": (1, 2), "left recess": (3,), "right recess": (4,), "both recesses": (3, 4)}
-HEADLINES = ("canal", "foramen", "both recesses")  # the parts whose figures stand in every findings.json
+HEADLINES = tuple((part, name) for part in ("canal", "foramen", "both recesses") for name in ("loss", "auc_severe"))  # that stand in every findings.json
 _WEIGHTS = np.array(GRADE_WEIGHTS)
 
 

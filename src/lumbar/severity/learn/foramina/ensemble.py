@@ -39,7 +39,7 @@ def write_ensemble(folder: Path, runs: Path, folds: list[int], calibration: Leve
         store_eight_bit(Path(shutil.copyfile(source / NETWORK, folder / f"fold{fold}.onnx")))
         differences.append(float(json.loads((source / EXPORT).read_text(encoding="utf-8"))["difference"]))
     results = tuple(
-        Result(part, name, round(asdict(values)[name], 4), measured.where, headline=part == "foramen")
+        Result(part, name, round(asdict(values)[name], 4), measured.where, headline=part == "foramen" and name in {"loss", "auc_severe"})
         for part, values in measured.figures.items()
         for name in _SHOWN
     )
