@@ -1,6 +1,7 @@
 """Preparation: crops show what they say they show, broken studies cost nothing but themselves, a killed run goes on."""
 
 import csv
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from painted_study import LEVEL_Z_MM, MARKS_MM, paint, write_data_set
 from PIL import Image
 
+from lumbar.batch.calls import Where, run_calls
 from lumbar.datasets.axial_crops import read_image
 from lumbar.datasets.rsna2024 import read_rsna2024
 from lumbar.datasets.rsna2024_grades import read_grades
@@ -26,9 +28,10 @@ def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def prepared(folder: Path, out: Path, studies: list[str], jobs: int = 1) -> tuple[Store, dict[str, str]]:
+def prepared(folder: Path, out: Path, studies: list[str], workers: int = 1) -> tuple[Store, dict[str, str]]:
     data = read_rsna2024(folder)
-    outcomes = {o.study: o.failure for o in prepare(data, folder / "train_images", studies, out, PrepareOptions(), jobs)}
+    run = partial(run_calls, folder=out, where=Where(workers))
+    outcomes = {o.study: o.failure for o in prepare(data, folder / "train_images", studies, out, PrepareOptions(), run)}
     return open_store(out), outcomes
 
 
@@ -105,7 +108,8 @@ def test_a_killed_preparation_goes_on_and_ends_with_the_same_arrays(data_folder:
     studies = ["101", "102", "103"]
     whole, _ = prepared(data_folder, tmp_path / "whole", studies)
     data = read_rsna2024(data_folder)
-    steps = prepare(data, data_folder / "train_images", studies, tmp_path / "killed", PrepareOptions())
+    run = partial(run_calls, folder=tmp_path / "killed", where=Where())
+    steps = prepare(data, data_folder / "train_images", studies, tmp_path / "killed", PrepareOptions(), run)
     next(steps)
     steps.close()
     assert open_store(tmp_path / "killed").present.any(axis=(1, 2)).tolist() == [True, False, False]
@@ -117,8 +121,10 @@ def test_a_killed_preparation_goes_on_and_ends_with_the_same_arrays(data_folder:
 
 
 @pytest.mark.slow
-def test_two_processes_write_the_same_store(data_folder: Path, store: Store, tmp_path: Path) -> None:
-    other, _ = prepared(data_folder, tmp_path / "two", ["101", "102"], jobs=2)
+def test_two_workers_write_the_same_store(data_folder: Path, store: Store, tmp_path: Path) -> None:
+    pytest.importorskip("distributed", reason="lumbar[cluster] is not installed")
+    other, outcomes = prepared(data_folder, tmp_path / "two", ["101", "102"], workers=2)
+    assert outcomes == {"101": "", "102": ""}
     for view in View:
         np.testing.assert_array_equal(other.images(view), store.images(view))
 

@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ pytest.importorskip("lightning")
 
 from painted_study import write_data_set  # noqa: E402
 
+from lumbar.batch.calls import Where, run_calls  # noqa: E402
 from lumbar.datasets.rsna2024 import read_rsna2024  # noqa: E402
 from lumbar.datasets.rsna2024_grades import read_grades  # noqa: E402
 from lumbar.models.folder import load_folder  # noqa: E402
@@ -182,7 +184,8 @@ def test_from_a_data_set_to_a_model_folder_that_grades(tmp_path: Path) -> None:
     write_data_set(tmp_path, numbers, grades)
     data = read_rsna2024(tmp_path)
     assert not data.problems
-    outcomes = list(prepare(data, tmp_path / "train_images", [str(n) for n in numbers], tmp_path / "store", PrepareOptions()))
+    run = partial(run_calls, folder=tmp_path / "store", where=Where())
+    outcomes = list(prepare(data, tmp_path / "train_images", [str(n) for n in numbers], tmp_path / "store", PrepareOptions(), run))
     assert not [o for o in outcomes if o.failure]
     studies = from_store(open_store(tmp_path / "store"), read_grades(tmp_path / "train.csv"))
     config = StudyTraining(network=TINY, fit=FitOptions(steps=120, threads=1, average_decay=0.95), mix=MixOptions(0, 0), validate_every=40, learning_rate=4e-3)

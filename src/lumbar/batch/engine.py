@@ -1,7 +1,8 @@
 """The batch itself: studies flow through a Dask cluster, a few at a time, and each leaves its record."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
@@ -15,9 +16,10 @@ from lumbar.batch.work import Limits, Work
 from lumbar.batch.worker import do_study, failed
 from lumbar.errors import UsageError
 
-Report = Callable[[Outcome, bool], None]  # an outcome, and whether it is final
 _POLL_S = 1.0
 _AHEAD = 2  # studies that wait at each worker's thread, so that none stands idle
+_HEAL_S = 20.0  # how often lost local workers are replaced
+_LOST_WORKER_S = 120  # how long a local worker may take to restart: a loaded machine needs more than Dask's 15 s
 _LOST_WORKERS = 10  # a study whose worker was killed so often without a word is taken for the cause
 
 
@@ -32,27 +34,28 @@ class EngineOptions:
     patience_s: float = 30.0  # how long a scheduler may be silent before it counts as lost
 
 
-def run_all(work: Sequence[Work], options: EngineOptions, report: Report) -> None:
-    """Do all of `work`, calling `report` for every attempt that ended.
+def run_all(work: Sequence[Work], options: EngineOptions) -> Iterator[tuple[Outcome, bool]]:
+    """Do all of `work`, yielding every attempt that ended, and whether it is final.
 
     Raises:
         UsageError: the scheduler cannot be reached, or was lost; what was finished before stays finished.
     """
     if not work:
         return
-    with _client(options) as client:
-        _Flow(client, options, report).run(work)
+    with _client(options) as (client, cluster):
+        yield from _Flow(client, cluster, options).run(work)
 
 
 class _Flow:
     """Studies on their way through the cluster."""
 
-    def __init__(self, client: Client, options: EngineOptions, report: Report) -> None:
-        self._client, self._options, self._report = client, options, report
+    def __init__(self, client: Client, cluster: LocalCluster | None, options: EngineOptions) -> None:
+        self._client, self._cluster, self._options = client, cluster, options
+        self._healed = time.monotonic()
         self._ended: SimpleQueue[Future[Outcome]] = SimpleQueue()
         self._flying: dict[str, tuple[Work, Future[Outcome]]] = {}
 
-    def run(self, work: Sequence[Work]) -> None:
+    def run(self, work: Sequence[Work]) -> Iterator[tuple[Outcome, bool]]:
         waiting = iter(work)
         again: list[Work] = []
         while True:
@@ -62,14 +65,14 @@ class _Flow:
             try:
                 future = self._ended.get(timeout=_POLL_S)
             except Empty:
-                self._check_scheduler()
+                self._check_cluster()
                 continue
             item, _ = self._flying.pop(str(future.key))
             outcome = self._outcome(item, future)
             retry = outcome.status == "failed" and item.attempt < self._options.attempts
-            self._report(outcome, not retry)
             if retry:
                 again.append(replace(item, attempt=item.attempt + 1))
+            yield outcome, not retry
 
     def _fill(self, waiting: Iterator[Work], again: list[Work]) -> None:
         """Keep every worker busy; second attempts come when nothing else is left, lest one that hangs twice holds others up."""
@@ -93,9 +96,13 @@ class _Flow:
             return failed(item, f"its worker was killed {_LOST_WORKERS} times while it was being done")
         return failed(item, f"the worker could not do it: {name}: {error}")
 
-    def _check_scheduler(self) -> None:
+    def _check_cluster(self) -> None:
+        """Raise if the scheduler is lost; replace local workers whose restart failed, without which the rest would wait for ever."""
         if self._client.status != "running":
             raise UsageError(_lost())
+        if self._cluster is not None and time.monotonic() - self._healed > _HEAL_S:
+            self._cluster.scale(self._options.workers)
+            self._healed = time.monotonic()
 
 
 def _lost() -> str:
@@ -103,7 +110,7 @@ def _lost() -> str:
 
 
 @contextmanager
-def _client(options: EngineOptions) -> Iterator[Client]:
+def _client(options: EngineOptions) -> Iterator[tuple[Client, LocalCluster | None]]:
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # a worker that was killed is restarted; the record of its study tells
     settings: dict[str, Any] = {
         "distributed.scheduler.allowed-failures": _LOST_WORKERS,
@@ -111,13 +118,14 @@ def _client(options: EngineOptions) -> Iterator[Client]:
         "distributed.worker.memory.spill": False,
         "distributed.worker.memory.pause": False,
         "distributed.worker.memory.terminate": False,
+        "distributed.deploy.lost-worker-timeout": f"{_LOST_WORKER_S} s",
         "distributed.comm.timeouts.connect": f"{options.patience_s:g}s",
     }
     with dask.config.set(settings):
         if options.scheduler:
             client = _remote(options.scheduler)
             try:
-                yield client
+                yield client, None
             finally:
                 client.close(timeout=5)
             return
@@ -125,7 +133,7 @@ def _client(options: EngineOptions) -> Iterator[Client]:
             LocalCluster(n_workers=options.workers, threads_per_worker=1, processes=True, memory_limit=0, dashboard_address="127.0.0.1:0") as cluster,
             Client(cluster) as client,
         ):
-            yield client
+            yield client, cluster
 
 
 def _remote(scheduler: str) -> Client:

@@ -18,17 +18,33 @@ def models_used(job: JobOptions, trust: Path | None, allow_unsigned: bool) -> di
     """
     from lumbar.models.trust import trust_of  # noqa: PLC0415  (cryptography is part of lumbar[cluster])
 
-    used: dict[str, Path] = {}
-    for folder in model_folders(Path(job.models) if job.models else None):
-        used.setdefault(read_card(folder).task, folder)
-    digests = {}
-    for folder in used.values():
-        card = check_folder(folder)
-        digests[f"{card.name} {card.version}"] = hashlib.sha256((folder / CARD_FILE).read_bytes()).hexdigest()
-        verdict = trust_of(folder, trust)
+    models = Path(job.models) if job.models else None
+    digests = card_digests(models)
+    for folder in _preferred(models):
+        card, verdict = read_card(folder), trust_of(folder, trust)
         if not verdict.trusted and not allow_unsigned:
             raise ModelError(
                 f"{folder}: the model {card.name} {card.version} is not trusted ({verdict.reason}); a batch uses signed models only: "
                 "have it signed (lumbar models sign), trust its key (lumbar models trust), or add --allow-unsigned"
             )
     return digests
+
+
+def card_digests(models: Path | None) -> dict[str, str]:
+    """sha256 of the card by name and version of the preferred model of each task, those in `models` first.
+
+    Raises:
+        ModelError: a model is damaged: every file's hash is checked.
+    """
+    digests = {}
+    for folder in _preferred(models):
+        card = check_folder(folder)
+        digests[f"{card.name} {card.version}"] = hashlib.sha256((folder / CARD_FILE).read_bytes()).hexdigest()
+    return digests
+
+
+def _preferred(models: Path | None) -> list[Path]:
+    used: dict[str, Path] = {}
+    for folder in model_folders(models):
+        used.setdefault(read_card(folder).task, folder)
+    return list(used.values())

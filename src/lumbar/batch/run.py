@@ -68,7 +68,8 @@ def run_batch(studies: Sequence[StudyInput], out: Path, options: BatchOptions) -
         work = [Work(s.name, s.source, str(out.resolve()), options.job, options.engine.limits, run, plan, 1, s.age_years, s.sex) for s in left.todo]
         try:
             with Progress(out / "batch.log", len(work), len(left.kept), options.quiet) as progress:
-                run_all(work, options.engine, progress.report)
+                for outcome, final in run_all(work, options.engine):
+                    progress.report(outcome, final)
         finally:
             outcomes = _outcomes(out, studies)
             values = write_results(out, outcomes)

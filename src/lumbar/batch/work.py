@@ -21,7 +21,7 @@ class JobOptions:
     tasks: tuple[str, ...] | None = None  # as of `lumbar analyze`
     models: str | None = None  # folder, the same path on every machine
     threads: int = 1  # of the networks of one worker
-    job: str = ANALYZE  # module:class that a worker's process runs; tests give others
+    job: str = ANALYZE  # module:class that a worker's process runs; data-set commands and tests give others
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for a process of its own."""

@@ -1,23 +1,25 @@
 """`lumbar predict rsna2024`."""
 
 import json
+import shutil
 from pathlib import Path
 
 import click
 import numpy as np
-from numpy.typing import NDArray
 
+from lumbar import __version__
+from lumbar.batch.calls import Where, run_calls
+from lumbar.batch.fingerprint import plan_key
+from lumbar.batch.grading import GradedStudy, GradingWork, read_graded
+from lumbar.batch.models_used import card_digests
+from lumbar.cli.engine_options import scheduler_option, workers_option
 from lumbar.cli.progress import track
 from lumbar.datasets.rsna2024_labels import row_id
 from lumbar.datasets.submission import write_submission
 from lumbar.domain.anatomy import Condition, Level
 from lumbar.errors import InputError, UnreadableInput, UsageError
-from lumbar.io.read import read_study
 from lumbar.io.staging import staged_file
 from lumbar.io.tables import read_table
-from lumbar.pipeline import Models, Request, analyze, load_models
-from lumbar.severity.predict import Predictor, load
-from lumbar.spine.spine_map import tissue_mask
 
 SAMPLE = "sample_submission.csv"
 
@@ -30,10 +32,14 @@ SAMPLE = "sample_submission.csv"
 )
 @click.option("--models", type=click.Path(path_type=Path), help="Your own model folder, or a folder of them.")
 @click.option("--threads", type=click.IntRange(0), default=0, help="Processor threads; 0: all cores.")
+@workers_option("--workers", what="study")
+@scheduler_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
-def predict_rsna2024(data: Path, out: Path, split: str, overwrite: bool, as_json: bool, quiet: bool, models: Path | None, threads: int) -> int:
+def predict_rsna2024(
+    data: Path, out: Path, split: str, overwrite: bool, as_json: bool, quiet: bool, models: Path | None, threads: int, workers: int, scheduler: str | None
+) -> int:
     """Grade the studies of the RSNA 2024 data set in the folder DATA and write a submission.
 
     A model in the folder of --models comes first: one for whole studies (from lumbar train severity --store) or one for axial crops. What it cannot grade
@@ -42,41 +48,55 @@ def predict_rsna2024(data: Path, out: Path, split: str, overwrite: bool, as_json
     With --split test the rows are those of sample_submission.csv, in its order; with --split train 25 for each study in train_images. A study that
     cannot be analysed gets the prevalence of the grades, is named on standard error, and makes the exit code 4.
 
-    Example: lumbar predict rsna2024 rsna-2024-lumbar-spine -o submission.csv
+    Interrupted runs resume: finished studies wait in a hidden folder beside the output until all are there. Several workers need lumbar[cluster].
+
+    \b
+    lumbar predict rsna2024 rsna-2024-lumbar-spine -o submission.csv
+    lumbar predict rsna2024 rsna-2024-lumbar-spine -o submission.csv --workers 8 --threads 1
     """
     images = data / f"{split}_images"
     names = _sample_rows(data / SAMPLE) if split == "test" else _all_rows(images)
     if out.exists() and not overwrite:
         raise UsageError(f"{out} exists; choose another name or add --overwrite")
-    predictor, spine = load(models, threads), load_models(models, threads, ())
-    answers: dict[str, NDArray[np.float64]] = {}
-    failures: dict[str, str] = {}
-    for study in track(list(dict.fromkeys(name.split("_", 1)[0] for name in names)), "grading studies", quiet=quiet):
-        found, failure = _graded(images / study, predictor, spine)
-        answers.update(found)
-        if failure:
-            failures[study] = failure
-            click.echo(f"warning: {failure}", err=True)
+    studies = list(dict.fromkeys(name.split("_", 1)[0] for name in names))
+    parts = _parts_folder(out, images, models)
+    work = {study: GradingWork(images / study, parts / f"{study}.json", models, threads) for study in studies}
+    missing = {study: one for study, one in work.items() if read_graded(one.part) is None}
+    crashed = dict(track(run_calls(missing, parts, Where(workers, scheduler)), "grading studies", total=len(missing), quiet=quiet))
+    graded = {study: _result(study, one.part, crashed) for study, one in work.items()}
+    failures = {study: one.warning for study, one in graded.items() if one.warning}
+    for failure in failures.values():
+        click.echo(f"warning: {failure}", err=True)
+    answers = {name: np.array(row) for one in graded.values() for name, row in one.rows.items()}
     with staged_file(out, overwrite) as path:
         write_submission(path, ((name, answers[name]) for name in names))
-    facts = {"rows": len(names), "studies": len({name.split("_", 1)[0] for name in names}), "failures": failures, "out": str(out)}
+    shutil.rmtree(parts)
+    facts = {"rows": len(names), "studies": len(studies), "failures": failures, "out": str(out)}
     click.echo(json.dumps(facts) if as_json else f"{out}: {facts['rows']} rows of {facts['studies']} studies, {len(failures)} of them not analysed")
     return 4 if failures else 0
 
 
-def _graded(folder: Path, predictor: Predictor, models: Models) -> tuple[dict[str, NDArray[np.float64]], str]:
-    """The 25 rows of the study in `folder`, and why they are only frequencies, or an empty text."""
-    rows = {row_id(folder.name, c, v): predictor.prior.metric(c, v) for c in Condition for v in Level}
-    try:
-        if not folder.is_dir():
-            raise UnreadableInput(f"{folder} is not there")
-        study = read_study(folder)
-        spine = analyze(study, models, Request(tasks=("spine",))).spine
-        findings = predictor.predict(study, spine.finding.levels, tissue_mask(spine) if predictor.wants_masks else None)
-        rows |= {row_id(folder.name, f.condition, f.level): np.array([*vars(f.probabilities).values()]) for f in findings}
-        return rows, "; ".join(f"{folder.name}: {text}" for text in predictor.warnings(findings))
-    except InputError as error:
-        return rows, f"{folder.name}: {error}"
+def _parts_folder(out: Path, images: Path, models: Path | None) -> Path:
+    """The folder of finished studies beside `out`, emptied if they come from other images, other models or another version of lumbar."""
+    folder = out.parent / f".{out.name}.parts"
+    plan, key = folder / "plan", plan_key(card_digests(models), {"images": str(images.resolve())}, __version__)
+    if not plan.is_file() or plan.read_text(encoding="utf-8") != key:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        plan.write_text(key, encoding="utf-8")
+    return folder
+
+
+def _result(study: str, part: Path, crashed: dict[str, str]) -> GradedStudy:
+    """What was found in `study`.
+
+    Raises:
+        UsageError: its process crashed, so that there is nothing to write.
+    """
+    graded = read_graded(part)
+    if graded is None:
+        raise UsageError(f"{study} could not be graded: {crashed.get(study, 'it was never run')}; run the same command again to resume")
+    return graded
 
 
 def _sample_rows(sample: Path) -> list[str]:

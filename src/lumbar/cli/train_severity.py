@@ -1,19 +1,26 @@
 """`lumbar train severity`."""
 
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import click
 
+from lumbar.batch.calls import Where, run_calls
+from lumbar.batch.work import Limits
+from lumbar.cli.engine_options import scheduler_option, workers_option
+from lumbar.cli.progress import track
 from lumbar.datasets.axial_crops import AxialCrop, read_crop_table
 from lumbar.datasets.rsna2024_grades import Grades, read_grades
 from lumbar.errors import InputError, UsageError
 from lumbar.io.staging import staged_folder
 from lumbar.models.card import TrainingData
-from lumbar.severity.axial.data import stored_images, targets
+from lumbar.severity.axial.data import targets
 from lumbar.severity.learn.axial.out_of_fold import figures, grade_held_out
 from lumbar.severity.learn.studies.model import grade_held_out_studies, write_study_model
-from lumbar.severity.studies.data import StudySet, from_axial_crops, from_store
+from lumbar.severity.learn.studies.store_fold import StoreFold, study_sources
 from lumbar.severity.studies.store import open_store
 
 
@@ -32,6 +39,8 @@ class _Request:
     nodes: int
     precision: str
     workers: int
+    folds_at_once: int
+    scheduler: str | None
     threads: int
     licence: str
     research_only: bool
@@ -56,6 +65,8 @@ class _Request:
 @click.option("--nodes", type=click.IntRange(1), default=1, show_default=True, help="Machines; start the same command on each as Lightning's manual says.")
 @click.option("--precision", default="bf16-mixed", show_default=True, help="Precision, as named by Lightning; 32-true for processors without bfloat16.")
 @click.option("--workers", type=click.IntRange(0), default=0, show_default=True, help="Processes that load studies during training.")
+@workers_option("--folds-at-once", what="fold")
+@scheduler_option
 @click.option("--threads", type=click.IntRange(0), default=0, help="Processor threads; 0: as PyTorch chooses.")
 def train_severity(table: Path | None, images: Path | None, store: Path | None, grades: Path | None, out: Path, **wanted: object) -> None:
     """Train an ensemble of graders, one network for each fold of a cross-validation by study.
@@ -98,6 +109,8 @@ def _train_crops(crops: list[AxialCrop], images: Path, grades: Grades | None, ou
     config = replace(config, fit=replace(config.fit, devices=request.devices, nodes=request.nodes, precision=request.precision))
     options = FoldOptions(folds=request.folds, stopping_parts=10 if request.stop_early else 0)
     with staged_folder(out, overwrite=False) as folder:
+        one = partial(train_fold, crops, labels, images.resolve(), request.runs.resolve(), config=config, options=options)
+        _train_elsewhere({fold: partial(one, fold=fold) for fold in range(request.folds)}, request)
         for fold in range(request.folds):
             click.echo(f"fold {fold + 1} of {request.folds}", err=True)
             train_fold(crops, labels, images, request.runs, fold, config=config, options=options)
@@ -115,19 +128,21 @@ def _train_studies(store: Path, grades: Grades, crops: tuple[list[AxialCrop], Pa
     from lumbar.severity.learn.studies.train import default_study_training  # noqa: PLC0415
 
     prepared = open_store(store)
-    sources: list[StudySet] = [from_store(prepared, grades)]
+    sources = study_sources(store, grades, crops)
     whole = len(sources[0].names)
     if whole < 2 * request.folds or not (sources[0].targets >= 0).any():
         raise InputError(f"{store} has {whole} studies with crops, and {(sources[0].targets >= 0).sum()} of their grades are known; too few")
-    if crops is not None:
-        sources.append(from_axial_crops(crops[0], targets(crops[0], grades), stored_images(*crops)))
     config = default_study_training(request.kind, request.steps, request.encoder, masks=prepared.masks, slices=request.slices)
     fit = replace(config.fit, devices=request.devices, nodes=request.nodes, precision=request.precision, threads=request.threads)
     config = replace(config, fit=fit, workers=request.workers)
     with staged_folder(out, overwrite=False) as folder:
+        split = StudyFoldOptions(folds=request.folds)
+        _train_elsewhere(
+            {fold: StoreFold(store.resolve(), grades, crops, request.runs.resolve(), fold, config, split) for fold in range(request.folds)}, request
+        )
         for fold in range(request.folds):
             click.echo(f"fold {fold + 1} of {request.folds}", err=True)
-            note = train_study_fold(sources, request.runs, fold, config, StudyFoldOptions(folds=request.folds))
+            note = train_study_fold(sources, request.runs, fold, config, split)
             click.echo(
                 f"loader idle {100 * note.loader_idle_share:.0f} % of the time, best official score {note.best_score:.3f} at step {note.best_step}", err=True
             )
@@ -141,6 +156,16 @@ def _train_studies(store: Path, grades: Grades, crops: tuple[list[AxialCrop], Pa
     click.echo(f"official score {score.official_score:.3f} ({interval.low:.3f} to {interval.high:.3f}), {len(oof.studies.names)} studies out of fold")
     for name in ("spinal", "foraminal", "subarticular", "any_severe_spinal"):
         click.echo(f"{name:<18} {getattr(score, name):.3f} (prevalence alone {getattr(prior, name):.3f})")
+
+
+def _train_elsewhere(folds: Mapping[int, Callable[[], object]], request: _Request) -> None:
+    """Train `folds` side by side where several processes or a cluster are wanted; what this returns without is trained in turn afterwards."""
+    where = Where(request.folds_at_once, request.scheduler, Limits(seconds=math.inf, memory_mb=math.inf))
+    if where.here:
+        return
+    for fold, failure in track(run_calls({str(fold): call for fold, call in folds.items()}, request.runs, where), "folds", total=len(folds)):
+        if failure:
+            raise InputError(f"fold {int(fold) + 1} could not be trained: {failure}; the same command resumes")
 
 
 def _end_helpers() -> None:

@@ -1,6 +1,7 @@
 """Cross-validated training of the axial crop grader, and the model folder that its networks make together (needs lumbar[train])."""
 
 import json
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -153,6 +154,8 @@ def _images(crops: Sequence[AxialCrop], images: Path, runs: Path) -> NDArray[np.
     """The stored images, decoded once and then mapped from disk."""
     cache = runs / _IMAGES
     if not cache.exists():
-        np.save(cache, stored_images(crops, images))
+        draft = cache.with_suffix(f".{os.getpid()}.npy")  # folds that are trained side by side write it at the same time
+        np.save(draft, stored_images(crops, images))
+        draft.replace(cache)
     stored: NDArray[np.uint8] = np.load(cache, mmap_mode="r")
     return stored

@@ -1,10 +1,8 @@
-"""Preparation: the studies of a data set in the RSNA 2024 layout become a store of crops. Resumable, in parallel, one study in memory a process."""
+"""Preparation: the studies of a data set in the RSNA 2024 layout become a store of crops. Resumable, in parallel, one study in memory per process."""
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from multiprocessing import get_context
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +22,9 @@ from lumbar.severity.studies.views import StudyCrops, View
 from lumbar.spine.segment import TASK as SPINE_TASK
 from lumbar.spine.segment import Network, network_of
 from lumbar.spine.spine_map import SpineMap, map_spine, tissue_mask
+
+# Runs independent calls, named by study, and yields each name with the reason of its failure or an empty text: `lumbar.batch.calls.run_calls`.
+Runner = Callable[[Mapping[str, Callable[[], object]]], Iterator[tuple[str, str]]]
 
 _REACH_MM = 14.0  # from the middle of the spine to the last slice for masks: the spine network has learnt none further aside
 _FEWEST_SLICES = 5
@@ -64,10 +65,10 @@ class _Work:
     options: PrepareOptions
 
 
-def prepare(data: Rsna2024, images: Path, studies: Sequence[str], folder: Path, options: PrepareOptions, jobs: int = 1) -> Iterator[Outcome]:
-    """Prepare `studies`, whose images lie in `images`, into the store `folder`, yielding each as it is done; those that are done already are passed over.
+def prepare(data: Rsna2024, images: Path, studies: Sequence[str], folder: Path, options: PrepareOptions, run: Runner) -> Iterator[Outcome]:
+    """Prepare `studies`, whose images lie in `images`, into the store `folder`, yielding each when it ends; studies that are done already are skipped.
 
-    A study that cannot be used costs nothing but itself: it is an outcome with a failure, and in the store's list of failures.
+    A study that cannot be used costs only itself: it is an outcome with a failure, and a row of the store's list of failures.
 
     Raises:
         UsageError: `folder` holds another store or something else.
@@ -75,25 +76,21 @@ def prepare(data: Rsna2024, images: Path, studies: Sequence[str], folder: Path, 
     store = create_store(folder, studies, {"places": options.places}, options.masks)
     rows, points = _by_study(data.series), _by_study(data.points)
     waiting = [study for study in studies if store.record(study) is None]
-    work = [_Work(folder, images / study, study, tuple(rows.get(study, ())), tuple(points.get(study, ())), options) for study in waiting]
+    work = {study: _Work(folder, images / study, study, tuple(rows.get(study, ())), tuple(points.get(study, ())), options) for study in waiting}
     failures: dict[str, str] = {}
-    for outcome in _outcomes(work, jobs):
-        if outcome.failure:
-            failures[outcome.study] = outcome.failure
-        yield outcome
+    for study, failure in run({study: partial(_prepare_one, one) for study, one in work.items()}):
+        if failure:
+            failures[study] = failure
+        yield Outcome(study, failure)
     store.finish(failures)
 
 
-def _outcomes(work: Sequence[_Work], jobs: int) -> Iterator[Outcome]:
-    if jobs <= 1:
-        yield from map(_prepare_one, work)
-    elif work:
-        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-            for future in as_completed([pool.submit(_prepare_one, one) for one in work]):
-                yield future.result()
+def _prepare_one(work: _Work) -> None:
+    """Cut the crops of one study into the store.
 
-
-def _prepare_one(work: _Work) -> Outcome:
+    Raises:
+        InputError: they cannot be cut, whatever the cause: one damaged study of two thousand must not stop the others.
+    """
     try:
         if not work.images.is_dir():
             raise InputError(f"{work.images} is not there")
@@ -102,11 +99,10 @@ def _prepare_one(work: _Work) -> Outcome:
         else:
             crops, problems = crops_at_spine(read_study(work.images), work.options), ()
         open_store(work.store).write(work.study, crops, problems)
-        return Outcome(work.study, "")
-    except InputError as error:
-        return Outcome(work.study, str(error))
-    except Exception as error:  # one damaged study of two thousand must not stop the others; what it was goes into the list of failures
-        return Outcome(work.study, f"{type(error).__name__}: {error}")
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"{type(error).__name__}: {error}") from error
 
 
 def _marked(work: _Work) -> tuple[StudyCrops, tuple[str, ...]]:
