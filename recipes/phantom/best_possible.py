@@ -1,9 +1,9 @@
-"""The best that any model can reach on phantoms: an observer who knows the anatomy exactly, but not the reader's mood, nor the birthday.
+"""Upper bound of the accuracy on phantoms: an ideal observer that is given the exact anatomy, but not the reader's noise or the age.
 
     python recipes/phantom/best_possible.py [--people 4000]
 
-Grades: the observer answers with the true chances of each grade (for the metric weighted by 1, 2, 4 and normalised, as that is what minimises it). Age:
-a regression from everything that shows (disc degeneration, narrowing, fat of muscles and marrow, sex), fitted on other people, evaluated on held-out ones.
+Grades: the observer predicts the true probabilities of each grade (weighted by 1, 2, 4 and normalised, which minimises the metric). Age: a regression on
+all visible features (disc degeneration, narrowing, fat of muscles and marrow, sex), fitted on some people and evaluated on others.
 """
 
 import argparse
@@ -43,7 +43,7 @@ def age_features(seed: int) -> tuple[list[float], float]:
 
 
 def quadratic(table: np.ndarray) -> np.ndarray:
-    """All features, and squares and products of the discs', fats' and marrow's."""
+    """All features, with squares and products of those of discs, fat and marrow."""
     chief = table[:, [*range(8), *range(33, len(table[0]))]]
     pairs = [chief[:, i] * chief[:, j] for i in range(chief.shape[1]) for j in range(i, chief.shape[1])]
     return np.column_stack([np.ones(len(table)), table, *pairs])
@@ -55,16 +55,16 @@ def main() -> None:
     count = parser.parse_args().people
     states = [person_degeneration(sample_person(seed)) for seed in range(count)]
     grades = np.stack([state.grades for state in states])
-    chances = np.stack([grade_probabilities(state.normal) for state in states])
-    chances = np.clip(chances, 1e-9, 1)
-    weighted = chances * WEIGHTS
+    probabilities = np.stack([grade_probabilities(state.normal) for state in states])
+    probabilities = np.clip(probabilities, 1e-9, 1)
+    weighted = probabilities * WEIGHTS
     weighted /= weighted.sum(axis=-1, keepdims=True)
     prior = np.stack([(grades == g).mean(axis=0) for g in range(3)], axis=-1) * WEIGHTS
-    prior = np.broadcast_to(prior / prior.sum(axis=-1, keepdims=True), chances.shape)
+    prior = np.broadcast_to(prior / prior.sum(axis=-1, keepdims=True), probabilities.shape)
     print(f"synthetic, {count} people")
     for name, answer in (("weighted prior per column", prior), ("best possible", weighted)):
         print(f"{name:26s}", "  ".join(f"{part} {value:.3f}" for part, value in score(answer, grades).items()))
-    print(f"best possible accuracy {100 * (chances.argmax(axis=-1) == grades).mean():.1f} %   majority {100 * (grades == 0).mean():.1f} %")
+    print(f"best possible accuracy {100 * (probabilities.argmax(axis=-1) == grades).mean():.1f} %   majority {100 * (grades == 0).mean():.1f} %")
     rows = [age_features(seed) for seed in range(2 * count)]
     table, ages = np.array([row[0] for row in rows]), np.array([row[1] for row in rows])
     table = (table - table.mean(axis=0)) / table.std(axis=0)

@@ -1,11 +1,11 @@
-"""Contrast of tissues on real series and on phantoms, measured in the same way, and a montage that shows both in turn.
+"""Contrast of tissues on real series and on phantoms, measured in the same way, and a montage that shows both alternately.
 
     python recipes/phantom/contrast.py ../shared/data [--montage montage.png] [--series 20] [--seeds 2]
 
-Mid-sagittal images: the packaged spine model outlines canal, discs and bodies on both; values are medians inside (outlines drawn in by a pixel) in relation
-to the median of the bodies, fat is the sixth brightest pixel of each row behind the canal. Real ones are SPIDER and YOLOspine images (re-windowed by those
-who packed them, so that their brightest tissues may be cut off), VB1, VB2, IVD and the RSNA study; SPACE has human masks. Axial T2 and muscle on T1: boxes
-that a person placed on the RSNA study 100206310 (rows and columns below), on phantoms the truth's labels; so there the real side is one patient.
+Mid-sagittal images: the packaged spine model segments canal, discs and bodies on both. Values are medians inside the masks (eroded by a pixel) relative to
+the median of the bodies; fat is the sixth brightest pixel of each row behind the canal. Real images are from SPIDER and YOLOspine (re-windowed by their
+publishers, so that the brightest tissues may be clipped), VB1, VB2, IVD and the RSNA study; SPACE has reference masks. Axial T2 and muscle on T1: boxes
+placed by hand on the RSNA study 100206310 (rows and columns below), and ground-truth labels on phantoms; the real values there are of one patient.
 """
 
 import argparse
@@ -40,7 +40,7 @@ Ratios = dict[str, float]
 
 
 def outlined(image: np.ndarray, pixel_mm: float, network: Network) -> Ratios | None:
-    """Tissues on a mid-sagittal image in relation to marrow; None where the model sees too little of a spine."""
+    """Tissues on a mid-sagittal image in relation to marrow; None where the model finds too little of a spine."""
     seen = segment_image(image.astype(np.float32), pixel_mm, network)
     grey, labels = seen.image.array[0], seen.labels[0]
     inside = {
@@ -86,7 +86,7 @@ def midslice(path: Path) -> tuple[np.ndarray, float]:
 
 
 def space_masks(data: Path) -> list[Ratios]:
-    """Tissues of the SPACE patients inside the masks that people drew."""
+    """Tissues of the SPACE patients inside the reference masks."""
     by_patient = defaultdict(list)
     for item in read_space(data / "spider" / "t2_space"):
         by_patient[item.patient].append(item)
@@ -105,7 +105,7 @@ def boxed(folder: Path, series: str, instance: int, boxes: dict[str, tuple[int, 
 
 
 def labelled(study: PhantomStudy, series: AcquiredSeries) -> Ratios:
-    """Tissues of a phantom's series by the truth's labels; fat is what lies just behind the muscles' fascia."""
+    """Tissues of a phantom's series from its ground-truth labels; fat is measured just behind the muscles' fascia."""
     labels = label_images(study.anatomy, series)
     image = series.images.astype(float)
     codes = {
@@ -119,7 +119,7 @@ def labelled(study: PhantomStudy, series: AcquiredSeries) -> Ratios:
 
 
 def compare(title: str, real: list[Ratios], phantom: list[Ratios], names: tuple[str, ...]) -> None:
-    """One line a tissue: 5 %, middle and 95 % of both, and whether the phantom's middle lies within the real range."""
+    """One line per tissue: 5 %, median and 95 % of both, and whether the phantom's median lies within the real range."""
     for name in names:
         low, middle, high = np.percentile([r[name] for r in real], (5, 50, 95))
         own = np.percentile([r[name] for r in phantom], (5, 50, 95))
@@ -134,7 +134,7 @@ def grey(image: np.ndarray, height: int = 420) -> np.ndarray:
 
 
 def montage(data: Path, studies: list[PhantomStudy], path: Path) -> None:
-    """Rows of T1, T2 and axial images, phantom and real in turn."""
+    """Rows of T1, T2 and axial images, phantom and real alternately."""
     real = [[(T1, 9), (STIR, 9), (AXIAL, 37)], [(T1, 5), (STIR, 6), (AXIAL, 24)], [(T1, 12), (STIR, 12), (AXIAL, 50)]]
     rows = []
     for number, study in enumerate(studies):
@@ -174,9 +174,9 @@ def main() -> None:
         phantom["sagittal T1, aside"].append(labelled(study, study.series["sagittal_t1"]))
         if number in (0, 1, 2, 6):
             shown.append(study)
-    print("in relation to marrow: 5 %, middle, 95 %")
+    print("in relation to marrow: 5 %, median, 95 %")
     for kind in ("T1", "T2", "STIR"):
-        compare(f"sagittal {kind}", real[kind], phantom[kind], FOUND if kind != "STIR" else FOUND[:2])  # where fat is dark, what is bright is not fat
+        compare(f"sagittal {kind}", real[kind], phantom[kind], FOUND if kind != "STIR" else FOUND[:2])  # in STIR fat is dark, and the bright pixels are not fat
     compare("sagittal SPACE", space_masks(options.data), phantom["SPACE"], ("csf", "disc"))
     for title, series_id, instance, boxes in BOXES:
         compare(title, [boxed(options.data, series_id, instance, boxes)], phantom[title], tuple(name for name in boxes if name not in ("marrow", "fat")))

@@ -1,9 +1,9 @@
-"""Does the spine model, which learnt from real scans, name the five levels of phantoms right? Phantom or model is wrong where it does not.
+"""Level naming on phantoms by the spine model, which was trained on real scans; an error may be the phantom's or the model's.
 
     python recipes/phantom/levels.py [--studies 100] [--first 0]
 
-Makes the sagittal T2 or STIR of each phantom, finds the levels with the packaged model, and compares each level's place with the truth: right if all five
-centres lie within 10 mm. Prints the share of studies, those that fail, and how far measured canal depth and disc height lie from the truth.
+Makes the sagittal T2 or STIR of each phantom, finds the levels with the packaged model, and compares their positions with the ground truth: correct if all
+five centres lie within 10 mm. Prints the share of correct studies, the failures, and the errors of canal depth and disc height.
 """
 
 import argparse

@@ -1,8 +1,8 @@
-"""Grades of sampled phantoms beside those of the RSNA 2024 data set: shares per group and level, correlations, rise with age. No images are made.
+"""Grades of sampled phantoms compared with the RSNA 2024 data set: shares per group and level, correlations, increase with age. No images are rendered.
 
     python recipes/phantom/shares.py [--people 2000] [--table ../shared/data/rsna2024/train.csv]
 
-With the table the real figures are computed from it; without it the published shares stand beside the phantom's.
+With the table, the real figures are computed from it; without it, the published shares are compared.
 """
 
 import argparse

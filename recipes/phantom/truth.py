@@ -1,11 +1,11 @@
-"""The phantom's analytic truth against what is measured on its rendered label volumes and Dixon images.
+"""The phantom's analytic ground truth compared with measurements on its rendered label volumes and Dixon images.
 
     python recipes/phantom/truth.py [--studies 20]
 
-Canal depth is read from the axial, disc height from the sagittal label images in their own grids (nearest pixels), muscle volume and sections from the
-axial one between the levels. Fat, all in multifidus and erector spinae: the painted share at the mask's pixels; Σ fat / Σ (fat + water) of the noisy Dixon
-images two pixels inside the mask, against the painted share there; and the same in the whole mask, whose border pixels hold some of the fat outside
-(partial volume and blur), as on patients. Prints means over studies of all sites and their difference in per cent.
+Canal depth is measured on the axial label images, disc height on the sagittal ones, muscle volumes and cross-sections on the axial ones between the
+levels. Fat of multifidus and erector spinae: the painted share at the mask's pixels; Σ fat / Σ (fat + water) of the noisy Dixon images two pixels inside
+the mask, compared with the painted share there; and the same in the whole mask, whose border pixels contain some of the fat outside (partial volume and
+blur), as in patients. Prints means over studies of all sites and their difference in per cent.
 """
 
 import argparse
@@ -34,7 +34,7 @@ QUANTITIES = (
 
 
 def canal_depth(anatomy: Anatomy, laid: tuple[tuple[Plane, ...], tuple[int, ...]], name: str) -> float:
-    """Depth of the sac along the disc's midline on the three axial label images around it, a parabola through them read at the disc's height."""
+    """Depth of the sac along the disc's midline on the three nearest axial label images, interpolated at the disc's height with a parabola."""
     disc = anatomy.disc(name)
     blocks = set(laid[1])
     planes = [plane for plane, block in zip(*laid, strict=True) if len(blocks) == 1 or block == LEVELS.index(name)]
@@ -45,12 +45,12 @@ def canal_depth(anatomy: Anatomy, laid: tuple[tuple[Plane, ...], tuple[int, ...]
     for number in range(first, first + 3):
         labels = render_labels(anatomy, planes[number])
         start = grid.indices(disc.frame.center_mm)
-        middle = grid.points_mm(np.array([number, start[1], start[2]]))  # below or above the disc's middle, as the slice lies
+        middle = grid.points_mm(np.array([number, start[1], start[2]]))  # below or above the middle of the disc, depending on the slice
         steps = np.arange(-15, 45, 0.1)
         back = disc.frame.axes[1] - (disc.frame.axes[1] @ grid.normal) * grid.normal
         line = middle + (disc.half_depth_mm + steps)[:, None] * back / np.linalg.norm(back)
         row, column = np.clip(np.round(grid.indices(line)[:, 1:]).astype(int), 0, grid.rows - 1).T
-        lean = float(back @ disc.frame.axes[1]) / float(np.linalg.norm(back))  # of the slice against the disc
+        lean = float(back @ disc.frame.axes[1]) / float(np.linalg.norm(back))  # tilt of the slice against the disc
         depths.append((labels[row, column] == CANAL).sum() * 0.1 * (lean if len(blocks) == 1 else 1.0))
     return float(np.polyval(np.polyfit(np.arange(first, first + 3) - place, depths, 2), 0.0))
 
@@ -116,14 +116,14 @@ def compare_muscles(
 
 
 def between_slices(mask: np.ndarray, where: tuple[np.ndarray, ...]) -> np.ndarray:
-    """The mask's shape, true on the slices that `where` names."""
+    """Mask that is true on the slices in `where`."""
     rows = np.zeros(len(mask), dtype=bool)
     rows[np.unique(where[0])] = True
     return rows[:, None, None]
 
 
 def painted_fat_share(anatomy: Anatomy, series: AcquiredSeries, record: dict[str, Any], mask: np.ndarray) -> float:
-    """Mean of the painted fat share at the pixel middles of a mask."""
+    """Mean of the painted fat share at the pixel centres of a mask."""
     total, count = 0.0, 0
     side = 1.0 if record["side"] == "left" else -1.0
     for number in np.flatnonzero(mask.any(axis=(1, 2))):

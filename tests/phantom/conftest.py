@@ -1,4 +1,4 @@
-"""A small scanner, so that tests need seconds."""
+"""A site with a small matrix, so that tests take seconds."""
 
 from collections.abc import Callable
 

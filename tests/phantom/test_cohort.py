@@ -1,4 +1,4 @@
-"""Cohorts: the layouts, going on after a stop, and refusing to mix."""
+"""Cohorts: layouts, resumption, and rejection of a foreign folder."""
 
 import csv
 import json
@@ -19,7 +19,7 @@ from lumbar.phantom.cohort_rsna import blank_grades
 from lumbar.phantom.signal import Sequence
 from lumbar.phantom.sites import SeriesProtocol, Site
 
-# What the 26 attributes of every file of the data set are, besides the pixels.
+# The 26 attributes of every file of the data set, besides the pixels.
 STRIPPED = {
     *("SOPInstanceUID", "ContentDate", "ContentTime", "SeriesDescription", "PatientID", "SliceThickness", "SpacingBetweenSlices", "PatientPosition"),
     *("StudyInstanceUID", "SeriesInstanceUID", "InstanceNumber", "ImagePositionPatient", "ImageOrientationPatient", "FrameOfReferenceUID", "SliceLocation"),
@@ -63,7 +63,7 @@ def test_the_rsna_layout_is_that_of_the_data_set(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("small")
-def test_a_stopped_cohort_goes_on_and_ends_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_cohort_resumes_with_the_same_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = CohortOptions("age", 2, seed=3, ages_years=(30.0, 80.0))
     whole = tmp_path / "whole"
     list(make_cohort(options, whole))
@@ -103,7 +103,7 @@ def test_the_dixon_layout_pairs_images_and_labels(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("small")
-def test_two_cohorts_do_not_mix(tmp_path: Path) -> None:
+def test_a_folder_of_another_cohort_is_rejected(tmp_path: Path) -> None:
     out = tmp_path / "one"
     list(make_cohort(CohortOptions("age", 1, seed=1), out))
     with pytest.raises(UsageError, match="another cohort"):
@@ -115,7 +115,7 @@ def test_two_cohorts_do_not_mix(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("small")
-def test_a_note_of_before_an_option_existed_still_counts(tmp_path: Path) -> None:
+def test_records_of_older_versions_are_accepted(tmp_path: Path) -> None:
     out, options = tmp_path / "old", CohortOptions("age", 1, ages_years=(40.0, 50.0))
     list(make_cohort(options, out))
     note = json.loads((out / "cohort.json").read_text())
@@ -126,7 +126,7 @@ def test_a_note_of_before_an_option_existed_still_counts(tmp_path: Path) -> None
         list(make_cohort(replace(options, matrix_scale=0.5), out))
 
 
-def test_blank_grades_come_in_the_patterns_of_the_data_set() -> None:
+def test_blank_grades_follow_the_patterns_of_the_data_set() -> None:
     blanks = [blank_grades(seed, 0.0116) for seed in range(20000)]
     assert sum(map(len, blanks)) / (25 * len(blanks)) == pytest.approx(0.0116, abs=0.0008)
     upper = [Level.L1_L2 in {level for _, level in b} and len(b) in (2, 4) for b in blanks]
@@ -135,7 +135,7 @@ def test_blank_grades_come_in_the_patterns_of_the_data_set() -> None:
 
 
 @pytest.mark.usefixtures("small")
-def test_a_blank_grade_has_no_place(tmp_path: Path) -> None:
+def test_a_blank_grade_has_no_coordinates(tmp_path: Path) -> None:
     out, options = tmp_path / "blank", CohortOptions("rsna2024", 1, seed=3, blank_share=0.12)
     assert len(blank_grades(study_options(options, 0).seed, 0.12)) == 4
     list(make_cohort(options, out))
@@ -158,7 +158,7 @@ def test_two_processes_write_the_same_bytes_as_one(tmp_path: Path, layout: str) 
     assert len(first) > 5
 
 
-def test_people_of_two_seeds_are_different_and_sites_are_those_asked_for() -> None:
+def test_seeds_give_different_people_at_the_requested_sites() -> None:
     first, second = ([study_options(CohortOptions("age", 9, seed=s, sites="CG"), n) for n in range(50)] for s in (1, 2))
     assert not {o.seed for o in first} & {o.seed for o in second}
     assert {o.site for o in first} == {"C", "G"}

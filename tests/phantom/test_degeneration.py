@@ -1,4 +1,4 @@
-"""The graded places against the aggregates of the RSNA 2024 table that shared/FACTS.md quotes."""
+"""The graded places against published aggregates of the RSNA 2024 table."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def test_label_shares_are_within_a_point_of_the_data_set(grades: np.ndarray, gro
     np.testing.assert_allclose(found, PUBLISHED[group], atol=0.01)
 
 
-def test_left_and_right_recesses_go_together_as_in_the_data_set(grades: np.ndarray) -> None:
+def test_left_and_right_recesses_correlate_as_in_the_data_set(grades: np.ndarray) -> None:
     # Spearman's correlation of left and right subarticular grades over all levels of train.csv is 0.556.
     found = stats.spearmanr(grades[:, 3].ravel(), grades[:, 4].ravel())[0]
     assert found == pytest.approx(0.556, abs=0.05)
@@ -48,7 +48,7 @@ def test_latent_narrowing_crosses_the_borders_at_the_cut_points() -> None:
     assert latent(ladder).min() >= 0 and latent(ladder).max() <= 1
 
 
-def test_the_readers_noise_has_the_chances_it_claims() -> None:
+def test_grade_probabilities_agree_with_simulated_reader_noise() -> None:
     random = np.random.default_rng(0)
     own = random.standard_normal(25)
     seen = np.stack([degeneration_at(60.0, own, random.standard_normal(25)).grades for _ in range(4000)])

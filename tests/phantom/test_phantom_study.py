@@ -1,4 +1,4 @@
-"""Studies on disk: the same bytes from the same seed, and DICOM that others read alike."""
+"""Studies on disk: reproducible bytes, and DICOM that other readers place identically."""
 
 import hashlib
 import json
@@ -75,7 +75,7 @@ def test_the_truth_is_json_with_25_places(folder: Path) -> None:
     assert {p.name for p in (folder / "truth").glob("*.nii.gz")} == {"sagittal_t1.nii.gz", "sagittal_t2.nii.gz", *(f"axial_t2_{k}.nii.gz" for k in range(1, 6))}
 
 
-def test_a_coarser_matrix_shows_the_same_field_and_people(small_study: PhantomStudy) -> None:
+def test_a_coarser_matrix_shows_the_same_field_of_view_and_person(small_study: PhantomStudy) -> None:
     plain = small_study.series["axial_t2"]
     coarse = acquire(small_study.anatomy, small_study.site, coarser(plain.protocol, 0.5))["axial_t2"]
     assert coarse.images.shape == (10, 64, 64)
@@ -99,7 +99,7 @@ def test_dciodvfy_finds_no_error_in_any_slice(folder: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("dcm2niix") is None, reason="dcm2niix is not installed")
 @pytest.mark.parametrize("role", ["sagittal_t1", "sagittal_t2"])
-def test_dcm2niix_places_every_pixel_alike(folder: Path, small_study: PhantomStudy, tmp_path: Path, role: str) -> None:
+def test_dcm2niix_gives_the_same_geometry(folder: Path, small_study: PhantomStudy, tmp_path: Path, role: str) -> None:
     subprocess.run(["dcm2niix", "-z", "n", "-f", "found", "-o", str(tmp_path), str(folder / "dicom" / role)], capture_output=True, check=True)
     (path,) = tmp_path.glob("*.nii")
     image: Any = nibabel.load(path)
@@ -117,7 +117,7 @@ def test_dcm2niix_places_every_pixel_alike(folder: Path, small_study: PhantomStu
 
 
 @pytest.mark.slow
-def test_simpleitk_reads_the_same_geometry(folder: Path, small_study: PhantomStudy) -> None:
+def test_simpleitk_gives_the_same_geometry(folder: Path, small_study: PhantomStudy) -> None:
     itk = pytest.importorskip("SimpleITK")
     for role in ("sagittal_t1", "sagittal_t2"):
         image = itk.ReadImage([str(p) for p in sorted((folder / "dicom" / role).glob("*.dcm"))])

@@ -18,7 +18,7 @@ from lumbar.phantom.truth import muscle_sections
 
 
 def _healthy(**planted: float) -> Degeneration:
-    """A person whose places are all open but those that are named: row_level = narrowing."""
+    """A person without narrowing except at the given places: row_level = narrowing."""
     narrowing = np.full((5, 5), 0.05)
     for place, value in planted.items():
         row, level = place.removeprefix("c").split("_")
@@ -34,7 +34,7 @@ def _disc_plane(anatomy: Anatomy, name: str, pixel_mm: float = 0.5) -> Plane:
 
 
 @pytest.mark.parametrize(("row", "side"), [(3, "left"), (4, "right")])
-def test_a_protrusion_lies_on_the_side_it_was_planted_on(row: int, side: str) -> None:
+def test_a_protrusion_lies_on_the_simulated_side(row: int, side: str) -> None:
     person = sample_person(3)
     plain, planted = (build_anatomy(person, degeneration) for degeneration in (_healthy(), _healthy(**{f"c{row}_3": 0.95})))
     labels = [render_labels(a, _disc_plane(a, "L4/L5")) == DISC["L4/L5"] for a in (plain, planted)]
@@ -68,12 +68,12 @@ def test_left_labels_lie_at_larger_x(small_study: PhantomStudy) -> None:
         assert columns[0] > 80 > columns[1]
 
 
-def test_marked_places_lie_on_their_sides(small_study: PhantomStudy) -> None:
+def test_marked_points_lie_on_their_sides(small_study: PhantomStudy) -> None:
     places = {(p["condition"], p["level"]): p for p in study_truth(small_study)["coordinates"]}
     for level in Level:
         left = places[Condition.LEFT_SUBARTICULAR_STENOSIS.value, level.value]
         right = places[Condition.RIGHT_SUBARTICULAR_STENOSIS.value, level.value]
-        assert left["x"] > right["x"] + 10  # columns of an axial image run to the patient's left
+        assert left["x"] > right["x"] + 10  # columns of an axial image run towards the patient's left
         left = places[Condition.LEFT_NEURAL_FORAMINAL_NARROWING.value, level.value]
         right = places[Condition.RIGHT_NEURAL_FORAMINAL_NARROWING.value, level.value]
         assert left["instance_number"] > right["instance_number"]  # sagittal slices run from right to left

@@ -1,4 +1,4 @@
-"""What the truth says against what can be measured on the rendered label volumes."""
+"""Ground truth against measurements on the rendered label volumes."""
 
 from dataclasses import replace
 
@@ -30,7 +30,7 @@ def _sagittal(anatomy: Anatomy, x_mm: float, pixel_mm: float) -> np.ndarray:
 
 
 @pytest.mark.parametrize("level", ["L1/L2", "L2/L3", "L3/L4"])
-def test_canal_depth_is_what_a_ruler_measures_on_a_mask(small_study: PhantomStudy, truth: dict, level: str) -> None:
+def test_canal_depth_equals_that_measured_on_a_mask(small_study: PhantomStudy, truth: dict, level: str) -> None:
     anatomy, disc = small_study.anatomy, small_study.anatomy.disc(level)
     pixel = 0.4
     labels = _sagittal(anatomy, float(disc.frame.center_mm[0]), pixel)
@@ -41,7 +41,7 @@ def test_canal_depth_is_what_a_ruler_measures_on_a_mask(small_study: PhantomStud
     assert measured == pytest.approx(next(d for d in truth["discs"] if d["level"] == level)["canal_ap_mm"], abs=0.5)
 
 
-def test_muscle_sections_are_areas_of_the_masks(small_study: PhantomStudy) -> None:
+def test_muscle_cross_sections_equal_the_areas_of_the_masks(small_study: PhantomStudy) -> None:
     anatomy = small_study.anatomy
     z = float(anatomy.disc("L3/L4").frame.center_mm[2])
     x, y = anatomy.profiles.at("canal_x", z), anatomy.profiles.at("canal_y", z)
@@ -54,7 +54,7 @@ def test_muscle_sections_are_areas_of_the_masks(small_study: PhantomStudy) -> No
 
 @pytest.mark.parametrize("side", ["left", "right"])
 @pytest.mark.parametrize("muscle", ["multifidus", "erector_spinae"])
-def test_the_painted_fat_is_what_a_image_without_t1_weighting_shows(small_study: PhantomStudy, muscle: str, side: str) -> None:
+def test_painted_fat_equals_the_fat_fraction_without_t1_weighting(small_study: PhantomStudy, muscle: str, side: str) -> None:
     anatomy = small_study.anatomy
     z = float(anatomy.disc("L3/L4").frame.center_mm[2])
     x, y = anatomy.profiles.at("canal_x", z), anatomy.profiles.at("canal_y", z)
@@ -79,7 +79,7 @@ def test_all_levels_are_in_the_masks_from_head_to_foot(small_study: PhantomStudy
         assert np.linalg.norm(middle[1:] - small_study.anatomy.vertebra(name).frame.center_mm[1:]) < 2.5
 
 
-def test_marked_places_lie_where_they_should(small_study: PhantomStudy, truth: dict) -> None:
+def test_marked_points_lie_within_their_structures(small_study: PhantomStudy, truth: dict) -> None:
     series = small_study.series["sagittal_t2"]
     labels = label_images(small_study.anatomy, series)
     for place in truth["coordinates"]:
@@ -90,7 +90,7 @@ def test_marked_places_lie_where_they_should(small_study: PhantomStudy, truth: d
             assert (near == CANAL).any()
 
 
-def test_the_narrower_the_latent_canal_the_shallower_the_sac(small_study: PhantomStudy) -> None:
+def test_sac_depth_decreases_with_latent_narrowing(small_study: PhantomStudy) -> None:
     depths = []
     for value in (0.05, 0.33, 0.66, 0.95):
         narrowing = np.full((5, 5), 0.05)

@@ -1,4 +1,4 @@
-"""Scanning: lay slices through the anatomy, render them, and put them through coil, k-space, noise and the scanner's grey scale."""
+"""Acquisition: place slices in the anatomy, render them, and simulate coil, k-space, noise and the scanner's grey scale."""
 
 from dataclasses import dataclass
 
@@ -19,22 +19,22 @@ from lumbar.phantom.soft import Field
 
 Floats = NDArray[np.float32]
 _ROLES = ("sagittal_t1", "sagittal_t2", "axial_t2", "axial_t1", "muscle_t2", "dixon")
-_PLACES = {"sagittal_t1": 0, "sagittal_t2": 0, "axial_t2": 1, "axial_t1": 2, "muscle_t2": 2, "dixon": 2}  # series of one number lie alike
+_PLACES = {"sagittal_t1": 0, "sagittal_t2": 0, "axial_t2": 1, "axial_t1": 2, "muscle_t2": 2, "dixon": 2}  # series with the same number share slice positions
 DISC_NAMES = ("L1/L2", "L2/L3", "L3/L4", "L4/L5", "L5/S1")
 
 
 @dataclass(frozen=True, eq=False)
 class AcquiredSeries:
-    """One series as it left the scanner: images as uint16, slice by slice, each with its plane."""
+    """One acquired series: uint16 images with their planes."""
 
     role: str
     protocol: SeriesProtocol
-    planes: tuple[Plane, ...]  # one a slice, of the finished image
-    block: tuple[int, ...]  # one a slice: which block of parallel slices it belongs to
+    planes: tuple[Plane, ...]  # one per slice, of the reconstructed image
+    block: tuple[int, ...]  # one per slice: number of its block of parallel slices
     images: NDArray[np.uint16]  # (slices, rows, columns)
 
     def volumes(self) -> tuple[Volume, ...]:
-        """One volume a block of parallel slices."""
+        """One volume per block of parallel slices."""
         found = []
         for number in sorted(set(self.block)):
             members = [k for k, block in enumerate(self.block) if block == number]
@@ -49,7 +49,7 @@ def grid_of(planes: list[Plane]) -> Grid:
 
 
 def lay_planes(anatomy: Anatomy, protocol: SeriesProtocol, random: np.random.Generator) -> tuple[tuple[Plane, ...], tuple[int, ...]]:
-    """Planes of the finished images, in the order in which a scanner numbers them: right to left, or head to foot."""
+    """Planes of the reconstructed images in the scanner's order: right to left, or head to foot."""
     pixel = protocol.fov_mm / protocol.matrix
     if protocol.role.startswith("sagittal"):
         axes = frame_axes(0.0, np.radians(0.6) * random.standard_normal(), np.radians(1.2) * random.standard_normal())
@@ -84,13 +84,13 @@ def _stack(
 
 
 def measured_plane(plane: Plane, acquired: int) -> Plane:
-    """The same field of view with the pixels that are measured; corners stay where zero-filling puts them."""
+    """The same field of view with the acquired matrix, aligned as by zero-filling."""
     ratio = plane.rows / acquired
     return Plane(plane.origin_mm, plane.row_step_mm * ratio, plane.column_step_mm * ratio, acquired, acquired)
 
 
 def acquire(anatomy: Anatomy, site: Site, protocol: SeriesProtocol, scan: int = 0) -> dict[str, AcquiredSeries]:
-    """Scan one series, or the water and fat series of a Dixon scan, by role; another `scan` has other slices' places and other noise."""
+    """Scan one series, or the water and fat series of a Dixon scan, by role; another `scan` has other slice positions and other noise."""
     place = _PLACES[protocol.role]
     planes, block = lay_planes(anatomy, protocol, np.random.default_rng([anatomy.seed, scan, place, 11]))
     random = np.random.default_rng([anatomy.seed, scan, _ROLES.index(protocol.role), 12])
@@ -125,14 +125,14 @@ def _coil(anatomy: Anatomy, plane: Plane, site: Site, protocol: SeriesProtocol) 
 
 
 def _scan(water: Floats, fat: Floats, coil: Floats, site: Site, protocol: SeriesProtocol, random: np.random.Generator) -> Floats:
-    """k-space of water and shifted fat, a soft filter, noise, zero-filling to the matrix, magnitude, and the evening-out of the coil."""
+    """k-space of water and shifted fat, apodisation, noise, zero-filling to the matrix, magnitude, and coil intensity correction."""
     size, matrix = water.shape[0], protocol.matrix
     frequencies = fft.fftfreq(size).astype(np.float32)
     ramp = np.exp(-2j * np.pi * frequencies * protocol.fat_shift_pixels).astype(np.complex64)
     ramp = ramp[:, None] if protocol.frequency_axis == 0 else ramp[None, :]
     seen = coil * _edge(size)
     space = fft.fft2(water * seen) + fft.fft2(fat * seen) * ramp
-    if site.ghost > 0:  # breathing and pulsation modulate the echoes from one phase step to the next
+    if site.ghost > 0:  # breathing and pulsation modulate the echoes between phase-encoding steps
         beat = 1 + np.float32(site.ghost) * np.cos(2 * np.pi * (np.arange(size) * float(random.uniform(0.17, 0.42)) + float(random.uniform())))
         space *= beat.astype(np.float32)[None, :] if protocol.frequency_axis == 0 else beat.astype(np.float32)[:, None]
     soft = (0.5 + 0.5 * np.cos(np.pi * np.clip((np.abs(frequencies) - 0.36) / 0.14, 0, 1))).astype(np.float32)
@@ -146,14 +146,14 @@ def _scan(water: Floats, fat: Floats, coil: Floats, site: Site, protocol: Series
 
 
 def _edge(size: int) -> Floats:
-    """The receiver's filter at the borders of the field of view, without which one border would ring into the other."""
+    """The receiver's filter at the borders of the field of view, which prevents ringing from one border into the other."""
     away = np.minimum(np.arange(size), np.arange(size)[::-1]) + 0.5
     fall = np.sin(np.pi / 2 * np.clip(away / 6.0, 0, 1)) ** 2
     return np.asarray(np.outer(fall, fall), dtype=np.float32)
 
 
 def _zero_filled(space: NDArray[np.complex64], matrix: int) -> NDArray[np.complex64]:
-    """k-space (rows, columns) in a larger frame of zeros."""
+    """k-space (rows, columns) padded with zeros."""
     size, half = space.shape[0], space.shape[0] // 2
     wide = np.zeros((matrix, matrix), dtype=np.complex64)
     rest = size - half
@@ -163,7 +163,7 @@ def _zero_filled(space: NDArray[np.complex64], matrix: int) -> NDArray[np.comple
 
 
 def _enlarged(smooth: Floats, matrix: int) -> Floats:
-    """A smooth field on more pixels, by its nearest ones."""
+    """A smooth field upsampled by nearest neighbour."""
     index = np.minimum((np.arange(matrix) * smooth.shape[0] / matrix).astype(int), smooth.shape[0] - 1)
     return smooth[index[:, None], index[None, :]]
 

@@ -1,4 +1,4 @@
-"""The parts of one spine, in patient millimetres (LPS, the middle of L3 near the origin): what the painters paint and the truth reports."""
+"""Structures of one spine in patient millimetres (LPS, origin near the middle of L3), from which images and ground truth are derived."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,7 +16,7 @@ SIDES = (1.0, -1.0)  # left (towards +x), right
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """A place and three orthonormal axes; local coordinates are (u, v, w) = (left, back, up)."""
+    """An origin and three orthonormal axes; local coordinates are (u, v, w) = (left, back, up)."""
 
     center_mm: Floats  # (3,)
     axes: Floats  # (3, 3): rows are the directions of u, v and w
@@ -38,14 +38,14 @@ class Vertebra:
     frame: Frame
     half_width_mm: float
     half_depth_mm: float
-    height_mm: float  # in the middle between the rims
+    height_mm: float  # midway between the rims
     wedge: float  # (front − back height) / depth
-    taper: float  # how much wider its upper and narrower its lower endplate is than its middle, as a share
+    taper: float  # relative widening of the upper and narrowing of the lower endplate against the middle
     concavity_mm: tuple[float, float]  # depth of the upper and lower endplate below their rim
-    waist_mm: float  # how far the walls are drawn in at half height
+    waist_mm: float  # depth of the waist at half height
     lip_mm: tuple[float, float]  # osteophytes at the upper and lower rim
     canal_depth_mm: float  # front to back, bony
-    pedicle_mm: tuple[float, float]  # lateral position of its axis, half its width
+    pedicle_mm: tuple[float, float]  # lateral position of its axis, half width
     spinous_mm: tuple[float, float, float]  # length, height, droop of the spinous process
     marrow_fat: float  # mean fat share of the marrow
     modic: tuple[int, int]  # Modic type of the upper and lower endplate, 0 for none
@@ -70,14 +70,14 @@ class Disc:
     half_width_mm: float
     half_depth_mm: float
     height_mm: tuple[float, float]  # front, back, between the rims
-    degeneration: float  # 0 young … 1 worn out
+    degeneration: float  # 0 young … 1 severely degenerated
     pfirrmann_grade: int
     bulge_mm: float  # all around
-    central_mm: float  # to the back, in the midline
+    central_mm: float  # backwards in the midline
     paracentral_mm: tuple[float, float]  # left, right: into the lateral recess
     foraminal_mm: tuple[float, float]  # left, right: into the foramen
-    node_mm: tuple[float, float]  # depth of Schmorl's nodes that it fills, in the vertebra above and below
-    extrusion_mm: float  # how far a herniation reaches below the disc
+    node_mm: tuple[float, float]  # depth of its Schmorl's nodes in the vertebra above and below
+    extrusion_mm: float  # length of a herniation below the disc
     joints: tuple[FacetJoint, ...]  # left, right
 
     @property
@@ -88,7 +88,7 @@ class Disc:
 
 @dataclass(frozen=True, eq=False)
 class Profiles:
-    """Numbers that change along the body's long axis, tabulated every `step_mm` of z from `start_mm` up."""
+    """Quantities that vary along the body's long axis, tabulated every `step_mm` of z from `start_mm` upwards."""
 
     start_mm: float
     step_mm: float
@@ -112,7 +112,7 @@ class Profiles:
 
 @dataclass(frozen=True)
 class Blob:
-    """Something round in the belly: an organ, a loop of bowel, a vessel's bed."""
+    """An ellipsoid in the abdomen: an organ, a loop of bowel, or a vessel."""
 
     center_mm: tuple[float, float, float]
     half_mm: tuple[float, float, float]
@@ -129,20 +129,20 @@ class Implant:
 
 @dataclass(frozen=True, eq=False)
 class Anatomy:
-    """Everything there is to paint."""
+    """All structures of one person."""
 
     seed: int
     vertebrae: tuple[Vertebra, ...]
     discs: tuple[Disc, ...]
     profiles: Profiles  # of canal, muscles, vessels and skin, along z
-    muscle_boxes_mm: dict[tuple[str, str], Floats]  # by muscle and side: points around it, so that planes which pass it by are skipped
+    muscle_boxes_mm: dict[tuple[str, str], Floats]  # by muscle and side: bounding points, so that planes that miss it are skipped
     vessel_box_mm: Floats  # likewise around the great vessels
     midline_box_mm: Floats  # around the spinous processes
     canal_box_mm: Floats  # along the canal's axis
     blobs: tuple[Blob, ...]
     conus_tip_mm: float  # z of the end of the cord
     sac_end_mm: float  # z of the end of the dural sac
-    roots: NDArray[np.float32]  # (roots, 2, rows of the profiles): place of each root of the cauda equina across the sac; 99 where it has left
+    roots: NDArray[np.float32]  # (roots, 2, rows of the profiles): position of each root in the sac; 99 below its exit
     narrowing: NDArray[np.float64]  # (5 conditions, 5 levels), latent, 0 … 1
     implants: tuple[Implant, ...] = ()
 

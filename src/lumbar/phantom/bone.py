@@ -46,7 +46,7 @@ def paint_vertebra(anatomy: Anatomy, canvas: Canvas, number: int) -> None:
 
 
 def _roughness(anatomy: Anatomy, canvas: Canvas, vertebra: Vertebra, window: Window) -> Floats:
-    """How far the surface of the posterior elements lies below their smooth shape, 0 to 1.4 mm."""
+    """Depth of the rough surface of the posterior elements below their smooth shape, 0 to 1.4 mm."""
     u, v, w = local(canvas.plane, window, vertebra)
     return np.float32(0.7) + np.float32(0.7) * grain(u, v, w, 0.9, anatomy.seed + 29, SMOOTH)
 
@@ -74,7 +74,7 @@ def _paint_vein(canvas: Canvas, vertebra: Vertebra, window: Window, distance: Fl
 
 
 def _marrow(anatomy: Anatomy, palette: Palette, vertebra: Vertebra, at: tuple[Floats, Floats, Floats]) -> tuple[Floats, Floats]:
-    """Water and fat of marrow: coarse and fine grain, more fat behind the body, Modic changes beside worn discs."""
+    """Water and fat of marrow: coarse and fine texture, more fat posteriorly, Modic changes beside degenerated discs."""
     u, v, w = at
     shift = anatomy.seed + 17 * int(vertebra.height_mm * 100)
     coarse = grain(u, v, w, 0.8, shift, SMOOTH)

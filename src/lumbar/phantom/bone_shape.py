@@ -13,7 +13,7 @@ from lumbar.phantom.solids import capsule, ellipse, ellipsoid, rounded
 
 Floats = NDArray[np.floating[Any]]
 Ends = NDArray[np.float64]
-_RodShape = tuple[Ends, float, tuple[float, float, float]]  # ends in the vertebra's frame, radius, scale of u, v, w before the distance is taken
+_RodShape = tuple[Ends, float, tuple[float, float, float]]  # ends in the vertebra's frame, radius, scale of u, v, w applied before the distance
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,25 +23,25 @@ class Rod:
     ends: Ends  # (2, 3) scaled, in the vertebra's frame
     ends_mm: Ends  # (2, 3) in the patient
     radius: float
-    flat: tuple[float, float, float]  # scale of u, v, w before the distance is taken
+    flat: tuple[float, float, float]  # scale of u, v, w applied before the distance
     reach_mm: float
 
 
 @dataclass(frozen=True, eq=False)
 class Bone:
-    """A vertebra with what its posterior elements are made of."""
+    """A vertebra and the components of its posterior elements."""
 
     vertebra: Vertebra
     rods: tuple[Rod, ...]
     joints: tuple[tuple[FacetJoint, ...], tuple[FacetJoint, ...]]  # above, below
     body_box_mm: Ends  # corners around the body
-    box_mm: Ends  # points around all
+    box_mm: Ends  # bounding points of the whole vertebra
     reach_mm: float
 
 
 @lru_cache(maxsize=2)
 def bones(anatomy: Anatomy) -> tuple[Bone, ...]:
-    """All vertebrae of an anatomy, ready to paint."""
+    """All vertebrae of an anatomy, ready for rendering."""
     found = []
     for number, vertebra in enumerate(anatomy.vertebrae):
         above = anatomy.discs[number - 1].joints if number > 0 else ()
@@ -151,7 +151,7 @@ def _spinous(vertebra: Vertebra) -> _RodShape:
 
 
 def arch_distance(plane: Plane, window: Window, bone: Bone) -> Floats:
-    """Distance to the posterior elements in a window; far from them 50."""
+    """Distance to the posterior elements in a window, at most 50."""
     distance = np.full((window[0].stop - window[0].start, window[1].stop - window[1].start), 50, dtype=np.float32)
     for rod in bone.rods:
         part = plane.window(rod.ends_mm, rod.reach_mm)
@@ -168,7 +168,7 @@ def arch_distance(plane: Plane, window: Window, bone: Bone) -> Floats:
 
 
 def _merge(distance: Floats, window: Window, part: Window, solid: Floats) -> None:
-    """Union of `solid` in the pixels `part` with `distance` in `window`; what lies outside the window is cut off."""
+    """Union of `solid` in the pixels `part` with `distance` in `window`; clipped to the window."""
     rows = max(part[0].start, window[0].start), min(part[0].stop, window[0].stop)
     columns = max(part[1].start, window[1].start), min(part[1].stop, window[1].stop)
     if rows[0] >= rows[1] or columns[0] >= columns[1]:

@@ -1,4 +1,4 @@
-"""One person, built: skeleton, profiles, belly."""
+"""Construction of a person's anatomy: skeleton, profiles, abdomen."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +12,13 @@ from lumbar.phantom.skeleton import build_skeleton
 
 
 def person_degeneration(person: Person, reader: int = 0) -> Degeneration:
-    """The graded places of a person as one reader sees them."""
+    """The graded places of a person with the grades of one reader."""
     random = np.random.default_rng([person.seed, 2, reader])
     return degeneration_at(person.age_years, person.own, random.standard_normal(25))
 
 
 def build_anatomy(person: Person, degeneration: Degeneration) -> Anatomy:
-    """Everything there is to paint of a person."""
+    """The anatomy of a person."""
     vertebrae, discs = build_skeleton(person, degeneration)
     profiles = build_profiles(person, degeneration, vertebrae, discs)
     random = np.random.default_rng([person.seed, 3])
@@ -75,8 +75,8 @@ def _tube(profiles: Profiles, every_mm: float, across: tuple[float, ...], behind
 
 
 def _cauda(profiles: Profiles, vertebrae: tuple[Vertebra, ...], seed: int, conus_mm: float) -> NDArray[np.float32]:
-    """Where each root of the cauda equina runs across the sac, in shares of its half width and half depth: behind first, as one lies on one's back,
-    then to the side on which it leaves."""
+    """Position of each root of the cauda equina in the sac, in fractions of its half width and half depth: posterior at first, as the patient is supine,
+    then towards the side of its exit."""
     random = np.random.default_rng([seed, 5])
     z = profiles.start_mm + STEP_MM * np.arange(len(profiles["canal_x"]))
     middles = [vertebra.frame.center_mm[2] for vertebra in vertebrae]
@@ -97,7 +97,7 @@ def _cauda(profiles: Profiles, vertebrae: tuple[Vertebra, ...], seed: int, conus
 
 
 def _belly(person: Person, vertebrae: tuple[Vertebra, ...], random: np.random.Generator) -> tuple[Blob, ...]:
-    """Kidneys, liver, and loops of bowel at chance places in front of the spine."""
+    """Kidneys, liver, and loops of bowel at random positions in front of the spine."""
     size = person.size
     middle = vertebrae[3].frame.center_mm
     blobs = [

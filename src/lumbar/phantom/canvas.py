@@ -1,7 +1,7 @@
-"""One plane through the patient that structures are painted on, later ones over earlier ones.
+"""One plane through the patient on which structures are painted, later ones over earlier ones.
 
-A structure is a signed distance in millimetres, negative inside, evaluated only in the window of pixels that it can reach. Coordinates along any
-straight axis are affine in row and column, so that a rotated frame costs one addition a pixel.
+A structure is a signed distance in millimetres, negative inside, evaluated only in its window of pixels. Coordinates along any straight axis are affine
+in row and column, so that a rotated frame costs one addition per pixel.
 """
 
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ class Plane:
         return np.asarray(np.linalg.pinv(np.column_stack([self.row_step_mm, self.column_step_mm])))
 
     def window(self, points_mm: ArrayLike, reach_mm: float) -> Window | None:
-        """The pixels that lie within `reach_mm` of the box around `points_mm` (n, 3); None if the plane passes the points by."""
+        """The pixels within `reach_mm` of the bounding box of `points_mm` (n, 3); None if the plane misses it."""
         offset = np.asarray(points_mm, dtype=np.float64) - self.origin_mm
         depth = offset @ self._normal
         if depth.min() > reach_mm or depth.max() < -reach_mm:
@@ -62,7 +62,7 @@ class Plane:
         return slice(0, self.rows), slice(0, self.columns)
 
     def along(self, window: Window, center_mm: ArrayLike, axis: ArrayLike) -> Floats:
-        """(rows, columns) of the window: the coordinate of each pixel along `axis`, seen from `center_mm`."""
+        """(rows, columns) of the window: the coordinate of each pixel along `axis`, relative to `center_mm`."""
         direction = np.asarray(axis, dtype=np.float64)
         start = float((self.origin_mm - np.asarray(center_mm)) @ direction)
         rows = start + np.arange(window[0].start, window[0].stop) * float(self.row_step_mm @ direction)
@@ -71,7 +71,7 @@ class Plane:
 
 
 class Canvas:
-    """Water and fat signal, and the label of what lies on top, of one plane; without a palette labels only."""
+    """Water and fat signal and the labels of one plane; labels only without a palette."""
 
     def __init__(self, plane: Plane, palette: Palette | None) -> None:
         shape = (plane.rows, plane.columns)
@@ -82,9 +82,9 @@ class Canvas:
         self.fat = np.zeros(shape, dtype=np.float32)
 
     def cover(self, window: Window, distance: Floats, signal: tuple[Paint, Paint], label: int | None = None) -> None:
-        """Paint what lies inside `distance` (negative inside) with (water, fat) signal; edges are one pixel soft.
+        """Paint the region of negative `distance` with (water, fat) signal; edges are anti-aliased over one pixel.
 
-        A label of None leaves the labels as they are, 0 clears them.
+        A label of None leaves the labels unchanged, 0 clears them.
         """
         if self.palette is None:
             if label is not None:
@@ -96,7 +96,7 @@ class Canvas:
         self.blend(window, share, signal)
 
     def blend(self, window: Window, share: Floats, signal: tuple[Paint, Paint]) -> None:
-        """Mix in (water, fat) signal by `share` of each pixel; labels stay."""
+        """Blend in (water, fat) signal by `share` of each pixel; labels are unchanged."""
         for channel, value in ((self.water, signal[0]), (self.fat, signal[1])):
             part = channel[window]
             part += share * (np.asarray(value, dtype=np.float32) - part)

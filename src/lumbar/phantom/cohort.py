@@ -1,4 +1,4 @@
-"""Many synthetic studies in the layouts that trainers read; one after another or in parallel, and where it stopped if it was stopped."""
+"""Cohorts of synthetic studies in the layouts of training data, made sequentially or in parallel; interrupted runs resume."""
 
 import csv
 import json
@@ -21,7 +21,7 @@ from lumbar.phantom.sites import SITES
 from lumbar.phantom.study import MATRIX_SCALES, StudyOptions
 
 _PLAN = "cohort.json"
-_MARKS = "truth"  # one JSON a finished study: its answers and its rows
+_MARKS = "truth"  # one JSON per finished study: its ground truth and its table rows
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,10 @@ _WRITERS: dict[str, Callable[[Path, int, StudyOptions, CohortOptions], dict[str,
 
 
 def make_cohort(options: CohortOptions, out: Path, jobs: int = 1) -> Iterator[int]:
-    """Write the cohort into `out`, yielding the number of each study as it is done; studies that are there already are skipped.
+    """Write the cohort into `out`, yielding the number of each finished study; existing studies are skipped.
 
     Raises:
-        UsageError: `out` holds something else than this cohort, or the options make no sense.
+        UsageError: `out` holds anything but this cohort, or an option is out of range.
     """
     _check(options)
     _claim(options, out)
@@ -61,7 +61,7 @@ def make_cohort(options: CohortOptions, out: Path, jobs: int = 1) -> Iterator[in
 
 
 def study_options(options: CohortOptions, number: int) -> StudyOptions:
-    """The options of study `number` (from 0) of a cohort: its person, age and site follow from the cohort's seed and the number alone."""
+    """The options of study `number` (from 0) of a cohort: person, age and site depend on the cohort's seed and the number only."""
     seed = options.seed * 1_000_000 + number
     random = np.random.default_rng([seed, 6])
     age = round(float(random.uniform(*options.ages_years)), 1) if options.ages_years else None
@@ -73,7 +73,7 @@ def study_options(options: CohortOptions, number: int) -> StudyOptions:
 def _check(options: CohortOptions) -> None:
     known = "".join(site.name for site in SITES)
     if options.layout not in LAYOUTS:
-        raise UsageError(f"{options.layout} is no layout; choose from {', '.join(LAYOUTS)}")
+        raise UsageError(f"unknown layout {options.layout}; choose from {', '.join(LAYOUTS)}")
     if not options.sites or set(options.sites) - set(known):
         raise UsageError(f"sites are letters of {known}, not {options.sites!r}")
     if not 1 <= options.studies <= 1_000_000 or options.repeats < 1:
@@ -85,9 +85,9 @@ def _check(options: CohortOptions) -> None:
 
 
 def _claim(options: CohortOptions, out: Path) -> None:
-    """Note what is made in `out`, so that it can be taken up again but not mixed with something else. The number of studies may grow.
+    """Record the options of the cohort in `out`, so that it can be resumed but not mixed with another. The number of studies may grow.
 
-    A note that an older version left lacks later options; they stood at their defaults.
+    The record of an older version lacks later options; these had their defaults.
     """
     plan = {**json.loads(json.dumps(asdict(options))), "synthetic": True}
     plan.pop("studies")
@@ -95,7 +95,7 @@ def _claim(options: CohortOptions, out: Path) -> None:
     if note.exists():
         defaults = {field.name: field.default for field in fields(options) if field.default is not MISSING}
         if {**json.loads(json.dumps(defaults)), **json.loads(note.read_text())} != plan:
-            raise UsageError(f"{out} holds another cohort ({note.read_text().strip()}); choose another folder, or the same options to go on")
+            raise UsageError(f"{out} holds another cohort ({note.read_text().strip()}); choose another folder, or the same options to resume")
         return
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out} is not empty and holds no cohort; choose another folder")
@@ -113,7 +113,7 @@ def _mark(out: Path, number: int) -> Path:
 
 
 def _make(work: _Work) -> int:
-    """Make one study in a folder of its own, move its files into place, and mark it as done last."""
+    """Make one study in a folder of its own, move its files into place, and mark it as finished last."""
     stage = work.out / f".study{work.number:06d}"
     shutil.rmtree(stage, ignore_errors=True)
     stage.mkdir()

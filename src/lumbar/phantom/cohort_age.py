@@ -17,7 +17,7 @@ INDEX_COLUMNS = ("subject", "site", "sex", "age", "visit", "level", "index")
 
 
 def write_age_study(folder: Path, number: int, options: StudyOptions, cohort: CohortOptions) -> dict[str, Any]:
-    """Write `images/<subject>_<visit>_<repeat>.nii.gz`; returns the answers of each visit and the rows of the two tables."""
+    """Write `images/<subject>_<visit>_<repeat>.nii.gz`; returns the ground truth of each visit and the rows of the two tables."""
     subject = f"P{options.seed:08d}"
     (folder / "images").mkdir()
     ages: list[tuple[Any, ...]] = []

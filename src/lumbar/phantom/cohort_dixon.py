@@ -1,4 +1,4 @@
-"""One study in the layout of an nnU-Net raw data set: axial T1, T2, Dixon water and fat, each a case of one channel, with the muscles' labels."""
+"""One study in the layout of an nnU-Net raw data set: axial T1, T2, Dixon water and fat, each a single-channel case, with muscle labels."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +18,7 @@ _CONTRASTS = {"axial_t1": "T1", "muscle_t2": "T2", "dixon_water": "water", "dixo
 
 
 def write_dixon_study(folder: Path, number: int, options: StudyOptions, cohort: CohortOptions) -> dict[str, Any]:
-    """Write `imagesTr/<case>_0000.nii.gz` and `labelsTr/<case>.nii.gz` of four cases; returns the answers and the cases."""
+    """Write `imagesTr/<case>_0000.nii.gz` and `labelsTr/<case>.nii.gz` of four cases; returns the ground truth and the cases."""
     study = make_study(replace(options, roles=MUSCLE_ROLES))
     (folder / "imagesTr").mkdir()
     (folder / "labelsTr").mkdir()
@@ -41,7 +41,7 @@ def dataset_document(records: list[dict[str, Any]]) -> dict[str, Any]:
     """`dataset.json` of nnU-Net v2."""
     return {
         "name": "lumbar phantom muscles",
-        "description": "Synthetic. Axial T1, T2, Dixon water and Dixon fat of the back, one channel a case; sides are the patient's.",
+        "description": "Synthetic. Axial T1, T2, Dixon water and Dixon fat of the back, one channel per case; sides are the patient's.",
         "channel_names": {"0": "MRI"},
         "labels": LABELS,
         "numTraining": sum(len(record["cases"]) for record in records),

@@ -1,4 +1,4 @@
-"""One study in the layout of the RSNA 2024 lumbar data set: stripped DICOM, rows of its three tables."""
+"""One study in the layout of the RSNA 2024 lumbar data set: DICOM with a reduced header, rows of its three tables."""
 
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ _GRADES = {Severity.NORMAL_MILD: "Normal/Mild", Severity.MODERATE: "Moderate", S
 _ROLES = {"sagittal_t1": ("Sagittal T1", "T1"), "sagittal_t2": ("Sagittal T2/STIR", "T2"), "axial_t2": ("Axial T2", "T2")}
 
 _RECESSES = {Condition.LEFT_SUBARTICULAR_STENOSIS, Condition.RIGHT_SUBARTICULAR_STENOSIS}
-# How grades are missing in the data set's train.csv: (studies of its 1,975, conditions, levels) of the patterns that make up 97 % of its 572 blanks.
+# Patterns of missing grades in the data set's train.csv: (studies of its 1,975, conditions, levels) of the patterns that account for 97 % of its 572 blanks.
 _BLANKS: tuple[tuple[int, set[Condition], tuple[Level, ...]], ...] = (
     (81, _RECESSES, (Level.L1_L2,)),
     (82, _RECESSES, (Level.L1_L2, Level.L2_L3)),
@@ -29,7 +29,7 @@ _BLANKS: tuple[tuple[int, set[Condition], tuple[Level, ...]], ...] = (
 
 
 def blank_grades(seed: int, share: float) -> set[tuple[Condition, Level]]:
-    """The grades that are missing in one study, so that over many studies `share` of all are, in the data set's patterns."""
+    """The missing grades of one study, in the data set's patterns; over many studies their share is `share`."""
     studies = np.array([count for count, _, _ in _BLANKS], dtype=float)
     sizes = np.array([len(conditions) * len(levels) for _, conditions, levels in _BLANKS])
     affected = share * len(CONDITIONS) * len(LEVELS) * studies.sum() / (studies * sizes).sum()
@@ -41,12 +41,12 @@ def blank_grades(seed: int, share: float) -> set[tuple[Condition, Level]]:
 
 
 def rsna_study_id(seed: int) -> int:
-    """A number such as the data set has, different for each seed below 10^9."""
+    """A study number like those of the data set, unique for each seed below 10^9."""
     return 1_000_000_000 + seed % 1_000_000_000
 
 
 def write_rsna_study(folder: Path, number: int, options: StudyOptions, cohort: CohortOptions) -> dict[str, Any]:
-    """Write `train_images/<study>/<series>/<instance>.dcm`; returns the answers and the study's rows of each table."""
+    """Write `train_images/<study>/<series>/<instance>.dcm`; returns the ground truth and the study's rows of each table."""
     study = make_study(options)
     truth = study_truth(study)
     study_id = rsna_study_id(options.seed)

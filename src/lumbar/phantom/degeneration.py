@@ -1,7 +1,7 @@
-"""How far each of the 25 graded places is narrowed, and what readers call it.
+"""Narrowing of the 25 graded places, and the grades that readers assign.
 
-A Gaussian copula: 25 standard normal variables, correlated over conditions, sides and levels, and with age. Each is turned into a share of people who
-are narrowed less, and that share into a latent narrowing in [0, 1] of which 0.33 and 0.66 are the borders of moderate and severe.
+A Gaussian copula: 25 standard normal variables, correlated over conditions, sides and levels, and with age. Each is mapped to its percentile, and that
+to a latent narrowing in [0, 1], in which 0.33 and 0.66 are the lower limits of moderate and severe.
 
 The numbers are aggregates of the 1,975 labelled studies of the RSNA 2024 lumbar data set (`train.csv`): label shares per condition and level (left and
 right pooled), and polychoric correlations (matched to Spearman's of the grades) averaged over places of the same relation.
@@ -19,9 +19,9 @@ Floats = NDArray[np.float64]
 
 CONDITIONS = tuple(Condition)
 LEVELS = tuple(Level)
-BORDERS = (0.33, 0.66)  # of latent narrowing: moderate from the first on, severe from the second on
-READER_VARIANCE = 0.15  # share of the variance of a label's normal variable that is the reader's, not the patient's
-AGE_MEAN_YEARS, AGE_SD_YEARS = 56.9, 14.66  # of the people that the shares hold for
+BORDERS = (0.33, 0.66)  # lower limits of moderate and severe in latent narrowing
+READER_VARIANCE = 0.15  # share of the reader in the variance of a label's normal variable
+AGE_MEAN_YEARS, AGE_SD_YEARS = 56.9, 14.66  # of the people with these shares
 
 # Shares of (normal/mild, moderate) from L1/L2 to L5/S1, by kind of condition. Subarticular labels are missing in the data set mostly at the upper levels;
 # its shares beyond normal are raised by 1.6 % here so that the pooled ones are as published with no label missing.
@@ -54,9 +54,9 @@ _AGE = {"canal": 0.38, "foramen": 0.36, "recess": 0.38}
 class Degeneration:
     """The 25 places of one person, as (5 conditions, 5 levels)."""
 
-    normal: Floats  # what the patient is, a standard normal variable over the population
+    normal: Floats  # the patient's state, a standard normal variable over the population
     narrowing: Floats  # the same as latent narrowing in [0, 1]
-    grades: NDArray[np.int64]  # what a reader calls it: 0 normal/mild, 1 moderate, 2 severe
+    grades: NDArray[np.int64]  # the reader's grade: 0 normal/mild, 1 moderate, 2 severe
 
     def severity(self, condition: Condition, level: Level) -> Severity:
         """The reader's grade of one place."""
@@ -87,8 +87,8 @@ def age_loadings() -> Floats:
     return np.repeat([_AGE[kind] for kind in _KINDS], 5)
 
 
-def _mixing() -> Floats:
-    """(25, 25) square root of the covariance that is left when age and reader are taken out of the labels' correlations."""
+def _residual_factor() -> Floats:
+    """(25, 25) square root of the label covariance without the parts due to age and reader."""
     loadings = age_loadings()
     covariance = label_correlations() / (1 - READER_VARIANCE) - np.outer(loadings, loadings)
     np.fill_diagonal(covariance, 1 - loadings**2)
@@ -98,11 +98,11 @@ def _mixing() -> Floats:
     return np.asarray(np.linalg.cholesky(nearest * np.outer(scale, scale)))
 
 
-MIXING = _mixing()
+MIXING = _residual_factor()
 
 
 def degeneration_at(age_years: float, own: Floats, reader: Floats) -> Degeneration:
-    """The state of a person at an age; `own` (25,) are the person's standard normal numbers, which stay for life, `reader` (25,) the reader's."""
+    """The state of a person at an age; `own` (25,) are the person's standard normal numbers, constant for life, `reader` (25,) the reader's."""
     loadings = age_loadings()
     normal = loadings * (age_years - AGE_MEAN_YEARS) / AGE_SD_YEARS + MIXING @ own
     seen = np.sqrt(1 - READER_VARIANCE) * normal + np.sqrt(READER_VARIANCE) * reader
@@ -121,7 +121,7 @@ def latent(normal: Floats) -> Floats:
 
 
 def grade_probabilities(normal: Floats) -> Floats:
-    """(..., 5, 5, 3) chances of the three grades when the patient's variable is known and the reader is not: the limit for any model."""
+    """(..., 5, 5, 3) probabilities of the three grades given the patient's variable but not the reader's: the limit for any model."""
     cuts = cut_points()
     spread = np.sqrt(READER_VARIANCE)
     below = [special.ndtr((cut - np.sqrt(1 - READER_VARIANCE) * normal) / spread) for cut in cuts]

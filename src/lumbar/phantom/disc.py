@@ -65,7 +65,7 @@ def paint_disc(anatomy: Anatomy, canvas: Canvas, disc: Disc) -> None:
 
 
 def _signal(anatomy: Anatomy, palette: Palette, disc: Disc, at: tuple[Floats, Floats, Floats], plain: Floats) -> tuple[Floats, float]:
-    """Bright nucleus to dark annulus; ageing takes water and T2 from the nucleus, and a dark cleft crosses it in the middle years."""
+    """Bright nucleus to dark annulus; ageing reduces water and T2 of the nucleus, and a dark cleft crosses it in middle age."""
     u, v, w = at
     worn = disc.degeneration
     core = Tissue(0.84 - 0.20 * worn, 1500 - 400 * worn, 1650 - 400 * worn, float(124 * np.exp(-1.75 * worn)) + 8)

@@ -1,11 +1,11 @@
-"""Numbers of the truth's label volumes: discs 1 to 8, bodies 11 to 19, posterior elements 31 to 39, canal 50, muscles 61 to 68."""
+"""Values of the ground-truth label volumes: discs 1 to 8, bodies 11 to 19, posterior elements 31 to 39, canal 50, muscles 61 to 68."""
 
 from lumbar.phantom.anatomy import DISCS, VERTEBRAE
 
 DISC = dict(zip(DISCS, (8, 7, 6, 1, 2, 3, 4, 5), strict=False))  # L1/L2 … L5/S1 are 1 … 5
 BODY = dict(zip(VERTEBRAE, (19, 18, 17, 11, 12, 13, 14, 15, 16), strict=False))  # L1 … L5 are 11 … 15, S1 is 16
 POSTERIOR = {name: number + 20 for name, number in BODY.items()}
-CANAL = 50  # the dural sac with what is in it
+CANAL = 50  # the dural sac with its contents
 MUSCLE = {
     ("erector_spinae", "right"): 61,
     ("multifidus", "right"): 62,
@@ -19,7 +19,7 @@ MUSCLE = {
 
 
 def codebook() -> dict[str, str]:
-    """What each number stands for, in words."""
+    """Name of each label value."""
     names = {number: f"disc {name}" for name, number in DISC.items()}
     names |= {number: f"vertebral body {name}" for name, number in BODY.items()}
     names |= {number: f"posterior elements {name}" for name, number in POSTERIOR.items()}

@@ -1,8 +1,8 @@
-"""Metal: screws in the pedicles with rods between them and a cage in the disc, and what their field does to an image.
+"""Metal: screws in the pedicles with rods between them and a cage in the disc, and their susceptibility artefacts.
 
 The field outside a long cylinder of radius R is Δχ/2 · (R/r)² · (2 (b·r̂)² − b²) of B0, with b the part of B0's direction across the cylinder and r̂ the
-unit vector from its axis (Schenck, Med Phys 1996;23:815). In a spin echo it shifts signal along the frequency axis by the same rule by which fat is
-shifted, so that signal is missing in one place and piled up in another. Distortion of the slice profile and, in gradient echoes, loss of phase are left out.
+unit vector from its axis (Schenck, Med Phys 1996;23:815). In a spin echo it shifts signal along the frequency axis like the chemical shift of fat,
+which causes signal voids and pile-up. Distortion of the slice profile and dephasing in gradient echoes are not simulated.
 """
 
 from typing import Any
@@ -17,10 +17,10 @@ Floats = NDArray[np.floating[Any]]
 
 TITANIUM_PPM = 190.0  # susceptibility of titanium against tissue (182 − −9)
 FAT_PPM = 3.4
-_LEAST_SHIFT = 0.4  # pixels of fat shift that stand for the bandwidth of a scan in which fat is not shifted
+_LEAST_SHIFT = 0.4  # fat shift in pixels that represents the bandwidth of scans without a fat shift
 _REACH_MM = 70.0
-_PIECES = 6  # of each pixel that are moved on their own
-Disturbance = tuple[Floats, NDArray[np.bool_]]  # change of the field in millionths of B0, and what lies in metal
+_PIECES = 6  # subdivisions of each pixel that are shifted separately
+Disturbance = tuple[Floats, NDArray[np.bool_]]  # change of the field in ppm of B0, and mask of the metal
 
 
 def place_implants(upper: Vertebra, lower: Vertebra, disc: Disc) -> tuple[Implant, ...]:
@@ -43,7 +43,7 @@ def place_implants(upper: Vertebra, lower: Vertebra, disc: Disc) -> tuple[Implan
 
 
 def field_ppm(implants: tuple[Implant, ...], plane: Plane) -> Disturbance:
-    """(rows, columns) change of the field in millionths of B0, and whether a pixel lies in metal."""
+    """(rows, columns) change of the field in ppm of B0, and mask of the metal."""
     shape = (plane.rows, plane.columns)
     field, inside = np.zeros(shape), np.zeros(shape, dtype=bool)
     points = [plane.along(plane.whole, np.zeros(3), axis).astype(np.float64) for axis in np.eye(3)]
@@ -73,7 +73,7 @@ def disturbances(implants: tuple[Implant, ...], plane: Plane, thickness_mm: floa
 
 
 def distorted(pool: Floats, fields: list[Disturbance], shift_pixels: float, axis: int) -> Floats:
-    """A pool's signal (rows, columns), none of it from metal, moved along `axis` to where its frequency is taken for; the mean over `fields`."""
+    """Signal of one pool (rows, columns) without that of metal, shifted along `axis` by its frequency offset; the mean over `fields`."""
     found = np.zeros(pool.shape if axis == 1 else pool.shape[::-1])
     for field, inside in fields:
         kept = np.where(inside, 0, pool)
@@ -84,7 +84,7 @@ def distorted(pool: Floats, fields: list[Disturbance], shift_pixels: float, axis
 
 
 def _moved(signal: Floats, shift: Floats) -> Floats:
-    """Signal (lines, pixels) moved along its lines by `shift` pixels, cut so finely that no gaps are left where it is spread out."""
+    """Signal (lines, pixels) shifted along its lines by `shift` pixels, in subdivisions small enough to leave no gaps."""
     lines, pixels = signal.shape
     at = (np.arange(pixels * _PIECES) + 0.5) / _PIECES - 0.5
     near = np.clip(np.round(at), 0, pixels - 1).astype(np.int64)

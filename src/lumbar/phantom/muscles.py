@@ -1,4 +1,4 @@
-"""Painting the muscles beside the spine, with the fat in them."""
+"""Painting the paraspinal muscles with their intramuscular fat."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ Floats = NDArray[np.floating[Any]]
 
 
 def paint_muscles(anatomy: Anatomy, canvas: Canvas) -> None:
-    """Psoas, quadratus lumborum, erector spinae and multifidus, each a little apart from the next, with fat between them."""
+    """Psoas, quadratus lumborum, erector spinae and multifidus, separated by thin layers of fat."""
     for muscle in MUSCLES:
         for side in SIDES:
             name = SIDE_NAMES[side]
@@ -35,21 +35,21 @@ def paint_muscles(anatomy: Anatomy, canvas: Canvas) -> None:
             noise = _bundles(anatomy, field)
             grey = 1 + np.float32(0.07) * noise
             fascia_mm, layer_mm = _coats(noise)
-            if muscle == "multifidus":  # a layer of fat parts it from the erector spinae
+            if muscle == "multifidus":  # a layer of fat separates it from the erector spinae
                 canvas.cover(window, distance - layer_mm, canvas.palette["epidural_fat"])
             canvas.cover(window, distance - fascia_mm, canvas.palette["fascia"])
-            # The share is one of protons, so fat in muscle has muscle's density of them.
+            # The fat share is a proton fraction, so fat in muscle has the proton density of muscle.
             lean, pure = np.float32(canvas.palette["muscle"][0]), np.float32(canvas.palette.pure_fat * TISSUES["muscle"].density / FAT_DENSITY)
             canvas.cover(window, distance, ((1 - fat) * lean * grey, fat * pure))
 
 
 def _bundles(anatomy: Anatomy, field: Field) -> Floats:
-    """The noise that lets coats be thick here and missing there."""
+    """Noise that varies the thickness of the fascia and fat layers."""
     return grain(field.x, field.y, field.z, 0.9, anatomy.seed + 19, BUNDLE)
 
 
 def _coats(noise: Floats) -> tuple[Floats, Floats]:
-    """How far fascia and, around multifidus, the layer of fat reach beyond the muscle, in mm."""
+    """Thickness in mm of the fascia and, around multifidus, of the fat layer."""
     return np.float32(0.25) + np.float32(0.55) * noise, np.float32(1.2) + np.float32(0.9) * noise
 
 
@@ -74,7 +74,7 @@ def muscle_distance(anatomy: Anatomy, muscle: str, side: float, field: Field) ->
 
 
 def painted_fat_map(anatomy: Anatomy, muscle: str, side: float, field: Field) -> Floats:
-    """Fat share of each point within a muscle's label: that of the muscle, and in the erector spinae that of the coats of multifidus painted over it."""
+    """Fat share of each point within a muscle's label, including, in the erector spinae, the fat layer of multifidus painted over it."""
     share = muscle_fat_map(anatomy, muscle, side, field)
     if muscle != "erector_spinae":
         return share
@@ -102,9 +102,9 @@ def muscle_fat_map(anatomy: Anatomy, muscle: str, side: float, field: Field) -> 
 
 
 def _fat_share(mean: Floats, noise: Floats) -> Floats:
-    """A lean ground and streaks of fat with `mean` on average over even noise.
+    """Fat share of lean muscle with streaks of fat; its mean over uniform noise is `mean`.
 
-    Where noise u in [0, 1] is above 1 − p the share rises linearly from the ground g to the top h, so that the mean is g + (h − g)·p/2.
+    Where noise u in [0, 1] exceeds 1 − p, the share rises linearly from g to h, so that the mean is g + (h − g)·p/2.
     """
     ground = np.float32(0.25) * mean
     top = np.minimum(np.float32(0.75) + mean, np.float32(0.98))

@@ -1,4 +1,4 @@
-"""Painting the canal and what leaves it: epidural fat, flavum, dural sac, cord and roots, foramina."""
+"""Painting the canal and nerve roots: epidural fat, ligamentum flavum, dural sac, cord and roots, foramina."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ _ZERO = np.zeros(3)
 
 
 class CanalField:
-    """Coordinates of pixels near the canal, square to its axis: u to the left, v to the back of its middle."""
+    """Coordinates of pixels near the canal, perpendicular to its axis: u to the left, v backwards from its middle."""
 
     def __init__(self, anatomy: Anatomy, plane: Plane, window: Window) -> None:
         profiles = anatomy.profiles
@@ -25,7 +25,7 @@ class CanalField:
         self.y = plane.along(window, _ZERO, (0.0, 1.0, 0.0))
         straight = plane.along(window, _ZERO, (0.0, 0.0, 1.0))
         rough = profiles.index(straight)
-        # The foot of the perpendicular on the canal's axis, to first order.
+        # Projection on the canal's axis, to first order.
         lean, upright = profiles["sin"][rough], profiles["cos"][rough]
         self.z = straight + np.clip(self.y - profiles["canal_y"][rough], -15, 15) * lean * upright
         self.index = profiles.index(self.z)
@@ -38,7 +38,7 @@ class CanalField:
 
 
 def paint_foramina(anatomy: Anatomy, canvas: Canvas) -> None:
-    """Fat of the foramina; painted before bone, disc and root narrow them."""
+    """Paint the fat of the foramina, before bone, disc and root."""
     if canvas.palette is None:
         return
     plane = canvas.plane
@@ -78,7 +78,7 @@ def paint_canal(anatomy: Anatomy, canvas: Canvas) -> None:
 
 
 def _flare(behind: Floats, half_depth: Floats) -> Floats:
-    """What makes the sac's ellipse an egg: flat and wide against disc and body, narrow towards the laminae. The midline keeps its depth."""
+    """Factor that makes the sac egg-shaped: flat and wide in front, narrow towards the laminae. The depth in the midline is unchanged."""
     return 1 + np.float32(0.22) * np.clip(behind / np.maximum(half_depth, np.float32(0.8)), -1, 1)
 
 
@@ -104,7 +104,7 @@ def _paint_around(anatomy: Anatomy, canvas: Canvas, field: CanalField, flavum: t
 
 
 def _flavum_distances(field: CanalField) -> tuple[Floats, Floats]:
-    """How far each pixel lies beyond the inner face of the left and right flavum, which run together behind the sac like a roof."""
+    """Distance of each pixel beyond the inner face of the left and right ligamentum flavum, which meet behind the sac."""
     behind, beside = field.v * np.float32(0.60), field.u * np.float32(0.80)
     return behind + beside - field["flavum_left"], behind - beside - field["flavum_right"]
 
@@ -123,7 +123,7 @@ def _paint_sac(anatomy: Anatomy, canvas: Canvas, field: CanalField, sac: Floats,
 
 
 def _paint_cauda(anatomy: Anatomy, canvas: Canvas, field: CanalField, shape: tuple[Floats, Floats, Floats], sac: Floats) -> None:
-    """Threads of the cauda equina; they crowd where the sac is tight."""
+    """Rootlets of the cauda equina; they crowd where the sac is narrow."""
     assert canvas.palette is not None
     nearest = np.full(field.u.shape, 99.0, dtype=np.float32)
     across, through = field.u * _flare(field.v - shape[2], shape[1]) / np.maximum(shape[0], 1), (field.v - shape[2]) / np.maximum(shape[1], np.float32(0.8))
@@ -131,9 +131,7 @@ def _paint_cauda(anatomy: Anatomy, canvas: Canvas, field: CanalField, shape: tup
         du = (across - root[0][field.index]) * shape[0]
         dv = (through - root[1][field.index]) * shape[1]
         np.minimum(nearest, du * du + dv * dv, out=nearest)
-    crowded = np.float32(0.5) + np.float32(0.45) * np.clip(
-        1 - shape[1] * np.float32(1 / 4), 0, 1
-    )  # radius: where no CSF is left between them, threads look thicker
+    crowded = np.float32(0.5) + np.float32(0.45) * np.clip(1 - shape[1] * np.float32(1 / 4), 0, 1)  # radius: without CSF between them, rootlets appear thicker
     threads = np.maximum(np.sqrt(nearest) - crowded, sac + np.float32(0.3))
     canvas.cover(field.window, threads, canvas.palette["nerve"])
 
@@ -157,7 +155,7 @@ def paint_roots(anatomy: Anatomy, canvas: Canvas) -> None:
 
 
 def _root_path(out: float, back: float, height: float) -> NDArray[np.float64]:
-    """Corners of a left root's way in the frame of the vertebra under whose pedicle it leaves."""
+    """Vertices of the path of a left root, in the frame of the vertebra below whose pedicle it exits."""
     low = -0.30 * height
     return np.array(
         [

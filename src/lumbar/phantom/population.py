@@ -1,4 +1,4 @@
-"""People: who is scanned, and what stays theirs for life. The same seed is the same person at any age."""
+"""Simulated people and their lifelong traits. The same seed gives the same person at any age."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-# Ages at which degeneration runs ahead, each by this much of the index over about five years, if stages are planted.
+# Acceleration of degeneration per simulated stage: increase of the index over about five years.
 STAGE_STEP = 0.12
 STAGE_WIDTH_YEARS = 2.0
 VARIANTS = ("none", "slip", "fracture", "lumbarised", "sacralised")
@@ -23,17 +23,17 @@ class Person:
     height_m: float
     size: float  # linear scale of the skeleton, 1 for a man of 1.78 m
     subcutaneous_mm: float  # fat under the skin of the back at L3
-    acceleration: float  # how far the discs run ahead of the person's age, in standard deviations
+    acceleration: float  # disc degeneration relative to the person's age, in standard deviations
     own: Floats  # (25,) standard normal numbers of the graded places
     traits: Floats  # (96,) standard normal numbers of everything else
-    stages_years: tuple[float, ...] = ()  # planted ages of accelerated degeneration
+    stages_years: tuple[float, ...] = ()  # simulated ages of accelerated degeneration
     variant: str = "none"  # one of VARIANTS
     metal: bool = False  # screws, rods and a cage at L4 and L5
-    atrophy: tuple[float, float] = (0.0, 0.0)  # share of multifidus and erector spinae that is lost and half replaced by fat, left and right
+    atrophy: tuple[float, float] = (0.0, 0.0)  # lost share of multifidus and erector spinae, half of it replaced by fat, left and right
 
 
 def sample_person(seed: int, age_years: float | None = None, sex: str | None = None, stages_years: tuple[float, ...] = ()) -> Person:
-    """The person that `seed` stands for; age and sex are drawn unless given (age as in a hospital's lumbar MRI: mean 57, SD 15, 18 to 92)."""
+    """The person of `seed`; age and sex are sampled unless given (age as in clinical lumbar MRI: mean 57, SD 15, 18 to 92)."""
     random = np.random.default_rng([seed, 1])
     drawn = float(np.clip(random.normal(57.0, 15.0), 18.0, 92.0))
     chosen = "F" if random.random() < 0.54 else "M"
@@ -58,8 +58,8 @@ def sample_person(seed: int, age_years: float | None = None, sex: str | None = N
 def disc_degeneration(person: Person, places: Floats) -> Floats:
     """(12,) degeneration in [0, 1] of the discs from T10/T11 to S4/S5.
 
-    It follows age with a rate of its own per level (fastest at L4/L5 and L5/S1: Teraguchi et al., Osteoarthritis Cartilage 2014;22:104), the person's
-    acceleration, planted stages, and the narrowing `places` (5, 5) of the level.
+    It increases with age at a rate that depends on the level (fastest at L4/L5 and L5/S1: Teraguchi et al., Osteoarthritis Cartilage 2014;22:104), the person's
+    acceleration, simulated stages, and the narrowing `places` (5, 5) of the level.
     """
     rate = np.array([0.36, 0.37, 0.38, 0.43, 0.47, 0.53, 0.63, 0.60])
     level = np.concatenate([np.zeros(3), places.mean(axis=0)])

@@ -1,4 +1,4 @@
-"""What changes smoothly along the body's long axis: canal and dural sac, muscles, vessels, skin; tabulated over z."""
+"""Quantities that vary smoothly along the body's long axis: canal and dural sac, muscles, vessels, skin; tabulated over z."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +37,7 @@ _COLUMNS = ("x", "y", "a", "b", "tilt")
 
 
 def canal_narrowing(narrowing: float) -> float:
-    """Share of the sac's depth that a latent canal narrowing takes away: a fifth at the border of moderate, half at severe, four fifths at 1."""
+    """Relative loss of sac depth for a latent canal narrowing: a fifth at the lower limit of moderate, half at that of severe, four fifths at 1."""
     return float(np.interp(narrowing, (0.0, 0.33, 0.66, 1.0), (0.0, 0.20, 0.50, 0.80)))
 
 
@@ -59,7 +59,7 @@ def _canal_point(disc: Disc, upper: Vertebra, lower: Vertebra) -> Floats:
 
 
 def _canal_line(z: Floats, vertebrae: tuple[Vertebra, ...], discs: tuple[Disc, ...]) -> dict[str, Floats]:
-    """The middle of the canal: x and y over z, its lean, and its bony half depth."""
+    """The middle of the canal: x and y over z, its tilt, and its bony half depth."""
     points, depths = [], []
     for k, vertebra in enumerate(vertebrae):
         points.append(vertebra.frame.to_world(np.array([0.0, vertebra.half_depth_mm + vertebra.canal_depth_mm / 2, 0.0])))
@@ -147,7 +147,7 @@ def _skin(z: Floats, person: Person, tables: dict[str, Floats], heights: Floats)
 
 
 def _vessels(z: Floats, person: Person, vertebrae: tuple[Vertebra, ...]) -> dict[str, Floats]:
-    """Aorta left and vena cava right in front of the bodies; they divide at L4 and their branches go apart."""
+    """Aorta left and vena cava right in front of the bodies; they bifurcate at L4."""
     fronts = np.array([v.frame.to_world(np.array([0.0, -v.half_depth_mm - 12.0, 0.0])) for v in vertebrae[8::-1]])
     front = ndimage.gaussian_filter1d(np.interp(z, fronts[:, 2], fronts[:, 1]), 8 / STEP_MM, mode="nearest")
     fork = vertebrae[6].frame.center_mm[2]

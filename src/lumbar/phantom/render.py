@@ -1,4 +1,4 @@
-"""From anatomy to one slice: paint the planes within its thickness and average them."""
+"""Rendering of one slice: paint planes within its thickness and average them."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ Floats = NDArray[np.floating[Any]]
 
 
 def paint_ground(anatomy: Anatomy, canvas: Canvas) -> None:
-    """Paint the trunk and the belly, which change little from one plane to the next."""
+    """Paint the trunk and the abdomen, which vary little between planes."""
     if canvas.palette is not None:
         paint_trunk(anatomy, canvas, Field(anatomy.profiles, canvas.plane, canvas.plane.whole))
         paint_belly(anatomy, canvas)
@@ -58,7 +58,7 @@ def render_slice(anatomy: Anatomy, plane: Plane, thickness_mm: float, palette: P
 
 
 def render_labels(anatomy: Anatomy, plane: Plane) -> NDArray[np.uint8]:
-    """The label of what lies at the middle of each pixel of a plane."""
+    """The label at the centre of each pixel of a plane."""
     canvas = Canvas(plane, None)
     paint_back(anatomy, canvas)
     return canvas.labels

@@ -1,4 +1,4 @@
-"""From tissue to signal: the equations of the sequences that the phantom is scanned with, and the palette of one of them."""
+"""Signal equations of the simulated sequences, and the tissue signals under one of them."""
 
 from dataclasses import dataclass
 
@@ -45,7 +45,7 @@ class Palette:
         self.sequence = sequence
         self._high = sequence.tesla > 2
         fat = relaxed(FAT_DENSITY, FAT_T1_MS[self._high], FAT_T2_MS, sequence)
-        self._gain = 0.8 / fat if sequence.kind == "dixon" else 1.0  # gradient echoes at small angles are weak, and so is their noise
+        self._gain = 0.8 / fat if sequence.kind == "dixon" else 1.0  # gradient echoes at small flip angles have low signal and low noise
         self.pure_fat = fat * self._gain
         self._known = {name: self.of(tissue) for name, tissue in TISSUES.items()}
 
@@ -53,7 +53,7 @@ class Palette:
         return self._known[name]
 
     def of(self, tissue: Tissue) -> tuple[float, float]:
-        """(water, fat) signal of a tissue that is not in the table."""
+        """(water, fat) signal of any tissue."""
         t1_ms = tissue.t1_30_ms if self._high else tissue.t1_15_ms
         water = self._gain * relaxed(tissue.density, t1_ms, tissue.t2_ms, self.sequence)
         return water * (1 - tissue.fat_share), self.pure_fat * tissue.fat_share * tissue.density / FAT_DENSITY

@@ -1,4 +1,4 @@
-"""Nine imaginary sites: each with its scanner, its matrices, its way to lay slices, its noise and its scale of grey values."""
+"""Nine simulated sites, which differ in scanner, matrix, slice placement, noise and grey scale."""
 
 from dataclasses import dataclass, replace
 
@@ -12,29 +12,29 @@ class SeriesProtocol:
     role: str  # sagittal_t1, sagittal_t2, axial_t2, axial_t1, muscle_t2 (axial, the whole back), dixon
     sequence: Sequence
     matrix: int  # pixels of the image along one edge
-    acquired: int  # pixels that were measured; the rest is zero-filling
+    acquired: int  # acquired pixels; the rest is zero-filling
     fov_mm: float
     slices: int
     thickness_mm: float
     spacing_mm: float  # between the middles of slices
-    blocks: bool = False  # axial only: one tilted block a disc instead of one stack
+    blocks: bool = False  # axial only: one tilted block per disc instead of one stack
     frequency_axis: int = 1  # 0: rows, 1: columns; fat is shifted along it
     fat_shift_pixels: float = 1.0  # chemical shift
     samples: int = 3  # planes averaged over the thickness
-    noise_share: float = 1.0  # of the site's noise: less where many echoes are combined
+    noise_share: float = 1.0  # relative to the site's noise: lower where many echoes are combined
 
 
 @dataclass(frozen=True)
 class Site:
-    """A scanner and its habits."""
+    """A scanner and its image characteristics."""
 
     name: str
     tesla: float
     series: tuple[SeriesProtocol, ...]
     noise: float  # standard deviation of the noise near the coil, in units of CSF in T2
-    coil_depth_mm: float  # depth at which the coil's sensitivity has halved
-    evened: float  # how far the scanner evens the coil's sensitivity out, 0 to 1
-    saturation: float  # how dark the band over the belly is, 0 to 1
+    coil_depth_mm: float  # depth at which the coil sensitivity is one half
+    evened: float  # degree of coil intensity correction, 0 to 1
+    saturation: float  # effect of the anterior saturation band, 0 to 1
     scale: float  # grey value of a signal of 1
     ghost: float = 0.02  # strength of motion ghosts along the phase direction
 
@@ -160,7 +160,7 @@ def muscle_protocols(place: Site) -> tuple[SeriesProtocol, ...]:
     fov_mm = (320.0, 360.0, 400.0)[number // 3]
     common = {"matrix": matrix, "acquired": acquired, "fov_mm": fov_mm, "slices": 40 + number % 3, "thickness_mm": 4.0, "spacing_mm": 4.0 + 0.2 * (number % 2)}
     t1, t2 = Sequence("tse", 600.0, 11.0, echo_train=3, tesla=place.tesla), Sequence("tse", 4000.0, 95.0, echo_train=15, tesla=place.tesla)
-    dixon = Sequence("dixon", 20.0, 2.4, flip_degrees=1.0, tesla=place.tesla)  # so flat that T1 hardly biases the fat fraction
+    dixon = Sequence("dixon", 20.0, 2.4, flip_degrees=1.0, tesla=place.tesla)  # small enough that T1 hardly biases the fat fraction
     return (
         SeriesProtocol("axial_t1", t1, **common),  # type: ignore[arg-type]
         SeriesProtocol("muscle_t2", t2, **common),  # type: ignore[arg-type]
@@ -169,7 +169,7 @@ def muscle_protocols(place: Site) -> tuple[SeriesProtocol, ...]:
 
 
 def coarser(protocol: SeriesProtocol, scale: float) -> SeriesProtocol:
-    """The same series at `scale` of its matrix and over the same field of view; noise as if neighbouring pixels had been averaged."""
+    """The same series at `scale` of its matrix and over the same field of view; noise as after averaging neighbouring pixels."""
     if scale == 1:
         return protocol
     matrix, acquired = (2 * round(pixels * scale / 2) for pixels in (protocol.matrix, protocol.acquired))

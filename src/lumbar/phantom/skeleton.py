@@ -1,4 +1,4 @@
-"""From a person to vertebrae and discs: sizes, lordosis, and what degeneration does to bone and disc.
+"""Vertebrae and discs of a person: sizes, lordosis, and the effects of degeneration on bone and disc.
 
 Sizes follow Panjabi et al., Spine 1992;17:299 (lumbar vertebrae), Zhou et al., Eur Spine J 2000;9:242 (discs and bodies on CT); lordosis and its
 shares per level follow Been et al., Spine 2010 and Roussouly et al., Spine 2005.
@@ -15,7 +15,7 @@ from lumbar.phantom.population import Person, disc_degeneration
 
 Floats = NDArray[np.float64]
 
-# One row a vertebra, T10 to S5, for a man of 1.78 m: half width, half depth, height, wedge (front − back height, mm), canal depth,
+# One row per vertebra, T10 to S5, for a man of 1.78 m: half width, half depth, height, wedge (front − back height, mm), canal depth,
 # pedicle axis from the midline, pedicle half width, spinous length, spinous height, spinous droop. All mm.
 _SIZES = np.array(
     [
@@ -38,13 +38,13 @@ _SIZES = np.array(
 _DISC_HEIGHTS = np.array(
     [(5.2, 4.6), (5.8, 5.0), (7.4, 5.8), (9.0, 6.8), (10.8, 7.6), (12.4, 8.2), (14.2, 8.6), (14.4, 6.6), (1.2, 1.0), (0.8, 0.8), (0.8, 0.8), (0.8, 0.8)]
 )
-_MEAN_DEGREES = np.array([-3.0, 4.0, 10.0, 13.5, 11.0, 4.5, -6.0, -21.0, -40.0, -50.0, -44.0, -26.0, -4.0])  # backward lean of each body, lying
+_MEAN_DEGREES = np.array([-3.0, 4.0, 10.0, 13.5, 11.0, 4.5, -6.0, -21.0, -40.0, -50.0, -44.0, -26.0, -4.0])  # backward tilt of each body, supine
 _PFIRRMANN_BORDERS = (0.14, 0.36, 0.58, 0.80)  # of disc degeneration
 
 
 @dataclass(frozen=True, eq=False)
 class _Chain:
-    """Where bodies and discs sit."""
+    """Positions of bodies and discs."""
 
     bodies: list[Frame]
     discs: list[Frame]
@@ -78,12 +78,12 @@ def _apply_variant(person: Person, sizes: Floats, heights: Floats) -> None:
 
 
 def _broken(person: Person) -> int:
-    """Which vertebra a fracture has made a wedge of: one at the thoracolumbar junction, L1 or L2."""
+    """Index of the vertebra with the wedge fracture: at the thoracolumbar junction, L1 or L2."""
     return 3 + int(abs(person.traits[35]) > 0.7)
 
 
 def frame_axes(lean: float, roll: float, turn: float) -> Floats:
-    """(3, 3) rows u, v, w of a frame that leans backward, rolls to the left and turns about the long axis; radians."""
+    """(3, 3) rows u, v, w of a frame tilted backwards, rolled to the left and rotated about the long axis; radians."""
     back = np.array([[1, 0, 0], [0, np.cos(lean), np.sin(lean)], [0, -np.sin(lean), np.cos(lean)]])
     side = np.array([[np.cos(roll), 0, np.sin(roll)], [0, 1, 0], [-np.sin(roll), 0, np.cos(roll)]])
     spin = np.array([[np.cos(turn), -np.sin(turn), 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1]])
@@ -98,7 +98,7 @@ def _chain(person: Person, sizes: Floats, heights: Floats, slips: Floats) -> _Ch
         steps[7], steps[8] = -11.0, -17.0
     elif person.variant == "sacralised":
         steps[6], steps[7] = -18.0, -9.0
-    elif person.variant == "fracture":  # the spine bends forward over the wedge by most of its angle
+    elif person.variant == "fracture":  # the wedge causes kyphosis by most of its angle
         broken = _broken(person)
         steps[broken - 1 : broken + 1] -= 0.4 * np.degrees(np.arctan(sizes[broken, 3] / (2 * sizes[broken, 1])))
     lean = np.concatenate([[0.0], np.cumsum(steps)])
@@ -125,7 +125,7 @@ def _chain(person: Person, sizes: Floats, heights: Floats, slips: Floats) -> _Ch
 
 
 def _slips(person: Person, worn: Floats) -> Floats:
-    """(12,) how far each upper vertebra has slipped forward, mm: a degenerative slip at L4/L5, mostly in older women, and small ones elsewhere."""
+    """(12,) anterior slip of each upper vertebra in mm: degenerative at L4/L5, mostly in older women, and small elsewhere."""
     slips = np.zeros(len(DISCS))
     slips[3:8] = 0.35 * person.traits[29:34] * (1 + 2 * worn[3:8])
     woman = 1.0 if person.sex == "F" else 0.0
@@ -169,7 +169,7 @@ def _concavity(k: int, person: Person) -> tuple[float, float]:
 
 
 def _joints(k: int, disc: Frame, around: tuple[Vertebra, Vertebra], half_depth: float, narrowing: Floats, size: float) -> tuple[FacetJoint, ...]:
-    """The facet joints behind a disc, overgrown where recess, foramen and canal are narrow; more frontal from level to level downwards."""
+    """The facet joints behind a disc, hypertrophic where recess, foramen and canal are narrow; increasingly coronal towards the lower levels."""
     if k > 7:
         return ()
     upper, lower = around

@@ -1,4 +1,4 @@
-"""Painting the soft tissue around the spine: the trunk's outline, belly, vessels, fasciae."""
+"""Painting the soft tissue around the spine: trunk, abdomen, vessels, fasciae."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ class Field:
         self.z = plane.along(window, _ZERO, (0.0, 0.0, 1.0))
         self._profiles = profiles
         self._index = profiles.index(self.z)
-        self.beside = self.x - self["canal_x"]  # to the left of the canal's middle
+        self.beside = self.x - self["canal_x"]  # to the left of the middle of the canal
         self.behind = self.y - self["canal_y"]  # behind it
 
     def __getitem__(self, name: str) -> Floats:
@@ -32,7 +32,7 @@ class Field:
 
 
 def paint_trunk(anatomy: Anatomy, canvas: Canvas, field: Field) -> None:
-    """Skin, subcutaneous fat with its septa, the belly's wall, and what fills the belly."""
+    """Paint skin, subcutaneous fat with septa, the abdominal wall and its contents."""
     if canvas.palette is None:
         return
     palette, seed = canvas.palette, anatomy.seed
@@ -54,7 +54,7 @@ def paint_trunk(anatomy: Anatomy, canvas: Canvas, field: Field) -> None:
 
 
 def _paint_gut(canvas: Canvas, field: Field, inner: Floats, seed: int) -> None:
-    """Bowel and mesentery in front of the great vessels: nothing with a name, but neither fat nor even."""
+    """Paint bowel and mesentery in front of the great vessels as heterogeneous tissue without labels."""
     assert canvas.palette is not None
     place = grain(field.x, field.y, field.z, 0.9, seed + 77, HUGE)
     stuff = grain(field.x, field.y, field.z, 0.9, seed + 78, WIDE)
@@ -87,13 +87,13 @@ def paint_belly(anatomy: Anatomy, canvas: Canvas) -> None:
 
 
 def _near(anatomy: Anatomy, canvas: Canvas, box_mm: Floats) -> Field | None:
-    """The field around a structure, or None where the plane passes it by or shows labels only."""
+    """The field around a structure, or None where the plane misses it or renders labels only."""
     window = canvas.plane.window(box_mm, 2.0) if canvas.palette is not None else None
     return Field(anatomy.profiles, canvas.plane, window) if window else None
 
 
 def paint_vessels(anatomy: Anatomy, canvas: Canvas) -> None:
-    """Aorta and vena cava, which divide in front of L4."""
+    """Paint aorta and vena cava, which bifurcate in front of L4."""
     field = _near(anatomy, canvas, anatomy.vessel_box_mm)
     if canvas.palette is None or field is None:
         return
@@ -109,7 +109,7 @@ def paint_vessels(anatomy: Anatomy, canvas: Canvas) -> None:
 
 
 def paint_midline(anatomy: Anatomy, canvas: Canvas) -> None:
-    """Between the spinous processes: ligaments and fat; behind them the supraspinous ligament."""
+    """Paint ligaments and fat between the spinous processes, and the supraspinous ligament behind them."""
     field = _near(anatomy, canvas, anatomy.midline_box_mm)
     if canvas.palette is None or field is None:
         return

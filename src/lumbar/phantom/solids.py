@@ -1,4 +1,4 @@
-"""Signed distances in millimetres, negative inside, of the few solids that the phantom is made of. All arrays are float32 and share one shape."""
+"""Signed distances in millimetres, negative inside, of the solids that make up the phantom. All arrays are float32 and share one shape."""
 
 from typing import Any
 

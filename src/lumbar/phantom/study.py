@@ -26,23 +26,23 @@ MATRIX_SCALES = (0.25, 1.0)  # least and most
 
 @dataclass(frozen=True)
 class StudyOptions:
-    """What to make."""
+    """Options of one synthetic study."""
 
-    seed: int  # decides everything that is not given here
+    seed: int  # determines all that is not given
     age_years: float | None = None  # drawn if None
     sex: str | None = None  # "F" or "M"; drawn if None
     site: str | None = None  # "A" … "I"; drawn if None
     roles: tuple[str, ...] = ROLES  # of ROLES and MUSCLE_ROLES
     variant: str = "none"  # one of `population.VARIANTS`
-    stages_years: tuple[float, ...] = ()  # planted ages of accelerated degeneration
-    scan: int = 0  # another number is another scan of the same person
+    stages_years: tuple[float, ...] = ()  # simulated ages of accelerated degeneration
+    scan: int = 0  # number of the scan of the same person
     metal: bool = False  # screws, rods and a cage at L4 and L5
     matrix_scale: float = 1.0  # matrix of every series in relation to the site's, over the same field of view
 
 
 @dataclass(frozen=True, eq=False)
 class PhantomStudy:
-    """A synthetic patient and the series that were scanned."""
+    """A synthetic patient and the acquired series."""
 
     options: StudyOptions
     person: Person
@@ -53,7 +53,7 @@ class PhantomStudy:
 
 
 def make_study(options: StudyOptions) -> PhantomStudy:
-    """Grow the patient and scan them."""
+    """Simulate the patient and the acquisition."""
     person = replace(sample_person(options.seed, options.age_years, options.sex, options.stages_years), variant=options.variant, metal=options.metal)
     degeneration = person_degeneration(person)
     anatomy = build_anatomy(person, degeneration)
@@ -67,19 +67,19 @@ def make_study(options: StudyOptions) -> PhantomStudy:
 
 
 def site_of(options: StudyOptions) -> Site:
-    """The site that was asked for, or the one that the seed draws."""
+    """The requested site, or the one determined by the seed."""
     return site(options.site) if options.site else SITES[int(np.random.default_rng([options.seed, 4]).integers(len(SITES)))]
 
 
 def study_truth(study: PhantomStudy) -> dict[str, Any]:
-    """The answers, with the places of the 25 grades in the images."""
+    """The ground truth, with image coordinates of the 25 grades."""
     truth = truth_document(study.person, study.degeneration, study.anatomy, study.site.name)
     truth["coordinates"] = coordinates(study.anatomy, study.series)
     return truth
 
 
 def write_study(study: PhantomStudy, folder: Path, masks: bool = True) -> dict[str, Any]:
-    """Write DICOM into `folder/dicom/<role>/`, the truth into `folder/truth/`; returns the answers."""
+    """Write DICOM into `folder/dicom/<role>/`, the ground truth into `folder/truth/`; returns the ground truth."""
     header = study_header(study)
     for number, (role, series) in enumerate(study.series.items(), start=1):
         target = folder / "dicom" / role
@@ -98,7 +98,7 @@ def write_study(study: PhantomStudy, folder: Path, masks: bool = True) -> dict[s
 
 
 def write_labels(folder: Path, role: str, series: AcquiredSeries, labels: NDArray[np.uint8]) -> None:
-    """One NIfTI a block of parallel slices: `<role>.nii.gz`, or `<role>_<block>.nii.gz` where there are several."""
+    """Write one NIfTI per block of parallel slices: `<role>.nii.gz`, or `<role>_<block>.nii.gz` where there are several."""
     blocks = sorted(set(series.block))
     for block in blocks:
         members = [k for k, number in enumerate(series.block) if number == block]
@@ -107,7 +107,7 @@ def write_labels(folder: Path, role: str, series: AcquiredSeries, labels: NDArra
 
 
 def slice_images(series: AcquiredSeries) -> list[SliceImage]:
-    """The images of a series with their places, instance 1 first."""
+    """The images of a series with their positions, instance 1 first."""
     return [
         SliceImage(pixels, plane.origin_mm, plane.row_step_mm, plane.column_step_mm, number)
         for number, (pixels, plane) in enumerate(zip(series.images, series.planes, strict=True), start=1)
@@ -115,7 +115,7 @@ def slice_images(series: AcquiredSeries) -> list[SliceImage]:
 
 
 def study_header(study: PhantomStudy) -> StudyHeader:
-    """DICOM attributes of the study; its UIDs follow from the options."""
+    """DICOM attributes of the study; its UIDs are derived from the options."""
     key = f"{study.options.seed}/{study.person.age_years}/{study.person.sex}/{study.site.name}/{study.options.variant}/{study.options.scan}"
     if study.options.matrix_scale != 1:
         key += f"/{study.options.matrix_scale}"
@@ -146,7 +146,7 @@ _DESCRIPTIONS = {
 
 
 def series_header(study_uid: str, role: str, protocol: SeriesProtocol, number: int, description: str = "") -> SeriesHeader:
-    """DICOM attributes of one series; its description says what it is unless one is given."""
+    """DICOM attributes of one series; the description names the sequence unless one is given."""
     sequence = protocol.sequence
     text = description or {"stir": "Sag STIR", "space": "Sag T2 SPACE"}.get(sequence.kind, _DESCRIPTIONS[role])
     return SeriesHeader(

@@ -1,4 +1,4 @@
-"""Smooth periodic noise in space: what makes marrow, muscle and fat look grown and not poured."""
+"""Smooth periodic noise in space for the texture of marrow, muscle and fat."""
 
 from functools import lru_cache
 from typing import Any
@@ -14,14 +14,14 @@ FINE = (1.1, 1.1, 1.1)  # smoothness in cells along x, y, z
 SMOOTH = (3.2, 3.2, 3.2)
 WIDE = (8.0, 8.0, 8.0)
 HUGE = (15.0, 15.0, 15.0)
-FIBRE = (1.15, 1.15, 7.0)  # drawn out along z
+FIBRE = (1.15, 1.15, 7.0)  # elongated along z
 BUNDLE = (2.2, 2.2, 11.0)
 SHEET = (1.4, 8.0, 12.0)  # flat layers
 
 
 @lru_cache(maxsize=8)
 def _noise(smoothness: tuple[float, float, float]) -> NDArray[np.int8]:
-    """A cube of noise, smooth over so many cells, even distribution over -127 … 127, the same in every run."""
+    """A cube of noise smoothed over `smoothness` cells, uniformly distributed over -127 … 127, identical in every run."""
     random = np.random.default_rng(20240607)
     space = fft.rfftn(random.standard_normal((_SIZE, _SIZE, _SIZE), dtype=np.float32))
     first, second, third = (_spectrum(sigma) for sigma in smoothness)
@@ -32,7 +32,7 @@ def _noise(smoothness: tuple[float, float, float]) -> NDArray[np.int8]:
 
 
 def _spectrum(sigma: float) -> NDArray[np.float32]:
-    """(_SIZE,) what smoothing by a Gaussian of `sigma` cells, cut off at 2.5 of them, does to each frequency."""
+    """(_SIZE,) transfer function of a Gaussian of `sigma` cells, truncated at 2.5 sigma."""
     reach = int(2.5 * sigma + 0.5)
     away = np.minimum(np.arange(_SIZE), _SIZE - np.arange(_SIZE))
     kernel = np.where(away <= reach, np.exp(-0.5 * np.square(away / sigma)), 0)
@@ -40,7 +40,7 @@ def _spectrum(sigma: float) -> NDArray[np.float32]:
 
 
 def grain(x: Floats, y: Floats, z: Floats, cell_mm: float, shift: int, smoothness: tuple[float, float, float]) -> Floats:
-    """Noise in [-1, 1], evenly distributed, at points of one shape; `shift` gives another sample. The pattern repeats every 128 cells."""
+    """Noise in [-1, 1], uniformly distributed, at points of one shape; `shift` gives another sample. The pattern repeats every 128 cells."""
     mask, scale = np.int32(_SIZE - 1), np.float32(1 / cell_mm)
     index = (x * scale + np.float32(5000 + shift % 97)).astype(np.int32) & mask
     index <<= 7

@@ -1,8 +1,8 @@
-"""What tissues are to a scanner: proton density, T1 and T2 of their water, and their share of fat.
+"""MR properties of tissues: proton density, T1 and T2 of their water, and fat fraction.
 
 Relaxation times are means of published values, T1 at 1.5 and 3 T:
 * muscle, liver, kidney, spinal cord, blood: Stanisz et al., Magn Reson Med 2005;54:507; de Bazelaire et al., Radiology 2004;230:652. The T2 of muscle is
-  the middle of what these and Gold 2004 found (27 to 29 ms beside the spine, 32 to 35, 44 to 50)
+  the middle of the range in these and Gold 2004 (27 to 29 ms beside the spine, 32 to 35, 44 to 50)
 * subcutaneous fat and marrow: Gold et al., AJR 2004;183:343; de Bazelaire 2004. The T2 of fat is the apparent one of a turbo spin echo with its
   J-coupling suppressed (Henkelman et al., JMRI 1994;4:533), which is longer than the spin-echo value
 * disc: Marinelli et al., Eur Spine J 2009 (T2 of nucleus 80–150 ms falling with Pfirrmann grade; annulus 40–60 ms); Stelzeneder et al. 2011

@@ -1,6 +1,6 @@
-"""The answers: what is known about a phantom without looking at its images.
+"""Ground truth of a phantom, independent of its images.
 
-Lengths and areas are read off the anatomy itself along fine probes (lines and planes of 0.1 to 0.5 mm), never off the rendered images or masks.
+Lengths and areas are measured on the anatomy along fine probes (lines and planes of 0.1 to 0.5 mm), never on the rendered images or masks.
 """
 
 from typing import Any
@@ -26,7 +26,7 @@ _VOLUME_STEP_MM = 4.0
 
 
 def truth_document(person: Person, degeneration: Degeneration, anatomy: Anatomy, site: str) -> dict[str, Any]:
-    """Everything but the places in the images, ready for JSON; lengths in mm, areas in mm², volumes in ml."""
+    """Ground truth without image coordinates, ready for JSON; lengths in mm, areas in mm², volumes in ml."""
     return {
         "schema_version": SCHEMA_VERSION,
         "synthetic": True,
@@ -160,7 +160,7 @@ def muscle_sections(anatomy: Anatomy, z_mm: float) -> dict[int, tuple[float, flo
 
 
 def severity_points(anatomy: Anatomy) -> dict[tuple[Condition, Level], NDArray[np.float64]]:
-    """Where a reader would point for each of the 25 places: canal, foramen, recess at the height of the disc."""
+    """Position of each of the 25 places as a reader would mark it: canal, foramen, recess at the height of the disc."""
     points = {}
     for level in LEVELS:
         disc = anatomy.disc(level.value)
@@ -176,7 +176,7 @@ def severity_points(anatomy: Anatomy) -> dict[tuple[Condition, Level], NDArray[n
 
 
 def coordinates(anatomy: Anatomy, series: dict[str, AcquiredSeries]) -> list[dict[str, Any]]:
-    """Instance number, x and y (pixels) of each place in the series in which readers mark it: canal on sagittal T2, foramina on T1, recesses on axial T2."""
+    """Instance number, x and y (pixels) of each place in the series used by readers: canal on sagittal T2, foramina on T1, recesses on axial T2."""
     found = []
     for (condition, level), point in severity_points(anatomy).items():
         role = "sagittal_t2" if condition is Condition.SPINAL_CANAL_STENOSIS else "axial_t2" if "SUBARTICULAR" in condition.name else "sagittal_t1"
