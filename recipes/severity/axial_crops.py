@@ -1,10 +1,10 @@
 """Canal and recess grades from axial crops: trains five folds by study and prints the out-of-fold table.
 
-    python recipes/severity/axial_crops.py train    ../shared/data/rsna2024 runs/severity    # resumes where it was killed
+    python recipes/severity/axial_crops.py train    ../shared/data/rsna2024 runs/severity    # interrupted runs resume
     python recipes/severity/axial_crops.py evaluate ../shared/data/rsna2024 runs/severity    # prints the table from the saved folds, without PyTorch
     python recipes/severity/axial_crops.py pack     ../shared/data/rsna2024 runs/severity -o models/severity-axial-crops
 
-Training takes about 13 minutes a fold on one quiet core with bfloat16 instructions.
+Training takes about 13 minutes per fold on one idle core with bfloat16 instructions.
 """
 
 import argparse
@@ -24,14 +24,14 @@ from lumbar.severity.studies.store import open_store
 if TYPE_CHECKING:
     from lumbar.severity.learn.axial.train import LabelledCrops
 
-HELD_BACK = ("100206310",)  # the study that comes with its images: never trained on, so that grading it stays honest
+HELD_BACK = ("100206310",)  # the study with images: left out of training, so that it can serve for evaluation
 
 
 def main() -> None:
     arguments = parse()
     images = arguments.data / "axial_crops"
     crops = [crop for crop in read_crop_table(arguments.data / "axial_crops.csv") if (images / crop.file).is_file()]
-    labels = targets(crops, read_grades(arguments.data / "train.csv"))  # the crop table has no foraminal grades, the table of studies does
+    labels = targets(crops, read_grades(arguments.data / "train.csv"))  # the table of studies also has foraminal grades, which the crop table lacks
     if arguments.action == "train":
         from lumbar.severity.learn.axial.ensemble import FoldOptions, train_fold  # noqa: PLC0415  (PyTorch: only to train)
         from lumbar.severity.learn.axial.train import continued_training, default_training  # noqa: PLC0415
@@ -58,8 +58,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--kind", default="hybrid", choices=["hybrid", "vit"])
     parser.add_argument("--folds", type=int, nargs="*", default=[0, 1, 2, 3, 4])
     parser.add_argument("--steps", type=int, default=2600)
-    parser.add_argument("--start", type=Path, help="folder of finished folds to go on from, each with the same studies left out")
-    parser.add_argument("--beside", type=Path, help="WORK of severity_phantom_table.py, whose training studies are learnt from, too")
+    parser.add_argument("--start", type=Path, help="folder of finished folds that initialise these, each with the same studies left out")
+    parser.add_argument("--beside", type=Path, help="WORK of severity_phantom_table.py, whose training studies are used as well")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("-o", "--out", type=Path, help="model folder that `pack` writes")
     return parser.parse_args()
@@ -74,7 +74,7 @@ def synthetic_crops(work: Path) -> "LabelledCrops":
 
 def print_table(oof: OutOfFold, measured: dict[str, PartFigures]) -> None:
     studies, folds = len({crop.study_id for crop in oof.crops}), sorted(set(oof.folds.tolist()))
-    print(f"{len(oof.crops)} crops of {studies} studies, each graded by a network that has not seen it (folds {folds})")
+    print(f"{len(oof.crops)} crops of {studies} studies, graded out of fold (folds {folds})")
     names = [field.name for field in fields(PartFigures)]
     print(f"{'':<14}" + "".join(f"{name:>13}" for name in names))
     for part, values in measured.items():
@@ -88,7 +88,7 @@ def pack(arguments: argparse.Namespace, oof: OutOfFold, measured: dict[str, Part
     data = TrainingData(
         f"RSNA 2024 lumbar spine degenerative classification: axial crops of {studies} studies, cut by takanami12",
         "trained on RSNA 2024 data, non-commercial research only",
-        f"each network saw about four fifths of the studies (networks of folds {sorted(set(oof.folds.tolist()))}); study {HELD_BACK[0]} was seen by none",
+        f"each network was trained on about four fifths of the studies (folds {sorted(set(oof.folds.tolist()))}); study {HELD_BACK[0]} was left out",
     )
     with staged_folder(arguments.out, overwrite=False) as folder:
         write_ensemble(folder, arguments.runs, arguments.kind, oof, measured, (data,))

@@ -1,7 +1,7 @@
 """Pfirrmann grades and other findings of discs from mid-sagittal images: trains and measures in five folds by patient, prints the table.
 
-python recipes/severity/disc_grades.py ../shared/data runs/discs                            # trains what is missing in runs/discs, prints the table
-python recipes/severity/disc_grades.py ../shared/data runs/discs --folds 0 2                # trains these folds alone and prints nothing
+python recipes/severity/disc_grades.py ../shared/data runs/discs                            # trains the folds missing in runs/discs, prints the table
+python recipes/severity/disc_grades.py ../shared/data runs/discs --folds 0 2                # trains only these folds and prints nothing
 python recipes/severity/disc_grades.py ../shared/data runs/discs -o models/disc-grades      # and writes the model folder
 """
 
@@ -43,7 +43,7 @@ from lumbar.training.fit import FitOptions
 
 FOLDS = 5
 SEED = 7
-T1_WEIGHT = 0.5  # T1 images are looked at half as often: the grades are read on T2
+T1_WEIGHT = 0.5  # T1 images are sampled half as often, as the grades are read on T2
 LUMBAR_DISCS = 5
 Marks = dict[tuple[str, int], tuple[int, list[int]]]  # (image or patient, discs above L5/S1) → Pfirrmann grade 0 … 4 and findings
 
@@ -52,12 +52,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder with pfirrmann/ and spider/")
     parser.add_argument("runs", type=Path, help="folder that keeps crops, checkpoints and networks")
-    parser.add_argument("--folds", type=int, nargs="*", help="train these alone")
+    parser.add_argument("--folds", type=int, nargs="*", help="train only these")
     parser.add_argument("--steps", type=int, default=750)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("-o", "--out", type=Path, help="model folder to write")
     arguments = parser.parse_args()
-    images = gather(arguments.data, arguments.runs / "crops", arguments.threads)
+    images = extract_crops(arguments.data, arguments.runs / "crops", arguments.threads)
     folds, scaler = fold_numbers(images, FOLDS, SEED), scaler_of(images)
     for fold in range(FOLDS) if arguments.folds is None else arguments.folds:
         options = FitOptions(steps=arguments.steps, seed=SEED + fold, average_decay=0.99, checkpoint_every=200, threads=arguments.threads)
@@ -71,8 +71,8 @@ def main() -> None:
             write_disc_model(folder, arguments.runs, FOLDS, images, results, training_data(images))
 
 
-def gather(data: Path, runs: Path, threads: int) -> list[GradedImage]:
-    """All images in which a spine was found; each one's crops are kept in a file, so that a killed run goes on."""
+def extract_crops(data: Path, runs: Path, threads: int) -> list[GradedImage]:
+    """All images in which a spine was found, with crops cached in files, so that interrupted runs resume."""
     runs.mkdir(parents=True, exist_ok=True)
     network = network_of(find_model("spine", None, threads))
     images, lost = [], []
@@ -107,7 +107,7 @@ def listed(data: Path) -> list[tuple[Path, str, str, dict[int, tuple[int, list[i
 
 
 def kept_crops(path: Path, kept: Path, network: Network) -> DiscCrops | None:
-    """The crops of the image in `path`, from `kept` if it is there; None where no spine is found."""
+    """The crops of the image in `path`, from the cache `kept` if it exists; None where no spine is found."""
     if not kept.exists():
         try:
             discs = cut_discs(map_image(read_grey_image(path), network), STORED_ROWS, STORED_COLUMNS)
@@ -119,14 +119,14 @@ def kept_crops(path: Path, kept: Path, network: Network) -> DiscCrops | None:
 
 
 def table(images: list[GradedImage], oof: DiscsOutOfFold) -> tuple[Result, ...]:
-    """Print and return what the models come to on patients that they had not seen."""
+    """Print and return the out-of-fold figures of the models."""
     results: list[Result] = []
     for source in ("yolospine", "spider t2", "spider t1"):
         own = [place for place, image in enumerate(images) if image.source == source]
         shown = [images[place] for place in own]
         for name, given in (("network", oof.seen), ("measurements", oof.measured), ("both", oof.both)):
             parts = [part for place in own if (part := given[place]) is not None]
-            if len(parts) < len(own):  # the logistic model says nothing of T1 images
+            if len(parts) < len(own):  # the logistic model does not grade T1 images
                 continue
             figures = rows_of_table(shown, parts, source)
             for figure in figures:
@@ -151,8 +151,8 @@ def rows_of_table(images: list[GradedImage], parts: list[Floats], source: str) -
     ]
     if (findings != UNGRADED).any():
         for column, name in enumerate(FINDINGS):
-            yes, chance = findings[graded, column] == 1, p[graded, GRADES + column]
-            figures.append(interval(name, "auc", lambda r, y=yes, c=chance: roc_auc(c[r], y[r]), who, f"{int(yes.sum())} yes of {where}"))
+            yes, probability = findings[graded, column] == 1, p[graded, GRADES + column]
+            figures.append(interval(name, "auc", lambda r, y=yes, c=probability: roc_auc(c[r], y[r]), who, f"{int(yes.sum())} yes of {where}"))
     return figures
 
 

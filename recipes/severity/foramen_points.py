@@ -1,4 +1,4 @@
-"""Foramina of the one real study with images: where the spine model places them, and crops from DICOM beside ready-made images.
+"""Foramina of the one real study with images: positions from the spine model, and crops from DICOM compared with those of the public data set.
 
     python recipes/severity/foramen_points.py ../shared/data/rsna2024 [--models MODEL]
 
@@ -33,7 +33,7 @@ STUDY = "100206310"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="RSNA 2024 folder")
-    parser.add_argument("--models", type=Path, help="model folder, or a folder of them, that comes first")
+    parser.add_argument("--models", type=Path, help="model folder, or a folder of them, that takes precedence")
     arguments = parser.parse_args()
     points = [point for point in read_foramen_table(arguments.data / "foramina.csv") if point.study_id == STUDY]
     study = read_study(arguments.data / "train_images" / STUDY)
@@ -84,7 +84,7 @@ def report_places(
 
 
 def one_slice(crop: ForamenCrop) -> ForamenCrop:
-    """`crop` with the slice of its point alone."""
+    """`crop` with only the slice of its point."""
     return replace(crop, weights=np.eye(len(crop.weights))[len(crop.weights) // 2])
 
 

@@ -1,12 +1,12 @@
 """Foraminal grades from sagittal T1: trains five folds by study, prints the out-of-fold figures, and packs the model.
 
-    python recipes/severity/foramina.py train    ../shared/data/rsna2024 runs/foramina [--folds 0 1 2]     # resumes where it was killed
+    python recipes/severity/foramina.py train    ../shared/data/rsna2024 runs/foramina [--folds 0 1 2]     # interrupted runs resume
     python recipes/severity/foramina.py evaluate ../shared/data/rsna2024 runs/foramina    # from the saved folds, without PyTorch
     python recipes/severity/foramina.py pack     ../shared/data/rsna2024 runs/foramina -o models/severity-foramina
 
-Studies that also have axial crops are in the fold that `axial_crops.py` puts them in; the others are dealt out by how badly they are affected. Study
-100206310 is left out of training. `evaluate` also prints what points shifted by the spine model's error cost, and what a neighbouring slice costs.
-Training takes about 5 minutes a fold on one quiet core with bfloat16 instructions.
+Studies that also have axial crops are in the fold that `axial_crops.py` puts them in; the others are stratified by severity. Study
+100206310 is left out of training. `evaluate` also prints the loss at points shifted by the spine model's error, and on a neighbouring slice.
+Training takes about 5 minutes per fold on one idle core with bfloat16 instructions.
 """
 
 import argparse
@@ -33,7 +33,7 @@ from lumbar.severity.learn.foramina.calibrate import crossfitted_levels, fit_lev
 from lumbar.severity.learn.foramina.out_of_fold import ForamenFigures, figures, grade_held_out
 from lumbar.severity.score import GRADE_WEIGHTS
 
-HELD_BACK = ("100206310",)  # the study that comes with its images: left out of training, so that grading it stays honest
+HELD_BACK = ("100206310",)  # the study with images: left out of training, so that it can serve for evaluation
 USUAL_LEVEL_MM = 34.0  # between lumbar discs: turns millimetres into pixels of a crop
 # Standard deviation of the distance, along each axis, from the spine model's foraminal points to the labelled ones; `foramen_points.py` measures it.
 SPINE_ERROR_MM = 2.0
@@ -51,7 +51,7 @@ def main() -> None:
         return
     fold_of = json.loads((arguments.runs / SPLITS).read_text(encoding="utf-8"))
     folds = np.array([fold_of[point.study_id] for point in points])
-    raw = answers(arguments.runs / "held_out.npy", foramina, folds, arguments.runs)
+    raw = predictions(arguments.runs / "held_out.npy", foramina, folds, arguments.runs)
     there = np.isfinite(raw[:, 0])
     y, levels = targets(points), foramina.levels
     grades = crossfitted_levels(raw[there], y[there], levels[there], folds[there])
@@ -76,7 +76,7 @@ def parse() -> argparse.Namespace:
 
 
 def stored(points: list[ForamenPoint], arguments: argparse.Namespace) -> tuple[Foramina, np.ndarray, np.ndarray]:
-    """The crops of all points, and those on neighbouring slices; cut once and kept in the folder of runs."""
+    """The crops of all points, and those on neighbouring slices; cut once and cached in the folder of runs."""
     cache, images = arguments.runs / CACHE, arguments.data / "foramina"
     if not cache.is_file():
         made = from_points(points, images)
@@ -104,8 +104,8 @@ def train(points: list[ForamenPoint], foramina: Foramina, beside: tuple[np.ndarr
         train_fold(labelled, fold_of, arguments.runs, fold, config, HELD_BACK)
 
 
-def answers(cache: Path, foramina: Foramina, folds: np.ndarray, runs: Path) -> np.ndarray:
-    """Raw answers for every foramen whose fold is trained; graded again where a network is newer than what was kept."""
+def predictions(cache: Path, foramina: Foramina, folds: np.ndarray, runs: Path) -> np.ndarray:
+    """Raw predictions for every foramen with a trained fold; recomputed where a network is newer than the cache."""
     networks = list(runs.glob("*/model.onnx"))
     if not cache.is_file() or any(path.stat().st_mtime > cache.stat().st_mtime for path in networks):
         np.save(cache, grade_held_out(foramina, folds, runs))
@@ -113,7 +113,7 @@ def answers(cache: Path, foramina: Foramina, folds: np.ndarray, runs: Path) -> n
 
 
 def print_table(measured: dict[str, ForamenFigures], studies: int, folds: list[int]) -> None:
-    print(f"{measured['foramen'].rows} foramina of {studies} studies, each graded by one network that was not trained on it (folds {folds})")
+    print(f"{measured['foramen'].rows} foramina of {studies} studies, each graded out of fold by one network (folds {folds})")
     names = [field.name for field in fields(ForamenFigures)]
     print(f"{'':<10}" + "".join(f"{name:>12}" for name in names))
     for part, values in measured.items():
@@ -132,7 +132,7 @@ def print_interval(grades: ForamenGrades, y: np.ndarray, studies: np.ndarray) ->
 
 
 def robustness(foramina: Foramina, beside: tuple[np.ndarray, np.ndarray], y: np.ndarray, folds: np.ndarray, runs: Path, raw: np.ndarray) -> tuple[Result, ...]:
-    """What shifted points and a neighbouring slice cost, in raw weighted log loss."""
+    """Raw weighted log loss at shifted points and on a neighbouring slice."""
     there = np.isfinite(raw[:, 0]) & (y >= 0)
     rng = np.random.default_rng(0)
     pixels = rng.normal(0, SPINE_ERROR_MM * LEVEL_PIXELS / USUAL_LEVEL_MM, (len(y), 2))
@@ -146,7 +146,7 @@ def robustness(foramina: Foramina, beside: tuple[np.ndarray, np.ndarray], y: np.
     rows[owners] = True
     rows &= there
     own, near = (weighted_log_loss(p[rows], y[rows], WEIGHTS) for p in (raw, grade_held_out(replace(foramina, crops=other), folds, runs, SCALES)))
-    print(f"{int(rows.sum())} foramina that a neighbouring slice shows: {own:.4f} on their own slice, {near:.4f} on the neighbour")
+    print(f"{int(rows.sum())} foramina shown by a neighbouring slice: {own:.4f} on their own slice, {near:.4f} on the neighbour")
     where = "out of fold, uncalibrated, one network each"
     return (
         Result("foramen", "loss_at_shifted_points", round(away, 4), f"{where}; points shifted by {SPINE_ERROR_MM:g} mm along each axis; unshifted {still:.4f}"),
@@ -155,7 +155,7 @@ def robustness(foramina: Foramina, beside: tuple[np.ndarray, np.ndarray], y: np.
 
 
 def moved(crop: np.ndarray, down: float, right: float) -> np.ndarray:
-    """`crop` as if its point lay `down` rows and `right` columns away; black where nothing is known."""
+    """`crop` as if its point lay `down` rows and `right` columns away; 0 beyond the crop."""
     result = np.zeros_like(crop)
     rows, columns = round(down), round(right)
     size = len(crop)
@@ -178,7 +178,7 @@ def pack(
     data = TrainingData(
         f"RSNA 2024 lumbar spine degenerative classification: foraminal points on sagittal T1 of {studies} studies, images of VBS2004's repository",
         LICENCE,
-        f"each network saw about four fifths of the studies (networks of folds {folds}); study {HELD_BACK[0]} was seen by none",
+        f"each network was trained on about four fifths of the studies (folds {folds}); study {HELD_BACK[0]} was left out",
     )
     where = f"out of fold, {measured['foramen'].rows} foramina at readers' points, one network each"
     with staged_folder(arguments.out, overwrite=False) as folder:

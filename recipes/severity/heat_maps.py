@@ -1,16 +1,16 @@
-"""Are the heat maps of grades true to the networks? On real axial crops that are labelled moderate or severe.
+"""Faithfulness of the heat maps of grades to the networks, on real axial crops labelled moderate or severe.
 
     python recipes/severity/heat_maps.py ../shared/data/rsna2024 [--crops 12]
 
 Prints, as medians over crops and conditions (canal, recesses):
 - agreement: correlation of the map of one network on one crop, as `analyze` makes it, with the mean over all networks, and with the map that the same
-  network gives when it sees the other levels of the study;
-- randomised weights: correlation with the map of the same network with shuffled weights (near 0: the map depends on what was learnt);
-- deletion: how far the log-odds of the score move when the most important tenth of the crop is hidden, against tenths at random places and the least
+  network gives with the other levels of the study;
+- randomised weights: correlation with the map of the same network with shuffled weights (near 0: the map depends on the learned weights);
+- deletion: change of the log-odds of the score when the most important tenth of the crop is occluded, compared with random tenths and the least
   important tenth;
 - sides: share of the importance on the recess's own half of the crop.
 
-The crops are those that the networks were trained on in part; what is checked is the maps' faith to the networks, not the grades.
+Some of the crops were used for training; the check is of the maps, not of the grades.
 """
 
 import argparse
@@ -97,7 +97,7 @@ def compare(row: AxialCrop, beside: list[AxialCrop], images: Path, grader: CropG
 
 
 def deletion(grader: CropGrader, image: np.ndarray, level: Level, heat: np.ndarray) -> dict[str, list[float]]:
-    """Change of the log-odds when a tenth of the crop is hidden, by surroundings and by bright tissue: the mean of both sizes."""
+    """Change of the log-odds when a tenth of the crop is occluded, by surroundings and by bright tissue: the mean of both."""
     rng = np.random.default_rng(0)
     crop = network_input(image)
     before = log_odds(grader, crop[None], level)[0]
@@ -121,7 +121,7 @@ def correlations(one: np.ndarray, other: np.ndarray) -> list[float]:
 
 
 def overlaps(one: np.ndarray, other: np.ndarray) -> list[float]:
-    """Dice of the most important tenths; 0.1 is chance."""
+    """Dice of the most important tenths; 0.1 is expected by chance."""
     return [float((tenth(one[place]) * tenth(other[place])).sum() / tenth(one[place]).sum()) for place in PLACES]
 
 

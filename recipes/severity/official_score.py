@@ -4,7 +4,7 @@
 
 Canal and recesses are graded by the networks of the packed axial model, each study by the network of its fold, foramina by the folds in RUNS (see
 `foramina.py`). The calibration is fitted on the other folds. The second stage is a logistic regression on the log-odds of a cell, of its neighbours above
-and below, of the other side, and of the other conditions at its level, fitted on the other folds and averaged with the first answer.
+and below, of the other side, and of the other conditions at its level, fitted on the other folds and averaged with the first stage.
 """
 
 import argparse
@@ -50,21 +50,21 @@ def main() -> None:
     parser.add_argument("--axial", type=Path, help="model folder of axial crops; the packaged one if not given")
     arguments = parser.parse_args()
     first: dict[str, NDArray[np.float64]] = {}
-    fold_of = axial_answers(arguments.axial or find_folder(TASK), arguments.data, first)
-    both = sorted(foraminal_answers(arguments.data, arguments.runs, first) & set(fold_of))
+    fold_of = axial_predictions(arguments.axial or find_folder(TASK), arguments.data, first)
+    both = sorted(foraminal_predictions(arguments.data, arguments.runs, first) & set(fold_of))
     grades = read_grades(arguments.data / "train.csv")
     p = np.array([[first.get(row_id(study, *cell), np.full(3, np.nan)) for cell in CELLS] for study in both])
     y = np.array([[grade_number(grades[study][row_id("", *cell)[1:]]) for cell in CELLS] for study in both])
     y[np.isnan(p[..., 0])] = -1
     folds = np.array([fold_of[study] for study in both])
-    print(f"{len(both)} studies with both axial crops and foramina, {int((y >= 0).sum())} labelled rows with an answer")
+    print(f"{len(both)} studies with both axial crops and foramina, {int((y >= 0).sum())} labelled rows with a prediction")
     second = second_stage(p, y, folds)
     for title, probabilities in (("first stage", p), ("second stage", second), ("average of both", (p + second) / 2)):
         show(title, probabilities, y, np.array(both))
     print("\n".join(PUBLISHED))
 
 
-def axial_answers(folder: Path, data: Path, rows: dict[str, NDArray[np.float64]]) -> dict[str, int]:
+def axial_predictions(folder: Path, data: Path, rows: dict[str, NDArray[np.float64]]) -> dict[str, int]:
     """Add canal and recess rows, the mean where a level has several crops; returns study → fold."""
     crops = [crop for crop in read_crop_table(data / "axial_crops.csv") if (data / "axial_crops" / crop.file).is_file()]
     labels, raw = held_out(folder, data)
@@ -79,7 +79,7 @@ def axial_answers(folder: Path, data: Path, rows: dict[str, NDArray[np.float64]]
     return fold_of
 
 
-def foraminal_answers(data: Path, runs: Path, rows: dict[str, NDArray[np.float64]]) -> set[str]:
+def foraminal_predictions(data: Path, runs: Path, rows: dict[str, NDArray[np.float64]]) -> set[str]:
     """Add foraminal rows of trained folds; returns their studies."""
     points = sorted(read_foramen_table(data / "foramina.csv"), key=lambda p: (p.study_id, p.file))
     kept = np.load(runs / "crops.npz")
@@ -100,7 +100,7 @@ def grade_number(grade: Severity | None) -> int:
 
 
 def second_stage(p: NDArray[np.float64], y: NDArray[np.int64], folds: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Answers (studies, 25, 3) of the second stage, each study's from the other folds; the first answer where there is none to correct."""
+    """Predictions (studies, 25, 3) of the second stage, fitted on the other folds; the first stage where a cell has none."""
     log = np.log(np.clip(p, 1e-4, 1)).reshape(len(p), 5, 5, 3)
     odds = np.diff(log, axis=-1)
     odds = np.where(np.isnan(odds), np.nanmean(odds, axis=(0,), keepdims=True), odds)
@@ -123,7 +123,7 @@ def second_stage(p: NDArray[np.float64], y: NDArray[np.int64], folds: NDArray[np
 
 
 def features(odds: NDArray[np.float64], condition: int, level: int) -> NDArray[np.float64]:
-    """(studies, features) of one cell from the log-odds (studies, 5 conditions, 5 levels, 2); left and right cells see the same from their own side."""
+    """(studies, features) of one cell from the log-odds (studies, 5 conditions, 5 levels, 2); mirrored for right cells, so that both sides share them."""
     nothing = np.zeros_like(odds[:, 0, 0])
     near = [odds[:, condition, level + by] if 0 <= level + by < 5 else nothing for by in (-1, 0, 1)]
     if condition == 0:

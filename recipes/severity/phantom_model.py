@@ -1,14 +1,14 @@
-"""The model without restrictions on its use: trained on synthetic studies alone, measured on 2,397 real axial crops and on one real study with its images.
+"""The model without restrictions on use: trained on synthetic studies only, evaluated on 2,397 real axial crops and on one real study with images.
 
     python recipes/severity/phantom_table.py WORK                                                  # trains it
     python recipes/severity/phantom_model.py pack WORK ../shared/data/rsna2024 -o MODEL            # calibrates, measures, writes the model folder
     python recipes/severity/phantom_model.py evaluate MODEL ../shared/data/rsna2024                # measures again
     python recipes/severity/phantom_model.py repack MODEL ../shared/data/rsna2024                  # writes the measured figures and the share into its card
 
-No real image or label is used to train or calibrate the model. A network that was trained on synthetic images is far too sure on patients, so its answers
-are averaged with the known frequencies of the grades, half and half; that share was fixed beforehand, not fitted. For real crops the recipe prints the loss
-of the network alone, of the frequencies alone, and of the average. The table's other columns are after a calibration (one temperature for each group of
-conditions) fitted on other real studies in five folds: they show how much of the error lies in what the network sees, and how much in its confidence.
+No real image or label is used to train or calibrate the model. The probabilities of a network trained on synthetic images are overconfident on patients,
+so they are averaged with the known grade frequencies at equal weights, fixed in advance. For real crops the recipe prints the loss of the network, of the
+frequencies, and of the average. The other columns of the table are after calibration (one temperature per group of conditions) fitted on other real
+studies in five folds: they separate errors of discrimination from errors of calibration.
 """
 
 import argparse
@@ -39,18 +39,18 @@ from lumbar.severity.calibration import Calibration, CropGrades
 from lumbar.severity.learn.axial.ensemble import FoldOptions, split
 from lumbar.severity.learn.axial.out_of_fold import HEADLINES, NETWORK, PARTS, OutOfFold, figures
 from lumbar.severity.learn.calibrate import fit_calibration
-from lumbar.severity.learn.studies.model import EXPORT, StudyModelWords, pack_networks, score_results
+from lumbar.severity.learn.studies.model import EXPORT, StudyModelTexts, pack_networks, score_results
 from lumbar.severity.learn.studies.prepare import PrepareOptions, crops_at_spine
 from lumbar.severity.prior import TASK as PRIOR_TASK
 from lumbar.severity.prior import Prior
 from lumbar.severity.score import GRADE_WEIGHTS, official_score
 from lumbar.severity.studies.data import InputOptions, StudySet, from_axial_crops, study_targets
-from lumbar.severity.studies.grader import StudyGrader, by_level, calibrated, one_study, raw_answers
+from lumbar.severity.studies.grader import StudyGrader, by_level, calibrated, one_study, raw_predictions
 from lumbar.severity.studies.rows import graded
 
 LEVELS = tuple(Level)
-HOW = "a hybrid network trained on synthetic studies alone"
-PRIOR_SHARE = 0.5  # of the frequencies in the answers
+HOW = "a hybrid network trained on synthetic studies only"
+PRIOR_SHARE = 0.5  # weight of the frequencies
 
 
 def main() -> None:
@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("action", choices=["pack", "evaluate", "repack"])
     parser.add_argument("folder", type=Path, help="WORK of severity_phantom_table.py, or a model folder to evaluate")
     parser.add_argument("data", type=Path, help="RSNA 2024 folder with axial_crops.csv, axial_crops/, train.csv and train_images/")
-    parser.add_argument("--network", default="hybrid", help="which of the trained ones that see no masks")
+    parser.add_argument("--network", default="hybrid", help="name of the trained network, without masks as input")
     parser.add_argument("-o", "--out", type=Path, help="model folder that `pack` writes")
     arguments = parser.parse_args()
     if arguments.action == "pack":
@@ -69,21 +69,21 @@ def main() -> None:
 
 
 def pack(work: Path, name: str, data: Path, out: Path) -> None:
-    """Write the model folder; calibrated on the synthetic studies that decided when to stop, measured on synthetic sites not trained on and on real crops."""
+    """Write the model folder; calibrated on the synthetic validation studies, evaluated on synthetic sites left out of training and on real crops."""
     trained, wanted = work / "runs" / name, InputOptions()
     network = Network((trained / NETWORK).read_bytes(), str(trained))
     own = table_arguments([str(work)])
     train_set, test = prepared("train", own), prepared("test", own)
     aside = train_set.subset(np.isin(train_set.names, json.loads((trained / EXPORT).read_text())["stopped_by"]))
-    calibration = fit_calibration(by_level(raw_answers((network,), aside, wanted)), by_level(aside.targets))
-    score = official_score(graded(calibrated(raw_answers((network,), test, wanted), calibration).metric, test.targets))
+    calibration = fit_calibration(by_level(raw_predictions((network,), aside, wanted)), by_level(aside.targets))
+    score = official_score(graded(calibrated(raw_predictions((network,), test, wanted), calibration).metric, test.targets))
     usual = official_score(graded(np.broadcast_to(prior(train_set), (len(test.names), 5, 5, 3)), test.targets))
     where = f"{len(test.names)} synthetic studies of sites not trained on"
     oof = on_crops((network,), wanted, data)
     results = (*real_results(oof, calibration), *score_results("loss_synthetic", score, where), *score_results("prior_synthetic", usual, where))
     learnt = TrainingData("lumbar phantoms", "Apache-2.0", f"{len(train_set.names)} synthetic studies, seed 41, sites A to F, half the matrix")
     with staged_folder(out, overwrite=False) as folder:
-        words = StudyModelWords("severity-phantom", "1", HOW, (learnt,), research_only=False, synthetic_only=True)
+        words = StudyModelTexts("severity-phantom", "1", HOW, (learnt,), research_only=False, synthetic_only=True)
         card = pack_networks(folder, (trained,), calibration, results, words, wanted)
         write_card(folder, replace(card, parameters={**card.parameters, "prior_share": PRIOR_SHARE}))
 
@@ -98,7 +98,7 @@ def repack(folder: Path, data: Path) -> None:
 
 
 def averaged(oof: OutOfFold, calibration: Calibration) -> CropGrades:
-    """The grades of real crops as `analyze` gives them: averaged with the frequencies."""
+    """The grades of real crops as in `analyze`: averaged with the frequencies."""
     return Prior(find_model(PRIOR_TASK)).blended(calibration.apply(oof.raw), [crop.level for crop in oof.crops], PRIOR_SHARE)
 
 
@@ -109,34 +109,34 @@ def loss_of(probabilities: np.ndarray, oof: OutOfFold, places: Sequence[int]) ->
 
 
 def coverage_of(clinical: np.ndarray, oof: OutOfFold, places: Sequence[int], calibration: Calibration) -> float:
-    """How often the set of grades that comes with a finding holds the reader's grade."""
+    """Coverage of the reader's grade by the prediction sets."""
     sets = np.concatenate([conformal_sets(clinical[:, place], calibration.conformal_threshold[place]) for place in places])
     y = np.concatenate([oof.targets[:, place] for place in places])
     return float(sets[y >= 0][np.arange(int((y >= 0).sum())), y[y >= 0]].mean())
 
 
 def real_results(oof: OutOfFold, calibration: Calibration) -> tuple[Result, ...]:
-    """What is known of real patients, named as on the cards of other graders; the loss is that of the answers averaged with the frequencies."""
+    """Results on real patients, named as on the cards of other graders; the loss is that of the average with the frequencies."""
     where = f"{len(oof.crops):,} real axial crops of {len({c.study_id for c in oof.crops})} patients, from the axial slice alone, none of them trained on"
-    measured, answers = figures(oof), averaged(oof, calibration)
+    measured, average = figures(oof), averaged(oof, calibration)
     results = []
     for part, places in PARTS.items():
         values = asdict(measured[part])
-        row = {"loss": loss_of(answers.metric, oof, places), "prior": values["prior"], "auc_severe": values["auc_severe"], "kappa": values["kappa"]}
-        row["coverage"] = coverage_of(answers.clinical, oof, places, calibration)
+        row = {"loss": loss_of(average.metric, oof, places), "prior": values["prior"], "auc_severe": values["auc_severe"], "kappa": values["kappa"]}
+        row["coverage"] = coverage_of(average.clinical, oof, places, calibration)
         row["loss_network_alone"] = loss_of(calibration.apply(oof.raw).metric, oof, places)
         results += [Result(part, name, round(value, 4), where, headline=(part, name) in HEADLINES) for name, value in row.items()]
     return tuple(results)
 
 
 def evaluate(grader: StudyGrader, data: Path) -> None:
-    """Print how the model grades real crops and the real study."""
+    """Print the evaluation on real crops and on the real study."""
     oof = on_crops(grader.model.networks, grader.wanted, data)
     print_table(oof, figures(oof))
-    alone, answers = grader.calibration.apply(oof.raw).metric, averaged(oof, grader.calibration).metric
+    alone, average = grader.calibration.apply(oof.raw).metric, averaged(oof, grader.calibration).metric
     frequencies = Prior(find_model(PRIOR_TASK)).blended(grader.calibration.apply(oof.raw), [crop.level for crop in oof.crops], 1.0).metric
     for part, places in PARTS.items():
-        row = [f"{title} {loss_of(p, oof, places):.3f}" for title, p in (("network", alone), ("frequencies", frequencies), ("average", answers))]
+        row = [f"{title} {loss_of(p, oof, places):.3f}" for title, p in (("network", alone), ("frequencies", frequencies), ("average", average))]
         print(f"{part:<14} weighted log loss: {', '.join(row)}")
     tables = read_rsna2024(data)
     for name in tables.imaged_studies:
@@ -145,20 +145,20 @@ def evaluate(grader: StudyGrader, data: Path) -> None:
 
 
 def on_crops(networks: Sequence[Network], wanted: InputOptions, folder: Path) -> OutOfFold:
-    """The answers to all real crops, each study by its axial slices alone."""
+    """Predictions for all real crops, each study from its axial slices only."""
     images = folder / "axial_crops"
     crops = [crop for crop in read_crop_table(folder / "axial_crops.csv") if (images / crop.file).is_file()]
     labels = targets(crops, read_grades(folder / "train.csv"))
     studies = from_axial_crops(crops, labels, stored_images(crops, images))
-    raw = raw_answers(networks, studies, wanted)
+    raw = raw_predictions(networks, studies, wanted)
     row = {name: number for number, name in enumerate(studies.names.tolist())}
     fold_of = split(crops, labels, FoldOptions())
-    answers = np.stack([raw[row[crop.study_id], :, LEVELS.index(crop.level)] for crop in crops])
-    return OutOfFold(crops, labels, answers, np.array([fold_of[crop.study_id] for crop in crops]))
+    average = np.stack([raw[row[crop.study_id], :, LEVELS.index(crop.level)] for crop in crops])
+    return OutOfFold(crops, labels, average, np.array([fold_of[crop.study_id] for crop in crops]))
 
 
 def on_study(grader: StudyGrader, study: StudySet, truth: np.ndarray) -> None:
-    """The 25 rows of one real study, with what each group of conditions comes to."""
+    """Print the 25 rows of one real study, with the loss of each group of conditions."""
     grades = grader.grade(study)
     flat = CropGrades(grades.metric[0].swapaxes(0, 1), grades.clinical[0].swapaxes(0, 1))
     metric = Prior(find_model(PRIOR_TASK)).blended(flat, LEVELS, PRIOR_SHARE).metric.swapaxes(0, 1)

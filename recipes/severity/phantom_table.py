@@ -1,15 +1,16 @@
-"""What the grading networks learn from synthetic studies, and how near they come to the best that anyone could: `prior · vit · hybrid · best possible`.
+"""Grading networks trained on synthetic studies, compared with the upper bound: `prior · vit · hybrid · best possible`.
 
-    python recipes/severity/phantom_table.py runs/phantoms                       # all of it: phantoms, preparation, training, table; goes on where killed
+    python recipes/severity/phantom_table.py runs/phantoms                       # all of it: phantoms, preparation, training, table; interrupted runs resume
     python recipes/severity/phantom_table.py runs/phantoms --only vit --steps 500
-    python recipes/severity/phantom_table.py runs/phantoms --only longer         # the hybrid with twice the steps: the one that is shipped
+    python recipes/severity/phantom_table.py runs/phantoms --only longer         # the hybrid with twice the steps: the shipped model
     python recipes/severity/phantom_table.py runs/phantoms --ablations           # also without jitter, other levels, mirroring
     python recipes/severity/phantom_table.py runs/phantoms --ablations --masks   # also with the spine model's masks and measurements as inputs
 
-Ablations are trained for fewer steps; `short` is the hybrid with as many, to compare them with.
+Ablations are trained for fewer steps; `short` is the hybrid with the same number, for comparison.
 
-500 training studies of sites A to F, 150 test studies of sites G to I, which no network saw. The best possible answer knows the anatomy exactly, but not
-the reader's mood (recipes/phantom/best_possible.py); prior is the training shares of every column, times the weights. Everything here is synthetic.
+500 training studies of sites A to F, 150 test studies of sites G to I, left out of training. The ideal observer (best possible) is given the exact
+anatomy, but not the reader's noise (recipes/phantom/best_possible.py); prior is the grade frequencies of each column, times the weights. All data are
+synthetic.
 """
 
 import argparse
@@ -36,7 +37,7 @@ from lumbar.severity.learn.studies.model import EXPORT
 from lumbar.severity.learn.studies.prepare import PrepareOptions, prepare
 from lumbar.severity.score import GRADE_WEIGHTS, official_score, score_gain, score_intervals
 from lumbar.severity.studies.data import InputOptions, StudySet, from_store
-from lumbar.severity.studies.grader import by_level, calibrated, raw_answers
+from lumbar.severity.studies.grader import by_level, calibrated, raw_predictions
 from lumbar.severity.studies.rows import graded
 from lumbar.severity.studies.store import open_store
 
@@ -65,13 +66,13 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--train", type=int, default=500, help="training studies")
     parser.add_argument("--test", type=int, default=150, help="test studies")
     parser.add_argument("--matrix-scale", type=float, default=0.5, help="of the phantoms' images: 0.5 has a quarter of the pixels")
-    parser.add_argument("--steps", type=int, default=2400, help="optimiser steps of the hybrid; the vit makes half of them in about the same time")
+    parser.add_argument("--steps", type=int, default=2400, help="optimiser steps of the hybrid; the vit runs half of them in about the same time")
     parser.add_argument("--ablation-steps", type=int, default=1200)
     parser.add_argument("--encoder", default="small", help="of the hybrid")
-    parser.add_argument("--only", choices=["hybrid", "vit", LONGER, *ABLATIONS, MASKED], help="train this one alone")
+    parser.add_argument("--only", choices=["hybrid", "vit", LONGER, *ABLATIONS, MASKED], help="train only this network")
     parser.add_argument("--ablations", action="store_true", help="train the ablations too")
-    parser.add_argument("--masks", action="store_true", help="run the spine model in preparation, and train a network that sees its masks")
-    parser.add_argument("--places", default="labels", choices=["labels", "spine"], help="where the test studies' crops are cut")
+    parser.add_argument("--masks", action="store_true", help="run the spine model in preparation, and train a network with its masks as input")
+    parser.add_argument("--places", default="labels", choices=["labels", "spine"], help="positions of the test studies' crops")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--threads", type=int, default=0)
     return parser.parse_args(words)
@@ -118,22 +119,22 @@ def train(name: str, data: StudySet, arguments: argparse.Namespace) -> None:
 def table(data: dict[str, StudySet], test_cohort: CohortOptions, arguments: argparse.Namespace) -> None:
     train_set, test = data["train"], data["test"]
     order = {name: number for number, name in enumerate(read_grades(arguments.work / "test" / "train.csv"))}
-    chances = np.stack([best_possible(test_cohort, order[name]) for name in test.names.tolist()])
-    answers = {"prior": np.broadcast_to(prior(train_set), (len(test.names), 5, 5, 3))}
+    ideal = np.stack([best_possible(test_cohort, order[name]) for name in test.names.tolist()])
+    predictions = {"prior": np.broadcast_to(prior(train_set), (len(test.names), 5, 5, 3))}
     idle = {}
     for name in ("vit", "hybrid", LONGER, *ABLATIONS, *([MASKED] if arguments.masks else [])):
         folder = arguments.work / "runs" / name
         if (folder / NETWORK).is_file():
-            answers[name] = answered(folder, train_set, test, masks=name == MASKED, threads=arguments.threads)
+            predictions[name] = predicted(folder, train_set, test, masks=name == MASKED, threads=arguments.threads)
             idle[name] = json.loads((folder / EXPORT).read_text())["loader_idle_share"]
     if train_set.measures is not None and test.measures is not None:
         rule = fit_measurement_grader(train_set.measures[train_set.rows], train_set.targets)
-        answers["measurements"] = rule.grade(test.measures[test.rows])
-    answers["best possible"] = chances
+        predictions["measurements"] = rule.grade(test.measures[test.rows])
+    predictions["best possible"] = ideal
     print(f"synthetic: {len(train_set.names)} training studies (sites {SITES['train']}), {len(test.names)} test studies (sites {SITES['test']}),")
     print(f"test crops cut at places from {'the labels' if arguments.places == 'labels' else 'the spine model'}, matrix scale {arguments.matrix_scale}")
     print(f"{'':<16}{'official':>9}{'95 %':>16}{'spinal':>9}{'foraminal':>10}{'subartic.':>10}{'any':>8}{'closed':>8}{'accuracy':>10}{'idle':>7}")
-    rows = {name: graded(np.asarray(answer), test.targets) for name, answer in answers.items()}
+    rows = {name: graded(np.asarray(answer), test.targets) for name, answer in predictions.items()}
     scores = {name: official_score(row) for name, row in rows.items()}
     span = scores["prior"].official_score - scores["best possible"].official_score
     for name, score in scores.items():
@@ -145,29 +146,29 @@ def table(data: dict[str, StudySet], test_cohort: CohortOptions, arguments: argp
         print(f"{name:<16}{score.official_score:>9.3f}{interval.low:>9.3f} – {interval.high:.3f}{parts}{100 * closed:>7.0f}%{100 * right:>9.1f}%{waited}")
     for name in ("vit", *ABLATIONS, MASKED):
         other = SHORT if name in (*ABLATIONS, MASKED) else "hybrid"
-        if name in answers and other in answers and name != other:
+        if name in predictions and other in predictions and name != other:
             gain = score_gain(rows[other], rows[name].probabilities)
             print(f"{other} better than {name} by {gain.estimate:.3f} ({gain.low:.3f} to {gain.high:.3f})")
 
 
 def best_possible(options: CohortOptions, number: int) -> np.ndarray:
-    """(5, 5, 3) the true chances of the grades of test study `number`, times the weights."""
+    """(5, 5, 3) the true probabilities of the grades of test study `number`, times the weights."""
     study = study_options(options, number)
     person = sample_person(study.seed, study.age_years, study.sex, study.stages_years)
     return reweighted(np.clip(grade_probabilities(person_degeneration(person).normal), 1e-9, 1), WEIGHTS)
 
 
 def prior(data: StudySet) -> np.ndarray:
-    """(5, 5, 3) shares of the training studies in every column, times the weights."""
+    """(5, 5, 3) grade frequencies of the training studies in each column, times the weights."""
     return reweighted(np.stack([(data.targets == grade).mean(axis=0) + 1e-6 for grade in range(3)], axis=-1), WEIGHTS)
 
 
-def answered(folder: Path, train_set: StudySet, test: StudySet, *, masks: bool, threads: int) -> np.ndarray:
-    """Metric-weighted probabilities of the test studies; the temperature is fitted on the training studies that decided when to stop."""
+def predicted(folder: Path, train_set: StudySet, test: StudySet, *, masks: bool, threads: int) -> np.ndarray:
+    """Metric-weighted probabilities of the test studies; the temperature is fitted on the validation studies."""
     network = Network((folder / NETWORK).read_bytes(), str(folder), threads)
     aside = train_set.subset(np.isin(train_set.names, json.loads((folder / EXPORT).read_text())["stopped_by"]))
-    calibration = fit_calibration(by_level(raw_answers((network,), aside, InputOptions(masks))), by_level(aside.targets))
-    return calibrated(raw_answers((network,), test, InputOptions(masks)), calibration).metric
+    calibration = fit_calibration(by_level(raw_predictions((network,), aside, InputOptions(masks))), by_level(aside.targets))
+    return calibrated(raw_predictions((network,), test, InputOptions(masks)), calibration).metric
 
 
 if __name__ == "__main__":

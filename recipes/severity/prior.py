@@ -1,4 +1,4 @@
-"""How common each grade is at each level: writes the model folder of the answer that looks at no image, and prints its official score.
+"""Grade frequencies by level: writes the model folder of the constant prediction, and prints its official score.
 
 python recipes/severity/prior.py ../shared/data/rsna2024/train.csv -o src/lumbar/models/weights/severity-prior
 """
@@ -37,7 +37,7 @@ def main() -> None:
     score = evaluate(answers, grades, repeats=2).score.official_score
     print(f"official score of the weighted frequencies on the same {len(grades)} studies: {score:.3f}")
     with staged_folder(arguments.out, arguments.overwrite) as folder:
-        data = f"the {len(grades)} studies that the shares were counted on; looking at no image"
+        data = f"the {len(grades)} studies from which the frequencies were computed; without images"
         write_card(folder, make_card(shares, len(grades), (Result("all", "official_score", round(score, 4), data, headline=True),)))
 
 
@@ -46,15 +46,15 @@ def make_card(shares: dict[str, dict[str, list[float]]], studies: int, results: 
         name="severity-prior",
         version="1",
         task=TASK,
-        description="How common normal/mild, moderate and severe are for each condition and level. No image is looked at.",
-        intended_use="Stands in where no image was graded, and says so. Tells nothing about the patient at hand. Research use only.",
+        description="Frequencies of normal/mild, moderate and severe for each condition and level. Independent of the images.",
+        intended_use="Fills in where no image was graded, and is marked as such. Gives no information on the individual patient. Research use only.",
         inputs=(),
         outputs=(),
         classes=tuple(severity.value for severity in Severity),
         training_data=(
             TrainingData(
                 "shares counted in the label table of the RSNA 2024 lumbar spine data set",
-                "75 aggregate figures; the table that they were counted in is for non-commercial research",
+                "75 aggregate figures; the source table is for non-commercial research",
                 f"{studies} studies of a challenge cohort: other populations differ",
             ),
         ),

@@ -1,8 +1,8 @@
-"""The 25 grades of the one real study with images, beside its labels, with the distance of each evidence point from the label's.
+"""The 25 grades of the one real study with images, compared with its labels, with the distance of each evidence point from the label.
 
     python recipes/severity/real_study.py ../shared/data/rsna2024
 
-No network was trained on this study; nothing is tuned to it.
+The study was left out of all training and tuning.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from lumbar.severity.score import GRADE_WEIGHTS
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="RSNA 2024 folder")
-    parser.add_argument("--models", type=Path, help="model folder, or a folder of them, that comes first")
+    parser.add_argument("--models", type=Path, help="model folder, or a folder of them, that takes precedence")
     arguments = parser.parse_args()
     data = read_rsna2024(arguments.data)
     for name in data.imaged_studies:
@@ -51,7 +51,7 @@ def main() -> None:
         truth = {name: data.grades[name]}
         for title, answer in (("graded", rows), ("frequencies alone", prior)):
             print(f"{title}: weighted log loss of all rows {pooled(answer, truth[name], name):.3f}, {evaluate(answer, truth, repeats=2).score}")
-        print(f"evidence: median {np.median(distances):.1f} mm from the label's place, largest {max(distances):.1f} mm")
+        print(f"evidence: median {np.median(distances):.1f} mm from the label, largest {max(distances):.1f} mm")
 
 
 def place(study: Study, series_id: str, instance: int, x: float, y: float) -> np.ndarray:

@@ -1,9 +1,9 @@
-"""The whole way on the RSNA 2024 data set: prepare, train five folds, evaluate out of fold, pack the model, write the submission.
+"""Full pipeline on the RSNA 2024 data set: prepare, train five folds, evaluate out of fold, pack the model, write the submission.
 
     python recipes/severity/rsna2024.py rsna-2024-lumbar-spine work --jobs 8 --devices 4 --encoder large --steps 20000
     python recipes/severity/rsna2024.py data work --rehearse 12 --encoder tiny --steps 40 --folds 2     # on a phantom cohort in the same layout
 
-Every step goes on where it was killed. WORK gets store/ (2 GB for all 1,975 studies), runs/ (checkpoints, splits, logs), model/, out_of_fold.csv and, if the
+Interrupted steps resume. WORK receives store/ (2 GB for all 1,975 studies), runs/ (checkpoints, splits, logs), model/, out_of_fold.csv and, if the
 data has test images, submission.csv with the rows of its sample. With --rehearse, DATA is made first: synthetic studies, and one more as test images.
 """
 
@@ -51,11 +51,11 @@ def main() -> None:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder of the data set: tables, train_images, test_images, sample_submission.csv")
-    parser.add_argument("work", type=Path, help="folder of everything that is made")
+    parser.add_argument("work", type=Path, help="output folder")
     parser.add_argument("--kind", default="hybrid", choices=["hybrid", "vit"])
     parser.add_argument("--encoder", default="medium", help="tiny, small, medium, large or timm/NAME")
     parser.add_argument("--slices", type=int, default=3, choices=[3, 5], help="of sagittal crops; with five, attention runs over slices too")
-    parser.add_argument("--steps", type=int, default=12000, help="optimiser steps a fold, at most; training stops early by the official score")
+    parser.add_argument("--steps", type=int, default=12000, help="most optimiser steps per fold; early stopping by the official score")
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--masks", action="store_true", help="run the spine model in preparation: its masks and measurements become inputs")
     parser.add_argument("--jobs", type=int, default=1, help="processes of the preparation")
@@ -68,14 +68,14 @@ def parse() -> argparse.Namespace:
 
 
 def run(command, *words: object) -> None:  # type: ignore[no-untyped-def]
-    """One verb of the command line, as a person would call it."""
+    """Run one command of the command line."""
     text = [str(word) for word in words]
     print(f"lumbar {command.name if command.name != 'rsna2024' else command.callback.__name__.replace('_', ' ')} {' '.join(text)}", flush=True)
     command.main(text, standalone_mode=False)
 
 
 def out_of_fold(data: Path, work: Path, arguments: argparse.Namespace) -> None:
-    """Write and evaluate the grades of every study from the network that had not seen it."""
+    """Write and evaluate the out-of-fold grades."""
     grades, wanted = read_grades(data / "train.csv"), InputOptions(arguments.masks, arguments.slices)
     oof = grade_held_out_studies(from_store(open_store(work / "store"), grades), work / "runs", arguments.kind, wanted, arguments.threads)
     folds = oof.folds if len(np.unique(oof.folds)) > 1 else np.arange(len(oof.folds)) % 2
@@ -86,13 +86,13 @@ def out_of_fold(data: Path, work: Path, arguments: argparse.Namespace) -> None:
     interval = result.intervals["official_score"]
     print(f"out of fold, {result.studies} studies: official score {result.score.official_score:.4f} ({interval.low:.3f} to {interval.high:.3f})")
     for name in ("spinal", "foraminal", "subarticular", "any_severe_spinal"):
-        print(f"  {name:<18} {getattr(result.score, name):.4f}   frequencies alone {getattr(result.prior, name):.4f}")
+        print(f"  {name:<18} {getattr(result.score, name):.4f}   frequencies only {getattr(result.prior, name):.4f}")
     clinical = result.deweighted
     print(f"  accuracy {clinical.accuracy:.3f}, always the commonest grade of a column {result.column_majority_accuracy:.3f}; ECE {clinical.ece:.3f}")
 
 
 def rehearsal(data: Path, studies: int, jobs: int) -> None:
-    """A phantom cohort in DATA, and one more study as its test images with a sample of the rows that are wanted."""
+    """A phantom cohort in DATA, and one more study as test images, with a sample submission."""
     for _ in make_cohort(CohortOptions("rsna2024", studies, 43, "ABCDEF", matrix_scale=0.5), data, jobs):
         pass
     test = data.parent / f"{data.name}_test"

@@ -1,4 +1,4 @@
-"""Stores the weights of a packed severity model as 8-bit whole numbers, and checks on axial crops, out of fold, what that costs.
+"""Stores the weights of a packed severity model as 8-bit whole numbers, and measures the loss of accuracy out of fold on axial crops.
 
 python recipes/severity/small_weights.py store MODEL --version VERSION                   # rewrites the networks and the card of a model folder
 python recipes/severity/small_weights.py compare MODEL OTHER ../shared/data/rsna2024     # two folders of axial-crop networks, crop by crop
@@ -55,7 +55,7 @@ def rewrite(folder: Path, version: str) -> None:
 
 
 def held_out(folder: Path, data: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Labels (n, 5) and raw probabilities (n, 5, 3) of all crops, each from the network that was not trained on its study; one view."""
+    """Labels (n, 5) and raw probabilities (n, 5, 3) of all crops, out of fold; one view."""
     images = data / "axial_crops"
     crops = [crop for crop in read_crop_table(data / "axial_crops.csv") if (images / crop.file).is_file()]
     labels = targets(crops, read_grades(data / "train.csv"))

@@ -1,4 +1,4 @@
-"""Data sets in the RSNA 2024 layout whose grey values follow from the place in the patient alone, so that a crop shows where it was cut."""
+"""Data sets in the RSNA 2024 layout with grey values that depend on the patient position only, so that a crop reveals its position."""
 
 import csv
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Crops cut from a study: the right place, the right slice, the right side, however the pixels are stored."""
+"""Crops of a study: correct position, slice and side for any storage order."""
 
 import csv
 from itertools import product
@@ -24,7 +24,7 @@ PIXEL, GAP, SIZE = 0.5, 4.0, 240
 CANAL = np.array([3.0, 40.0, -100.0])
 
 
-TILT_MM = dict(zip(Level, (5.0, 3.0, 0.0, -3.0, -11.0), strict=True))  # how much higher a disc's middle lies than the canal behind it
+TILT_MM = dict(zip(Level, (5.0, 3.0, 0.0, -3.0, -11.0), strict=True))  # height of the disc's middle above the canal behind it
 
 
 def at(x: float = 0.0, y: float = 0.0, z: float = 0.0) -> np.ndarray:
@@ -87,7 +87,7 @@ def test_red_and_blue_are_the_instances_before_and_after(reverse: bool) -> None:
     np.testing.assert_allclose(crop.image[20, 40], wanted, atol=1)
 
 
-def test_the_middle_is_found_from_a_point_that_is_off_sideways() -> None:
+def test_the_middle_is_found_from_a_laterally_displaced_point() -> None:
     stack = axial_stack((False, False, False), np.array([500.0, 0, 0]))
     (crop,) = cut_crops(study_of(stack), [level_at(at(5.0))]).values()
     assert crop.center_mm == pytest.approx(CANAL, abs=0.6)
@@ -101,7 +101,7 @@ def test_the_mirror_axis_of_a_symmetric_image(shift_mm: float) -> None:
     assert midline_shift_mm(np.array(rows, np.float32), 0.5) == pytest.approx(shift_mm, abs=0.3)
 
 
-def test_of_several_stacks_the_one_in_line_with_the_disc_is_taken() -> None:
+def test_the_stack_aligned_with_the_disc_is_chosen() -> None:
     flat = axial_stack((False, False, False), CANAL)
     tilt = np.deg2rad(25)
     steps = np.array([0, np.cos(tilt), np.sin(tilt)])
@@ -116,14 +116,14 @@ def test_of_several_stacks_the_one_in_line_with_the_disc_is_taken() -> None:
     assert crop.evidence().instance_number == 14
 
 
-def test_levels_that_no_axial_slice_shows_are_left_out() -> None:
+def test_levels_without_an_axial_slice_have_no_crop() -> None:
     study = study_of(axial_stack((False, False, False), CANAL))
     assert cut_crops(study, [level_at(at(z=60.0))]) == {}
     assert cut_crops(study, [level_at(at(300.0))]) == {}
     assert cut_crops(study_of(axial_stack((False, False, False), CANAL), role=Role.AXIAL_T1), [level_at(CANAL)]) == {}
 
 
-def test_one_level_that_strays_sideways_is_drawn_back_to_the_others() -> None:
+def test_a_lateral_outlier_is_corrected_by_the_other_levels() -> None:
     levels = list(Level)
     stacks, points = [], []
     for place, level in enumerate(levels):
@@ -140,7 +140,7 @@ def test_one_level_that_strays_sideways_is_drawn_back_to_the_others() -> None:
 
 @pytest.fixture(scope="module")
 def real(shared_data: Path) -> SimpleNamespace:
-    """The one real study, where its labels lie, and its ready-made crops."""
+    """The one real study, its label points, and its public crops."""
     folder = shared_data / "rsna2024"
     (name,) = [path.name for path in (folder / "train_images").iterdir()]
     study = read_study(folder / "train_images" / name)
@@ -156,7 +156,7 @@ def real(shared_data: Path) -> SimpleNamespace:
 
 
 @pytest.mark.real
-def test_slices_and_middles_of_the_real_study_are_those_of_the_ready_made_crops(real: SimpleNamespace) -> None:
+def test_slices_and_middles_of_the_real_study_agree_with_the_public_crops(real: SimpleNamespace) -> None:
     levels = []
     for level in Level:
         point = real.points[Condition.SPINAL_CANAL_STENOSIS, level]  # on a sagittal slice: sideways off by up to half its distance
@@ -172,7 +172,7 @@ def test_slices_and_middles_of_the_real_study_are_those_of_the_ready_made_crops(
 
 
 @pytest.mark.real
-def test_at_the_same_place_the_pixels_are_those_of_the_ready_made_crops(real: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pixels_at_the_same_position_agree_with_the_public_crops(real: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cut_module, "_beside", lambda *_: 0.0)
     monkeypatch.setattr(cut_module, "_LARGEST_STRAY_MM", 100.0)
     for level, row in real.ready.items():

@@ -1,4 +1,4 @@
-"""Heat maps: networks of which it is known where they look, on crops cut from volumes that are stored in every possible order."""
+"""Heat maps of stand-in networks with known receptive regions, on crops of volumes in every storage order."""
 
 from itertools import product
 from pathlib import Path
@@ -28,8 +28,8 @@ CARD = Card("made-here", "1", TASK, "", "", (), (), (), (), (), parameters=CALIB
 IMAGE = np.random.default_rng(0).integers(20, 220, (66, 96, 3)).astype(np.uint8)
 
 
-class LooksAt:
-    """Every grade rises with the brightness of one part of the crop."""
+class DependsOn:
+    """Every grade increases with the brightness of one region of the crop."""
 
     def __init__(self, part: tuple[slice, slice], gain: float = 3.0) -> None:
         self.part, self.gain = part, gain
@@ -58,9 +58,9 @@ def grader_of(*networks: object, workers: int = 1) -> CropGrader:
 
 
 @pytest.mark.parametrize(("top", "left"), list(product([True, False], repeat=2)))
-def test_a_network_that_reads_one_quarter_lights_that_quarter(top: bool, left: bool) -> None:
+def test_the_map_highlights_the_quadrant_that_the_network_depends_on(top: bool, left: bool) -> None:
     part = (slice(19, 38) if top else slice(-38, -19), slice(20, 39) if left else slice(-39, -20))
-    for heat in importance(grader_of(LooksAt(part)), IMAGE, Level.L4_L5):
+    for heat in importance(grader_of(DependsOn(part)), IMAGE, Level.L4_L5):
         assert heat.shape == (CROP_ROWS, CROP_COLUMNS)
         assert heat.min() >= 0
         row, column = np.unravel_index(heat.argmax(), heat.shape)
@@ -70,11 +70,11 @@ def test_a_network_that_reads_one_quarter_lights_that_quarter(top: bool, left: b
         assert near.sum() > 0.8 * heat.sum()
 
 
-def test_a_network_that_looks_nowhere_lights_nothing() -> None:
+def test_the_map_of_a_constant_network_is_zero() -> None:
     assert importance(grader_of(SevereOnTheLeft()), IMAGE, Level.L4_L5).max() < 1e-6
 
 
-def test_other_weights_give_another_map_and_the_same_weights_the_same() -> None:
+def test_the_map_depends_on_the_weights_and_is_reproducible() -> None:
     first, second, again = (importance(grader_of(RandomWeights(seed)), IMAGE, Level.L4_L5)[0] for seed in (1, 2, 1))
     np.testing.assert_array_equal(first, again)
     inner = slice(20, 76), slice(20, 116)  # around it both are 0
@@ -88,10 +88,10 @@ def test_the_map_is_smooth() -> None:
 
 
 @pytest.mark.parametrize("flips", list(product([False, True], repeat=3)))
-def test_the_most_important_place_is_on_the_patients_own_side_however_the_volume_is_stored(flips: tuple[bool, bool, bool]) -> None:
-    """The network reads the crop's upper right: the patient's left, in front."""
+def test_the_peak_is_on_the_correct_side_for_any_storage_order(flips: tuple[bool, bool, bool]) -> None:
+    """The network depends on the upper right of the crop: the patient's left, anterior."""
     stack = axial_stack(flips, CANAL)
-    predictor = Predictor(a_prior(), grader_of(LooksAt((slice(19, 38), slice(-39, -20)))))
+    predictor = Predictor(a_prior(), grader_of(DependsOn((slice(19, 38), slice(-39, -20)))))
     grades = predictor.explain(study_of(stack), [level_at(CANAL)])
     assert grades.heat_maps
     for heat in grades.heat_maps:
@@ -102,7 +102,7 @@ def test_the_most_important_place_is_on_the_patients_own_side_however_the_volume
         assert point[2] == pytest.approx(CANAL[2], abs=0.1)
 
 
-def test_what_is_moderate_or_severe_gets_a_map_and_the_findings_are_those_of_predict() -> None:
+def test_moderate_and_severe_findings_have_maps_and_equal_those_of_predict() -> None:
     predictor = Predictor(a_prior(), grader_of(SevereOnTheLeft(), SevereOnTheLeft(), workers=2))
     grades = predictor.explain(STUDY, LEVELS)
     shown = {(heat.condition, heat.level) for heat in grades.heat_maps}
@@ -114,7 +114,7 @@ def test_what_is_moderate_or_severe_gets_a_map_and_the_findings_are_those_of_pre
         assert vars(explained) | {"most_important": None} == vars(plain)
 
 
-def test_the_set_that_holds_the_true_grade_agrees_with_uncertain() -> None:
+def test_the_prediction_set_agrees_with_uncertain() -> None:
     findings = Predictor(a_prior(), grader_of(SevereOnTheLeft())).predict(STUDY, LEVELS)
     sure = next(f for f in findings if f.condition is Condition.LEFT_SUBARTICULAR_STENOSIS and f.level is Level.L4_L5)
     assert sure.conformal_set == (Severity.SEVERE,)
@@ -138,8 +138,8 @@ def real(shared_data: Path) -> Study:
 
 @pytest.mark.real
 @pytest.mark.skipif(not has_model(TASK), reason="the research-only grading model is not installed")
-def test_on_the_real_study_each_recess_looks_at_its_own_side(real: Study) -> None:
-    """Around the middle of the canal: more of the importance on the side that is graded than the other side has."""
+def test_recess_maps_of_the_real_study_are_lateralised(real: Study) -> None:
+    """The share of importance on the graded side exceeds that of the other recess there."""
     analysis = analyze(real, load_models(tasks=("severity",)), Request(tasks=("severity",)))
     maps = {(heat.condition, heat.level): heat.change for heat in analysis.heat_maps}
     pairs = [level for level in Level if (Condition.LEFT_SUBARTICULAR_STENOSIS, level) in maps and (Condition.RIGHT_SUBARTICULAR_STENOSIS, level) in maps]

@@ -1,4 +1,4 @@
-"""Foramina: the table, where they lie, how they are cut from slices that are stored in every possible order, and how a study is graded."""
+"""Foramina: table, positions, crops from slices in every storage order, and grades of a study."""
 
 from dataclasses import replace
 from itertools import product
@@ -63,7 +63,7 @@ def test_a_bad_cell_is_named(tmp_path: Path, row: str, message: str) -> None:
         read_foramen_table(table(tmp_path, row))
 
 
-def test_two_points_for_one_foramen_are_refused(tmp_path: Path) -> None:
+def test_two_points_for_one_foramen_are_rejected(tmp_path: Path) -> None:
     row = "a.webp,12,3,4,left,L4/L5,Severe,50,40,70,30,512,512"
     with pytest.raises(UnreadableInput, match="two points for the left foramen L4/L5 of study 12"):
         read_foramen_table(table(tmp_path, row, row))
@@ -81,7 +81,7 @@ def image_of(shape: tuple[int, int], spot: tuple[float, float], wide: tuple[floa
 
 
 @pytest.mark.parametrize("native", [(512.0, 512.0), (540.0, 384.0), (300.0, 600.0)])
-def test_a_round_spot_is_round_in_the_crop_whatever_shape_the_field_of_view_had(tmp_path: Path, native: tuple[float, float]) -> None:
+def test_a_round_spot_is_round_in_the_crop_for_any_field_of_view(tmp_path: Path, native: tuple[float, float]) -> None:
     """Three millimetres wide in the patient: the image of a field of view that was not square shows it as an ellipse."""
     longer = max(native)
     wide = 3 * longer / native[0], 3 * longer / native[1]
@@ -98,7 +98,7 @@ def test_a_round_spot_is_round_in_the_crop_whatever_shape_the_field_of_view_had(
     np.testing.assert_allclose(spread, 3 * 32 / 25, rtol=0.08)
 
 
-def test_a_neighbouring_slice_is_used_only_where_its_image_shows_the_foramen(tmp_path: Path) -> None:
+def test_a_neighbouring_slice_is_used_only_if_its_image_covers_the_foramen(tmp_path: Path) -> None:
     for name in ("a.png", "b.png"):
         Image.fromarray(image_of((110, 130), (55, 60), (4, 4))).convert("RGB").save(tmp_path / name)
     own = ForamenPoint("a.png", "1", Side.LEFT, Level.L3_L4, 60, 55, 0, 0, series_id="9", instance_number=5)
@@ -123,7 +123,7 @@ WAVES = np.random.default_rng(4).uniform(0.05, 0.16, (6, 3)), np.random.default_
 
 
 def paint(points: np.ndarray, mirror_mm: float | None = None) -> np.ndarray:
-    """Grey values that follow from the place alone; with `mirror_mm`, equal on both sides of that x."""
+    """Grey values that depend on the position only; with `mirror_mm`, equal on both sides of that x."""
     x = points[..., 0] if mirror_mm is None else np.abs(points[..., 0] - mirror_mm)
     place = np.stack([x, points[..., 1], points[..., 2]], -1)
     return 500 + 60 * np.sin(np.einsum("...k,nk->...n", place, WAVES[0]) + WAVES[1]).sum(-1)
@@ -159,7 +159,7 @@ COLUMN = [LevelFinding(level, (0.0, -25.0, 60.0 - 34.0 * k), (0.0, 0.0, 60.0 - 3
 
 @pytest.mark.parametrize("flips", list(product([False, True], repeat=3)))
 @pytest.mark.parametrize("swapped", [False, True])
-def test_crops_are_the_same_however_the_slices_are_stored(flips: tuple[bool, bool, bool], swapped: bool) -> None:
+def test_crops_are_independent_of_the_storage_order(flips: tuple[bool, bool, bool], swapped: bool) -> None:
     usual = cut_foramina(study_of(sagittal((False, False, False), False, 0.0)), COLUMN, Role.SAGITTAL_T1)
     crops = cut_foramina(study_of(sagittal(flips, swapped, 0.0)), COLUMN, Role.SAGITTAL_T1)
     assert set(crops) == set(product(Level, (Side.LEFT, Side.RIGHT)))
@@ -178,7 +178,7 @@ def test_crops_are_the_same_however_the_slices_are_stored(flips: tuple[bool, boo
         np.testing.assert_allclose(there - at, [0, 3, -5], atol=1e-6)
 
 
-def test_a_crop_shows_the_grey_values_of_its_place() -> None:
+def test_a_crop_has_the_grey_values_of_its_position() -> None:
     stack = sagittal((False, False, False), False, fine=True)
     crop = cut_foramina(study_of(stack), COLUMN[2:4], Role.SAGITTAL_T1)[Level.L3_L4, Side.LEFT]
     offsets = (np.arange(STORED_SIZE) - (STORED_SIZE - 1) / 2) * crop.pixel_mm
@@ -190,13 +190,13 @@ def test_a_crop_shows_the_grey_values_of_its_place() -> None:
 
 @settings(max_examples=6, deadline=None)
 @given(st.floats(-7, 7), st.booleans(), st.sampled_from([3.0, 4.0, 4.5]))
-def test_the_middle_of_the_patient_is_found_where_both_sides_are_alike(mirror_mm: float, flipped: bool, spacing: float) -> None:
+def test_the_midline_is_the_axis_of_symmetry(mirror_mm: float, flipped: bool, spacing: float) -> None:
     stack = sagittal((flipped, False, False), False, mirror_mm, spacing=spacing)
     shift = sideways_shift_mm(stack, [np.array(level.canal_center_mm) for level in COLUMN])
     assert shift == pytest.approx(mirror_mm, abs=1.5)
 
 
-def test_too_few_slices_say_nothing_of_the_middle() -> None:
+def test_the_midline_is_not_estimated_from_too_few_slices() -> None:
     whole = sagittal((False, False, False), False, 3.0)
     grid = whole.volume.grid
     few = Stack(Volume(whole.volume.array[12:15], Grid(grid.origins_mm[12:15], grid.row_step_mm, grid.column_step_mm, grid.rows, grid.columns)), (1, 2, 3))

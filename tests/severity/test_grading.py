@@ -94,7 +94,7 @@ def test_an_ensemble_gives_the_mean_of_its_networks() -> None:
 def test_a_card_without_calibration_is_refused() -> None:
     with pytest.raises(ModelError, match="lacks a calibration"):
         CropGrader(model_of(LooksAtTheRightEdge(), card=replace(CARD, parameters={})))
-    with pytest.raises(ModelError, match="holds no network"):
+    with pytest.raises(ModelError, match="contains no network"):
         CropGrader(model_of())
 
 

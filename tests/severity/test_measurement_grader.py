@@ -1,4 +1,4 @@
-"""The grader without learning: cut-offs by hand, and chances as they were counted."""
+"""The baseline grader: cut-offs worked by hand, and probabilities from counts."""
 
 import numpy as np
 import pytest
@@ -22,12 +22,12 @@ def test_cut_offs_by_hand() -> None:
     assert cut[3].tolist() == cut[4].tolist() == [0, 0, 0, 1, UNKNOWN]
 
 
-def test_chances_are_counts_plus_one_and_answers_are_weighted() -> None:
+def test_probabilities_are_smoothed_counts_and_predictions_are_weighted() -> None:
     many = np.repeat(measures([15.0] * 5, [8.0] * 5), 6, axis=0)
     targets = np.full((6, 5, 5), -1)
     targets[:, 0, 0] = [0, 0, 0, 0, 1, 2]
     grader = fit_measurement_grader(many, targets)
-    assert grader.chances[0, 0].tolist() == pytest.approx([5 / 9, 2 / 9, 2 / 9])
-    assert grader.chances[0, UNKNOWN].tolist() == pytest.approx([1 / 3] * 3)  # never seen
+    assert grader.probabilities[0, 0].tolist() == pytest.approx([5 / 9, 2 / 9, 2 / 9])
+    assert grader.probabilities[0, UNKNOWN].tolist() == pytest.approx([1 / 3] * 3)  # no such case
     answer = grader.grade(many[:1])[0, 0, 3]
     assert answer.tolist() == pytest.approx([5 / 17, 4 / 17, 8 / 17])  # 5·1, 2·2, 2·4

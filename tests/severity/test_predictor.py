@@ -61,7 +61,7 @@ def a_prior() -> Prior:
     return Prior(find_model(TASK))
 
 
-def test_25_findings_and_the_name_of_the_model_of_each() -> None:
+def test_25_findings_each_with_the_name_of_its_model() -> None:
     predictor = Predictor(a_prior(), a_grader())
     findings = predictor.predict(STUDY, LEVELS)
     assert [(f.condition, f.level) for f in findings] == [(c, v) for c in Condition for v in Level]
@@ -77,11 +77,11 @@ def test_25_findings_and_the_name_of_the_model_of_each() -> None:
     warning, note = predictor.warnings(findings)
     assert note.endswith("left neural foraminal narrowing L4/L5, right neural foraminal narrowing L4/L5")
     assert "axial T2" in note
-    assert "20 of 25 severity grades are only how common the grades are" in warning
+    assert "20 of 25 severity grades are population frequencies" in warning
     assert "L4/L5" not in warning
 
 
-def test_evidence_lies_where_the_condition_is_looked_for() -> None:
+def test_evidence_lies_at_the_position_of_the_condition() -> None:
     findings = {f.condition: f for f in Predictor(a_prior(), a_grader()).predict(STUDY, LEVELS) if f.level is Level.L4_L5}
     by_uid = {s.series_uid: s for s in STUDY.series}
 
@@ -104,7 +104,7 @@ def test_evidence_lies_where_the_condition_is_looked_for() -> None:
     assert all(f.evidence is None for f in others)  # levels that were not found
 
 
-def test_without_the_research_model_all_are_frequencies_and_it_is_said() -> None:
+def test_without_the_research_model_all_grades_are_frequencies_with_a_warning() -> None:
     predictor = Predictor(a_prior(), None)
     findings = predictor.predict(STUDY, LEVELS)
     assert {f.model for f in findings} == {"severity-prior"}
@@ -125,7 +125,7 @@ def a_study_grader() -> StudyGrader:
     return StudyGrader(Model(Path("whole"), card, (SevereLeftForamina(),), "0" * 64))  # type: ignore[arg-type]
 
 
-def test_a_model_for_whole_studies_grades_what_its_views_show_and_nothing_else() -> None:
+def test_a_model_for_whole_studies_grades_only_levels_in_its_views() -> None:
     sagittal_only = Study("1", STUDY.series[1:])
     predictor = Predictor(a_prior(), a_study_grader())
     findings = predictor.predict(sagittal_only, LEVELS)
@@ -139,7 +139,7 @@ def test_a_model_for_whole_studies_grades_what_its_views_show_and_nothing_else()
     assert "synthetic" not in "".join(predictor.warnings(findings))
     card = replace(a_study_grader().model.card, parameters={**a_study_grader().model.card.parameters, "synthetic_only": True})
     synthetic = StudyGrader(replace(a_study_grader().model, card=card))
-    assert "synthetic studies alone" in Predictor(a_prior(), synthetic).warnings(findings)[1]
+    assert "synthetic studies only" in Predictor(a_prior(), synthetic).warnings(findings)[1]
     explained = predictor.explain(sagittal_only, LEVELS)
     assert (explained.heat_maps, explained.crops) == ((), {})
 
@@ -156,20 +156,20 @@ def test_a_model_can_be_averaged_with_the_frequencies() -> None:
         np.testing.assert_allclose(together, 0.75 * alone + 0.25 * frequencies, atol=1e-9)
 
 
-def test_the_first_model_of_either_kind_counts(tmp_path: Path) -> None:
+def test_the_first_model_of_either_kind_takes_precedence(tmp_path: Path) -> None:
     (tmp_path / "network.onnx").write_bytes((find_folder("spine") / "model.onnx").read_bytes())
     write_card(tmp_path, a_study_grader().model.card)
     assert load(tmp_path).uses[0].name == "whole"
     assert load().uses[0].name == "severity-axial-crops"
 
 
-def test_where_the_research_weights_are_left_out_the_synthetic_ones_grade_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_research_weights_the_synthetic_model_grades_with_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "PLACES", registry.PLACES[1:])
     predictor = load(threads=1)
     assert [use.name for use in predictor.uses] == ["severity-phantom", "severity-prior"]
     findings = predictor.predict(STUDY, LEVELS)
     assert sum(f.model == "severity-phantom" for f in findings) == 5
-    assert "was trained on synthetic studies alone" in predictor.warnings(findings)[1]
+    assert "was trained on synthetic studies only" in predictor.warnings(findings)[1]
 
 
 def test_the_prior_gives_the_published_frequencies_and_their_weighted_form() -> None:

@@ -1,4 +1,4 @@
-"""Preparation: crops show what they say they show, broken studies cost nothing but themselves, a killed run goes on."""
+"""Preparation: crops lie at their recorded positions, damaged studies do not affect others, interrupted runs resume."""
 
 import csv
 from functools import partial
@@ -42,7 +42,7 @@ def store(data_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
     return made
 
 
-def test_every_pixel_lies_where_the_index_says(store: Store) -> None:
+def test_every_pixel_lies_at_its_recorded_position(store: Store) -> None:
     with (store.folder / "index.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 2 * 5 * 4
@@ -67,7 +67,7 @@ def test_every_pixel_lies_where_the_index_says(store: Store) -> None:
 
 
 def test_foramina_run_outwards_and_the_canal_from_right_to_left(store: Store) -> None:
-    """The painted grey rises to the patient's left; each crop is stretched over its own five slices."""
+    """The painted grey increases towards the patient's left; each crop is scaled over its own five slices."""
     for level in range(5):
         canal = store.images(View.CANAL)[0, level, 0].mean(axis=(1, 2))
         left, right = store.images(View.FORAMEN)[0, level].mean(axis=(2, 3))
@@ -81,7 +81,7 @@ def test_the_left_edge_of_an_axial_crop_is_the_patients_right(store: Store) -> N
     assert axial[:, -40:].mean() > axial[:, :40].mean() + 10
 
 
-def test_a_broken_study_is_listed_and_the_others_are_done(data_folder: Path, tmp_path: Path) -> None:
+def test_a_damaged_study_is_listed_and_the_others_are_finished(data_folder: Path, tmp_path: Path) -> None:
     folder = tmp_path / "data"
     write_data_set(folder, [7, 8, 9])
     for path in (folder / "train_images" / "8").rglob("*.dcm"):
@@ -93,7 +93,7 @@ def test_a_broken_study_is_listed_and_the_others_are_done(data_folder: Path, tmp
     assert outcomes["9"] == ""
     assert "rubbish" not in outcomes["8"]
     assert "81" in outcomes["8"]
-    assert "404 is not there" in outcomes["404"]
+    assert "404 does not exist" in outcomes["404"]
     assert made.present[0].all()
     assert not made.present[1].any()
     assert made.present[2].any(axis=0).tolist() == [True, False, False, True]  # the sagittal T1 series cannot be read
@@ -104,7 +104,7 @@ def test_a_broken_study_is_listed_and_the_others_are_done(data_folder: Path, tmp
     assert labelled.rows.tolist() == [0, 2]
 
 
-def test_a_killed_preparation_goes_on_and_ends_with_the_same_arrays(data_folder: Path, tmp_path: Path) -> None:
+def test_an_interrupted_preparation_resumes_with_the_same_arrays(data_folder: Path, tmp_path: Path) -> None:
     studies = ["101", "102", "103"]
     whole, _ = prepared(data_folder, tmp_path / "whole", studies)
     data = read_rsna2024(data_folder)
@@ -134,11 +134,11 @@ def test_a_store_is_not_mixed_with_another(data_folder: Path, store: Store, tmp_
         prepared(data_folder, store.folder, ["101"])
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "letter.txt").write_text("mine")
-    with pytest.raises(UsageError, match="holds no store"):
+    with pytest.raises(UsageError, match="contains no store"):
         prepared(data_folder, tmp_path / "full", ["101"])
 
 
-def test_a_missing_mark_is_cut_where_its_level_suggests(tmp_path: Path) -> None:
+def test_the_position_of_a_missing_label_is_derived_from_its_level(tmp_path: Path) -> None:
     write_data_set(tmp_path, [5])
     path = tmp_path / "train_label_coordinates.csv"
     lines = [
@@ -155,7 +155,7 @@ def test_a_missing_mark_is_cut_where_its_level_suggests(tmp_path: Path) -> None:
     np.testing.assert_allclose(axial["origin_mm"][2], LEVEL_Z_MM[Level.L2_L3], atol=2.1)  # the nearest slice
 
 
-def test_what_the_network_sees_is_the_middle_of_a_sagittal_crop(store: Store) -> None:
+def test_the_network_input_is_the_middle_of_a_sagittal_crop(store: Store) -> None:
     images = {view: np.array(store.images(view)[:1]) for view in View}
     images[View.CANAL][:] = 50
     images[View.CANAL][..., 12:84, 12:84] = 200  # 36 of 48 mm
@@ -167,19 +167,19 @@ def test_what_the_network_sees_is_the_middle_of_a_sagittal_crop(store: Store) ->
 
 
 @pytest.mark.real
-def test_a_real_studys_axial_crops_look_like_the_ready_made_ones(shared_data: Path, tmp_path: Path) -> None:
+def test_axial_crops_of_a_real_study_resemble_the_public_ones(shared_data: Path, tmp_path: Path) -> None:
     folder = shared_data / "rsna2024"
     made, _ = prepared(folder, tmp_path / "store", ["100206310"])
     with (folder / "axial_crops.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if row["study_id"] == "100206310" and (folder / "axial_crops" / row["crop"]).is_file()]
     if not rows:
-        pytest.skip("the ready-made crops of study 100206310 are not there")
+        pytest.skip("the public crops of study 100206310 are missing")
     levels = [level.value for level in Level]
     alike = []
     for row in rows:
         ready = middle(read_image(folder / "axial_crops" / row["crop"])[..., 1], 0.5 * int(row["crop_w"]), 0.5 * int(row["crop_h"]))  # pixels of 0.5 mm
         own = middle(made.images(View.AXIAL)[0, levels.index(row["level"]), 0, 1], 48.0, 33.0)
-        # Their middles come from somebody's network, ours from the marks: up to 2 mm apart.
+        # Their middles are from another network, ours from the labels: up to 2 mm apart.
         shifted = (np.roll(ready, (down, across), (0, 1))[4:-4, 4:-4] for down in range(-4, 5) for across in range(-4, 5))
         alike.append(max(np.corrcoef(one.ravel(), own[4:-4, 4:-4].ravel())[0, 1] for one in shifted))
     assert min(alike) > 0.9, alike

@@ -26,4 +26,4 @@ def test_one_command_from_images_to_a_submission(tmp_path: Path) -> None:
     assert len(written) == 25
     again = subprocess.run(command, capture_output=True, text=True, check=False)
     assert again.returncode == 0
-    assert "fold 1 of 2" not in again.stderr  # nothing is trained twice
+    assert "fold 1 of 2" not in again.stderr  # finished folds are not trained again

@@ -1,4 +1,4 @@
-"""The networks for whole studies: sides, missing views and levels are where they belong."""
+"""The networks for whole studies: sides, missing views and levels."""
 
 import sys
 from types import ModuleType
@@ -30,24 +30,24 @@ def some_inputs(channels: int = 3, slices: int = 3) -> list[torch.Tensor]:
 
 
 def mirrored(inputs: list[torch.Tensor], slices: int = 3) -> list[torch.Tensor]:
-    """The same studies seen in a mirror: slices of the canal the other way round, foramina exchanged, axial images flipped."""
+    """The mirrored studies: canal slices reversed, foramina swapped, axial images flipped."""
     canal, foramen, axial, present, measures = inputs
     turned = torch.cat([canal[..., :slices, :, :].flip(-3), canal[..., slices:, :, :]], -3)
     return [turned, foramen.flip(2), axial.flip(-1), present[:, :, [0, 2, 1, 3]], measures]
 
 
 @pytest.mark.parametrize(("masks", "slices"), [(False, 3), (True, 3), (False, 5), (True, 5)])
-def test_a_mirrored_study_gets_the_mirrored_answer_exactly(masks: bool, slices: int) -> None:
+def test_a_mirrored_study_has_exactly_mirrored_predictions(masks: bool, slices: int) -> None:
     network, inputs = a_network(masks=masks, measures=True, slices=slices), some_inputs(6 if masks else 3, slices)
     inputs[3][0, 2] = torch.tensor([1.0, 0.0, 1.0, 1.0])  # one foramen missing
     with torch.no_grad():
         straight, turned = network(*inputs), network(*mirrored(inputs, slices))
     torch.testing.assert_close(turned, straight[:, list(SWAPPED_SIDES)], atol=1e-4, rtol=0)
-    assert (straight[:, 1] - straight[:, 2]).abs().max() > 1e-3  # and the sides do differ
+    assert (straight[:, 1] - straight[:, 2]).abs().max() > 1e-3  # and the sides differ
     assert (straight[:, 3] - straight[:, 4]).abs().max() > 1e-3
 
 
-def test_without_mirroring_the_sides_do_not_share() -> None:
+def test_without_mirroring_the_sides_share_no_weights() -> None:
     network, inputs = a_network(mirror=False), some_inputs()
     with torch.no_grad():
         straight, turned = network(*inputs), network(*mirrored(inputs))
@@ -55,7 +55,7 @@ def test_without_mirroring_the_sides_do_not_share() -> None:
 
 
 @pytest.mark.parametrize("kind", ["hybrid", "vit"])
-def test_missing_views_are_not_looked_at(kind: str) -> None:
+def test_missing_views_are_ignored(kind: str) -> None:
     network, inputs = a_network(kind=kind), some_inputs()
     inputs[3][:, :, :3] = 0  # only axial crops
     for view in (0, 1):
@@ -69,10 +69,10 @@ def test_missing_views_are_not_looked_at(kind: str) -> None:
         torch.testing.assert_close(noise, zeros, atol=1e-5, rtol=0)
     else:
         torch.testing.assert_close(none[:, 3:], zeros[:, 3:], atol=1e-5, rtol=0)
-        assert not none[:, :3].any()  # even chances where the vit has no crop
+        assert not none[:, :3].any()  # equal probabilities where the vit has no crop
 
 
-def test_one_missing_crop_changes_nothing_but_itself_for_a_network_that_looks_at_one_level() -> None:
+def test_without_cross_level_attention_a_missing_crop_affects_only_its_level() -> None:
     network, inputs = a_network(cross_level=False), some_inputs()
     with torch.no_grad():
         before = network(*inputs)
@@ -84,7 +84,7 @@ def test_one_missing_crop_changes_nothing_but_itself_for_a_network_that_looks_at
     assert changed[1].max() < 1e-6
 
 
-def test_levels_of_a_study_see_each_other_and_no_other_study() -> None:
+def test_levels_attend_to_their_own_study_only() -> None:
     network, inputs = a_network(), some_inputs()
     with torch.no_grad():
         before = network(*inputs)
@@ -95,7 +95,7 @@ def test_levels_of_a_study_see_each_other_and_no_other_study() -> None:
     assert changed[1].max() < 1e-6
 
 
-def test_measurements_count_only_where_the_network_was_built_for_them() -> None:
+def test_measurements_are_used_only_by_networks_built_for_them() -> None:
     inputs = some_inputs()
     for wanted in (True, False):
         network = a_network(measures=wanted)
@@ -109,8 +109,8 @@ def test_an_unknown_encoder_is_a_usage_error() -> None:
         build_encoder("resnet", 3, False)
 
 
-def test_an_encoder_of_timm_is_one_word(monkeypatch: pytest.MonkeyPatch) -> None:
-    """timm needs a torchvision that fits PyTorch's build, so a stand-in answers here in its words (timm 1.0: create_model)."""
+def test_an_encoder_of_timm_is_selected_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """timm needs a torchvision that fits PyTorch's build, so a stand-in replaces it here (timm 1.0: create_model)."""
     asked: list[tuple[str, dict[str, object]]] = []
 
     class Features(torch.nn.Module):
@@ -133,7 +133,7 @@ def test_an_encoder_of_timm_is_one_word(monkeypatch: pytest.MonkeyPatch) -> None
     assert asked[0] == ("convnext_atto", {"pretrained": True, "in_chans": 3, "num_classes": 0})
 
 
-def test_with_five_slices_the_outer_ones_count_and_with_three_channels_more_classes_do() -> None:
+def test_outer_slices_and_mask_channels_affect_the_predictions() -> None:
     network, inputs = a_network(slices=5), some_inputs(3, 5)
     for view, place in ((0, 0), (0, 4), (1, 0), (1, 4)):
         changed = [x.clone() for x in inputs]

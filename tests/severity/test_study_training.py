@@ -79,7 +79,7 @@ def test_cutmix_gives_labels_the_share_of_the_pasted_area() -> None:
     assert mixed[0].mean().item() == pytest.approx(0.25, abs=0.01)
     assert set(mixed[0].unique().tolist()) == {0.0, 1.0}
     torch.testing.assert_close(shared[0, 0], torch.tensor([0.75, 0, 0.25]))
-    labels[1] = 0  # unlabelled: the other keeps its own
+    labels[1] = 0  # unlabelled: the other label is kept
     _, shared = mix([x], labels, partner, MixOptions(0.0, 1.0), torch.Generator().manual_seed(0))
     assert shared[0, 0].tolist() == [1, 0, 0]
     assert shared[1, 0].tolist() == [0, 0, 0]
@@ -93,7 +93,7 @@ def test_mixup_blends_images_and_labels_alike() -> None:
     assert shared[0, 1].item() == pytest.approx(mixed[0].mean().item(), rel=1e-5)
 
 
-def test_unchanged_studies_are_what_inference_sees() -> None:
+def test_without_augmentation_training_and_inference_inputs_are_equal() -> None:
     data = some_studies(2)
     drawn = np.array([1, 0])
     changed = augmented(data, drawn, STILL, torch.Generator().manual_seed(0))
@@ -104,7 +104,7 @@ def test_unchanged_studies_are_what_inference_sees() -> None:
         assert torch.corrcoef(torch.stack([seen, same]))[0, 1] > 0.97, view
 
 
-def test_a_mirrored_study_exchanges_everything_that_has_a_side() -> None:
+def test_mirroring_swaps_all_lateral_quantities() -> None:
     data = some_studies(1)
     data.present[0, :, 1] = False
     straight = augmented(data, np.array([0]), STILL, torch.Generator().manual_seed(0))
@@ -119,7 +119,7 @@ def test_a_mirrored_study_exchanges_everything_that_has_a_side() -> None:
 def test_slice_jitter_takes_the_neighbouring_slices() -> None:
     data = some_studies(1)
     for k in range(5):
-        data.images[View.FORAMEN][:, :, :, k, ::2] = 20 + 40 * k  # every other row tells the slice
+        data.images[View.FORAMEN][:, :, :, k, ::2] = 20 + 40 * k  # every other row encodes the slice
         data.images[View.FORAMEN][:, :, :, k, 1::2] = 0
     options = replace(STILL, slice_jitter_probability=1.0)
     seen = augmented(data, np.array([0]), options, torch.Generator().manual_seed(0)).views[View.FORAMEN][0].flatten(0, 1)
@@ -150,7 +150,7 @@ def test_a_study_in_two_sources_is_in_one_fold() -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_training_stops_early_keeps_the_best_and_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_training_stops_early_keeps_the_best_weights_and_resumes(tmp_path: Path) -> None:
     data = some_studies(6)
     config = StudyTraining(
         network=TINY,
@@ -161,7 +161,7 @@ def test_training_stops_early_keeps_the_best_and_goes_on_where_it_was(tmp_path: 
         patience=3,
         learning_rate=0.05,
     )
-    held_out = replace(data, targets=2 - data.targets.clip(0))  # the more is learnt, the worse this gets
+    held_out = replace(data, targets=2 - data.targets.clip(0))  # gets worse with training
     trained = train_studies([data], held_out, tmp_path / "run", config)
     assert trained.best_step < 50
     note = json.loads((tmp_path / "run" / "training.json").read_text())
@@ -177,7 +177,7 @@ def test_training_stops_early_keeps_the_best_and_goes_on_where_it_was(tmp_path: 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_from_a_data_set_to_a_model_folder_that_grades(tmp_path: Path) -> None:
-    """Studies whose marked places are brighter the worse they are: two short folds learn it from crops, and the packed model finds the right sides."""
+    """Brightness at the labels encodes severity: two short folds learn this from crops, and the packed model grades the correct sides."""
     rng = np.random.default_rng(0)
     grades = rng.integers(0, 3, (16, 5, 5))
     numbers = list(range(500, 516))
@@ -202,7 +202,7 @@ def test_from_a_data_set_to_a_model_folder_that_grades(tmp_path: Path) -> None:
     assert severe.mean() > normal.mean() + 0.3
 
 
-def test_five_slices_are_all_there_and_a_jittered_crop_repeats_its_last() -> None:
+def test_a_jittered_crop_of_five_slices_repeats_its_last_slice() -> None:
     data = some_studies(1)
     for k in range(5):
         data.images[View.FORAMEN][:, :, :, k, ::2] = 20 + 40 * k

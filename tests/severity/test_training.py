@@ -1,4 +1,4 @@
-"""Networks, augmentation and losses: sides, studies and labels are where they belong."""
+"""Networks, augmentation and losses: sides, studies and labels."""
 
 import json
 import math
@@ -53,16 +53,16 @@ def a_network(options: NetworkOptions = TINY) -> torch.nn.Module:
     return network
 
 
-def test_mirroring_the_crop_swaps_the_sides_of_the_answer_exactly() -> None:
+def test_mirroring_the_crop_exactly_swaps_the_predicted_sides() -> None:
     network = a_network()
     crops, levels, studies = torch.randn(6, 3, 96, 136), torch.tensor([0, 1, 2, 3, 4, 4]), torch.zeros(6, dtype=torch.long)
     with torch.no_grad():
         straight, mirrored = network(crops, levels, studies), network(crops.flip(-1), levels, studies)
     torch.testing.assert_close(mirrored, straight[:, list(SWAPPED_SIDES)], atol=1e-5, rtol=0)
-    assert (straight[:, 3] - straight[:, 4]).abs().max() > 1e-3  # and the two sides do differ
+    assert (straight[:, 3] - straight[:, 4]).abs().max() > 1e-3  # and the two sides differ
 
 
-def test_crops_see_their_own_study_and_no_other() -> None:
+def test_crops_attend_to_their_own_study_only() -> None:
     network = a_network()
     crops, levels = torch.randn(4, 3, 96, 136), torch.tensor([2, 3, 2, 3])
     with torch.no_grad():
@@ -102,7 +102,7 @@ def test_a_mirrored_image_has_swapped_labels() -> None:
     assert y.tolist() == [[0, 2, 1, 0, 1]]
 
 
-def test_a_magnified_image_shows_its_middle_larger_and_a_turn_goes_about_it() -> None:
+def test_magnification_and_rotation_are_about_the_centre() -> None:
     crops = torch.zeros(1, 3, 96, 136)
     crops[..., 43:53, 58:78] = 1.0  # 10 × 20 in the middle
     x, _ = augment(crops, torch.zeros(1, 5, dtype=torch.long), replace(STILL, zoom=(2.0, 2.0)), torch.Generator().manual_seed(0))
@@ -134,7 +134,7 @@ def some_crops(studies: int = 12) -> LabelledCrops:
     return LabelledCrops(images, np.arange(n) % 5, np.repeat([f"s{k}" for k in range(studies)], 5), rng.integers(-1, 3, (n, 5)))
 
 
-def test_the_stream_draws_every_study_before_any_comes_again_and_is_reproducible() -> None:
+def test_the_stream_uses_every_study_once_per_epoch_and_is_reproducible() -> None:
     data = replace(some_crops(), levels=np.repeat(np.arange(12) % 5, 5), images=some_crops().images[:, ::4, ::4])
     config = SeverityTraining(augment=STILL, studies_per_batch=4, absence_probability=0, alone_probability=0, mix=UNMIXED)
     seen = []
@@ -153,7 +153,7 @@ def test_the_stream_draws_every_study_before_any_comes_again_and_is_reproducible
 @pytest.mark.filterwarnings("ignore")
 def test_a_training_is_repeatable_from_the_first_weights_on(tmp_path: Path) -> None:
     config = SeverityTraining(network=TINY, fit=FitOptions(steps=2, threads=1, precision="32-true"), studies_per_batch=2)
-    torch.rand(7)  # whatever was drawn before must not matter
+    torch.rand(7)  # the result must not depend on earlier random numbers
     runs = [train(some_crops(), tmp_path / str(k), config).state_dict() for k in range(2)]
     for name, value in runs[0].items():
         torch.testing.assert_close(value, runs[1][name], rtol=0, atol=0)
@@ -165,7 +165,7 @@ def test_a_training_is_repeatable_from_the_first_weights_on(tmp_path: Path) -> N
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_finished_training_with_validation_gives_its_best_weights_again(tmp_path: Path) -> None:
+def test_a_finished_training_with_validation_returns_its_best_weights(tmp_path: Path) -> None:
     config = SeverityTraining(network=TINY, fit=FitOptions(steps=4, threads=1, precision="32-true"), studies_per_batch=2, validate_every=2, learning_rate=0.1)
     worse = replace(some_crops(), targets=2 - some_crops().targets.clip(0))
     first, again = (train(some_crops(), tmp_path / "run", config, worse).state_dict() for _ in range(2))
@@ -176,7 +176,7 @@ def test_a_finished_training_with_validation_gives_its_best_weights_again(tmp_pa
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_from_images_to_a_model_folder_that_grades(tmp_path: Path) -> None:
-    """Studies whose recesses are bright where they are severe: two short folds learn it, and the packed model finds the right side."""
+    """Severe recesses are bright: two short folds learn this, and the packed model grades the correct side."""
     rng = np.random.default_rng(0)
     words, lines = ("Normal/Mild", "Moderate", "Severe"), ["crop,study_id,level,spinal_canal_stenosis,left_subarticular_stenosis,right_subarticular_stenosis"]
     (tmp_path / "images").mkdir()
@@ -199,7 +199,7 @@ def test_from_images_to_a_model_folder_that_grades(tmp_path: Path) -> None:
     measured = figures(oof)
     assert measured["both recesses"].loss < 0.7 * measured["both recesses"].prior
     assert json.loads((runs / "splits.json").read_text()).keys() == {str(k) for k in range(40)}
-    short = replace(config, fit=replace(config.fit, steps=5), learning_rate=1e-6)  # five steps teach nothing: what is known comes from the start
+    short = replace(config, fit=replace(config.fit, steps=5), learning_rate=1e-6)  # five steps change nothing: the predictions come from the initial weights
     train_fold(crops, labels, images, tmp_path / "more", 0, config=short, options=FoldOptions(folds=2, held_back=("0",), start=runs))
     more = figures(grade_held_out(crops, labels, images, tmp_path / "more"))
     assert more["both recesses"].loss < 0.7 * more["both recesses"].prior

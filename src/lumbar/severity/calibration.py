@@ -1,4 +1,4 @@
-"""From raw probabilities to the two that are given out: as the official score wants them, and as common as the grades are."""
+"""Calibration of raw probabilities: weighted for the official score, and calibrated to the prevalence of the grades."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,29 +18,29 @@ from lumbar.severity.score import GRADE_WEIGHTS
 class CropGrades:
     """Probabilities (n, 5, 3) of crops: conditions in the order of `Condition`, grades from normal/mild to severe."""
 
-    metric: NDArray[np.float64]  # as trained, with the weights 1, 2, 4 of the official score: what a submission wants
-    clinical: NDArray[np.float64]  # calibrated to how common the grades are
+    metric: NDArray[np.float64]  # as trained, with the weights 1, 2, 4 of the official score: for submissions
+    clinical: NDArray[np.float64]  # calibrated to the prevalence of the grades
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """How raw probabilities become the two outputs, fitted on predictions for studies that a network had not seen."""
+    """Parameters of the calibration, fitted on out-of-fold predictions."""
 
     metric_temperature: tuple[float, ...]  # by condition
     clinical_temperature: tuple[float, ...]
-    conformal_threshold: tuple[float, ...]  # least clinical probability of a grade to be in the 90 % set
+    conformal_threshold: tuple[float, ...]  # least clinical probability of a grade in the 90 % set
 
     @classmethod
     def from_card(cls, parameters: Mapping[str, Any], source: Path) -> "Calibration":
-        """The calibration in a card.
+        """The calibration of a card.
 
         Raises:
-            ModelError: it is not there, or not one value a condition.
+            ModelError: it is missing, or lacks a value for a condition.
         """
         return cls(*values_on_card(parameters, tuple(cls.__dataclass_fields__), [condition.value for condition in Condition], source))
 
     def apply(self, raw: NDArray[np.float64]) -> CropGrades:
-        """The two outputs from raw probabilities (n, 5, 3)."""
+        """Both kinds of probabilities from raw ones (n, 5, 3)."""
         metric, clinical = np.empty_like(raw), np.empty_like(raw)
         for place in range(raw.shape[1]):
             metric[:, place] = tempered(raw[:, place], self.metric_temperature[place])
@@ -49,7 +49,7 @@ class Calibration:
 
 
 def values_on_card(parameters: Mapping[str, Any], names: Sequence[str], keys: Sequence[str], source: Path) -> list[tuple[float, ...]]:
-    """For each of `names`, its values at `keys` in the calibration of a card.
+    """Values at `keys` of each of `names` in the calibration of a card.
 
     Raises:
         ModelError: the calibration is missing or incomplete; `source` is the folder of the card.

@@ -1,4 +1,4 @@
-"""Predictions of grades against known grades: the official score and what it leaves out."""
+"""Evaluation of predicted grades: the official score and further figures."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,11 +21,11 @@ _GRADES = tuple(Severity)
 
 @dataclass(frozen=True)
 class GroupResult:
-    """What one group of conditions, or all rows, come to; the official loss is not in here."""
+    """Figures of one group of conditions or of all rows, besides the official loss."""
 
     rows: int
     accuracy: float
-    majority_accuracy: float  # of always answering the grade that is commonest in these rows
+    majority_accuracy: float  # of always predicting the commonest grade of these rows
     balanced_accuracy: float
     quadratic_kappa: float
     auc: Mapping[str, float]  # grade → area under the ROC curve of that grade against the others
@@ -36,14 +36,14 @@ class GroupResult:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Everything that `lumbar evaluate severity` tells."""
+    """Result of `lumbar evaluate severity`."""
 
     score: OfficialScore
-    prior: OfficialScore  # of one answer per column: the shares of the truth table itself, times the weights
+    prior: OfficialScore  # of a constant prediction per column: the shares in the truth table, times the weights
     overall: GroupResult
-    deweighted: GroupResult  # all rows, the probabilities divided by 1, 2, 4: what a network trained with these weights holds to be true
+    deweighted: GroupResult  # all rows, with probabilities divided by 1, 2, 4, which removes the weights of the training loss
     groups: Mapping[str, GroupResult]
-    column_majority_accuracy: float  # of answering each column's commonest grade
+    column_majority_accuracy: float  # of predicting the commonest grade of each column
     intervals: Mapping[str, Interval]
     studies: int
     missing_rows: int  # labelled rows without a prediction, left out
@@ -51,10 +51,10 @@ class Evaluation:
 
 
 def match(submission: Submission, truth: Grades, allow_missing: bool) -> tuple[Graded, int, int]:
-    """Labelled rows with their predictions; how many labelled rows have none; how many predictions have no label.
+    """Labelled rows with their predictions, the number of labelled rows without prediction, and the number of predictions without label.
 
     Raises:
-        InputError: a labelled row has no prediction and `allow_missing` is off; or nothing fits together.
+        InputError: a labelled row has no prediction and `allow_missing` is off; or no row matches.
     """
     cells = [(study, c, v) for study, row in truth.items() for c in range(len(Condition)) for v in range(5) if row.get(_COLUMNS[c][v]) is not None]
     names = [f"{study}_{_COLUMNS[c][v]}" for study, c, v in cells]
@@ -76,7 +76,7 @@ def match(submission: Submission, truth: Grades, allow_missing: bool) -> tuple[G
 
 
 def evaluate(submission: Submission, truth: Grades, allow_missing: bool = False, repeats: int = 1000) -> Evaluation:
-    """Compare `submission` with `truth`; see `match` for what is left out and what is an error."""
+    """Compare `submission` with `truth`; see `match` for excluded rows and errors."""
     rows, missing, unused = match(submission, truth, allow_missing)
     columns = rows.conditions * 5 + rows.levels
     right = rows.probabilities.argmax(axis=1) == rows.targets
@@ -97,7 +97,7 @@ def evaluate(submission: Submission, truth: Grades, allow_missing: bool = False,
 
 
 def weighted_prior(rows: Graded) -> NDArray[np.float64]:
-    """(n, 3) for each row the shares of the grades in its column, times the weights: the best constant answer per column."""
+    """(n, 3) shares of the grades in the column of each row, times the weights: the best constant prediction per column."""
     result = np.empty((len(rows.targets), 3))
     columns = rows.conditions * 5 + rows.levels
     for column in np.unique(columns):

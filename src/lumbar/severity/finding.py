@@ -1,4 +1,4 @@
-"""One grade as the findings have it."""
+"""The finding of one grade."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ MODERATE_FROM, SEVERE_FROM = 0.33, 0.66  # of the severity score
 
 
 def severity_score(clinical: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Scores (...) in [0, 1] of probabilities (..., 3): half the chance of moderate plus that of severe; it grows whenever chance moves to a higher grade."""
+    """Scores (...) in [0, 1] of probabilities (..., 3): half the probability of moderate plus that of severe; monotone in the grades."""
     return np.asarray(np.clip(0.5 * clinical[..., 1] + clinical[..., 2], 0, 1))
 
 
@@ -24,7 +24,7 @@ def severity_of(score: float) -> Severity:
 def make_finding(
     condition: Condition, level: Level, metric: NDArray[np.float64], clinical: NDArray[np.float64], *, uncertain: bool, model: str
 ) -> SeverityFinding:
-    """The finding of both kinds of probabilities (3,), still without evidence."""
+    """The finding with both kinds of probabilities (3,), without evidence."""
     score = float(severity_score(clinical))
     return SeverityFinding(
         condition=condition,

@@ -1,4 +1,4 @@
-"""Grades of a whole study: 25 findings, each with its evidence and the name of the model that it comes from."""
+"""Grades of a whole study: 25 findings, each with its evidence and the name of its model."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ from lumbar.severity.studies.grader import StudyGrader, one_study
 from lumbar.severity.studies.spine_crops import spine_crops
 from lumbar.severity.studies.views import SLOTS, View
 
-# Millimetres from the middle of the canal to the patient's left at which a condition is looked for on an axial slice.
+# Position of each condition on an axial slice: millimetres from the middle of the canal to the patient's left.
 _OFFSETS_MM = {
     Condition.SPINAL_CANAL_STENOSIS: 0.0,
     Condition.LEFT_NEURAL_FORAMINAL_NARROWING: 16.0,
@@ -40,7 +40,7 @@ _OFFSETS_MM = {
     Condition.LEFT_SUBARTICULAR_STENOSIS: RECESS_OFFSET_MM,
     Condition.RIGHT_SUBARTICULAR_STENOSIS: -RECESS_OFFSET_MM,
 }
-# Series in which a reader looks for a condition, the best first; the recesses are shown where they were graded, on the axial slice.
+# Series in which readers assess a condition, best first; the recesses are shown on the axial slice on which they were graded.
 _VIEWS = {
     Condition.SPINAL_CANAL_STENOSIS: (Role.SAGITTAL_T2, Role.SAGITTAL_T1),
     Condition.LEFT_NEURAL_FORAMINAL_NARROWING: (Role.SAGITTAL_T1, Role.SAGITTAL_T2),
@@ -56,50 +56,50 @@ _SLOT_OF = {
     Condition.RIGHT_SUBARTICULAR_STENOSIS: (View.AXIAL, None),
 }
 
-ON_AXIAL = "graded on the axial T2 slice, which shows foramina in part: no sagittal T1 slice could be graded"
+ON_AXIAL = "graded on the axial T2 slice, which shows foramina only in part, as no sagittal T1 slice could be graded"
 
 Cell = tuple[Condition, Level]
 
 
 @dataclass(frozen=True, eq=False)
 class StudyGrades:
-    """The grades of a study, and what images of them are drawn from."""
+    """The grades of a study, and the crops and maps for their images."""
 
     findings: tuple[SeverityFinding, ...]  # 25, by condition and level
-    crops: Mapping[Level, LevelCrop]  # axial ones that were graded
-    heat_maps: tuple[HeatMap | ForamenHeatMap, ...]  # of what is moderate or severe
-    foramina: Mapping[Foramen, ForamenCrop] = field(default_factory=dict)  # sagittal crops that were graded
+    crops: Mapping[Level, LevelCrop]  # graded axial crops
+    heat_maps: tuple[HeatMap | ForamenHeatMap, ...]  # of moderate and severe findings
+    foramina: Mapping[Foramen, ForamenCrop] = field(default_factory=dict)  # graded sagittal crops
 
 
 class Predictor:
-    """Grades studies: foramina on sagittal T1, the rest on axial T2; what no series shows gets the known frequencies of the grades."""
+    """Grades studies: foramina on sagittal T1, the rest on axial T2; the known grade frequencies where no series shows a level."""
 
     def __init__(self, prior: Prior, grader: CropGrader | StudyGrader | None, foramen_grader: ForamenGrader | None = None) -> None:
-        """Take a grader of axial crops or of whole studies, and one of foramina whose grades come before its."""
+        """Take a grader of axial crops or of whole studies, and a grader of foramina, which takes precedence for them."""
         self.prior = prior
         self.grader = grader
         self.foramen_grader = foramen_grader
 
     @property
     def wants_masks(self) -> bool:
-        """Whether the grader takes the tissue mask of the spine beside the images."""
+        """Whether the grader needs the tissue mask of the spine besides the images."""
         return isinstance(self.grader, StudyGrader) and self.grader.wanted.masks
 
     @property
     def uses(self) -> tuple[ModelUse, ...]:
-        """The models that findings may come from."""
+        """The models that may contribute findings."""
         graders = [grader for grader in (self.grader, self.foramen_grader) if grader is not None]
         return (*(grader.model.use for grader in graders), self.prior.use)
 
     def predict(self, study: Study, levels: Sequence[LevelFinding], tissue: Volume | None = None) -> tuple[SeverityFinding, ...]:
-        """25 findings, by condition and level; `levels` are those that the spine model found, the others come without evidence.
+        """25 findings, by condition and level; `levels` are those found by the spine model; findings of other levels have no evidence.
 
-        `tissue` is the tissue mask of the same spine (see `spine_map.tissue_mask`), which a grader with `wants_masks` needs.
+        `tissue` is the tissue mask of the same spine (see `spine_map.tissue_mask`), needed by a grader with `wants_masks`.
         """
         return self._findings(study, levels, self._crops(study, levels), self._foramina(study, levels), tissue)
 
     def explain(self, study: Study, levels: Sequence[LevelFinding], tissue: Volume | None = None) -> StudyGrades:
-        """The findings of `predict`, with heat maps of what is moderate or severe."""
+        """The findings of `predict`, with heat maps of moderate and severe findings."""
         crops, foramina = self._crops(study, levels), self._foramina(study, levels)
         findings = self._findings(study, levels, crops, foramina, tissue)
         maps: tuple[HeatMap | ForamenHeatMap, ...] = heat_maps(self.grader, crops, findings) if isinstance(self.grader, CropGrader) and crops else ()
@@ -133,30 +133,30 @@ class Predictor:
         return tuple(findings)
 
     def warnings(self, findings: Sequence[SeverityFinding]) -> tuple[str, ...]:
-        """What a reader must know of where `findings` come from."""
+        """Warnings about the sources of `findings`."""
         unseen = [f for f in findings if f.model == self.prior.name]
         noted = tuple(f"{note}: {_named([f for f in findings if f.note == note])}" for note in dict.fromkeys(f.note for f in findings if f.note))
         if not unseen:
             return (*self._of_synthetic(findings), *noted)
         why = "no model for them is installed" if self.grader is None else f"no {self._seen} shows these levels"
-        rare = f"{len(unseen)} of {len(findings)} severity grades are only how common the grades are, no image was graded ({why}): {_named(unseen)}"
+        rare = f"{len(unseen)} of {len(findings)} severity grades are population frequencies, as no image was graded ({why}): {_named(unseen)}"
         return (rare, *self._of_synthetic(findings), *noted)
 
     def _of_synthetic(self, findings: Sequence[SeverityFinding]) -> tuple[str, ...]:
-        """That a grader was trained on no patient, if so."""
+        """Warning about a grader trained on synthetic studies only."""
         if self.grader is None or not self.grader.model.card.parameters.get("synthetic_only"):
             return ()
         name = self.grader.model.card.name
         if not any(f.model == name for f in findings):
             return ()
-        return (f"severity grades are those of {name}, which was trained on synthetic studies alone and is often wrong on patients",)
+        return (f"severity grades are those of {name}, which was trained on synthetic studies only and is often wrong on patients",)
 
     @property
     def _seen(self) -> str:
         return "axial T2 slice" if isinstance(self.grader, CropGrader) else "series that the model takes"
 
     def _graded(self, study: Study, levels: Sequence[LevelFinding], crops: Mapping[Level, LevelCrop], tissue: Volume | None) -> dict[Cell, SeverityFinding]:
-        """The findings of all that the grader can see."""
+        """The findings of all levels that could be graded."""
         if isinstance(self.grader, CropGrader):
             if not crops:
                 return {}
@@ -165,7 +165,7 @@ class Predictor:
         if self.grader is None or not levels:
             return {}
         if self.wants_masks and tissue is None:
-            raise ValueError("this grader takes the tissue mask of the spine; pass it as `tissue`")
+            raise ValueError("this grader needs the tissue mask of the spine; pass it as `tissue`")
         views = spine_crops(study, levels, tissue if self.wants_masks else None)
         if not views.present.any():
             return {}
@@ -192,22 +192,22 @@ def _made(grades: CropGrades, levels: Sequence[Level], grader: CropGrader | Stud
 
 
 def load(models: Path | None = None, threads: int = 0) -> Predictor:
-    """The predictor of the preferred models; `models` is a folder that comes before those of the package, `threads` 0 means all cores.
+    """The predictor of the preferred models; `models` is a folder searched before those of the package, `threads` 0 means all cores.
 
-    A model for whole studies, such as the user trained, and one for axial crops do the same: the first of the two counts. Both may be missing; the
-    grades' frequencies may not.
+    A model for whole studies, such as one trained by the user, takes precedence over one for axial crops. Both may be missing; the grade frequencies
+    may not.
 
     Raises:
-        ModelError: a model is damaged, or there is none for the frequencies.
+        ModelError: a model is damaged, or that of the frequencies is missing.
     """
     task = preferred_task((TASK, STUDY_TASK), models)
     grader: CropGrader | StudyGrader | None = None
     if task == TASK:
-        # Several networks at a time with one thread each need half the processor time of one at a time with all threads.
+        # Several networks in parallel with one thread each need half the CPU time of one at a time with all threads.
         grader = CropGrader(find_model(TASK, models, threads=1), threads or os.cpu_count() or 1)
     elif task == STUDY_TASK:
         grader = StudyGrader(find_model(STUDY_TASK, models, threads))
-    # A grader of whole studies that the user trained grades foramina itself.
+    # A grader of whole studies grades foramina itself.
     own = task == STUDY_TASK or not has_model(FORAMEN_TASK, models)
     foramen_grader = None if own else ForamenGrader(find_model(FORAMEN_TASK, models, threads=1), threads or os.cpu_count() or 1)
     return Predictor(Prior(find_model(PRIOR_TASK, models, threads)), grader, foramen_grader)
@@ -220,7 +220,7 @@ def _named(findings: Sequence[SeverityFinding]) -> str:
 def _evidence(
     study: Study, condition: Condition, place: LevelFinding | None, crop: LevelCrop | None, points: Mapping[Foramen, NDArray[np.float64]]
 ) -> Evidence | None:
-    """Where `condition` is to be seen: in the sagittal series that readers use, on the axial slice otherwise; None where the level was not found."""
+    """Position of `condition` in the sagittal series used by readers, otherwise on the axial slice; None where the level was not found."""
     if place is None:
         return None
     offset = _OFFSETS_MM[condition]

@@ -1,4 +1,4 @@
-"""How common the grades are: what a finding holds where no image was graded. Its model's name says so, and it has no evidence in an image."""
+"""Grade frequencies, used for findings where no image was graded. The model name identifies them, and they have no image evidence."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,31 +16,31 @@ from lumbar.severity.finding import make_finding
 from lumbar.severity.score import GRADE_WEIGHTS
 
 TASK = "severity_prior"
-_SURE = 0.9  # a grade this common makes a 90 % set on its own
+_SURE = 0.9  # a grade with this frequency alone forms a 90 % set
 
 
 class Prior:
-    """Shares of the grades for each condition and level, from a card."""
+    """Grade frequencies for each condition and level, from a card."""
 
     def __init__(self, model: Model) -> None:
-        """Take the shares from the card of `model`.
+        """Take the frequencies from the card of `model`.
 
         Raises:
-            ModelError: a share is missing, or three of them do not sum to 1.
+            ModelError: a frequency is missing, or three of them do not sum to 1.
         """
         self.use = model.use
         self.name = model.card.name
         self._shares = {(c, v): _shares(model.card.parameters, c, v, str(model.folder)) for c in Condition for v in Level}
 
     def finding(self, condition: Condition, level: Level) -> SeverityFinding:
-        """The grade to expect without any image."""
+        """The expected grade without an image."""
         shares = self._shares[condition, level]
         return make_finding(condition, level, self.metric(condition, level), shares, uncertain=bool(shares.max() < _SURE), model=self.name)
 
     def blended(self, grades: CropGrades, levels: Sequence[Level], share: float) -> CropGrades:
-        """`grades` (n, 5, 3) at `levels` (n,) averaged with the frequencies, which count by `share` (0 to 1).
+        """`grades` (n, 5, 3) at `levels` (n,) averaged with the frequencies at weight `share` (0 to 1).
 
-        A network that was trained on synthetic images alone is far too sure on patients. Half of each needs no fitting to patients.
+        The probabilities of a network trained on synthetic images only are overconfident on patients. Equal weights need no fitting to patients.
         """
         places = [[(condition, level) for condition in Condition] for level in levels]
         metric = np.array([[self.metric(*place) for place in row] for row in places])
@@ -48,7 +48,7 @@ class Prior:
         return CropGrades((1 - share) * grades.metric + share * metric, (1 - share) * grades.clinical + share * clinical)
 
     def metric(self, condition: Condition, level: Level) -> NDArray[np.float64]:
-        """(3,) shares times the official weights: the constant answer with the best official score."""
+        """(3,) frequencies times the official weights: the constant prediction with the best official score."""
         return reweighted(self._shares[condition, level], np.array(GRADE_WEIGHTS))
 
 

@@ -1,4 +1,4 @@
-"""From graded crops to the rows of a submission."""
+"""Submission rows of graded crops."""
 
 from collections.abc import Iterator, Sequence
 

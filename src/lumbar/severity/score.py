@@ -1,10 +1,10 @@
-"""The official score of the RSNA 2024 challenge, as written in its evaluation page; lower is better.
+"""The official score of the RSNA 2024 challenge, as defined on its evaluation page; lower is better.
 
     L(group) = Σ w·(−log p_true) / Σ w         w = 1, 2, 4 for normal/mild, moderate, severe; a group pools its levels and sides
-    any      = the same for one row a study: y = any spinal row severe, p = the highest severe probability of these rows, w = their highest weight
+    any      = the same with one row per study: y = any spinal row severe, p = the highest severe probability of these rows, w = their highest weight
     score    = (L(spinal) + L(foraminal) + L(subarticular) + any) / 4
 
-Rows without a label do not count.
+Rows without a label are ignored.
 """
 
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class Graded:
     probabilities: NDArray[np.float64]  # (n, 3)
 
     def of_group(self, group: str) -> NDArray[np.bool_]:
-        """(n,) which rows belong to `group`."""
+        """(n,) mask of the rows of `group`."""
         return np.isin(self.conditions, [list(Condition).index(condition) for condition in GROUPS[group]])
 
     def with_probabilities(self, probabilities: NDArray[np.float64]) -> "Graded":
@@ -52,7 +52,7 @@ class Graded:
 
 @dataclass(frozen=True)
 class OfficialScore:
-    """The score and its four parts; a part without labelled rows is NaN, and so is then the score."""
+    """The score and its four parts; NaN for a part without labelled rows, and then for the score."""
 
     official_score: float
     spinal: float
@@ -67,7 +67,7 @@ def official_score(rows: Graded) -> OfficialScore:
 
 
 def score_intervals(rows: Graded, repeats: int = 1000, seed: int = 0) -> dict[str, Interval]:
-    """95 % bootstrap intervals of the score and its parts when whole studies are drawn again."""
+    """95 % bootstrap intervals of the score and its parts, resampling studies."""
     losses, weights = _sums(rows)
     names = ("official_score", *GROUPS, ANY_SEVERE)
 
@@ -78,7 +78,7 @@ def score_intervals(rows: Graded, repeats: int = 1000, seed: int = 0) -> dict[st
 
 
 def score_gain(rows: Graded, others: NDArray[np.float64], repeats: int = 1000, seed: int = 0) -> Interval:
-    """How much lower the official score of `rows` is than with the probabilities `others` (n, 3); paired, with a 95 % bootstrap interval by study."""
+    """Reduction of the official score of `rows` against the probabilities `others` (n, 3), with a paired 95 % bootstrap interval by study."""
     own, other = _sums(rows), _sums(rows.with_probabilities(others))
 
     def gain(studies: NDArray[np.int64]) -> float:

@@ -1,8 +1,8 @@
-"""Axial crops of a study at its disc levels, made like the ready-made ones that the network learnt from.
+"""Axial crops of a study at its disc levels, made like the training crops of the network.
 
-Measured on the ready-made crops: their middle is the middle between the two recesses (0.50 ± 0.02 of the width and height), the recesses lie at 0.355
-and 0.645 of the width, width and height are as 1.45 to 1, each of the three slices is scaled by its own maximum, and red and blue are the instances
-before and after. On the study whose pixel size is known they are 43 to 56 mm wide.
+Measured on the training crops: they are centred between the two recesses (0.50 ± 0.02 of the width and height), the recesses lie at 0.355 and 0.645 of
+the width, the aspect ratio is 1.45, each of the three slices is scaled by its own maximum, and red and blue are the previous and next instance. In the
+one study with known pixel size they are 43 to 56 mm wide.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ _FARTHEST_MM = 6.0  # of the nearest slice from the disc's middle
 
 @dataclass(frozen=True, eq=False)
 class LevelCrop:
-    """The crop of one level, and where it comes from."""
+    """The crop of one level, and its source."""
 
     level: LevelFinding
     image: CropImage
@@ -41,7 +41,7 @@ class LevelCrop:
 
     @property
     def size_mm(self) -> tuple[float, float]:
-        """From the crop's upper to its lower border, and from its left to its right one."""
+        """Height and width of the crop."""
         pixel_mm = self.stack.volume.grid.spacing_mm[1]
         return self.image.shape[0] * pixel_mm, self.image.shape[1] * pixel_mm
 
@@ -52,7 +52,7 @@ class LevelCrop:
 
 
 def cut_crops(study: Study, levels: Sequence[LevelFinding]) -> dict[LevelFinding, LevelCrop]:
-    """The crop of each of `levels` that an axial T2 slice shows."""
+    """Crops of those `levels` that an axial T2 slice shows."""
     axes = level_axes(levels)
     found = [(level, _nearest_slice(study, level, axes[level.level])) for level in levels]
     cuts = [(level, *place) for level, place in found if place is not None]
@@ -67,9 +67,9 @@ def point_in_slice(series: Series, stack: Stack, number: int, point_mm: Point | 
 
 
 def _nearest_slice(study: Study, level: LevelFinding, axis: NDArray[np.float64]) -> tuple[Series, Stack, int] | None:
-    """The axial T2 slice through the middle of the disc; among stacks that hold one, that whose slices are nearest, then best in line with it.
+    """The axial T2 slice through the middle of the disc; of several stacks, the one with the nearest slice, then with the best alignment.
 
-    What counts is the point halfway between disc and canal: there the slice must cut the level, whichever way it is tilted.
+    The distance is that of the point halfway between disc and canal, where the slice must cut the level whatever its tilt.
     """
     disc_mm, canal_mm = level.center_mm, level.canal_center_mm or level.center_mm
     point = (np.array(disc_mm) + np.array(canal_mm)) / 2
@@ -81,7 +81,7 @@ def _nearest_slice(study: Study, level: LevelFinding, axis: NDArray[np.float64])
                 continue
             distances = np.abs((grid.origins_mm - point) @ grid.normal)
             number = int(distances.argmin())
-            # A disc's own plane holds both its middle and the canal behind it: the slice that strays least from both is the best cut.
+            # The plane of a disc contains its centre and that of the canal: the best slice has the least distance from both.
             stray = max(abs(float((grid.origins_mm[number] - np.array(p)) @ grid.normal)) for p in (disc_mm, canal_mm))
             if distances[number] <= _FARTHEST_MM and (best is None or stray < best[0]):
                 best = (stray, series, stack, number)
@@ -94,7 +94,7 @@ def _inside_image(grid: Grid, point: NDArray[np.float64]) -> bool:
 
 
 def _middle(level: LevelFinding, stack: Stack, number: int) -> NDArray[np.float64]:
-    """(3,) the middle of the canal in the plane of the slice, sideways where left and right look most alike."""
+    """(3,) the middle of the canal in the plane of the slice, laterally on the axis of greatest symmetry."""
     grid = stack.volume.grid
     middle = np.array(level.canal_center_mm or level.center_mm)
     middle = middle + ((grid.origins_mm[number] - middle) @ grid.normal) * grid.normal  # onto the slice
@@ -102,10 +102,9 @@ def _middle(level: LevelFinding, stack: Stack, number: int) -> NDArray[np.float6
 
 
 def _smooth(middles: list[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
-    """Middles that stray sideways from a straight line through all of them are drawn back to within `_LARGEST_STRAY_MM` of it.
+    """Middles limited to `_LARGEST_STRAY_MM` of lateral distance from a straight line through all of them.
 
-    One-sided disease makes a slice unlike its mirror image; the levels above and below know better. The line is Theil and Sen's, which a single
-    stray does not move.
+    Unilateral disease makes a slice asymmetric; the levels above and below correct the error. The line is a Theil-Sen fit, robust to single outliers.
     """
     if len(middles) < 3:
         return middles
@@ -138,7 +137,7 @@ def _cut(level: LevelFinding, series: Series, stack: Stack, number: int, middle:
 
 
 def _beside(stack: Stack, number: int, middle: NDArray[np.float64]) -> float:
-    """How many millimetres to the patient's left of `middle` the slice's own middle lies."""
+    """Distance in mm from `middle` to the symmetry axis of the slice, positive to the patient's left."""
     grid = stack.volume.grid
     reach = REACH_MM + HALF_WIDTH_MM
     across, down = np.arange(-reach, reach + 0.25, _STRIP_PIXEL_MM), np.arange(-12.0, 12.25, _STRIP_PIXEL_MM)
@@ -147,7 +146,7 @@ def _beside(stack: Stack, number: int, middle: NDArray[np.float64]) -> float:
 
 
 def _neighbours(stack: Stack, number: int) -> tuple[int, int, int]:
-    """Slices for red, green and blue: by instance number the one before, the slice itself, the one after; itself again at the end of a stack."""
+    """Slices for red, green and blue: previous, current and next by instance number; the current one again at the end of a stack."""
     last = len(stack.instance_numbers) - 1
     below, above = max(number - 1, 0), min(number + 1, last)
     if stack.instance_numbers[0] > stack.instance_numbers[last]:

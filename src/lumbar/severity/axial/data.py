@@ -1,4 +1,4 @@
-"""From the axial crop table to arrays for training and evaluation."""
+"""Arrays for training and evaluation from the axial crop table."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from lumbar.datasets.axial_crops import AxialCrop, read_image
 from lumbar.datasets.rsna2024_grades import Grades
 from lumbar.domain.anatomy import Condition, Level, Severity
 
-STORED_ROWS = 112  # a little larger than what the network sees, as it is turned, moved and scaled once more
+STORED_ROWS = 112  # larger than the network input, to leave a margin for augmentation
 STORED_COLUMNS = 160
 UNLABELLED = -1
 LEVELS = tuple(Level)
@@ -48,6 +48,6 @@ def read_grey_image(path: Path) -> NDArray[np.float32]:
     """The image in `path` as grey values (rows, columns).
 
     Raises:
-        UnreadableInput: there is no such image, or it cannot be decoded.
+        UnreadableInput: the image is missing or cannot be decoded.
     """
     return np.asarray(Image.fromarray(read_image(path)).convert("L"), dtype=np.float32)

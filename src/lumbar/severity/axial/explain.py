@@ -1,10 +1,10 @@
-"""Where a grade comes from: how much the severity score changes when a place of the crop is hidden. ONNX Runtime alone; any network that grades crops.
+"""Occlusion maps of axial grades: change of the severity score when a region of the crop is occluded. Needs ONNX Runtime only; works for any crop grader.
 
-Each place is hidden twice, under a soft spot: once by what surrounds it, once by the brightest tissue of the crop. Stenosis is the absence of bright
-fluid: hiding a severe canal by its dark surroundings changes nothing, hiding it by bright tissue does, and the reverse for an open one. One network of
-the ensemble is run, on the crop of one level alone; on real crops both change the map little (correlation 0.96 and more with all networks, and with all
-levels; `recipes/severity/heat_maps.py`). The outermost 7 mm of the crop are left out: without them the map correlates with the complete one at 0.97
-(median of 19 maps), and less than half of the time is needed.
+Each region is occluded twice with a soft mask: by its blurred surroundings, and by the brightest tissue of the crop. Stenosis is the absence of bright
+fluid: occluding a severely narrowed canal with its dark surroundings changes nothing, but occluding it with bright tissue does, and the reverse for an
+open canal. One network of the ensemble is run, on the crop of one level only; on real crops both simplifications change the map little (correlation of
+at least 0.96 with all networks, and with all levels; `recipes/severity/heat_maps.py`). The outermost 7 mm of the crop are skipped: the map correlates
+with the complete one at 0.97 (median of 19 maps) and takes less than half the time.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,13 +23,13 @@ from lumbar.severity.axial.grader import CropGrader, network_logits
 from lumbar.severity.axial.network_input import CROP_COLUMNS, CROP_ROWS, CropImage, network_input
 from lumbar.severity.finding import severity_score
 
-_GRID = 5, 7  # rows, columns into which the crop is divided, 7 mm apart: half again as many change the map little and take their time
-_SPOTS = 3, 5  # rows, columns of the places that are hidden one after another: the grid without its outermost ring
-_SPOT_MM = 4.0  # standard deviation of the soft spot
-_SURROUNDINGS_MM = 6.0  # standard deviation of the blur that stands for what surrounds a place
+_GRID = 5, 7  # rows, columns of the occlusion grid, 7 mm apart: 1.5 times as many change the map little
+_SPOTS = 3, 5  # rows, columns of occluded regions: the grid without its outermost ring
+_SPOT_MM = 4.0  # standard deviation of the soft mask
+_SURROUNDINGS_MM = 6.0  # standard deviation of the blur that estimates the surroundings
 _BRIGHT_PERCENTILE = 97.0
 _AT_ONCE = 30
-_LEAST_SCORE = 1e-4  # scores are held this far from 0 and 1, where log-odds have no bound
+_LEAST_SCORE = 1e-4  # scores are clipped to this distance from 0 and 1, where log-odds are unbounded
 _PIXELS_PER_MM = np.array([CROP_ROWS / HEIGHT_MM, CROP_COLUMNS / WIDTH_MM])
 
 Floats = NDArray[np.float32]
@@ -37,11 +37,11 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class HeatMap:
-    """How much each place of a crop matters for one grade."""
+    """Importance of each region of a crop for one grade."""
 
     condition: Condition
     crop: LevelCrop
-    change: Floats  # (96, 136) over the whole crop, at least 0: mean |change| of the log-odds of the severity score when the place is hidden
+    change: Floats  # (96, 136) over the whole crop, at least 0: mean |change| of the log-odds of the severity score under occlusion
 
     @property
     def level(self) -> Level:
@@ -50,7 +50,7 @@ class HeatMap:
 
     @property
     def peak(self) -> Evidence:
-        """The place that matters most, in pixels of the crop's slice."""
+        """The most important position, in pixels of the crop's slice."""
         row, column = np.unravel_index(int(self.change.argmax()), self.change.shape)
         rows_mm, columns_mm = self.crop.size_mm
         back_mm, left_mm = ((row + 0.5) / CROP_ROWS - 0.5) * rows_mm, ((column + 0.5) / CROP_COLUMNS - 0.5) * columns_mm
@@ -58,7 +58,7 @@ class HeatMap:
 
 
 def heat_maps(grader: CropGrader, crops: Mapping[Level, LevelCrop], findings: Iterable[SeverityFinding]) -> tuple[HeatMap, ...]:
-    """A map of each of `findings` that `grader` graded moderate or severe, in their order."""
+    """Maps of the `findings` that `grader` graded moderate or severe, in their order."""
     name = grader.model.card.name
     wanted = [f for f in findings if f.model == name and f.severity is not Severity.NORMAL_MILD and f.level in crops]
     levels = [level for level in Level if any(f.level is level for f in wanted)]
@@ -69,7 +69,7 @@ def heat_maps(grader: CropGrader, crops: Mapping[Level, LevelCrop], findings: It
 
 
 def importance(grader: CropGrader, image: CropImage, level: Level) -> Floats:
-    """(5, 96, 136) importance of each place for each condition, in the order of `Condition`; see `HeatMap.change`."""
+    """(5, 96, 136) importance of each region for each condition, in the order of `Condition`; see `HeatMap.change`."""
     crop = network_input(image)
     before = log_odds(grader, crop[None], level)
     changes = [np.abs(log_odds(grader, hidden, level) - before) for hidden in hidden_by(crop, _spots())]
@@ -77,7 +77,7 @@ def importance(grader: CropGrader, image: CropImage, level: Level) -> Floats:
 
 
 def hidden_by(crop: Floats, shares: Floats) -> tuple[Floats, Floats]:
-    """(n, 3, 96, 136) twice: `crop` (3, 96, 136) with `shares` (n, 96, 136) of it hidden by what surrounds a place, and by bright tissue."""
+    """(n, 3, 96, 136) twice: `crop` (3, 96, 136) occluded with masks `shares` (n, 96, 136) by its surroundings, and by bright tissue."""
     surroundings = ndimage.gaussian_filter(crop, (0, *(_SURROUNDINGS_MM * _PIXELS_PER_MM)), mode="nearest")
     bright = np.percentile(crop, _BRIGHT_PERCENTILE, axis=(1, 2)).astype(np.float32)[:, None, None]
     kept, hidden = 1 - shares[:, None], shares[:, None]
@@ -85,7 +85,7 @@ def hidden_by(crop: Floats, shares: Floats) -> tuple[Floats, Floats]:
 
 
 def _spots() -> Floats:
-    """(15, 96, 136) shares of a place that are hidden."""
+    """(15, 96, 136) soft masks of the occluded regions."""
     down, across = (
         np.exp(-0.5 * ((np.arange(size) + 0.5 - (np.arange(1, count - 1)[:, None] + 0.5) * size / count) / (_SPOT_MM * pixels)) ** 2)
         for count, size, pixels in zip(_GRID, (CROP_ROWS, CROP_COLUMNS), _PIXELS_PER_MM, strict=True)
@@ -94,7 +94,7 @@ def _spots() -> Floats:
 
 
 def log_odds(grader: CropGrader, crops: Floats, level: Level) -> NDArray[np.float64]:
-    """(n, 5) log-odds of the severity score of crops (n, 3, 96, 136), each as if it were the only one of its study; asks the first network alone."""
+    """(n, 5) log-odds of the severity score of crops (n, 3, 96, 136), each as the only crop of its study; from the first network only."""
     network = grader.model.networks[0]
     number = tuple(Level).index(level)
     parts = [crops[start : start + _AT_ONCE] for start in range(0, len(crops), _AT_ONCE)]
@@ -104,7 +104,7 @@ def log_odds(grader: CropGrader, crops: Floats, level: Level) -> NDArray[np.floa
 
 
 def _smooth(values: NDArray[np.float64]) -> Floats:
-    """(96, 136) cubic interpolation between the hidden places, 0 on the outermost ring."""
+    """(96, 136) cubic interpolation between the occluded regions, 0 on the outermost ring."""
     down, across = ((np.arange(size) + 0.5) / size * count - 0.5 for count, size in zip(_GRID, (CROP_ROWS, CROP_COLUMNS), strict=True))
     where = np.meshgrid(np.clip(down, 0, _GRID[0] - 1), np.clip(across, 0, _GRID[1] - 1), indexing="ij")
     return np.maximum(ndimage.map_coordinates(np.pad(values, 1), where, order=3, mode="nearest"), 0).astype(np.float32)

@@ -18,20 +18,20 @@ from lumbar.severity.portions import portions
 TASK = "severity_axial_crops"
 CROPS, LEVELS, STUDIES, LOGITS = "crops", "levels", "studies", "logits"
 
-Progress = Callable[[int, int], None]  # crops done, of how many
+Progress = Callable[[int, int], None]  # finished crops, total
 
 
 class CropGrader:
-    """An ensemble of networks with test-time augmentation: each crop is graded as it is and a little nearer, and all answers count the same."""
+    """An ensemble of networks with test-time augmentation: each crop is graded whole and slightly magnified, and predictions are averaged."""
 
     def __init__(self, model: Model, workers: int = 1) -> None:
-        """Take the networks and the calibration of `model`; `workers` networks run at a time, best with one thread each.
+        """Take the networks and the calibration of `model`; `workers` networks run in parallel, preferably with one thread each.
 
         Raises:
-            ModelError: there is no network or no calibration.
+            ModelError: the folder contains no network or no calibration.
         """
         if not model.networks:
-            raise ModelError(f"{model.folder} holds no network; a model for {TASK} has one or more")
+            raise ModelError(f"{model.folder} contains no network; a model for {TASK} needs at least one")
         self.model = model
         self.workers = workers
         self.calibration = Calibration.from_card(model.card.parameters, model.folder)
@@ -41,7 +41,7 @@ class CropGrader:
         return self.calibration.apply(raw_probabilities(self.model.networks, images, levels, studies, progress, self.workers))
 
     def grade_quickly(self, images: Sequence[CropImage], levels: Sequence[Level]) -> CropGrades:
-        """Grades of the crops of one study as they are, without test-time augmentation: a fifth of the time."""
+        """Grades of the crops of one study without test-time augmentation, in a fifth of the time."""
         raw = raw_probabilities(self.model.networks, images, levels, [""] * len(images), workers=self.workers, views=1)
         return self.calibration.apply(raw)
 
@@ -55,7 +55,7 @@ def raw_probabilities(
     workers: int = 1,
     views: int = VIEWS,
 ) -> NDArray[np.float64]:
-    """(n, 5, 3) mean probabilities over networks and the first `views` of `image.network_input`, before any calibration."""
+    """(n, 5, 3) mean probabilities over networks and the first `views` of `network_input`, before calibration."""
     result = np.empty((len(images), len(Condition), 3))
     order = tuple(Level)
     numbers = np.array([order.index(level) for level in levels], np.int64)
@@ -73,6 +73,6 @@ def raw_probabilities(
 
 
 def network_logits(network: Network, crops: NDArray[np.float32], levels: NDArray[np.int64], studies: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
-    """(n, 5, 3) of `crops` (n, 3, 96, 136) at `levels` (n,) 0 … 4; without `studies` (n,) every crop is the only one of its study."""
+    """(n, 5, 3) of `crops` (n, 3, 96, 136) at `levels` (n,) 0 … 4; without `studies` (n,) each crop forms a study of its own."""
     owners = np.arange(len(crops)) if studies is None else studies
     return np.asarray(network.run({CROPS: crops, LEVELS: levels, STUDIES: owners})[LOGITS], dtype=np.float64)

@@ -1,4 +1,4 @@
-"""From raw probabilities of foramina to the two that are given out, calibrated level by level."""
+"""Calibration of raw foraminal probabilities by level."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,31 +18,31 @@ from lumbar.severity.score import GRADE_WEIGHTS
 class ForamenGrades:
     """Probabilities (n, 3) of foramina, grades from normal/mild to severe."""
 
-    metric: NDArray[np.float64]  # as trained, with the weights 1, 2, 4 of the official score: what a submission needs
-    clinical: NDArray[np.float64]  # calibrated to how common the grades are
-    sets: NDArray[np.bool_]  # grades that hold the true one in 90 % of cases
+    metric: NDArray[np.float64]  # as trained, with the weights 1, 2, 4 of the official score: for submissions
+    clinical: NDArray[np.float64]  # calibrated to the prevalence of the grades
+    sets: NDArray[np.bool_]  # 90 % prediction sets
 
 
 @dataclass(frozen=True)
 class LevelCalibration:
-    """How raw probabilities become the outputs, fitted on predictions for studies that a network was not trained on; one value a level."""
+    """Parameters of the calibration, one value per level, fitted on out-of-fold predictions."""
 
     metric_temperature: tuple[float, ...]
     clinical_temperature: tuple[float, ...]
-    conformal_threshold: tuple[float, ...]  # least clinical probability of a grade to be in the 90 % set
+    conformal_threshold: tuple[float, ...]  # least clinical probability of a grade in the 90 % set
 
     @classmethod
     def from_card(cls, parameters: Mapping[str, Any], source: Path) -> "LevelCalibration":
-        """The calibration in a card.
+        """The calibration of a card.
 
         Raises:
-            ModelError: it is not there, or not one value a level.
+            ModelError: it is missing, or lacks a value for a level.
         """
         return cls(*values_on_card(parameters, tuple(cls.__dataclass_fields__), [level.slug for level in Level], source))
 
     @property
     def parameters(self) -> dict[str, dict[str, float]]:
-        """The form that the card holds."""
+        """The parameters as stored in a card."""
         return {name: {level.slug: value for level, value in zip(Level, getattr(self, name), strict=True)} for name in self.__dataclass_fields__}
 
     def apply(self, raw: NDArray[np.float64], levels: NDArray[np.int64]) -> ForamenGrades:

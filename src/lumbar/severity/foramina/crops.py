@@ -1,4 +1,4 @@
-"""Crops around foraminal points, scaled by the distance between disc levels, so that foramina of all patients and pixel sizes look equally large."""
+"""Crops around foraminal points, scaled by the distance between disc levels, so that foramina have the same size for all patients and pixel sizes."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -10,17 +10,17 @@ from scipy import ndimage
 from lumbar.domain.anatomy import Level, Side
 
 LEVEL_PIXELS = 32.0  # of a crop, from one disc level to the next
-STORED_SIZE = 96  # rows and columns of a stored crop: a level and a half each way; training turns, moves and scales it once more
-CROP_ROWS, CROP_COLUMNS = 72, 64  # what the network sees, cut from the middle of the stored crop
-USUAL_LEVEL_SHARE = 0.112  # of the longer side of the field of view, from one level to the next: the median of the public table
+STORED_SIZE = 96  # rows and columns of a stored crop: 1.5 levels in each direction, with a margin for augmentation
+CROP_ROWS, CROP_COLUMNS = 72, 64  # network input, cut from the middle of the stored crop
+USUAL_LEVEL_SHARE = 0.112  # distance between levels as a fraction of the longer side of the field of view: median of the public table
 SIDES = (Side.LEFT, Side.RIGHT)  # 0 and 1 in arrays
 _ORDER = tuple(Level)
 
-Points = Mapping[Level, NDArray[np.float64]]  # (row, column) in units that are equally long along both axes
+Points = Mapping[Level, NDArray[np.float64]]  # (row, column) in isotropic units
 
 
 def level_distance(sides: Sequence[Points], usual: float) -> float:
-    """The median distance between the points of neighbouring levels on one side; `usual` where no two neighbouring levels are known."""
+    """The median distance between the points of neighbouring levels on one side; `usual` without two neighbouring levels."""
     gaps = [
         float(np.linalg.norm(points[lower] - points[upper]))
         for points in sides
@@ -33,7 +33,7 @@ def level_distance(sides: Sequence[Points], usual: float) -> float:
 def cut_stored(image: NDArray[np.float32], row: float, column: float, step_rows: float, step_columns: float) -> NDArray[np.uint8]:
     """(96, 96) around (`row`, `column`) of `image` (rows, columns) of 0 … 255; a crop's pixel is `step_rows` by `step_columns` of its pixels.
 
-    Black beyond the edge of the image.
+    Pixels beyond the edge of the image are 0.
     """
     offsets = np.arange(STORED_SIZE) - (STORED_SIZE - 1) / 2
     where = np.meshgrid(row + offsets * step_rows, column + offsets * step_columns, indexing="ij")

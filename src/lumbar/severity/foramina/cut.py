@@ -1,6 +1,6 @@
-"""Crops of foramina from the sagittal slices of a study, made like those that the network was trained on.
+"""Crops of foramina from the sagittal slices of a study, made like the training crops of the network.
 
-The training images were resized to 250 × 250 pixels from the whole field of view; a slice goes the same way here, so that a crop has their sharpness.
+The training images were resized from the whole field of view to 250 × 250 pixels; slices are resized alike here, so that crops have the same sharpness.
 """
 
 from collections.abc import Sequence
@@ -20,15 +20,15 @@ from lumbar.severity.foramina.crops import LEVEL_PIXELS, STORED_SIZE, cut_stored
 from lumbar.severity.foramina.midline import sideways_shift_mm
 from lumbar.severity.foramina.points import Foramen, foramen_points, level_distance_mm
 
-NEIGHBOURS = (-1, 0, 1)  # slices beside the nearest one that are graded, too
-_SIDEWAYS_MM = 4.0  # standard deviation of a foramen's place from side to side: how much a neighbouring slice counts
+NEIGHBOURS = (-1, 0, 1)  # offsets of the graded slices from the nearest one
+_SIDEWAYS_MM = 4.0  # standard deviation of the lateral position of a foramen, for the weights of neighbouring slices
 _FARTHEST_MM = 6.0  # of the nearest slice from the foramen
-_GRID_PER_LEVEL = 20.0, 35.0  # pixels of the 250 × 250 grid from one level to the next: what nearly all training images have
+_GRID_PER_LEVEL = 20.0, 35.0  # distance between levels in pixels of the 250 × 250 grid: range of nearly all training images
 
 
 @dataclass(frozen=True, eq=False)
 class ForamenCrop:
-    """The crops of one foramen, and where they come from."""
+    """The crops of one foramen, and their source."""
 
     level: Level
     side: Side
@@ -38,7 +38,7 @@ class ForamenCrop:
     point_mm: NDArray[np.float64]  # (3,) the foramen, in the plane of that slice
     pixel_mm: float  # of the crop
     images: NDArray[np.uint8]  # (3, 96, 96): the slice before, that slice, the one after
-    weights: NDArray[np.float64]  # (3,) how much each counts; 0 for a slice that is not there
+    weights: NDArray[np.float64]  # (3,) weight of each slice; 0 for a missing slice
 
     def evidence(self, down_mm: float = 0.0, back_mm: float = 0.0) -> Evidence:
         """The point `down_mm` below the middle of the crop and `back_mm` behind it, in pixels of its slice."""
@@ -47,7 +47,7 @@ class ForamenCrop:
 
 
 def cut_foramina(study: Study, levels: Sequence[LevelFinding], role: Role) -> dict[Foramen, ForamenCrop]:
-    """The crops of all foramina of `levels` that sagittal series with `role` show."""
+    """Crops of all foramina of `levels` shown by sagittal series with `role`."""
     points = foramen_points(levels)
     distance = level_distance_mm(points)
     places = _stacks(study, levels, role)
@@ -69,9 +69,9 @@ def slices_around(
     distance_mm: float,
     resized: dict[tuple[int, int], NDArray[np.float32]] | None = None,
 ) -> ForamenCrop:
-    """The crop of one foramen at `point_mm` on the slice nearest to it and on its neighbours; `distance_mm` lies between levels.
+    """The crop of one foramen at `point_mm` on the slice nearest to it and on its neighbours; `distance_mm` is that between levels.
 
-    `resized` keeps slices between calls: cutting one is quick, resizing it is not.
+    `resized` caches resized slices between calls, as resizing dominates the time.
     """
     kept = {} if resized is None else resized
     grid, slices = stack.volume.grid, _UprightSlices(stack)
@@ -91,7 +91,7 @@ def slices_around(
 
 @dataclass(frozen=True, eq=False)
 class _Place:
-    """Where a foramen lies in a stack."""
+    """Position of a foramen in a stack."""
 
     series: Series
     stack: Stack
@@ -99,14 +99,14 @@ class _Place:
 
 
 def _stacks(study: Study, levels: Sequence[LevelFinding], role: Role) -> list[tuple[Series, Stack, NDArray[np.float64]]]:
-    """The sagittal stacks with `role`, and how far the patient has moved sideways in each (3,)."""
+    """The sagittal stacks with `role`, and the lateral displacement of the patient in each (3,)."""
     middles = [np.array(found.canal_center_mm or found.center_mm, dtype=np.float64) for found in levels]
     stacks = [(series, stack) for series in study.with_role(role) if series.plane is Plane.SAGITTAL for stack in series.stacks]
     return [(series, stack, sideways_shift_mm(stack, middles) * np.array(LEFT)) for series, stack in stacks]
 
 
 def _nearest_slice(places: Sequence[tuple[Series, Stack, NDArray[np.float64]]], expected: NDArray[np.float64]) -> _Place | None:
-    """The stack with the slice nearest to a foramen, and the foramen's place in it."""
+    """The stack with the slice nearest to a foramen, and its position there."""
     best: tuple[float, _Place] | None = None
     for series, stack, shift in places:
         grid, point = stack.volume.grid, expected + shift
@@ -127,13 +127,13 @@ def _weight(stack: Stack, number: int, point: NDArray[np.float64]) -> float:
 
 @dataclass(frozen=True, eq=False)
 class _UprightSlices:
-    """The slices of a sagittal stack with rows from head to foot and columns from front to back, however they are stored."""
+    """The slices of a sagittal stack with rows from head to foot and columns from front to back, whatever their storage order."""
 
     stack: Stack
 
     @property
     def _turned(self) -> tuple[bool, bool, bool]:
-        """Whether rows and columns have to be swapped, and then rows, columns reversed."""
+        """Whether rows and columns must be swapped, and rows and columns then reversed."""
         grid = self.stack.volume.grid
         swapped = abs(float(grid.column_step_mm @ np.array(HEAD))) > abs(float(grid.row_step_mm @ np.array(HEAD)))
         down, across = (grid.column_step_mm, grid.row_step_mm) if swapped else (grid.row_step_mm, grid.column_step_mm)
@@ -159,7 +159,7 @@ class _UprightSlices:
         return np.ascontiguousarray(stored[:: -1 if upside_down else 1, :: -1 if reversed_columns else 1])
 
     def share(self, point_mm: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(2,) where a point lies, from 0 at the upper and front edges of the field of view to 1 at the lower and rear ones."""
+        """(2,) relative position of a point, from 0 at the upper and anterior edges of the field of view to 1 at the lower and posterior ones."""
         grid = self.stack.volume.grid
         swapped, *reversed_axes = self._turned
         share = (grid.indices(point_mm)[1:] + 0.5) / np.array([grid.rows, grid.columns])
@@ -168,9 +168,9 @@ class _UprightSlices:
 
 
 def _resized(slices: _UprightSlices, number: int, distance_mm: float) -> NDArray[np.float32]:
-    """An upright slice on the training images' grid, 0 … 255 up to its own maximum.
+    """An upright slice on the grid of the training images, scaled to 0 … 255 by its maximum.
 
-    The grid is finer or coarser only where the field of view is far larger or smaller than in any training image.
+    The grid differs only where the field of view is far larger or smaller than in any training image.
     """
     array = slices.array(number)
     per_level = GRID_PIXELS * distance_mm / slices.field_mm.max()

@@ -21,25 +21,25 @@ from lumbar.severity.portions import portions
 
 TASK = "severity_foramina"
 CROPS, LEVELS, SIDE_NUMBERS, STUDIES, LOGITS = "crops", "levels", "sides", "studies", "logits"
-# Magnifications at which each crop is graded; the answers are averaged.
+# Magnifications of test-time augmentation; predictions are averaged.
 SCALES = (0.93, 1.0, 1.08)
 _LEVELS = tuple(Level)
 
-Progress = Callable[[int, int], None]  # foramina done, of how many
+Progress = Callable[[int, int], None]  # finished foramina, total
 
 
 @dataclass(frozen=True, eq=False)
 class Foramina:
-    """Stored crops and what the network is told of each."""
+    """Stored crops with the other inputs of the network."""
 
     crops: NDArray[np.uint8]  # (n, 96, 96)
     levels: NDArray[np.int64]  # (n,) 0 … 4
     sides: NDArray[np.int64]  # (n,) 0 left, 1 right
-    studies: NDArray[np.int64]  # (n,) foramina of the same study have the same number
+    studies: NDArray[np.int64]  # (n,) equal for foramina of one study
 
 
 def network_input(stored: NDArray[np.uint8], scale: float = 1.0, shift: tuple[float, float] = (0.0, 0.0)) -> NDArray[np.float32]:
-    """(n, 1, 72, 64) of zero mean and unit variance: the middle of crops `stored` (n, 96, 96), magnified by `scale`, moved by `shift` (rows, columns)."""
+    """(n, 1, 72, 64) of zero mean and unit variance: the middle of crops `stored` (n, 96, 96), magnified by `scale`, shifted by `shift` (rows, columns)."""
     rows, columns = ((np.arange(size) - (size - 1) / 2) / scale + (STORED_SIZE - 1) / 2 + by for size, by in zip((CROP_ROWS, CROP_COLUMNS), shift, strict=True))
     where = np.meshgrid(np.arange(len(stored)), rows, columns, indexing="ij")
     cut = ndimage.map_coordinates(stored.astype(np.float32), where, order=1, mode="constant")
@@ -48,16 +48,16 @@ def network_input(stored: NDArray[np.uint8], scale: float = 1.0, shift: tuple[fl
 
 
 class ForamenGrader:
-    """An ensemble of networks that all count the same, with one calibration."""
+    """An equally weighted ensemble of networks with one calibration."""
 
     def __init__(self, model: Model, workers: int = 1) -> None:
-        """Take the networks and the calibration of `model`; `workers` networks run at a time, best with one thread each.
+        """Take the networks and the calibration of `model`; `workers` networks run in parallel, preferably with one thread each.
 
         Raises:
-            ModelError: there is no network or no calibration.
+            ModelError: the folder contains no network or no calibration.
         """
         if not model.networks:
-            raise ModelError(f"{model.folder} holds no network; a model for {TASK} has one or more")
+            raise ModelError(f"{model.folder} contains no network; a model for {TASK} needs at least one")
         self.model = model
         self.workers = workers
         self.calibration = LevelCalibration.from_card(model.card.parameters, model.folder)
@@ -82,7 +82,7 @@ class ForamenGrader:
 def raw_probabilities(
     networks: Sequence[Network], foramina: Foramina, scales: Sequence[float] = SCALES, progress: Progress | None = None, workers: int = 1
 ) -> NDArray[np.float64]:
-    """(n, 3) mean probabilities over networks and scales, before any calibration."""
+    """(n, 3) mean probabilities over networks and scales, before calibration."""
     result = np.empty((len(foramina.crops), 3))
     done = 0
     with ThreadPoolExecutor(workers) as pool:

@@ -1,7 +1,7 @@
-"""Where the middle of the patient lies in a sagittal stack: where the slices on both sides look most alike.
+"""The midline of the patient in a sagittal stack: the position of greatest symmetry between slices on both sides.
 
-Patients move between series. On the one real study with images the canal on T1 lies 5 mm beside its place on T2, more than a slice, so a foramen's slice
-cannot be chosen from the levels of another series alone.
+Patients move between series. In the one real study with images, the canal on T1 lies 5 mm beside its position on T2, more than a slice, so that the
+slice of a foramen cannot be chosen from the levels of another series alone.
 """
 
 from collections.abc import Sequence
@@ -13,16 +13,16 @@ from scipy import ndimage
 from lumbar.domain.geometry import BACK, HEAD, LEFT
 from lumbar.domain.study import Stack
 
-_REACH_MM = 10.0  # how far to either side the middle is looked for
-_HALF_WIDTH_MM = 32.0  # of what is compared with its mirror image
+_REACH_MM = 10.0  # search range to either side
+_HALF_WIDTH_MM = 32.0  # of the region compared with its mirror image
 _FEWEST_PAIRS = 3  # of slices
 _PIXEL_MM = 1.5
 _DOWN_MM, _AHEAD_MM, _BEHIND_MM = 30.0, 45.0, 30.0  # around the middle of the canal
-_CAUTION = 0.0005  # pull towards the given place, per square millimetre
+_CAUTION = 0.0005  # penalty on the distance from the given position, per square millimetre
 
 
 def sideways_shift_mm(stack: Stack, middles_mm: Sequence[NDArray[np.float64]]) -> float:
-    """How far to the patient's left of `middles_mm`, points (3,) in the canal at several levels, the middle of the patient lies in `stack`.
+    """Distance in mm, positive to the patient's left, from `middles_mm` (points (3,) in the canal at several levels) to the midline in `stack`.
 
     0 where too few slices show both sides.
     """
@@ -38,7 +38,7 @@ def _likeness(stack: Stack, middle: NDArray[np.float64], shifts: NDArray[np.floa
     """Mean correlation of slices with their mirror images, for each of `shifts`; None where too few slices lie on both sides."""
     grid = stack.volume.grid
     sign = float(np.sign(grid.normal @ np.array(LEFT)))
-    aside = (grid.origins_mm - middle) @ grid.normal * sign  # of each slice, to the patient's left
+    aside = (grid.origins_mm - middle) @ grid.normal * sign  # lateral position of each slice, to the patient's left
     near = np.flatnonzero(np.abs(aside) <= _REACH_MM + _HALF_WIDTH_MM)
     images = np.stack([_surroundings(stack, int(number), middle) for number in near]) if len(near) else np.zeros((0, 1))
     spread = np.maximum(images.std(axis=1, keepdims=True), 1e-6) if len(near) else 1.0

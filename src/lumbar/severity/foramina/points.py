@@ -1,4 +1,4 @@
-"""Where the foramina of a spine lie, from the levels that the spine model found."""
+"""Positions of the foramina from the levels of the spine model."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,9 +13,9 @@ from lumbar.severity.foramina.crops import level_distance
 Foramen = tuple[Level, Side]
 
 # From the middle of the canal, in the frame of the disc (its own plane and the direction from the disc to the canal): aside, backwards, upwards. The nerve
-# root leaves below the pedicle, above the height of the disc and in front of the middle of the canal.
+# root exits below the pedicle, above the height of the disc and in front of the middle of the canal.
 _ASIDE_MM, _BACK_MM, _UP_MM = 16.5, -5.0, 6.0
-_BACK_L5_S1_MM = -8.0  # epidural fat widens the canal backwards there
+_BACK_L5_S1_MM = -8.0  # epidural fat widens the canal posteriorly there
 _CANAL_BEHIND_DISC_MM = 25.0  # where the canal was not found
 _USUAL_LEVEL_MM = 34.0  # from one lumbar disc to the next
 
@@ -27,7 +27,7 @@ def foramen_points(levels: Sequence[LevelFinding]) -> dict[Foramen, NDArray[np.f
         disc = np.array(found.center_mm, dtype=np.float64)
         canal = np.array(found.canal_center_mm, dtype=np.float64) if found.canal_center_mm else disc + _CANAL_BEHIND_DISC_MM * np.array(BACK)
         back = canal - disc
-        back[0] = 0.0  # left and right are those of the patient, however the column is bent
+        back[0] = 0.0  # left and right are the patient's, whatever the curve of the column
         back /= max(float(np.linalg.norm(back)), 1e-6)
         up = np.array([0.0, -back[2], back[1]])
         ahead = _BACK_L5_S1_MM if found.level is Level.L5_S1 else _BACK_MM
@@ -37,6 +37,6 @@ def foramen_points(levels: Sequence[LevelFinding]) -> dict[Foramen, NDArray[np.f
 
 
 def level_distance_mm(points: Mapping[Foramen, NDArray[np.float64]]) -> float:
-    """The distance from one level to the next, seen from the side, as the table of labelled points gives it."""
+    """The distance between neighbouring levels in sagittal projection, as in the table of labelled points."""
     sides = [{level: point[1:] for (level, own), point in points.items() if own is side} for side in Side]
     return level_distance(sides, _USUAL_LEVEL_MM)

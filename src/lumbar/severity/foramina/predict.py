@@ -12,21 +12,21 @@ from lumbar.severity.foramina.explain import CONDITIONS
 from lumbar.severity.foramina.grader import ForamenGrader
 from lumbar.severity.foramina.points import Foramen
 
-ON_T2 = "graded on sagittal T2, as no sagittal T1 slice shows this foramen; the model was trained and measured on T1 alone"
+ON_T2 = "graded on sagittal T2, as no sagittal T1 slice shows this foramen; the model was trained and evaluated on T1 only"
 
 
 @dataclass(frozen=True, eq=False)
 class GradedForamina:
-    """What the sagittal slices of a study show of its foramina."""
+    """Grades of the foramina of a study from its sagittal slices."""
 
     findings: Mapping[tuple[Condition, Level], SeverityFinding]
     crops: Mapping[Foramen, ForamenCrop]
 
 
 def grade_foramina(study: Study, levels: Sequence[LevelFinding], grader: ForamenGrader) -> GradedForamina:
-    """Grades of the foramina that sagittal T1 slices show, and from T2 slices, marked as uncertain, of those that only these show.
+    """Grades of the foramina on sagittal T1 slices, and, marked as uncertain, on T2 slices where T1 is missing.
 
-    STIR is not used: it takes the signal of fat away, which shows whether a foramen is open.
+    STIR is not used: it suppresses the signal of fat, which shows whether a foramen is open.
     """
     crops = cut_foramina(study, levels, Role.SAGITTAL_T1)
     plain_t2 = replace(study, series=tuple(series for series in study.series if series.weighting is Weighting.T2))
@@ -42,7 +42,7 @@ def grade_foramina(study: Study, levels: Sequence[LevelFinding], grader: Foramen
         uncertain = bool(grades.sets[row].sum() > 1) or (level, side) in on_t2
         finding = make_finding(CONDITIONS[side], level, grades.metric[row], grades.clinical[row], uncertain=uncertain, model=grader.model.card.name)
         within = tuple(grade for grade, inside in zip(Severity, grades.sets[row], strict=True) if inside)
-        # The sets are calibrated on T1: on T2 no set of grades can be promised.
+        # The prediction sets are calibrated on T1: none is given on T2.
         rest = {"conformal_set": tuple(Severity), "note": ON_T2} if (level, side) in on_t2 else {"conformal_set": within}
         findings[CONDITIONS[side], level] = replace(finding, evidence=shown[level, side].evidence(), **rest)
     return GradedForamina(findings, shown)

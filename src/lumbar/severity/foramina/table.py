@@ -1,4 +1,4 @@
-"""From the table of foraminal points to arrays for grading, training and evaluation."""
+"""Arrays for grading, training and evaluation from the table of foraminal points."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,12 +12,12 @@ from lumbar.severity.axial.data import UNLABELLED, read_grey_image
 from lumbar.severity.foramina.crops import LEVEL_PIXELS, SIDES, STORED_SIZE, USUAL_LEVEL_SHARE, cut_stored, level_distance
 from lumbar.severity.foramina.grader import Foramina
 
-_LEAST_MARGIN = 0.7  # of the distance between levels that a neighbouring image shows on every side of the point
+_LEAST_MARGIN = 0.7  # required margin around the point on a neighbouring image, relative to the distance between levels
 _LEVELS, _GRADES = tuple(Level), tuple(Severity)
 
 
 def from_points(points: Sequence[ForamenPoint], folder: Path, progress: Iterable[int] | None = None) -> Foramina:
-    """What the grader takes of `points`; arguments as of `stored_crops`."""
+    """The grader's inputs for `points`; arguments as of `stored_crops`."""
     _, studies = np.unique([point.study_id for point in points], return_inverse=True)
     return Foramina(stored_crops(points, folder, progress), level_numbers(points), side_numbers(points), studies)
 
@@ -34,7 +34,7 @@ def stored_crops(points: Sequence[ForamenPoint], folder: Path, progress: Iterabl
     """(n, 96, 96) crops of `points`, whose images lie in `folder`; `progress` yields the numbers 0 … n − 1, as a progress bar does.
 
     Raises:
-        UnreadableInput: an image is not there or cannot be decoded.
+        UnreadableInput: an image is missing or cannot be decoded.
     """
     result = np.empty((len(points), STORED_SIZE, STORED_SIZE), np.uint8)
     distance = distances(points)
@@ -48,9 +48,9 @@ def stored_crops(points: Sequence[ForamenPoint], folder: Path, progress: Iterabl
 
 
 def crops_on_neighbours(points: Sequence[ForamenPoint], folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """(m, 96, 96) crops of the same foramina on the slice before or after, where its image shows them well, and (m,) the number of the point of each.
+    """(m, 96, 96) crops of the same foramina on the slice before or after, where its image covers them, and (m,) the index of the point of each.
 
-    Images were cut around their own points, so only some foramina can be seen on a neighbouring slice.
+    Images were cut around their own points, so that only some foramina are covered by a neighbouring slice.
     """
     distance = distances(points)
     images = {(point.study_id, point.series_id, point.instance_number): point for point in points if point.instance_number is not None}
@@ -71,7 +71,7 @@ def crops_on_neighbours(points: Sequence[ForamenPoint], folder: Path) -> tuple[N
 
 
 def _steps(point: ForamenPoint, distance: float) -> tuple[float, float]:
-    """Rows and columns of the image to a pixel of the crop."""
+    """Rows and columns of the image per pixel of the crop."""
     step, longer = distance / LEVEL_PIXELS, max(point.native_rows, point.native_columns)
     return step * longer / point.native_rows, step * longer / point.native_columns
 

@@ -1,4 +1,4 @@
-"""Fitting the calibration on predictions for studies that the networks had not seen."""
+"""Fitting the calibration on out-of-fold predictions."""
 
 from dataclasses import asdict
 
@@ -29,7 +29,7 @@ def fit_calibration(raw: NDArray[np.float64], targets: NDArray[np.int64]) -> Cal
 
 
 def crossfitted(raw: NDArray[np.float64], targets: NDArray[np.int64], folds: NDArray[np.int64]) -> tuple[CropGrades, NDArray[np.bool_]]:
-    """Calibrated probabilities and conformal sets (n, 5, 3) of each fold (n,), the calibration fitted on the others: what new studies would get."""
+    """Calibrated probabilities and conformal sets (n, 5, 3) of each fold (n,), with the calibration fitted on the other folds, as for new studies."""
     metric, clinical, sets = np.empty_like(raw), np.empty_like(raw), np.zeros(raw.shape, bool)
     for fold in np.unique(folds):
         own = folds == fold
@@ -42,7 +42,7 @@ def crossfitted(raw: NDArray[np.float64], targets: NDArray[np.int64], folds: NDA
 
 
 def as_parameters(calibration: Calibration) -> dict[str, dict[str, float]]:
-    """The form that the card holds."""
+    """The calibration as stored in a card."""
     return {name: {c.value: value for c, value in zip(Condition, values, strict=True)} for name, values in asdict(calibration).items()}
 
 

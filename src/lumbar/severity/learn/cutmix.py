@@ -8,7 +8,7 @@ import torch
 
 @dataclass(frozen=True)
 class MixOptions:
-    """How often, and how much."""
+    """Probabilities and strength of mixup and CutMix."""
 
     mixup_probability: float = 0.3  # of a batch
     cutmix_probability: float = 0.15  # of a batch that is not mixed up
@@ -19,9 +19,9 @@ class MixOptions:
 def mix(
     images: Sequence[torch.Tensor], labels: torch.Tensor, partner: torch.Tensor, options: MixOptions, generator: torch.Generator
 ) -> tuple[list[torch.Tensor], torch.Tensor]:
-    """Each of `images` (n, …, rows, columns) blended with that of its `partner` (n,), and `labels` (n, …, 3) with theirs; or as they were.
+    """`images` (n, …, rows, columns) blended with those of their `partner` (n,), and `labels` (n, …, 3) likewise; or both unchanged.
 
-    A row whose label, or whose partner's, is unknown (all zeros) keeps what label there is. A box is pasted at the same place in all images.
+    Where one of two labels is unknown (all zeros) the other is used. A box is pasted at the same position in all images.
     """
     chance = float(torch.rand(1, generator=generator))
     if chance < options.mixup_probability:
@@ -46,7 +46,7 @@ def mix(
 
 
 def _beta(count: int, alpha: float, generator: torch.Generator) -> torch.Tensor:
-    """Draws of Beta(α, α): two draws of the gamma distribution by their share."""
+    """Samples of Beta(α, α) from pairs of gamma samples."""
     shape = torch.full((2, count), alpha)
     first, second = torch._standard_gamma(shape, generator=generator)
     return first / (first + second).clamp_min(1e-12)

@@ -19,14 +19,14 @@ def build_encoder(name: str, channels: int, pretrained: bool) -> tuple[nn.Module
     """A module from images (n, channels, rows, columns) to features (n, width), and that width.
 
     Raises:
-        UsageError: no encoder is called `name`, or what it needs is not installed.
+        UsageError: there is no encoder `name`, or its package is not installed.
     """
     if name in _RESIDUAL:
         features, blocks = _RESIDUAL[name]
         return Encoder(features, blocks, channels), features[-1]
     family, _, model = name.partition("/")
     if family != "timm" or not model:
-        raise UsageError(f"{name!r} is no encoder; choose from {', '.join(_RESIDUAL)} or timm/NAME")
+        raise UsageError(f"unknown encoder {name!r}; choose from {', '.join(_RESIDUAL)} or timm/NAME")
     try:
         import timm  # noqa: PLC0415  (not part of the training extra: it needs a torchvision that fits PyTorch's build)
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""What grading is trained on: soft labels, the weighted cross-entropy of the official score, and its any-severe term."""
+"""Losses of grading: soft labels, the weighted cross-entropy of the official score, and its any-severe term."""
 
 from collections.abc import Sequence
 
@@ -6,12 +6,12 @@ import torch
 
 from lumbar.severity.score import GRADE_WEIGHTS, GRADES
 
-MEAN_WEIGHT = 1.3  # about the mean weight of a labelled row; keeps the loss near 1 without depending on what a batch happens to hold
-_SMALLEST = 1e-4  # a probability is held this far from 0 and 1
+MEAN_WEIGHT = 1.3  # about the mean weight of a labelled row; keeps the loss near 1 independently of the batch
+_SMALLEST = 1e-4  # probabilities are clipped to this distance from 0 and 1
 
 
 def soft_labels(targets: torch.Tensor, smoothing: float) -> torch.Tensor:
-    """(…, 3) shares from grades (…): the grade itself, and `smoothing` to each grade next to it; zeros where unlabelled (−1)."""
+    """(…, 3) smoothed one-hot labels from grades (…): `smoothing` goes to each neighbouring grade; zeros where unlabelled (−1)."""
     table = torch.eye(GRADES)
     for grade in range(GRADES):
         neighbours = [other for other in (grade - 1, grade + 1) if 0 <= other < GRADES]
@@ -35,9 +35,9 @@ def weighted_loss(logits: torch.Tensor, labels: torch.Tensor, known: torch.Tenso
 
 
 def any_severe_loss(logits: torch.Tensor, labels: torch.Tensor, known: torch.Tensor, studies: torch.Tensor) -> torch.Tensor:
-    """The any-severe term of the official score: per study, whether any canal is severe against the highest severe probability of its canals.
+    """The any-severe term of the official score: per study, cross-entropy of any severe canal with the highest severe probability of its canals.
 
-    Canal logits and labels (n, 3), known (n,), study numbers (n,). As there, a study weighs as its heaviest row, and p is the maximum.
+    Canal logits and labels (n, 3), known (n,), study numbers (n,). As in the score, a study has the weight of its heaviest row.
     """
     names, owner = torch.unique(studies, return_inverse=True)
     empty = logits.new_zeros(len(names))

@@ -1,4 +1,4 @@
-"""An endless stream of batches of whole studies, which the graders of axial crops and of foramina are trained on (needs lumbar[train])."""
+"""An endless stream of batches of whole studies for training the graders of axial crops and foramina (needs lumbar[train])."""
 
 import itertools
 from abc import abstractmethod
@@ -17,7 +17,7 @@ Size = tuple[int, int]  # rows, columns
 
 
 class StreamOptions(Protocol):
-    """What the stream needs of the settings of a training."""
+    """Training options used by the stream."""
 
     @property
     def fit(self) -> FitOptions:
@@ -46,7 +46,7 @@ class StreamOptions(Protocol):
 
 
 class StudyStream(IterableDataset[Batch]):
-    """Batches of augmented studies; each study comes once before any comes again."""
+    """Batches of augmented studies; each study is used once per epoch."""
 
     def __init__(self, studies: NDArray[np.str_], options: StreamOptions, start: int, sizes: tuple[Size, Size]) -> None:
         """Take the study of each crop (n,), the step to begin at, and the coarse and the full size of crops."""
@@ -87,7 +87,7 @@ class StudyStream(IterableDataset[Batch]):
 
 
 def partners(levels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """(n,) for each crop another one of the batch at the same level (n,), to be mixed with."""
+    """(n,) for each crop another crop of the batch at the same level (n,), for mixup."""
     partner = torch.arange(len(levels))
     for level in torch.unique(levels):
         same = torch.nonzero(levels == level).flatten()

@@ -1,4 +1,4 @@
-"""Labelled studies for training and evaluation, and their crops as the networks take them."""
+"""Labelled studies for training and evaluation, and their crops as network inputs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,15 +17,15 @@ from lumbar.severity.studies.views import FIELD_MM, LEVELS, MASKS, MEASURES, SAG
 
 Arrays = dict[str, NDArray[np.float32]]  # inputs of a network by name
 
-# Usual value and spread of each measure, to bring them to like sizes; in the order of MEASURES.
+# Typical value and spread of each measure for standardisation, in the order of MEASURES.
 _USUAL = np.array([(13.0, 4.0), (150.0, 70.0), (8.0, 2.5), (6.0, 2.0), (0.33, 0.1), (0.4, 0.25), (0.0, 2.5)], np.float32)
 
 
 @dataclass(frozen=True)
 class InputOptions:
-    """Which of what is stored a network takes."""
+    """The stored data used by a network."""
 
-    masks: bool = False  # the classes of the spine model as three channels more
+    masks: bool = False  # the classes of the spine model as three additional channels
     slices: int = 3  # of a sagittal crop: 3, or all 5
 
 
@@ -47,7 +47,7 @@ class StudySet:
 
 
 def from_store(store: Store, grades: Grades) -> StudySet:
-    """All studies of `store` that have crops; those without a row in `grades` are unlabelled."""
+    """All studies of `store` with crops; those without a row in `grades` are unlabelled."""
     there = np.flatnonzero(store.present.any(axis=(1, 2)))
     names = np.array([store.studies[row] for row in there], np.str_)
     masks = {view: store.mask_images(view) for view in View} if store.masks else None
@@ -56,7 +56,7 @@ def from_store(store: Store, grades: Grades) -> StudySet:
 
 
 def from_axial_crops(crops: Sequence[AxialCrop], targets: NDArray[np.int64], images: NDArray[np.uint8]) -> StudySet:
-    """Studies of which there are only ready-made axial crops: their grades (n, 5) and stored images (n, rows, columns, 3); a level's first crop counts."""
+    """Studies with axial crops only, from grades (n, 5) and stored images (n, rows, columns, 3); the first crop of each level is used."""
     names = sorted({crop.study_id for crop in crops})
     place = {name: number for number, name in enumerate(names)}
     axial = np.zeros((len(names), len(LEVELS), 1, 3, *images.shape[1:3]), np.uint8)
@@ -91,9 +91,9 @@ def network_arrays(
     measures: NDArray[np.float32] | None = None,
     slices: int = 3,
 ) -> Arrays:
-    """Inputs of a network for studies with `images` (n, 5, crops, slices, rows, columns); with `masks` three channels more.
+    """Inputs of a network for studies with `images` (n, 5, crops, slices, rows, columns); with three additional channels if there are `masks`.
 
-    Seen is the middle of a crop, as it is.
+    The input is the middle of a crop, without augmentation.
     """
     result: Arrays = {"present": present.astype(np.float32), "measures": measure_inputs(measures, len(present))}
     for view in View:
@@ -110,7 +110,7 @@ def network_arrays(
 
 
 def study_inputs(studies: StudySet, chosen: NDArray[np.int64], wanted: InputOptions) -> Arrays:
-    """Inputs of a network for some studies as they are; zeros for views that their source lacks."""
+    """Inputs of a network for some studies without augmentation; zeros for views that their source lacks."""
     rows = studies.rows[chosen]
     images = {v: studies.images[v][rows] if v in studies.images else np.zeros((len(rows), *SHAPES[v]), np.uint8) for v in View}
     classes = {v: studies.masks[v][rows] for v in View} if wanted.masks and studies.masks is not None else None
@@ -124,7 +124,7 @@ def mask_channels(classes: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def measure_inputs(measures: NDArray[np.float32] | None, count: int) -> NDArray[np.float32]:
-    """(n, 5, 2 × measures): values brought to like sizes, 0 where missing; then 1 where there is one."""
+    """(n, 5, 2 × measures): standardised values, 0 where missing; then 1 where there is one."""
     if measures is None:
         return np.zeros((count, len(LEVELS), 2 * len(MEASURES)), np.float32)
     known = np.isfinite(measures)
@@ -136,7 +136,7 @@ _MIDDLE = SAGITTAL_SLICES // 2
 
 
 def _seen(stored: NDArray[np.uint8], view: View) -> NDArray[np.float32]:
-    """The part of stored images (…, rows, columns) that the network sees, at its size."""
+    """The network input from stored images (…, rows, columns)."""
     rows, columns = stored.shape[-2:]
     size, margin = ((CROP_COLUMNS, CROP_ROWS), 0.0) if view is View.AXIAL else ((SEEN_PIXELS, SEEN_PIXELS), 0.5 - 0.5 * SEEN_MM / FIELD_MM)
     box = (margin * columns, margin * rows, (1 - margin) * columns, (1 - margin) * rows)

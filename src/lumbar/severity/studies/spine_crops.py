@@ -1,4 +1,4 @@
-"""The crops of one study at the levels of a spine that has been found, with its masks and measurements where a grader takes them."""
+"""The crops of one study at the levels of its spine, with masks and measurements for graders that need them."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -15,13 +15,13 @@ from lumbar.severity.studies.views import LEVELS, MEASURES, StudyCrops
 
 
 def spine_crops(study: Study, levels: Sequence[LevelFinding], tissue: Volume | None = None) -> StudyCrops:
-    """The crops of `study` at `levels`; with the tissue mask of the spine, its crops and the measurements of the levels come along."""
+    """The crops of `study` at `levels`; with the tissue mask of the spine, also its crops and the measurements of the levels."""
     crops = cut_views(spine_spots(study, levels), tissue)
     return crops if tissue is None else replace(crops, measures=measured(levels))
 
 
 def measured(levels: Sequence[LevelFinding]) -> NDArray[np.float32]:
-    """(5 levels, measures) what the spine model measured, NaN elsewhere."""
+    """(5 levels, measures) measurements of the spine model, NaN where missing."""
     result = np.full((len(LEVELS), len(MEASURES)), np.nan, np.float32)
     for finding in levels:
         values = asdict(finding)

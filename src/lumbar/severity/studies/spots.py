@@ -1,4 +1,4 @@
-"""Where crops are cut: at the marked places of a labelled study, or where the spine model found the levels."""
+"""Positions of crops: the labelled points of a study, or the levels of the spine model."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -24,13 +24,13 @@ _SIDES = {
 # From the middle of the canal at the height of the disc to the middle of a foramen: aside, forwards, upwards.
 _FORAMEN_MM = (16.0, -3.0, 4.0)
 _ROLES = {View.CANAL: Role.SAGITTAL_T2, View.FORAMEN: Role.SAGITTAL_T1, View.AXIAL: Role.AXIAL_T2}
-_FARTHEST_MM = 8.0  # of the nearest slice: a level beyond the stack is not in it
+_FARTHEST_MM = 8.0  # of the nearest slice: levels further away lie outside the stack
 
 
 def label_spots(points: Iterable[LabelPoint], stacks: Stacks) -> tuple[Spots, tuple[str, ...]]:
-    """Spots at label points, and what was wrong with the others.
+    """Spots at label points, and the problems of the others.
 
-    An axial crop lies midway between the marks of its two recesses. A crop without a mark of its own is cut where the marks of its level suggest.
+    An axial crop lies midway between the points of its two recesses. The position of a crop without a point of its own is derived from those of its level.
     """
     found: dict[tuple[Slot, Level], Spot] = {}
     recesses: dict[Level, dict[Side, Spot]] = {}
@@ -51,19 +51,19 @@ def label_spots(points: Iterable[LabelPoint], stacks: Stacks) -> tuple[Spots, tu
 
 
 def spine_spots(study: Study, levels: Sequence[LevelFinding]) -> Spots:
-    """Spots where the spine model found `levels`; the axial ones are those of `cut_crops`."""
+    """Spots at `levels` of the spine model; axial ones as in `cut_crops`."""
     axial = cut_crops(study, levels)
     found: dict[tuple[Slot, Level], Spot] = {
         ((View.AXIAL, None), place.level): Spot(crop.series.series_uid, crop.stack, crop.slice_number, crop.center_mm) for place, crop in axial.items()
     }
     centers = {place.level: np.array(place.canal_center_mm or place.center_mm) for place in levels}
     for place, crop in axial.items():
-        centers[place.level][0] = crop.center_mm[0]  # the axial image shows the middle from side to side better than sagittal slices do
+        centers[place.level][0] = crop.center_mm[0]  # lateral position from the axial image, which is more precise than from sagittal slices
     return {**_suggested(centers, study_stacks(study)), **found}
 
 
 def study_stacks(study: Study) -> Stacks:
-    """The stacks of a study by the view that they can show."""
+    """The stacks of a study by view."""
     return {view: [(series.series_uid, stack) for series in study.with_role(role) for stack in series.stacks] for view, role in _ROLES.items()}
 
 
@@ -76,7 +76,7 @@ def _marked(point: LabelPoint, stacks: Sequence[tuple[str, Stack]]) -> Spot | No
 
 
 def _between(pair: Mapping[Side, Spot]) -> Spot:
-    """Midway between two recesses; beside one where the other is missing or was marked on another slice."""
+    """Midway between two recesses; beside one where the other is missing or lies on another slice."""
     left, right = pair.get(Side.LEFT), pair.get(Side.RIGHT)
     if left and right and (left.stack, left.slice_number) == (right.stack, right.slice_number):
         return Spot(left.series, left.stack, left.slice_number, (left.point_mm + right.point_mm) / 2)
@@ -86,7 +86,7 @@ def _between(pair: Mapping[Side, Spot]) -> Spot:
 
 
 def _suggested(centers: Mapping[Level, Points], stacks: Stacks) -> dict[tuple[Slot, Level], Spot]:
-    """Spots of every view around the middles of the canal."""
+    """Spots of all views around the middles of the canal."""
     result = {}
     for level, center in centers.items():
         for view, side in SLOTS:
@@ -99,7 +99,7 @@ def _suggested(centers: Mapping[Level, Points], stacks: Stacks) -> dict[tuple[Sl
 
 
 def _nearest(point: Points, stacks: Sequence[tuple[str, Stack]]) -> Spot | None:
-    """The slice nearest to `point` in any of `stacks`, with the point's foot in it."""
+    """The slice nearest to `point` in any of `stacks`, with the projection of the point."""
     best: tuple[float, Spot] | None = None
     for series, stack in stacks:
         grid = stack.volume.grid

@@ -1,10 +1,10 @@
-"""A folder of prepared crops: one memory-mapped array a view, and an index of where every crop comes from.
+"""A folder of prepared crops: one memory-mapped array per view, and an index with the source of each crop.
 
-plan.json            what is prepared: studies in the order of the arrays, and options; a store is only ever continued with the same plan
-canal.npy …          (studies, 5 levels, crops a level, slices, rows, columns) uint8, zeros where there is no crop
-canal_mask.npy …     classes of the spine model at the same pixels, where it was run
-measures.npy         (studies, 5 levels, measures) float32, NaN where not measured, where it was run
-records/<study>.json written when a study is done: this is what makes a killed preparation go on
+plan.json            studies in the order of the arrays, and options; a store can only be resumed with the same plan
+canal.npy …          (studies, 5 levels, crops per level, slices, rows, columns) uint8, zeros where there is no crop
+canal_mask.npy …     classes of the spine model at the same pixels, if it was run
+measures.npy         (studies, 5 levels, measures) float32, NaN where not measured, if it was run
+records/<study>.json written when a study is finished, so that an interrupted preparation resumes
 index.csv            study, view, level, side, series, instance, transform of every crop
 failures.csv         studies without crops and crops that could not be cut, with the reason
 """
@@ -32,12 +32,12 @@ class Store:
 
     folder: Path
     studies: tuple[str, ...]  # in the order of the arrays
-    options: dict[str, object]  # what the preparation was asked for
-    masks: bool  # whether masks and measures are there
+    options: dict[str, object]  # options of the preparation
+    masks: bool  # whether there are masks and measures
 
     @cached_property
     def present(self) -> NDArray[np.bool_]:
-        """(studies, 5 levels, 4 slots) which crops there are."""
+        """(studies, 5 levels, 4 slots) mask of existing crops."""
         result = np.zeros((len(self.studies), len(LEVELS), len(SLOTS)), bool)
         names = [level.value for level in LEVELS]
         slots = [(view.value, side.value if side else "") for view, side in SLOTS]
@@ -62,12 +62,12 @@ class Store:
         return array
 
     def record(self, study: str) -> dict[str, list[dict[str, str]]] | None:
-        """What was noted of a finished study: its crops, and what went wrong with others; None where it is not done."""
+        """Record of a finished study: its crops, and the problems of others; None if it is not finished."""
         path = self.folder / _RECORDS / f"{study}.json"
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
     def write(self, study: str, crops: StudyCrops, problems: Sequence[str]) -> None:
-        """Put the crops of `study` into the arrays; the record, which marks it as done, comes last."""
+        """Write the crops of `study` to the arrays, and last the record, which marks it as finished."""
         number = self.studies.index(study)
         parts: dict[str, NDArray[Any]] = {_array(view): image for view, image in crops.images.items()}
         if self.masks and crops.masks is not None and crops.measures is not None:
@@ -82,7 +82,7 @@ class Store:
         draft.replace(self.folder / _RECORDS / f"{study}.json")
 
     def finish(self, failures: dict[str, str]) -> None:
-        """Write the index and the list of what failed."""
+        """Write the index and the list of failures."""
         names = [field.name for field in fields(CropRecord)]
         with (self.folder / INDEX).open("w", newline="", encoding="utf-8") as index, (self.folder / FAILURES).open("w", newline="", encoding="utf-8") as broken:
             rows, lines = csv.writer(index, lineterminator="\n"), csv.writer(broken, lineterminator="\n")
@@ -99,18 +99,18 @@ class Store:
 
 
 def create_store(folder: Path, studies: Sequence[str], options: dict[str, object], masks: bool) -> Store:
-    """An empty store in `folder`, or the one that is there already with the same plan.
+    """An empty store in `folder`, or the existing one with the same plan.
 
     Raises:
-        UsageError: `folder` holds something else.
+        UsageError: `folder` contains other files.
     """
     plan = {"studies": list(studies), "options": options, "masks": masks}
     if (folder / _PLAN).is_file():
         if json.loads((folder / _PLAN).read_text(encoding="utf-8")) != plan:
-            raise UsageError(f"{folder} holds a store of other studies or options; choose another folder, or the same ones to go on")
+            raise UsageError(f"{folder} contains a store of other studies or options; choose another folder, or the same ones to resume")
         return open_store(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"{folder} is not empty and holds no store; choose another folder")
+        raise UsageError(f"{folder} is not empty and contains no store; choose another folder")
     (folder / _RECORDS).mkdir(parents=True)
     for view, shape in SHAPES.items():
         for mask in (False, True)[: 2 if masks else 1]:
@@ -129,13 +129,13 @@ def open_store(folder: Path) -> Store:
     """The store in `folder`.
 
     Raises:
-        UnreadableInput: there is none.
+        UnreadableInput: `folder` contains none.
     """
     try:
         plan = json.loads((folder / _PLAN).read_text(encoding="utf-8"))
         return Store(folder, tuple(plan["studies"]), plan["options"], bool(plan["masks"]))
     except (OSError, ValueError, KeyError) as error:
-        raise UnreadableInput(f"{folder} is no store of prepared crops ({error}); make one with lumbar prepare rsna2024") from error
+        raise UnreadableInput(f"{folder} is not a store of prepared crops ({error}); make one with lumbar prepare rsna2024") from error
 
 
 def _array(view: View, mask: bool = False) -> str:

@@ -1,4 +1,4 @@
-"""Cutting the views of a study around known places in the patient."""
+"""Cutting the views of a study around given positions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ Spots = Mapping[tuple[Slot, Level], Spot]
 
 
 def cut_views(spots: Spots, tissue: Volume | None = None) -> StudyCrops:
-    """The crops around `spots`; with `tissue` (0 … 3 on any grid of the same patient) also its classes at every pixel of theirs."""
+    """The crops around `spots`; with `tissue` (0 … 3 on any grid of the same patient) also its classes at their pixels."""
     images = {view: np.zeros(shape, np.uint8) for view, shape in SHAPES.items()}
     masks = {view: np.zeros(shape, np.uint8) for view, shape in SHAPES.items()} if tissue is not None else None
     present = np.zeros((len(LEVELS), len(SLOTS)), bool)
@@ -63,7 +63,7 @@ def _sagittal_points(spot: Spot, side: Side | None) -> tuple[list[int], Points]:
 
 
 def _axial_points(spot: Spot) -> tuple[list[int], Points]:
-    """The same for the three slices of an axial crop, in the order of their instance numbers."""
+    """Likewise for the three slices of an axial crop, in the order of their instance numbers."""
     grid, instances = spot.stack.volume.grid, spot.stack.instance_numbers
     last = len(instances) - 1
     numbers = [max(spot.slice_number - 1, 0), spot.slice_number, min(spot.slice_number + 1, last)]
@@ -89,14 +89,14 @@ def _slice_values(stack: Stack, number: int, points: Points) -> NDArray[np.float
 
 
 def _sagittal_grey(layers: list[NDArray[np.float32]]) -> NDArray[np.uint8]:
-    """0 … 255 over the crop's own range, so that a dark corner of the coil keeps its steps of grey."""
+    """0 … 255 over the range of the crop, so that dark regions of the coil keep their contrast."""
     values = np.stack(layers)
     low, high = np.percentile(values[:, ::4, ::4], (1, 99.5))
     return np.asarray(np.clip((values - low) / max(1.1 * float(high - low), 1e-6), 0, 1) * 255 + 0.5, dtype=np.uint8)
 
 
 def _axial_grey(layers: list[NDArray[np.float32]], stack: Stack, numbers: list[int]) -> NDArray[np.uint8]:
-    """Each slice scaled by its own maximum, as in the ready-made crops."""
+    """Each slice scaled by its own maximum, as in the training crops."""
     scaled = [np.clip(v / max(float(stack.volume.array[n].max()), 1e-6), 0, 1) for v, n in zip(layers, numbers, strict=True)]
     return np.asarray(np.stack(scaled) * 255 + 0.5, dtype=np.uint8)
 

@@ -1,8 +1,8 @@
-"""The three views that a study is graded from, and the sizes at which their crops are kept and seen.
+"""The three views for grading a study, and the sizes of their stored crops and network inputs.
 
-A sagittal crop has five neighbouring slices of `FIELD_MM` × `FIELD_MM`, rows from head to foot, columns from front to back: the canal's from the patient's
-right to left on T2, a foramen's from the middle outwards on T1, so that both sides look alike. An axial crop has three slices as `severity/axial/cut.py` makes
-them, the patient's left at the right edge.
+A sagittal crop has five neighbouring slices of `FIELD_MM` × `FIELD_MM`, rows from head to foot, columns from front to back: for the canal from the
+patient's right to left on T2, for a foramen from the middle outwards on T1, so that both sides are alike. An axial crop has three slices as in
+`severity/axial/cut.py`, with the patient's left at the right edge.
 """
 
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from lumbar.domain.anatomy import Level, Side
 from lumbar.severity.axial.data import STORED_COLUMNS, STORED_ROWS
 
-SAGITTAL_SLICES = 5  # kept; the network sees three of them
+SAGITTAL_SLICES = 5  # stored; three of them are network input
 SAGITTAL_PIXELS = 96
 FIELD_MM = 48.0
-SEEN_MM = 36.0  # what the network sees of it: the rest is room to move
+SEEN_MM = 36.0  # network input: the rest is a margin for augmentation
 SEEN_PIXELS = 64
 AXIAL_SLICES = 3
 LEVELS = tuple(Level)
@@ -27,7 +27,7 @@ MEASURES = ("canal_ap_mm", "canal_area_mm2", "disc_height_mm", "disc_height_post
 
 
 class View(Enum):
-    """What is cut out at a level, and from which kind of series."""
+    """The crops of a level, and the kind of series they are cut from."""
 
     CANAL = "canal"  # sagittal T2 or STIR
     FORAMEN = "foramen"  # sagittal T1
@@ -37,7 +37,7 @@ class View(Enum):
 Slot = tuple[View, Side | None]
 SLOTS: tuple[Slot, ...] = ((View.CANAL, None), (View.FORAMEN, Side.LEFT), (View.FORAMEN, Side.RIGHT), (View.AXIAL, None))
 SLOTS_OF = {View.CANAL: (0,), View.FORAMEN: (1, 2), View.AXIAL: (3,)}
-# Shape of one study's crops: levels, crops a level, slices, rows, columns.
+# Shape of one study's crops: levels, crops per level, slices, rows, columns.
 SHAPES = {
     View.CANAL: (5, 1, SAGITTAL_SLICES, SAGITTAL_PIXELS, SAGITTAL_PIXELS),
     View.FORAMEN: (5, 2, SAGITTAL_SLICES, SAGITTAL_PIXELS, SAGITTAL_PIXELS),
@@ -47,7 +47,7 @@ SHAPES = {
 
 @dataclass(frozen=True)
 class CropRecord:
-    """Where a crop comes from: enough to find its pixels in the patient again."""
+    """Source of a crop, sufficient to locate its pixels in the patient."""
 
     view: str
     level: str
@@ -61,7 +61,7 @@ class CropRecord:
 
 @dataclass(frozen=True, eq=False)
 class StudyCrops:
-    """The crops of one study; zeros where `present` says that there is none."""
+    """The crops of one study; zeros where `present` is false."""
 
     images: dict[View, NDArray[np.uint8]]  # shapes as in SHAPES
     present: NDArray[np.bool_]  # (5 levels, 4 slots)

@@ -1,4 +1,4 @@
-"""Random changes of axial crops: placement, size, grey values, and which slices are seen. All crops of a batch at once, in PyTorch."""
+"""Augmentation of axial crops: placement, size, grey values and slice selection. All crops of a batch at once, in PyTorch."""
 
 from dataclasses import dataclass
 
@@ -12,18 +12,18 @@ SWAPPED_SIDES = (0, 2, 1, 4, 3)
 
 @dataclass(frozen=True)
 class CropAugmentOptions:
-    """Ranges of the random changes; each crop draws its own."""
+    """Ranges of the augmentation; each crop is sampled separately."""
 
-    shift: float = 0.08  # share of the crop's width and height, either way
+    shift: float = 0.08  # fraction of the crop's width and height, in either direction
     rotation_degrees: float = 12.0
     zoom: tuple[float, float] = (0.85, 1.2)  # above 1 magnifies
-    stretch: float = 0.12  # of width against height, either way
-    gamma: float = 0.5  # in log units, either way
+    stretch: float = 0.12  # of width against height, in either direction
+    gamma: float = 0.5  # in log units, in either direction
     contrast: float = 0.3
     noise: float = 0.12  # standard deviations of the image, at most
     blur_probability: float = 0.15
     slice_flip_probability: float = 0.5
-    slice_shift_probability: float = 0.15  # the neighbouring slice is taken for the disc's own
+    slice_shift_probability: float = 0.15  # a neighbouring slice replaces the slice of the disc
     slice_loss_probability: float = 0.15  # a neighbour is replaced by the middle slice
     mirror_probability: float = 0.5
     erase_probability: float = 0.2
@@ -35,9 +35,9 @@ FULL_SIZE = (CROP_ROWS, CROP_COLUMNS)
 def augment(
     crops: torch.Tensor, targets: torch.Tensor, options: CropAugmentOptions, generator: torch.Generator, size: tuple[int, int] = FULL_SIZE
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Changed images (n, 3, *size), zero mean and unit variance, and their targets, from `crops` (n, 3, rows, columns) of 0 … 1.
+    """Augmented images (n, 3, *size), zero mean and unit variance, and their targets, from `crops` (n, 3, rows, columns) of 0 … 1.
 
-    `targets` (n, 5) swap their sides where a crop is mirrored.
+    The sides of `targets` (n, 5) are swapped where a crop is mirrored.
     """
     crops = change_slices(crops, options, generator)
     mirrored = _Draw(len(crops), generator)(0, 1) < options.mirror_probability
@@ -54,10 +54,10 @@ def change(
     nearer: float = 1.0,
     grey: int = 3,
 ) -> torch.Tensor:
-    """The same for images (n, channels, rows, columns) whose slices are chosen and whose mirroring (n,) is decided already.
+    """Augmented images (n, channels, rows, columns) with given slices and mirroring (n,).
 
-    With `nearer` above 1 an unchanged image shows that much less than all of the crop. The first `grey` channels are images, the others classes: these
-    are placed with the images, and their values are left alone.
+    `nearer` above 1 magnifies all images by that factor. The first `grey` channels are images, the others class masks, which are transformed with the
+    images but keep their values.
     """
     draw = _Draw(len(crops), generator)
     placed = _place(crops, mirrored, options, draw, size, nearer)
@@ -80,7 +80,7 @@ def standardized(x: torch.Tensor) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class _Draw:
-    """Even draws, one or more for each of `count` crops."""
+    """Uniform samples, one or more for each of `count` crops."""
 
     count: int
     generator: torch.Generator
@@ -90,7 +90,7 @@ class _Draw:
 
 
 def change_slices(crops: torch.Tensor, options: CropAugmentOptions, generator: torch.Generator) -> torch.Tensor:
-    """Other orders and doublings of the three slices of `crops` (n, 3, rows, columns)."""
+    """`crops` (n, 3, rows, columns) with reordered or duplicated slices."""
     draw = _Draw(len(crops), generator)
     order = torch.tensor([0, 1, 2]).repeat(len(crops), 1)
     order = torch.where((draw(0, 1) < options.slice_flip_probability)[:, None], order.flip(1), order)
@@ -103,18 +103,18 @@ def change_slices(crops: torch.Tensor, options: CropAugmentOptions, generator: t
 
 
 def slices_in_order(crops: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
-    """Of `crops` (n, slices, rows, columns) the slices with the numbers `order` (n, any)."""
+    """Slices `order` (n, any) of `crops` (n, slices, rows, columns)."""
     return torch.gather(crops, 1, order[:, :, None, None].expand(-1, -1, *crops.shape[2:]))
 
 
 def _place(crops: torch.Tensor, mirrored: torch.Tensor, options: CropAugmentOptions, draw: _Draw, size: tuple[int, int], nearer: float = 1.0) -> torch.Tensor:
-    """Turned, scaled, shifted and mirrored views of `size`; black beyond the crop's edge."""
+    """Rotated, scaled, shifted and mirrored views of `size`; 0 beyond the edge of the crop."""
     angle = torch.deg2rad(draw(-options.rotation_degrees, options.rotation_degrees))
     zoom = nearer * torch.exp(draw(*torch.log(torch.tensor(options.zoom)).tolist()))
     stretch = torch.exp(draw(-options.stretch, options.stretch))
     wide, high = crops.shape[3] / crops.shape[2], size[1] / size[0]
     sign = torch.where(mirrored, -1.0, 1.0)
-    # Output units, x and y in −1 … 1, to millimetre-like units, turned there, and back to the input's units.
+    # From output units, x and y in −1 … 1, to isotropic units for the rotation, and back to input units.
     cos, sin = torch.cos(angle) / zoom, torch.sin(angle) / zoom
     theta = torch.zeros(len(crops), 2, 3)
     theta[:, 0, 0], theta[:, 0, 1] = sign * cos * stretch * high / wide, -sin / wide

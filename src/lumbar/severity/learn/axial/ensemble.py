@@ -1,4 +1,4 @@
-"""Cross-validated training of the axial crop grader, and the model folder that its networks make together (needs lumbar[train])."""
+"""Cross-validated training of the axial crop grader, and the model folder of its ensemble (needs lumbar[train])."""
 
 import json
 import os
@@ -37,13 +37,13 @@ class FoldOptions:
 
     folds: int = 5
     seed: int = 20240717
-    held_back: tuple[str, ...] = ()  # studies that no network is trained on
-    start: Path | None = None  # folder of an earlier training with the same splits, whose networks each fold goes on from
-    stopping_parts: int = 0  # one of so many parts of a fold's training studies decides when to stop; 0: all are trained on, for all steps
+    held_back: tuple[str, ...] = ()  # studies left out of all training
+    start: Path | None = None  # folder of an earlier training with the same splits, whose networks initialise the folds
+    stopping_parts: int = 0  # early stopping on one of this many parts of the training studies; 0: none, training on all for all steps
 
 
 def split(crops: Sequence[AxialCrop], targets: NDArray[np.int64], options: FoldOptions) -> dict[str, int]:
-    """Study → fold, with like shares of badly affected studies in each."""
+    """Study → fold, stratified by severely affected studies."""
     burden: dict[str, float] = {}
     for crop, row in zip(crops, targets, strict=True):
         burden[crop.study_id] = max(burden.get(crop.study_id, 0.0), float(row.max())) + 0.001 * float(np.maximum(row, 0).sum())
@@ -61,9 +61,9 @@ def train_fold(
     options: FoldOptions,
     beside: LabelledCrops | None = None,
 ) -> Path:
-    """Train one fold on the studies of the others and export it to `runs`; a fold that is there is kept, one that was killed goes on.
+    """Train one fold on the studies of the others and export it to `runs`; an existing fold is kept, and an interrupted one resumes.
 
-    Crops `beside` are of other studies, such as synthetic ones: every fold learns from them and none is judged by them.
+    Crops `beside` are of other studies, such as synthetic ones: they are used for training in every fold and for evaluation in none.
     """
     folder = fold_folder(runs, config.network.kind, fold)
     if (folder / NETWORK).is_file():
@@ -71,16 +71,16 @@ def train_fold(
     folder.mkdir(parents=True, exist_ok=True)
     fold_of = split(crops, targets, options)
     if options.start and read_splits(options.start) != fold_of:
-        raise UsageError(f"{options.start} was split into other folds than these data: its networks have seen studies that must be held out here")
+        raise UsageError(f"{options.start} was split into other folds than these data: its networks were trained on studies that must be held out here")
     (runs / SPLITS).write_text(json.dumps(fold_of, indent=1), encoding="utf-8")
     data = LabelledCrops(_images(crops, images, runs), level_numbers(crops), np.array([c.study_id for c in crops]), targets)
     chosen = np.array([fold_of[c.study_id] != fold and c.study_id not in options.held_back for c in crops])
     config = replace(config, fit=replace(config.fit, seed=options.seed + fold))
-    learnt, aside = _set_aside(data.subset(chosen), options)
-    learnt = learnt.joined(beside) if beside is not None else learnt
+    training, aside = _set_aside(data.subset(chosen), options)
+    training = training.joined(beside) if beside is not None else training
     start_from = averaged_weights(fold_folder(options.start, config.network.kind, fold) / "last.ckpt") if options.start else None
-    module = train(learnt, folder, config, aside, start_from)
-    if module.global_rank:  # this process only helped another to train
+    module = train(training, folder, config, aside, start_from)
+    if module.global_rank:  # worker process of distributed training
         return folder
     difference = export_network(module.network, folder / NETWORK)
     (folder / _EXPORT).write_text(json.dumps({"difference": difference, "config": str(config)}), encoding="utf-8")
@@ -88,7 +88,7 @@ def train_fold(
 
 
 def _set_aside(data: LabelledCrops, options: FoldOptions) -> tuple[LabelledCrops, LabelledCrops | None]:
-    """The crops to learn from, and those of the studies that decide when to stop."""
+    """The training crops, and those of the studies for early stopping."""
     if not options.stopping_parts:
         return data, None
     burden = {name: float(data.targets[data.studies == name].max()) for name in np.unique(data.studies).tolist()}
@@ -110,7 +110,7 @@ def export_network(network: torch.nn.Module, path: Path) -> float:
 
 
 def write_ensemble(folder: Path, runs: Path, kind: str, oof: OutOfFold, measured: dict[str, PartFigures], data: tuple[TrainingData, ...]) -> Card:
-    """Put the networks of all trained folds into `folder`, with the calibration fitted on `oof` and the figures `measured`; returns the card."""
+    """Write the networks of all trained folds to `folder`, with the calibration fitted on `oof` and the figures `measured`; returns the card."""
     differences = []
     for fold in np.unique(oof.folds):
         source = fold_folder(runs, kind, int(fold))

@@ -1,7 +1,7 @@
 """The grading networks: `hybrid` (convolutions per side, attention over the crops of a study) and `vit` (a plain vision transformer per crop).
 
 Both map the axial crops of any number of studies to logits (crops, 5, 3): the five conditions in the order of `domain.anatomy.Condition`, the three
-grades from normal/mild to severe. A crop is (3, rows, columns): three neighbouring slices, the disc's own in the middle, the patient's left at the
+grades from normal/mild to severe. A crop is (3, rows, columns): three neighbouring slices, the disc level in the middle, the patient's left at the
 right edge.
 """
 
@@ -17,7 +17,7 @@ from lumbar.training.attention import RelativeAttention
 from lumbar.training.residual import Encoder
 
 _LEFT, _RIGHT, _CANAL = 0, 1, 2
-# How a token (row) sees another (column): own side, other side, canal from a side, side from the canal, canal from the canal.
+# Relation of a token (row) to another (column): same side, other side, side to canal, canal to side, canal to canal.
 _RELATIONS = ((0, 1, 2), (1, 0, 2), (3, 3, 4))
 _KINDS = 5  # of relations
 _LEVEL_STEPS = 9  # differences between five levels: −4 … 4
@@ -25,7 +25,7 @@ _LEVEL_STEPS = 9  # differences between five levels: −4 … 4
 
 @dataclass(frozen=True)
 class NetworkOptions:
-    """Which network, and how large."""
+    """Type and size of the network."""
 
     kind: str = "hybrid"  # or "vit"
     features: tuple[int, ...] = (24, 48, 96, 160)  # channels of the stages; the first works at half resolution
@@ -37,16 +37,16 @@ class NetworkOptions:
 
 
 def build(options: NetworkOptions) -> nn.Module:
-    """The network that `options` describe; it is called with (crops, levels, studies), see `Hybrid.forward`."""
+    """The network described by `options`; it is called with (crops, levels, studies), see `Hybrid.forward`."""
     kinds: dict[str, Callable[[NetworkOptions], nn.Module]] = {"hybrid": Hybrid, "vit": VisionTransformer}
     return kinds[options.kind](options)
 
 
 class Hybrid(nn.Module):
-    """Each side is seen by one encoder, the right one mirrored, so that both share all weights; then the crops of a study look at each other.
+    """One encoder processes both sides, the right one mirrored; then the crops of a study attend to each other.
 
-    The left and right tokens of a crop and a third for its canal attend to all tokens of the same study. What an attention head knows of another
-    token's place is its relation (same side, other side, canal) and how many levels it lies above or below: nothing there depends on left or right.
+    The left and right tokens of a crop and a third for its canal attend to all tokens of the same study. The attention bias depends on the relation of
+    two tokens (same side, other side, canal) and their distance in levels, never on left or right.
     """
 
     def __init__(self, options: NetworkOptions) -> None:
@@ -64,7 +64,7 @@ class Hybrid(nn.Module):
 
     def forward(self, crops: torch.Tensor, levels: torch.Tensor, studies: torch.Tensor) -> torch.Tensor:
         """Logits (n, 5, 3) of `crops` (n, 3, 96, 136), each of zero mean and unit variance, at `levels` (n,) 0 … 4, of `studies` (n,) any numbers."""
-        # One side's view: its own half and all of the canal, which on real crops spans 0.33 to 0.67 of the width.
+        # The part of one side: its half and the whole canal, which spans 0.33 to 0.67 of the width on real crops.
         start = crops.shape[-1] * 5 // 17
         left = self.encoder(crops[..., start:])
         right = self.encoder(crops.flip(-1)[..., start:])
@@ -102,7 +102,7 @@ class VisionTransformer(nn.Module):
         self.head = nn.Linear(options.width, 5 * GRADES)
 
     def forward(self, crops: torch.Tensor, levels: torch.Tensor, studies: torch.Tensor) -> torch.Tensor:
-        """As `Hybrid.forward`; `levels` and `studies` are taken and not looked at."""
+        """As `Hybrid.forward`; `levels` and `studies` are ignored."""
         patches = self.patches(nn.functional.pad(crops, (0, -CROP_COLUMNS % self.patch))).flatten(2).transpose(1, 2)
         tokens = torch.cat([self.token.expand(crops.shape[0], -1, -1), patches], dim=1) + self.place
         logits: torch.Tensor = self.head(self.layers(tokens)[:, 0])

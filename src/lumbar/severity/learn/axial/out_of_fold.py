@@ -1,4 +1,4 @@
-"""Grades for every study from a network that has not seen it, and what they come to. Runs without PyTorch, from the folds that training saved."""
+"""Out-of-fold grades and their figures. Runs without PyTorch, from the networks saved in training."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -20,16 +20,16 @@ from lumbar.severity.score import GRADE_WEIGHTS
 
 Array = NDArray[np.float64]
 
-SPLITS, NETWORK, ANSWERS = "splits.json", "model.onnx", "held_out.npy"  # files of a training folder
+SPLITS, NETWORK, PREDICTIONS = "splits.json", "model.onnx", "held_out.npy"  # files of a training folder
 # Name of a row of the table → places in `Condition`.
 PARTS = {"canal": (0,), "foramen": (1, 2), "left recess": (3,), "right recess": (4,), "both recesses": (3, 4)}
-HEADLINES = tuple((part, name) for part in ("canal", "foramen", "both recesses") for name in ("loss", "auc_severe"))  # that stand in every findings.json
+HEADLINES = tuple((part, name) for part in ("canal", "foramen", "both recesses") for name in ("loss", "auc_severe"))  # in every findings.json
 _WEIGHTS = np.array(GRADE_WEIGHTS)
 
 
 @dataclass(frozen=True, eq=False)
 class OutOfFold:
-    """Crops with raw grades from networks that had not seen their studies."""
+    """Crops with raw out-of-fold grades."""
 
     crops: Sequence[AxialCrop]
     targets: NDArray[np.int64]  # (n, 5), −1 where unlabelled
@@ -39,14 +39,14 @@ class OutOfFold:
 
 @dataclass(frozen=True)
 class PartFigures:
-    """What the grades of one part come to; temperatures and conformal thresholds are fitted on the other folds."""
+    """Figures of one part; temperatures and conformal thresholds are fitted on the other folds."""
 
     rows: int
-    prior: float  # weighted log loss of the grades' shares at each level in the other folds
+    prior: float  # weighted log loss of the grade frequencies per level in the other folds
     uncalibrated: float  # weighted log loss
     loss: float  # the same after calibration
     accuracy: float  # of the clinical output
-    commonest: float  # accuracy of always answering the commonest grade
+    commonest: float  # accuracy of always predicting the commonest grade
     kappa: float  # quadratic
     auc_severe: float
     ece: float  # of the clinical output
@@ -55,12 +55,12 @@ class PartFigures:
 
 
 def fold_folder(runs: Path, kind: str, fold: int) -> Path:
-    """Where training keeps one fold."""
+    """Folder of one fold."""
     return runs / f"{kind}_fold{fold}"
 
 
 def read_splits(runs: Path) -> dict[str, int]:
-    """Study → the fold that it was left out of.
+    """Study → the fold in which it is held out.
 
     Raises:
         ModelError: `runs` has no splits.
@@ -72,10 +72,10 @@ def read_splits(runs: Path) -> dict[str, int]:
     return splits
 
 
-def held_out_answers(runs: Path, kind: str, folds: NDArray[np.int64], answer: Callable[[Network, NDArray[np.bool_]], Array], threads: int = 0) -> Array:
-    """What `answer(network, rows)` says of the rows of each of `folds` (n,), all in one array (n, …), not a number where a fold is not trained.
+def held_out_predictions(runs: Path, kind: str, folds: NDArray[np.int64], predict: Callable[[Network, NDArray[np.bool_]], Array], threads: int = 0) -> Array:
+    """Out-of-fold predictions `predict(network, rows)` for `folds` (n,) as one array (n, …), NaN where a fold is not trained.
 
-    Negative folds are no folds. Answers are kept beside the network.
+    Rows with a negative fold are skipped. Predictions are cached beside the network.
 
     Raises:
         ModelError: `runs` has no trained fold.
@@ -85,10 +85,10 @@ def held_out_answers(runs: Path, kind: str, folds: NDArray[np.int64], answer: Ca
         folder, own = fold_folder(runs, kind, fold), folds == fold
         if not (folder / NETWORK).is_file():
             continue
-        if not (folder / ANSWERS).is_file():
+        if not (folder / PREDICTIONS).is_file():
             network = Network((folder / NETWORK).read_bytes(), str(folder / NETWORK), threads)
-            np.save(folder / ANSWERS, answer(network, own))
-        known = np.load(folder / ANSWERS)
+            np.save(folder / PREDICTIONS, predict(network, own))
+        known = np.load(folder / PREDICTIONS)
         raw = np.full((len(folds), *known.shape[1:]), np.nan) if raw is None else raw
         raw[own] = known
     if raw is None:
@@ -97,7 +97,7 @@ def held_out_answers(runs: Path, kind: str, folds: NDArray[np.int64], answer: Ca
 
 
 def grade_held_out(crops: Sequence[AxialCrop], targets: NDArray[np.int64], images: Path, runs: Path, kind: str = "hybrid", threads: int = 0) -> OutOfFold:
-    """Grade each study with the network of its fold; folds that are not trained yet are left out, grades are kept beside the network.
+    """Grade each study with the network of its fold; untrained folds are skipped, and grades are cached beside the network.
 
     Raises:
         ModelError: `runs` has no splits, or no trained fold.
@@ -105,12 +105,12 @@ def grade_held_out(crops: Sequence[AxialCrop], targets: NDArray[np.int64], image
     fold_of = read_splits(runs)
     folds = np.array([fold_of[crop.study_id] for crop in crops])
 
-    def answer(network: Network, own: NDArray[np.bool_]) -> Array:
+    def predict(network: Network, own: NDArray[np.bool_]) -> Array:
         chosen = [crops[i] for i in np.flatnonzero(own).tolist()]
         crop_images = [read_image(images / crop.file) for crop in chosen]
         return raw_probabilities((network,), crop_images, [c.level for c in chosen], [c.study_id for c in chosen])
 
-    raw = held_out_answers(runs, kind, folds, answer, threads)
+    raw = held_out_predictions(runs, kind, folds, predict, threads)
     there = np.isfinite(raw[:, 0, 0])
     return OutOfFold([crop for crop, known in zip(crops, there, strict=True) if known], targets[there], raw[there], folds[there])
 
@@ -124,7 +124,7 @@ def figures(oof: OutOfFold) -> dict[str, PartFigures]:
     for name, places in PARTS.items():
         y = np.concatenate([oof.targets[:, place] for place in places])
         known = y >= 0
-        if not known.any():  # a table may lack the grades of the foramina
+        if not known.any():  # the table may lack foraminal grades
             continue
         y = y[known]
         raw, metric, clinical, held = (np.concatenate([p[:, place] for place in places])[known] for p in (oof.raw, grades.metric, grades.clinical, sets))
@@ -152,7 +152,7 @@ def _halves(crops: Sequence[AxialCrop]) -> NDArray[np.int64]:
 
 
 def _level_prior(y: NDArray[np.int64], levels: NDArray[np.int64], folds: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(n, 3) shares of the grades at each level in the other folds, times the weights."""
+    """(n, 3) grade frequencies per level in the other folds, times the weights."""
     result = np.empty((len(y), 3))
     for fold in np.unique(folds):
         for level in np.unique(levels):

@@ -38,23 +38,23 @@ Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tens
 
 @dataclass(frozen=True)
 class SeverityTraining:
-    """What is trained, how, and how long."""
+    """Options of the training."""
 
     network: NetworkOptions = field(default_factory=NetworkOptions)
     augment: CropAugmentOptions = field(default_factory=CropAugmentOptions)
     fit: FitOptions = field(default_factory=lambda: FitOptions(average_decay=0.997))
     studies_per_batch: int = 8
-    coarse_share: float = 0.65  # of the steps are made at two thirds of the size, which takes under half the time; 0 for the vit, whose size is fixed
+    coarse_share: float = 0.65  # of the steps run at two thirds of the size in under half the time; 0 for the vit, which has a fixed size
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
-    # Weights of the conditions in the order of `Condition`: the foramina are a side task, as an axial slice shows them only in part.
+    # Weights of the conditions in the order of `Condition`: foramina are an auxiliary task, as an axial slice shows them only in part.
     condition_weights: tuple[float, ...] = (1.0, 0.25, 0.25, 0.5, 0.5)
-    smoothing: float = 0.02  # share of each label that goes to the neighbouring grades
-    alone_probability: float = 0.1  # a study's crops do not see each other
+    smoothing: float = 0.02  # label smoothing towards the neighbouring grades
+    alone_probability: float = 0.1  # the crops of a study do not attend to each other
     absence_probability: float = 0.1  # a crop is left out of its study
     mix: MixOptions = field(default_factory=MixOptions)  # of crops at the same level
-    any_severe_weight: float = 0.1  # of the any-severe term of the official score, beside the grades
-    validate_every: int = 200  # steps, where studies are set aside for it
+    any_severe_weight: float = 0.1  # of the any-severe term of the official score in the loss
+    validate_every: int = 200  # steps, if there are validation studies
     patience: int = 4  # validations without a better official score before training ends
 
 
@@ -62,7 +62,7 @@ class SeverityTraining:
 class LabelledCrops:
     """Crops of one size with their grades."""
 
-    images: NDArray[np.uint8]  # (n, rows, columns, 3); a little larger than what the network sees
+    images: NDArray[np.uint8]  # (n, rows, columns, 3); with a margin for augmentation
     levels: NDArray[np.int64]  # (n,), 0 … 4
     studies: NDArray[np.str_]  # (n,)
     targets: NDArray[np.int64]  # (n, 5) 0 … 2 in the order of `Condition`, or UNLABELLED
@@ -85,7 +85,7 @@ class RandomStudies(StudyStream[Batch]):
         self.crops, self.config = crops, config
 
     def batch(self, chosen: list[int], owners: list[int], rng: np.random.Generator, generator: torch.Generator, size: Size) -> Batch:
-        """Augmented crops with levels, owners, soft labels and which of them are known."""
+        """Augmented crops with levels, owners, soft labels and masks of known labels."""
         config = self.config
         images = torch.from_numpy(self.crops.images[chosen]).permute(0, 3, 1, 2).float() / 255
         x, targets = augment(images, torch.from_numpy(self.crops.targets[chosen]), config.augment, generator, size)
@@ -96,7 +96,7 @@ class RandomStudies(StudyStream[Batch]):
 
 
 class HeldOutCrops(IterableDataset[Batch]):
-    """Crops as they are, once, in batches of whole studies; their grades stand where labels do in training."""
+    """Validation crops without augmentation in batches of whole studies, with grades in place of soft labels."""
 
     def __init__(self, crops: LabelledCrops) -> None:
         self.crops = crops
@@ -131,24 +131,24 @@ class SeverityModule(lightning.LightningModule):
         return loss + self.config.any_severe_weight * severe
 
     def validation_step(self, batch: Batch, _: int) -> None:
-        """Keep the answers to one batch."""
+        """Collect the predictions of one batch."""
         crops, levels, studies, targets, _known = batch
         logits = self.network(crops, levels, studies).float()
         row, condition = np.nonzero(targets.cpu().numpy() != UNLABELLED)
-        answers = softmax(logits.cpu().numpy().astype(np.float64), axis=-1)[row, condition]
+        predictions = softmax(logits.cpu().numpy().astype(np.float64), axis=-1)[row, condition]
         self._held_out.append(
-            Graded(studies.cpu().numpy()[row].astype(str), condition, levels.cpu().numpy()[row], targets.cpu().numpy()[row, condition], answers)
+            Graded(studies.cpu().numpy()[row].astype(str), condition, levels.cpu().numpy()[row], targets.cpu().numpy()[row, condition], predictions)
         )
 
     def on_validation_epoch_end(self) -> None:
-        """Log the mean of the parts of the official score that there are labels for."""
+        """Log the mean of the parts of the official score with labels."""
         parts = [[getattr(rows, name) for rows in self._held_out] for name in ("studies", "conditions", "levels", "targets", "probabilities")]
         score = official_score(Graded(*(np.concatenate(part) for part in parts)))
         self.log(_SCORE, float(np.nanmean([score.spinal, score.foraminal, score.subarticular, score.any_severe_spinal])), sync_dist=True)
         self._held_out = []
 
     def configure_optimizers(self):  # type: ignore[no-untyped-def]
-        """What Lightning steps."""
+        """Optimiser and learning-rate schedule for Lightning."""
         return one_cycle(self, self.config.learning_rate, self.config.weight_decay, self.config.fit.steps, rising=0.15)
 
 
@@ -159,7 +159,7 @@ def default_training(kind: str, steps: int, threads: int = 0) -> SeverityTrainin
 
 
 def continued_training(kind: str, steps: int, threads: int = 0) -> SeverityTraining:
-    """Settings to go on from trained weights: half the learning rate, most steps at full size, and less blending."""
+    """Settings for fine-tuning trained weights: half the learning rate, most steps at full size, and less mixup."""
     usual = default_training(kind, steps, threads)
     return replace(usual, learning_rate=usual.learning_rate / 2, coarse_share=usual.coarse_share / 2, mix=MixOptions(mixup_probability=0.15))
 
@@ -169,8 +169,8 @@ def train(
 ) -> SeverityModule:
     """Train on `crops` and return the module with its averaged weights; with crops `held_out`, those with the best official score on them.
 
-    Training begins with the weights `start_from` where given. `folder` takes checkpoints, logs, the configuration and the loader's idle share; a killed
-    run goes on from there.
+    Training starts from the weights `start_from` if given. Checkpoints, logs, the configuration and the loader's idle share are written to `folder`; an
+    interrupted run resumes from it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / CONFIG).write_text(json.dumps(asdict(config), indent=1), encoding="utf-8")

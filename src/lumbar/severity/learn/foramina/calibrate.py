@@ -1,4 +1,4 @@
-"""Fitting the calibration of the foraminal grader on predictions for studies that its networks were not trained on."""
+"""Fitting the calibration of the foraminal grader on out-of-fold predictions."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ def fit_level_calibration(raw: NDArray[np.float64], targets: NDArray[np.int64], 
 
 
 def crossfitted_levels(raw: NDArray[np.float64], targets: NDArray[np.int64], levels: NDArray[np.int64], folds: NDArray[np.int64]) -> ForamenGrades:
-    """Outputs for each of `folds` (n,) with the calibration of the other folds: what studies outside of the fit would get."""
+    """Outputs for each of `folds` (n,) with the calibration fitted on the other folds, as for new studies."""
     result = ForamenGrades(np.empty_like(raw), np.empty_like(raw), np.zeros(raw.shape, bool))
     for fold in np.unique(folds):
         own = folds == fold

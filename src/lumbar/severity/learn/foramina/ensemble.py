@@ -1,4 +1,4 @@
-"""The model folder of the foraminal grader: the networks of all folds, their calibration, and what they reach on studies that they were not trained on."""
+"""The model folder of the foraminal grader: networks of all folds, calibration and out-of-fold figures."""
 
 import json
 import shutil
@@ -24,15 +24,15 @@ LICENCE = "trained on RSNA 2024 data, non-commercial research only"
 
 @dataclass(frozen=True)
 class Measured:
-    """What the card tells of a cross-validation."""
+    """Cross-validation results for the card."""
 
     figures: Mapping[str, ForamenFigures]  # by part: "foramen" and the levels
     more: tuple[Result, ...]  # other results, such as of shifted points
-    where: str  # on which data
+    where: str  # evaluation data
 
 
 def write_ensemble(folder: Path, runs: Path, folds: list[int], calibration: LevelCalibration, measured: Measured, data: TrainingData) -> Card:
-    """Put the networks of `folds` into `folder`, with `calibration` and what was `measured`; returns the card."""
+    """Write the networks of `folds` to `folder`, with `calibration` and the figures `measured`; returns the card."""
     differences = []
     for fold in folds:
         source = fold_folder(runs, KIND, fold)

@@ -21,7 +21,7 @@ FOLDS, SEED = 5, 20240717
 
 
 def split(foramina: LabelledForamina, known: Mapping[str, int]) -> dict[str, int]:
-    """Study → fold, with like shares of badly affected studies in each; the folds of `known` studies stay what they are."""
+    """Study → fold, stratified by severely affected studies; `known` studies keep their folds."""
     burden: dict[str, float] = {}
     for study, target in zip(foramina.studies.tolist(), foramina.targets.tolist(), strict=True):
         if study not in known:
@@ -30,12 +30,12 @@ def split(foramina: LabelledForamina, known: Mapping[str, int]) -> dict[str, int
 
 
 def train_fold(foramina: LabelledForamina, fold_of: Mapping[str, int], runs: Path, fold: int, config: ForamenTraining, held_back: Sequence[str] = ()) -> Path:
-    """Train on all studies but those of `fold` and those `held_back`; returns the folder of the exported network. A killed run goes on."""
+    """Train on all studies but those of `fold` and those `held_back`; returns the folder of the exported network. Interrupted runs resume."""
     folder = fold_folder(runs, KIND, fold)
     chosen = np.array([fold_of[study] != fold and study not in held_back for study in foramina.studies.tolist()])
     config = replace(config, fit=replace(config.fit, seed=SEED + fold))
     module = train(foramina.subset(chosen), folder, config)
-    if module.global_rank:  # this process only helped another to train
+    if module.global_rank:  # worker process of distributed training
         return folder
     difference = export_network(module.network, folder / NETWORK)
     (folder / EXPORT).write_text(json.dumps({"difference": difference, "steps": config.fit.steps, "seed": config.fit.seed}), encoding="utf-8")

@@ -11,12 +11,12 @@ from lumbar.training.residual import Encoder
 
 _LEVELS = 5
 _LEVEL_STEPS = 2 * _LEVELS - 1  # differences between five levels: −4 … 4
-_RELATIONS = 2 * _LEVEL_STEPS  # on the same side, or on the other one
+_RELATIONS = 2 * _LEVEL_STEPS  # on the same side, or on the other side
 
 
 @dataclass(frozen=True)
 class NetworkOptions:
-    """How large the network is."""
+    """Size of the network."""
 
     features: tuple[int, ...] = (32, 48, 96, 160)  # channels of the stages; the first works at half resolution
     blocks: tuple[int, ...] = (1, 2, 2, 2)  # residual blocks of each stage
@@ -27,10 +27,10 @@ class NetworkOptions:
 
 
 class ForamenNetwork(nn.Module):
-    """Sagittal crops look alike on both sides, so all foramina share the encoder, and nothing depends on left or right.
+    """Sagittal crops are alike on both sides, so that all foramina share the encoder, and nothing depends on left or right.
 
-    The features of a crop are averaged over all of it and over its middle. A foramen attends to the foramina of the same study; what a head knows of
-    another foramen's place is whether it lies on the same side and how many levels it lies above or below.
+    The features of a crop are averaged over the whole crop and over its middle. A foramen attends to the foramina of the same study; the attention bias
+    depends on whether they are on the same side and on their distance in levels.
     """
 
     def __init__(self, options: NetworkOptions) -> None:

@@ -1,4 +1,4 @@
-"""Foraminal grades for every study from a network that was not trained on it, and their figures. Runs without PyTorch, from the folds that training saved."""
+"""Out-of-fold foraminal grades and their figures. Runs without PyTorch, from the networks saved in training."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,13 +23,13 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ForamenFigures:
-    """What the grades of one part come to; temperatures and conformal thresholds are fitted on the other folds."""
+    """Figures of one part; temperatures and conformal thresholds are fitted on the other folds."""
 
     rows: int
-    prior: float  # weighted log loss of the grades' shares at each level in the other folds
+    prior: float  # weighted log loss of the grade frequencies per level in the other folds
     loss: float  # weighted log loss of the metric-weighted output
     accuracy: float  # of the clinical output
-    commonest: float  # accuracy of always answering the commonest grade
+    commonest: float  # accuracy of always predicting the commonest grade
     kappa: float  # quadratic
     auc_severe: float
     ece: float  # of the clinical output
@@ -38,7 +38,7 @@ class ForamenFigures:
 
 
 def grade_held_out(foramina: Foramina, folds: NDArray[np.int64], runs: Path, scales: Sequence[float] = SCALES) -> Array:
-    """(n, 3) raw probabilities from the network of each foramen's fold; not a number where that fold is not trained yet."""
+    """(n, 3) raw probabilities from the network of each foramen's fold; NaN where that fold is not trained yet."""
     raw = np.full((len(folds), 3), np.nan)
     for fold in np.unique(folds[folds >= 0]).tolist():
         path, own = fold_folder(runs, KIND, fold) / NETWORK, folds == fold
@@ -72,7 +72,7 @@ def _figures(grades: ForamenGrades, targets: NDArray[np.int64], prior: Array, ow
 
 
 def level_prior(targets: NDArray[np.int64], levels: NDArray[np.int64], folds: NDArray[np.int64]) -> Array:
-    """(n, 3) shares of the grades at each level in the other folds, times the official weights."""
+    """(n, 3) grade frequencies per level in the other folds, times the official weights."""
     result = np.empty((len(targets), 3))
     for fold in np.unique(folds):
         for level in np.unique(levels):

@@ -31,20 +31,20 @@ Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tens
 
 @dataclass(frozen=True)
 class ForamenTraining:
-    """What is trained, how, and how long."""
+    """Options of the training."""
 
     network: NetworkOptions = field(default_factory=NetworkOptions)
-    # A shift of 0.055 of the stored crop is 5.3 pixels, about 6 mm: more than the usual distance of the spine model's points from the labelled ones.
+    # A shift of 0.055 of the stored crop is 5.3 pixels, about 6 mm: more than the typical distance between the spine model's points and the labelled ones.
     augment: CropAugmentOptions = field(default_factory=lambda: CropAugmentOptions(shift=0.055, rotation_degrees=12.0, zoom=(0.85, 1.2), erase_probability=0.3))
     fit: FitOptions = field(default_factory=lambda: FitOptions(steps=1400, average_decay=0.995, checkpoint_every=100))
     studies_per_batch: int = 10
-    coarse_share: float = 0.5  # of the steps are made at `COARSE_SIZE`, which takes under half the time
+    coarse_share: float = 0.5  # of the steps run at `COARSE_SIZE`, in under half the time
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
-    smoothing: float = 0.02  # share of each label that goes to the neighbouring grades
-    alone_probability: float = 0.15  # a study's foramina do not see each other
+    smoothing: float = 0.02  # label smoothing towards the neighbouring grades
+    alone_probability: float = 0.15  # the foramina of a study do not attend to each other
     absence_probability: float = 0.1  # a foramen is left out of its study
-    neighbour_probability: float = 0.3  # a foramen is shown on the slice beside its own, where there is such a crop
+    neighbour_probability: float = 0.3  # a foramen is shown on a neighbouring slice, if there is such a crop
     mix: MixOptions = field(default_factory=MixOptions)  # of foramina at the same level
 
 
@@ -57,8 +57,8 @@ class LabelledForamina:
     sides: NDArray[np.int64]  # (n,) 0 left, 1 right
     studies: NDArray[np.str_]  # (n,)
     targets: NDArray[np.int64]  # (n,) 0 … 2, or UNLABELLED
-    beside: NDArray[np.uint8]  # (m, 96, 96) some foramina on the slice beside their own
-    beside_of: NDArray[np.int64]  # (m,) whose crop each of `beside` is
+    beside: NDArray[np.uint8]  # (m, 96, 96) some foramina on a neighbouring slice
+    beside_of: NDArray[np.int64]  # (m,) index of the foramen of each crop in `beside`
 
     def subset(self, chosen: NDArray[np.bool_]) -> "LabelledForamina":
         """The foramina where `chosen` (n,) is true."""
@@ -70,7 +70,7 @@ class LabelledForamina:
         )
 
     def images(self, chosen: NDArray[np.int64], neighbour_probability: float, rng: np.random.Generator) -> NDArray[np.uint8]:
-        """The crops of the foramina `chosen`, some of them on the slice beside their own."""
+        """The crops of the foramina `chosen`, some of them on a neighbouring slice."""
         result = self.crops[chosen]
         for place in np.flatnonzero(rng.random(len(chosen)) < neighbour_probability).tolist():
             choices = np.flatnonzero(self.beside_of == chosen[place])
@@ -87,7 +87,7 @@ class RandomStudies(StudyStream[Batch]):
         self.foramina, self.config = foramina, config
 
     def batch(self, chosen: list[int], owners: list[int], rng: np.random.Generator, generator: torch.Generator, size: Size) -> Batch:
-        """Augmented crops with levels, sides, owners, soft labels and which of them are known."""
+        """Augmented crops with levels, sides, owners, soft labels and masks of known labels."""
         config, foramina = self.config, self.foramina
         images = torch.from_numpy(foramina.images(np.array(chosen), config.neighbour_probability, rng))[:, None].float() / 255
         unmirrored = torch.zeros(len(chosen), dtype=torch.bool)
@@ -117,14 +117,14 @@ class ForamenModule(lightning.LightningModule):
         return loss
 
     def configure_optimizers(self):  # type: ignore[no-untyped-def]
-        """What Lightning steps."""
+        """Optimiser and learning-rate schedule for Lightning."""
         return one_cycle(self, self.config.learning_rate, self.config.weight_decay, self.config.fit.steps, rising=0.15)
 
 
 def train(foramina: LabelledForamina, folder: Path, config: ForamenTraining) -> ForamenModule:
     """Train on `foramina` and return the module with its averaged weights.
 
-    `folder` takes checkpoints, logs and the configuration; a killed run goes on from there.
+    Checkpoints, logs and the configuration are written to `folder`; an interrupted run resumes from it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / CONFIG).write_text(json.dumps(asdict(config), indent=1), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Random changes of whole studies: one decision to mirror for all crops of a study, everything else for each crop alone."""
+"""Augmentation of whole studies: mirroring is decided per study, all else per crop."""
 
 from dataclasses import dataclass, field, replace
 
@@ -17,11 +17,11 @@ _SAGITTAL = CropAugmentOptions(shift=0.07, rotation_degrees=10.0, zoom=(0.88, 1.
 
 @dataclass(frozen=True)
 class StudyAugmentOptions:
-    """Ranges of the random changes."""
+    """Ranges of the augmentation."""
 
     sagittal: CropAugmentOptions = _SAGITTAL  # of each sagittal crop; its shift is the position jitter: 0.07 of 48 mm is 3.4 mm
     axial: CropAugmentOptions = field(default_factory=CropAugmentOptions)  # of each axial crop
-    slice_jitter_probability: float = 0.35  # the crop is taken one slice beside the marked one
+    slice_jitter_probability: float = 0.35  # the crop is shifted by one slice
     mirror_probability: float = 0.5  # of a study
     absence_probability: float = 0.08  # of each crop
     view_absence_probability: float = 0.08  # of all crops of one view of a study
@@ -35,7 +35,7 @@ class StudyAugmentOptions:
 
 @dataclass(frozen=True, eq=False)
 class StudyInputs:
-    """What the network takes for n studies, and their grades."""
+    """Network inputs of n studies, and their grades."""
 
     views: dict[View, torch.Tensor]  # (n, 5, crops, channels, rows, columns); only views that the source has
     present: torch.Tensor  # (n, 5, 4)
@@ -51,7 +51,7 @@ def augmented(
     scale: float = 1.0,
     wanted: InputOptions = THREE_SLICES,
 ) -> StudyInputs:
-    """The studies `drawn` (n,) of `data`, changed at random; at `scale` of the network's full size, with the channels that are `wanted`."""
+    """The studies `drawn` (n,) of `data`, augmented; at `scale` of the network's full size, with the `wanted` channels."""
     count = len(drawn)
     mirrored = torch.rand(count, generator=generator) < options.mirror_probability
     targets = torch.from_numpy(data.targets[drawn])
@@ -63,15 +63,15 @@ def augmented(
     thinned = present & kept
     empty = ~thinned.flatten(1).any(1)
     present = torch.where(empty[:, None, None], present, thinned)
-    views = {view: _view(data, view, drawn, mirrored, _How(options, generator, scale, wanted)) for view in data.images}
+    views = {view: _view(data, view, drawn, mirrored, _BatchSettings(options, generator, scale, wanted)) for view in data.images}
     measures = torch.from_numpy(measure_inputs(None if data.measures is None else data.measures[data.rows[drawn]], count))
     measures = measures * (torch.rand(count, 1, 1, generator=generator) >= options.measure_absence_probability)
     return StudyInputs(views, present.float(), measures, targets)
 
 
 @dataclass(frozen=True, eq=False)
-class _How:
-    """What all views of a batch share."""
+class _BatchSettings:
+    """Settings shared by all views of a batch."""
 
     options: StudyAugmentOptions
     generator: torch.Generator
@@ -79,7 +79,7 @@ class _How:
     wanted: InputOptions
 
 
-def _view(data: StudySet, view: View, drawn: NDArray[np.int64], mirrored: torch.Tensor, how: _How) -> torch.Tensor:
+def _view(data: StudySet, view: View, drawn: NDArray[np.int64], mirrored: torch.Tensor, how: _BatchSettings) -> torch.Tensor:
     options, generator, scale = how.options, how.generator, how.scale
     rows = data.rows[drawn]
     images = torch.from_numpy(np.ascontiguousarray(data.images[view][rows])).float() / 255
@@ -93,7 +93,7 @@ def _view(data: StudySet, view: View, drawn: NDArray[np.int64], mirrored: torch.
         size = round(FULL_SIZE[0] * scale), round(FULL_SIZE[1] * scale)
         changed = change(flat, each, options.axial, generator, size)
     else:
-        if view is View.FORAMEN:  # a mirrored study has its sides exchanged; slices run outwards on both, so each crop stays what it is
+        if view is View.FORAMEN:  # mirroring swaps the sides; slices run outwards on both, so that the crops themselves are unchanged
             sides = flat.reshape(-1, crops, *flat.shape[1:])
             flat = torch.where(each.reshape(-1, crops, 1, 1, 1), sides.flip(1), sides).flatten(0, 1)
         else:
@@ -104,8 +104,8 @@ def _view(data: StudySet, view: View, drawn: NDArray[np.int64], mirrored: torch.
     return changed.reshape(len(drawn), levels, crops, *changed.shape[1:])
 
 
-def _jittered_sagittal(crops: torch.Tensor, how: _How) -> torch.Tensor:
-    """The wanted slices of the five around the middle one, or one aside, where the last is repeated; sometimes a neighbour is lost."""
+def _jittered_sagittal(crops: torch.Tensor, how: _BatchSettings) -> torch.Tensor:
+    """The required slices of the five, centred or shifted by one (the last is then repeated); neighbours are dropped at random."""
     count, generator, probability = how.wanted.slices, how.generator, how.options.slice_jitter_probability
     draw = torch.rand(len(crops), generator=generator)
     start = SAGITTAL_SLICES // 2 - count // 2 + (draw < probability / 2).long() - (draw > 1 - probability / 2).long()

@@ -1,4 +1,4 @@
-"""The axial crops of whole studies, to train the grader of axial crops with (needs lumbar[train])."""
+"""Axial crops of whole studies for training the axial crop grader (needs lumbar[train])."""
 
 import numpy as np
 

@@ -21,7 +21,7 @@ from lumbar.severity.studies.views import LEVELS, MEASURES, SEEN_PIXELS, SLOTS
 from lumbar.training.export import export_onnx
 from lumbar.training.folds import assign_folds
 
-_PARTS = 10  # one of so many parts of a fold's training studies decides when to stop
+_PARTS = 10  # early stopping on one of this many parts of a fold's training studies
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,11 @@ class StudyFoldOptions:
 
     folds: int = 5
     seed: int = 20240717
-    held_back: tuple[str, ...] = ()  # studies that no network is trained on
+    held_back: tuple[str, ...] = ()  # studies left out of all training
 
 
 def split_studies(sources: Sequence[StudySet], folds: int, seed: int) -> dict[str, int]:
-    """Study → fold, with like shares of badly affected studies in each; a study in several sources has one fold."""
+    """Study → fold, stratified by severely affected studies; a study in several sources has one fold."""
     burden: dict[str, float] = {}
     for source in sources:
         for name, grades in zip(source.names.tolist(), source.targets, strict=True):
@@ -44,20 +44,20 @@ def split_studies(sources: Sequence[StudySet], folds: int, seed: int) -> dict[st
 
 @dataclass(frozen=True)
 class FoldNote:
-    """What the training of one network came to; kept beside it."""
+    """Training record of one network, stored beside it."""
 
     difference: float  # largest |ONNX − PyTorch|
     loader_idle_share: float
-    best_score: float  # official score on the studies that decided when to stop
+    best_score: float  # official score on the studies for early stopping
     best_step: int
     stopped_by: tuple[str, ...]  # those studies
-    helper: bool = False  # this process only helped another to train: it has nothing to export or to write
+    helper: bool = False  # worker process of distributed training, which exports nothing
 
 
 def train_study_fold(sources: Sequence[StudySet], runs: Path, fold: int, config: StudyTraining, options: StudyFoldOptions) -> FoldNote:
-    """Train one fold on the studies of the others and export it to `runs`; a fold that is there is kept, one that was killed goes on.
+    """Train one fold on the studies of the others and export it to `runs`; an existing fold is kept, and an interrupted one resumes.
 
-    A tenth of the training studies of the first source decides when to stop, so that the held-out fold has no say in anything.
+    Early stopping uses a tenth of the training studies of the first source, so that the held-out fold does not influence training.
     """
     folder = fold_folder(runs, config.network.kind, fold)
     if (folder / NETWORK).is_file():
@@ -71,12 +71,12 @@ def train_study_fold(sources: Sequence[StudySet], runs: Path, fold: int, config:
 
 
 def train_and_export(sources: Sequence[StudySet], folder: Path, config: StudyTraining, seed: int) -> FoldNote:
-    """Train on all but a tenth of the first source, which decides when to stop, and write the network to `folder`."""
+    """Train on all studies except a tenth of the first source, used for early stopping, and write the network to `folder`."""
     stopping = split_studies(sources[:1], _PARTS, seed + 1)
     aside = {name for name, part in stopping.items() if part == 0}
     held_out = sources[0].subset(np.isin(sources[0].names, list(aside)))
-    learnt = [source.subset(~np.isin(source.names, list(aside))) for source in sources]
-    trained = train_studies(learnt, held_out, folder, config)
+    training = [source.subset(~np.isin(source.names, list(aside))) for source in sources]
+    trained = train_studies(training, held_out, folder, config)
     if trained.rank:
         return FoldNote(0.0, trained.loader_idle_share, trained.best_score, trained.best_step, (), helper=True)
     difference = export_study_network(trained.module.network, config.network, folder / NETWORK)

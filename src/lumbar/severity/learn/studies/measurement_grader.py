@@ -1,12 +1,12 @@
-"""A grader without learning: measurements of the spine model against published cut-offs. It is a baseline, and says what measurements alone can tell.
+"""A baseline grader without training: measurements of the spine model compared with published cut-offs.
 
 * Canal: antero-posterior diameter below 12 mm is relative, below 10 mm absolute stenosis (Kalichman et al., Spine J 2009;9:545, on CT; 10 mm is also
-  the limit that Steurer et al., BMC Musculoskelet Disord 2011;12:175, found most often). They measured bone; the spine model's canal is near to the sac.
+  the limit that Steurer et al., BMC Musculoskelet Disord 2011;12:175, found most often). These are of bone; the spine model's canal is close to the sac.
 * Foramen: roots were compressed in eight of ten foramina whose disc was at most 4 mm high at its back (Hasegawa et al., J Bone Joint Surg Am 1995;77:32;
-  their second limit, a foramen of at most 15 mm, cannot be seen in the midplane). That counts as severe; up to 7 mm, a limit of ours, as moderate.
-* Recess: nothing in the midplane measures it; its grade follows the canal's, one step nearer to normal. That rule is ours, too.
+  their second limit, a foramen of at most 15 mm, cannot be measured in the midplane). That counts as severe; up to 7 mm, our own limit, as moderate.
+* Recess: it cannot be measured in the midplane; its grade is the canal's, one step closer to normal, which is our own rule.
 
-A cut-off gives a grade; the chances of the three grades are how often each came with that grade in studies that were graded by people.
+A cut-off gives a grade; the probabilities of the three grades are their frequencies among reader-graded studies with that cut-off grade.
 """
 
 from collections.abc import Sequence
@@ -22,21 +22,21 @@ from lumbar.severity.studies.views import LEVELS, MEASURES
 
 CANAL_MM = (12.0, 10.0)  # below the first moderate, below the second severe
 POSTERIOR_DISC_MM = (7.0, 4.0)
-UNKNOWN = 3  # the "grade" of what was not measured
-_SMOOTH = 1.0  # added to every count
+UNKNOWN = 3  # cut-off grade of missing measurements
+_SMOOTH = 1.0  # additive smoothing of counts
 
 
 @dataclass(frozen=True, eq=False)
 class MeasurementGrader:
-    """Chances (5 conditions, 4 cut-off grades, 3 grades) as fitted."""
+    """Fitted probabilities (5 conditions, 4 cut-off grades, 3 grades)."""
 
-    chances: NDArray[np.float64]
+    probabilities: NDArray[np.float64]
 
     def grade(self, measures: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Probabilities (n, 5 conditions, 5 levels, 3), weighted as the official score rewards, from measures (n, 5 levels, measures)."""
+        """Probabilities (n, 5 conditions, 5 levels, 3), weighted as in the official score, from measures (n, 5 levels, measures)."""
         cut = cutoff_grades(measures)
-        answers = np.stack([self.chances[c, cut[:, c]] for c in range(len(Condition))], axis=1)
-        return reweighted(answers, np.array(GRADE_WEIGHTS))
+        cutoff_probabilities = np.stack([self.probabilities[c, cut[:, c]] for c in range(len(Condition))], axis=1)
+        return reweighted(cutoff_probabilities, np.array(GRADE_WEIGHTS))
 
 
 def cutoff_grades(measures: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -50,15 +50,15 @@ def cutoff_grades(measures: NDArray[np.float32]) -> NDArray[np.int64]:
 def fit_measurement_grader(measures: NDArray[np.float32], targets: NDArray[np.int64]) -> MeasurementGrader:
     """The grader from measures (n, 5 levels, measures) and grades (n, 5 conditions, 5 levels), −1 where unlabelled; sides are pooled."""
     cut = cutoff_grades(measures)
-    chances = np.empty((len(Condition), UNKNOWN + 1, 3))
+    probabilities = np.empty((len(Condition), UNKNOWN + 1, 3))
     for places in ((0,), (1, 2), (3, 4)):
         pooled = _counts(cut, targets, places) + _SMOOTH
-        chances[list(places)] = pooled / pooled.sum(axis=1, keepdims=True)
-    return MeasurementGrader(chances)
+        probabilities[list(places)] = pooled / pooled.sum(axis=1, keepdims=True)
+    return MeasurementGrader(probabilities)
 
 
 def _counts(cut: NDArray[np.int64], targets: NDArray[np.int64], places: Sequence[int]) -> NDArray[np.float64]:
-    """(4, 3) how often each grade came with each cut-off grade."""
+    """(4, 3) counts of each grade by cut-off grade."""
     own, known = cut[:, list(places)].reshape(-1, len(LEVELS)), targets[:, list(places)].reshape(-1, len(LEVELS))
     labelled = known >= 0
     return np.bincount(own[labelled] * 3 + known[labelled], minlength=12).reshape(4, 3).astype(np.float64)

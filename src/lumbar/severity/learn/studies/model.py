@@ -1,4 +1,4 @@
-"""The model folder of a grader of whole studies: networks of all folds, calibration and figures from studies that they had not seen."""
+"""The model folder of a grader of whole studies: networks of all folds, calibration and out-of-fold figures."""
 
 import json
 import shutil
@@ -17,25 +17,25 @@ from lumbar.severity.axial.grader import LOGITS
 from lumbar.severity.axial.network_input import CROP_COLUMNS, CROP_ROWS
 from lumbar.severity.calibration import Calibration
 from lumbar.severity.evaluate import weighted_prior
-from lumbar.severity.learn.axial.out_of_fold import NETWORK, fold_folder, held_out_answers, read_splits
+from lumbar.severity.learn.axial.out_of_fold import NETWORK, fold_folder, held_out_predictions, read_splits
 from lumbar.severity.learn.calibrate import COVERAGE, as_parameters, crossfitted, fit_calibration
 from lumbar.severity.score import GROUPS, OfficialScore, official_score, score_intervals
 from lumbar.severity.studies.data import InputOptions, StudySet
-from lumbar.severity.studies.grader import TASK, by_level, raw_answers
-from lumbar.severity.studies.rows import Answers, graded
+from lumbar.severity.studies.grader import TASK, by_level, raw_predictions
+from lumbar.severity.studies.rows import Predictions, graded
 from lumbar.severity.studies.views import LEVELS, MEASURES, SEEN_PIXELS, SLOTS
 from lumbar.training.eight_bit import store_eight_bit
 
-EXPORT = "export.json"  # beside a trained network: how well ONNX agrees, when training ended
-_SHOWN = {"spinal": "canal", "foraminal": "foramen", "subarticular": "both recesses"}  # as the cards of axial crop graders name them
+EXPORT = "export.json"  # beside a trained network: ONNX difference and end of training
+_SHOWN = {"spinal": "canal", "foraminal": "foramen", "subarticular": "both recesses"}  # names on the cards of axial crop graders
 
 
 @dataclass(frozen=True, eq=False)
 class StudiesOutOfFold:
-    """Studies with raw grades from networks that had not seen them."""
+    """Studies with raw out-of-fold grades."""
 
     studies: StudySet
-    raw: Answers
+    raw: Predictions
     folds: NDArray[np.int64]  # (n,)
 
     def scores(self, repeats: int = 300) -> tuple[OfficialScore, OfficialScore, dict[str, Interval]]:
@@ -48,51 +48,51 @@ class StudiesOutOfFold:
 
 
 def grade_held_out_studies(studies: StudySet, runs: Path, kind: str, wanted: InputOptions, threads: int = 0) -> StudiesOutOfFold:
-    """Grade each study with the network of its fold; folds that are not trained yet are left out, answers are kept beside the network.
+    """Grade each study with the network of its fold; untrained folds are skipped, and predictions are cached beside the network.
 
     Raises:
         ModelError: `runs` has no splits, or no trained fold.
     """
     fold_of = read_splits(runs)
     folds = np.array([fold_of.get(name, -1) for name in studies.names.tolist()])
-    raw = held_out_answers(runs, kind, folds, lambda network, own: raw_answers((network,), studies.subset(own), wanted), threads)
+    raw = held_out_predictions(runs, kind, folds, lambda network, own: raw_predictions((network,), studies.subset(own), wanted), threads)
     there = np.isfinite(raw[:, 0, 0, 0])
     return StudiesOutOfFold(studies.subset(there), raw[there], folds[there])
 
 
 @dataclass(frozen=True)
-class StudyModelWords:
-    """What the card of a model says beside its figures."""
+class StudyModelTexts:
+    """Texts of a model card."""
 
     name: str
     version: str
-    how: str  # what its networks are: "an ensemble of hybrid networks …"
+    how: str  # description of its networks: "an ensemble of hybrid networks …"
     data: tuple[TrainingData, ...]
     research_only: bool
-    synthetic_only: bool = False  # no real patient was learnt from
+    synthetic_only: bool = False  # not trained on real patients
 
 
 def write_study_model(
     folder: Path, runs: Path, kind: str, oof: StudiesOutOfFold, data: tuple[TrainingData, ...], *, wanted: InputOptions, research_only: bool
 ) -> Card:
-    """Put the networks of all trained folds into `folder`, with the calibration fitted on `oof`; returns the card."""
+    """Write the networks of all trained folds to `folder`, with the calibration fitted on `oof`; returns the card."""
     score, prior, _ = oof.scores(repeats=2)
     where = f"out of fold, {len(oof.studies.names)} studies, one network each"
     results = (*score_results("loss", score, where), *score_results("prior", prior, where))
-    words = StudyModelWords("severity-studies", "1", f"an ensemble of {kind} networks trained on the folds of a cross-validation by study", data, research_only)
+    words = StudyModelTexts("severity-studies", "1", f"an ensemble of {kind} networks trained on the folds of a cross-validation by study", data, research_only)
     calibration = fit_calibration(by_level(oof.raw), by_level(oof.studies.targets))
     return pack_networks(folder, [fold_folder(runs, kind, fold) for fold in np.unique(oof.folds).tolist()], calibration, results, words, wanted)
 
 
 def score_results(what: str, score: OfficialScore, where: str) -> tuple[Result, ...]:
-    """The parts of `score` that there were labels for, as a card holds them."""
+    """The parts of `score` with labels, as stored in a card."""
     return tuple(Result(_SHOWN.get(name, name), what, round(value, 4), where) for name, value in vars(score).items() if np.isfinite(value))
 
 
 def pack_networks(
-    folder: Path, trained: Sequence[Path], calibration: Calibration, results: tuple[Result, ...], words: StudyModelWords, wanted: InputOptions
+    folder: Path, trained: Sequence[Path], calibration: Calibration, results: tuple[Result, ...], words: StudyModelTexts, wanted: InputOptions
 ) -> Card:
-    """Put the networks of the training folders `trained` into `folder`; returns the card."""
+    """Write the networks of the training folders `trained` to `folder`; returns the card."""
     differences = []
     for number, source in enumerate(trained):
         store_eight_bit(Path(shutil.copyfile(source / NETWORK, folder / f"network{number}.onnx")))
@@ -101,7 +101,7 @@ def pack_networks(
     return write_card(folder, _card(words, {**parameters, "groups": list(GROUPS), "synthetic_only": words.synthetic_only}, results, max(differences), wanted))
 
 
-def _card(words: StudyModelWords, parameters: dict[str, object], results: tuple[Result, ...], difference: float, wanted: InputOptions) -> Card:
+def _card(words: StudyModelTexts, parameters: dict[str, object], results: tuple[Result, ...], difference: float, wanted: InputOptions) -> Card:
     channels, slices = 3 * wanted.masks, wanted.slices
     what = "zero mean and unit variance of the grey channels" + (", then vertebra, disc and canal of the middle slice" if wanted.masks else "")
     sagittal = (SEEN_PIXELS, SEEN_PIXELS)
@@ -117,7 +117,7 @@ def _card(words: StudyModelWords, parameters: dict[str, object], results: tuple[
             TensorSpec("foramen", ("n", 5, 2, slices + channels, *sagittal), f"36 mm of sagittal T1 of the left and right foramen, slices outwards; {what}"),
             TensorSpec("axial", ("n", 5, 1, 3 + channels, CROP_ROWS, CROP_COLUMNS), f"48 × 33 mm of axial T2, the patient's left at the right edge; {what}"),
             TensorSpec("present", ("n", 5, len(SLOTS)), "1 where there is a canal, left foramen, right foramen, axial crop; zeros elsewhere, as in the crop"),
-            TensorSpec("measures", ("n", 5, 2 * len(MEASURES)), "measurements of the spine model at usual value 0 and spread 1, then 1 where there is one"),
+            TensorSpec("measures", ("n", 5, 2 * len(MEASURES)), "standardised measurements of the spine model, then 1 where there is one"),
         ),
         outputs=(TensorSpec(LOGITS, ("n", 5, 5, 3), "conditions as in parameters.conditions, levels, grades as in classes"),),
         classes=tuple(severity.value for severity in Severity),

@@ -1,7 +1,7 @@
-"""The grading networks for whole studies: `hybrid` (an encoder a view, then attention over slices, views and levels) and `vit` (each crop on its own).
+"""The grading networks for whole studies: `hybrid` (an encoder per view, then attention over slices, views and levels) and `vit` (each crop separately).
 
-Both take the crops of n studies and give logits (n, 5 conditions, 5 levels, 3 grades). Crops that are missing are masked: training and inference work
-with the axial crops alone, with sagittal series alone, and with everything.
+Both map the crops of n studies to logits (n, 5 conditions, 5 levels, 3 grades). Missing crops are masked: training and inference work with axial crops
+only, with sagittal series only, and with both.
 
     canal    (n, 5 levels, 1, sagittal channels, 64, 64)   slices from the patient's right to left
     foramen  (n, 5 levels, 2 sides, sagittal channels, 64, 64)   slices from the middle outwards
@@ -9,8 +9,8 @@ with the axial crops alone, with sagittal series alone, and with everything.
     present  (n, 5 levels, 4 slots)   1 where there is a crop
     measures (n, 5 levels, 2 × measures)   standardised values, then 1 where there is one; zeros without the spine model
 
-Channels are grey slices (three of an axial crop; three or five of a sagittal one, whose every slice with its two neighbours then is a token of its own)
-and, if the network was built for them, the classes of the middle slice as the spine model sees them.
+Channels are grey slices (three of an axial crop; three or five of a sagittal one; with five, each slice and its two neighbours form a token)
+and, optionally, the classes of the middle slice from the spine model.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,19 +27,19 @@ from lumbar.severity.studies.views import MASKS, MEASURES
 Views = tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]
 LEVELS = 5
 
-# Kinds of tokens; of five sagittal slices those beside the middle one have kinds of their own.
-_CANAL, _FORAMEN, _AXIAL_SIDE, _AXIAL_MIDDLE, _MEASURES, _ASK_CANAL, _ASK_FORAMEN, _ASK_RECESS, _CANAL_BESIDE, _FORAMEN_INNER, _FORAMEN_OUTER = range(11)
+# Kinds of tokens; with five sagittal slices, those beside the middle one have kinds of their own.
+_CANAL, _FORAMEN, _AXIAL_SIDE, _AXIAL_MIDDLE, _MEASURES, _QUERY_CANAL, _QUERY_FORAMEN, _QUERY_RECESS, _CANAL_BESIDE, _FORAMEN_INNER, _FORAMEN_OUTER = range(11)
 _KINDS = 11
-# (kind, side: 0 none, 1 left, 2 right, which crop it comes from) of a level's tokens that hold something seen.
+# (kind, side: 0 none, 1 left, 2 right, index of the crop) of the image tokens of a level.
 _SEEN = ((_CANAL, 0, 0), (_FORAMEN, 1, 1), (_FORAMEN, 2, 2), (_AXIAL_SIDE, 1, 3), (_AXIAL_SIDE, 2, 3), (_AXIAL_MIDDLE, 0, 3))
 _SEEN_BESIDE = ((_CANAL_BESIDE, 1, 0), (_CANAL_BESIDE, 2, 0), (_FORAMEN_INNER, 1, 1), (_FORAMEN_INNER, 2, 2), (_FORAMEN_OUTER, 1, 1), (_FORAMEN_OUTER, 2, 2))
-_ASKED = ((_ASK_CANAL, 0), (_ASK_FORAMEN, 1), (_ASK_FORAMEN, 2), (_ASK_RECESS, 1), (_ASK_RECESS, 2))  # in the order of `Condition`
-_OWN = ((0, 5), (1, 3), (2, 4), (3, 5), (4, 5))  # tokens of `_SEEN` that a question starts from
+_QUERIES = ((_QUERY_CANAL, 0), (_QUERY_FORAMEN, 1), (_QUERY_FORAMEN, 2), (_QUERY_RECESS, 1), (_QUERY_RECESS, 2))  # in the order of `Condition`
+_OWN = ((0, 5), (1, 3), (2, 4), (3, 5), (4, 5))  # tokens of `_SEEN` that initialise each query
 
 
 @dataclass(frozen=True)
 class StudyNetworkOptions:
-    """Which network, and how large."""
+    """Type and size of the network."""
 
     kind: str = "hybrid"  # or "vit"
     encoder: str = "small"  # see `encoders.py`
@@ -49,38 +49,38 @@ class StudyNetworkOptions:
     heads: int = 4
     dropout: float = 0.1
     masks: bool = False  # the spine model's classes as further channels
-    measures: bool = False  # its measurements as a further token a level
-    cross_level: bool = True  # levels see each other
+    measures: bool = False  # its measurements as a further token per level
+    cross_level: bool = True  # levels attend to each other
     mirror: bool = True  # left and right share weights by mirroring
     slices: int = 3  # of a sagittal crop, 3 or 5; with five, attention runs over slices too, at three times the time for sagittal crops
 
     @property
     def inputs(self) -> InputOptions:
-        """What the network takes of what is stored."""
+        """The stored data that the network uses."""
         return InputOptions(self.masks, self.slices)
 
     @property
     def channels(self) -> int:
-        """Of an axial crop, and of what an encoder sees: three slices at a time."""
+        """Channels of an axial crop, and of the input of an encoder: three slices at a time."""
         return 3 + MASKS * self.masks
 
     @property
     def sagittal_channels(self) -> int:
-        """Of a sagittal crop."""
+        """Channels of a sagittal crop."""
         return self.slices + MASKS * self.masks
 
 
 def build_study_network(options: StudyNetworkOptions) -> nn.Module:
-    """The network that `options` describe."""
+    """The network described by `options`."""
     kinds: dict[str, Callable[[StudyNetworkOptions], nn.Module]] = {"hybrid": StudyHybrid, "vit": StudyVit}
     return kinds[options.kind](options)
 
 
 class StudyHybrid(nn.Module):
-    """Tokens of every crop and five questions a level look at each other; the questions become the grades.
+    """Tokens of all crops and five query tokens per level attend to each other; the queries yield the grades.
 
-    Nothing in it depends on left or right: the right half of an axial crop and its neighbours are mirrored, foraminal slices run outwards on both
-    sides, canal slices beside the middle come in as their mean and their difference, and attention knows only "same side" or "other side".
+    The network is symmetric in left and right: the right half of an axial crop is mirrored, foraminal slices run outwards on both sides, canal slices
+    beside the middle enter as their mean and difference, and the attention bias distinguishes only "same side" and "other side".
     """
 
     def __init__(self, options: StudyNetworkOptions) -> None:
@@ -97,7 +97,7 @@ class StudyHybrid(nn.Module):
         for table in (self.ask, self.level):
             nn.init.normal_(table.weight, std=0.02)
         self.seen = _SEEN + (_SEEN_BESIDE if options.slices > 3 else ())
-        tokens = ((*((kind, side) for kind, side, _ in self.seen), (_MEASURES, 0), *_ASKED), options.cross_level)
+        tokens = ((*((kind, side) for kind, side, _ in self.seen), (_MEASURES, 0), *_QUERIES), options.cross_level)
         self.attention = nn.ModuleList(TokenAttention(width, options.heads, options.dropout, *tokens) for _ in range(options.layers))
         self.heads = nn.ModuleList(nn.Sequential(nn.LayerNorm(width), nn.Dropout(options.dropout), nn.Linear(width, GRADES)) for _ in range(3))
 
@@ -123,14 +123,14 @@ class StudyHybrid(nn.Module):
         has_measures = (measures.abs().sum(-1, keepdim=True) > 0).to(known.dtype) if self.options.measures else torch.zeros_like(known[:, :, :1])
         known = torch.cat([known, has_measures], dim=2)
         tokens = torch.stack(seen, dim=2) * known[..., None]
-        asked = torch.stack([tokens[:, :, list(own)].sum(2) for own in _OWN], dim=2) + self.ask.weight[[0, 1, 1, 2, 2]]
+        queries = torch.stack([tokens[:, :, list(own)].sum(2) for own in _OWN], dim=2) + self.ask.weight[[0, 1, 1, 2, 2]]
         place = self.level.weight[None, :, None]
-        everything = (torch.cat([tokens, asked], dim=2) + place).flatten(1, 2)
-        hidden = torch.cat([known < 0.5, known.new_zeros(n, LEVELS, len(_ASKED)) > 0.5], dim=2).flatten(1)
+        everything = (torch.cat([tokens, queries], dim=2) + place).flatten(1, 2)
+        hidden = torch.cat([known < 0.5, known.new_zeros(n, LEVELS, len(_QUERIES)) > 0.5], dim=2).flatten(1)
         for layer in self.attention:
             everything = layer(everything, hidden)
-        answers = everything.reshape(n, LEVELS, len(self.seen) + 1 + len(_ASKED), -1)[:, :, len(self.seen) + 1 :]
-        logits = [self.heads[head](answers[:, :, place]) for place, head in enumerate((0, 1, 1, 2, 2))]
+        outputs = everything.reshape(n, LEVELS, len(self.seen) + 1 + len(_QUERIES), -1)[:, :, len(self.seen) + 1 :]
+        logits = [self.heads[head](outputs[:, :, place]) for place, head in enumerate((0, 1, 1, 2, 2))]
         return torch.stack(logits, dim=1)
 
     def _encode(self, encoder: nn.Module, images: torch.Tensor) -> torch.Tensor:
@@ -139,7 +139,7 @@ class StudyHybrid(nn.Module):
         return features.reshape(*images.shape[:-3], -1)
 
     def _canal_tokens(self, crops: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """The token of (n, 5, channels, rows, columns), and with five slices those to the left and to the right, each seen outwards."""
+        """The token of (n, 5, channels, rows, columns), and with five slices those to the left and to the right, each ordered outwards."""
         middle, inner, outer = self._threes(crops)
         tokens = [self.project[0](self._encode(self.canal, _unsided(middle) if self.options.mirror else middle))]
         if self.options.slices > 3:
@@ -173,7 +173,7 @@ class StudyHybrid(nn.Module):
 
 
 class TokenAttention(nn.Module):
-    """A transformer layer over the tokens of a study, with learnt biases for kinds, sides and the distance in levels."""
+    """A transformer layer over the tokens of a study, with learned biases for kinds, sides and the distance in levels."""
 
     relation: torch.Tensor
     step: torch.Tensor
@@ -197,7 +197,7 @@ class TokenAttention(nn.Module):
         nn.init.zeros_(self.by_step.weight)
 
     def forward(self, tokens: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
-        """Tokens (n, t, width); `hidden` (n, t) true where there is nothing to see."""
+        """Tokens (n, t, width); `hidden` (n, t) true for missing tokens."""
         query, key, value = (part.unflatten(2, (self.count, -1)).transpose(1, 2) for part in self.mix(self.before(tokens)).chunk(3, dim=2))
         bias = (self.by_relation(self.relation) + self.by_step(self.step)).permute(2, 0, 1)
         weights = (query @ key.transpose(2, 3)) * query.shape[-1] ** -0.5 + bias
@@ -208,12 +208,12 @@ class TokenAttention(nn.Module):
 
 
 class StudyVit(nn.Module):
-    """Plain vision transformers (Dosovitskiy et al. 2021), each on one crop alone: the canal on sagittal T2, a foramen on sagittal T1, recesses on axial T2."""
+    """Plain vision transformers (Dosovitskiy et al. 2021), each on one crop: the canal on sagittal T2, a foramen on sagittal T1, recesses on axial T2."""
 
     def __init__(self, options: StudyNetworkOptions) -> None:
         super().__init__()
         if options.slices != 3:
-            raise ValueError("the vit sees three slices of a crop")
+            raise ValueError("the vit takes three slices of a crop")
         self.canal = CropVit(options, (64, 64), GRADES)
         self.foramen = CropVit(options, (64, 64), GRADES)
         self.axial = CropVit(options, (96, 136), 2 * GRADES)
@@ -257,7 +257,7 @@ class CropVit(nn.Module):
 
 
 def _unsided(canal: torch.Tensor) -> torch.Tensor:
-    """Canal slices (…, channels, rows, columns) as middle, mean of its neighbours, and how much they differ: the same from either side."""
+    """Canal slices (…, channels, rows, columns) as middle, mean of its neighbours, and absolute difference of its neighbours: invariant to mirroring."""
     right, middle, left = canal[..., 0:1, :, :], canal[..., 1:2, :, :], canal[..., 2:3, :, :]
     return torch.cat([middle, (left + right) / 2, (left - right).abs(), canal[..., 3:, :, :]], dim=-3)
 

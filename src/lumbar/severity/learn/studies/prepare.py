@@ -1,4 +1,4 @@
-"""Preparation: the studies of a data set in the RSNA 2024 layout become a store of crops. Resumable, in parallel, one study in memory per process."""
+"""Preparation of a store of crops from a data set in the RSNA 2024 layout. Resumable and parallel, with one study in memory per process."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,16 +26,16 @@ from lumbar.spine.spine_map import SpineMap, map_spine, tissue_mask
 # Runs independent calls, named by study, and yields each name with the reason of its failure or an empty text: `lumbar.batch.calls.run_calls`.
 Runner = Callable[[Mapping[str, Callable[[], object]]], Iterator[tuple[str, str]]]
 
-_REACH_MM = 14.0  # from the middle of the spine to the last slice for masks: the spine network has learnt none further aside
+_REACH_MM = 14.0  # from the middle of the spine to the last slice for masks: the spine network was trained on none further lateral
 _FEWEST_SLICES = 5
 KINDS = {View.CANAL: "Sagittal T2/STIR", View.FORAMEN: "Sagittal T1", View.AXIAL: "Axial T2"}
 
 
 @dataclass(frozen=True)
 class PrepareOptions:
-    """What is prepared."""
+    """Options of the preparation."""
 
-    places: str = "labels"  # where crops are cut: at the data set's coordinates, or "spine": where the spine model finds the levels
+    places: str = "labels"  # positions of the crops: the data set's coordinates, or "spine": the levels of the spine model
     masks: bool = False  # also keep the spine model's masks and measurements
     models: Path | None = None  # of the spine model, where it is run
 
@@ -47,7 +47,7 @@ class PrepareOptions:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one study."""
+    """Outcome of one study."""
 
     study: str
     failure: str  # empty where there are crops
@@ -55,7 +55,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class _Work:
-    """One study, with all that a process needs to know."""
+    """One study, with the arguments of a worker process."""
 
     store: Path
     images: Path  # of the study
@@ -66,12 +66,12 @@ class _Work:
 
 
 def prepare(data: Rsna2024, images: Path, studies: Sequence[str], folder: Path, options: PrepareOptions, run: Runner) -> Iterator[Outcome]:
-    """Prepare `studies`, whose images lie in `images`, into the store `folder`, yielding each when it ends; studies that are done already are skipped.
+    """Prepare `studies`, whose images lie in `images`, into the store `folder`, yielding each outcome; finished studies are skipped.
 
-    A study that cannot be used costs only itself: it is an outcome with a failure, and a row of the store's list of failures.
+    An unusable study yields an outcome with a failure, listed in the store, and does not affect the others.
 
     Raises:
-        UsageError: `folder` holds another store or something else.
+        UsageError: `folder` contains another store or other files.
     """
     store = create_store(folder, studies, {"places": options.places}, options.masks)
     rows, points = _by_study(data.series), _by_study(data.points)
@@ -89,11 +89,11 @@ def _prepare_one(work: _Work) -> None:
     """Cut the crops of one study into the store.
 
     Raises:
-        InputError: they cannot be cut, whatever the cause: one damaged study of two thousand must not stop the others.
+        InputError: the crops cannot be cut for any reason, so that a damaged study does not stop the others.
     """
     try:
         if not work.images.is_dir():
-            raise InputError(f"{work.images} is not there")
+            raise InputError(f"{work.images} does not exist")
         if work.options.places == "labels":
             crops, problems = _marked(work)
         else:
@@ -106,7 +106,7 @@ def _prepare_one(work: _Work) -> None:
 
 
 def _marked(work: _Work) -> tuple[StudyCrops, tuple[str, ...]]:
-    """Crops at the label coordinates. Only series that hold a mark are read."""
+    """Crops at the label coordinates. Only series with labels are read."""
     kinds = {row.series_id: row.kind for row in work.series}
     wanted = {point.series_id for point in work.points}
     stacks: dict[View, list[tuple[str, Stack]]] = {view: [] for view in View}
@@ -115,7 +115,7 @@ def _marked(work: _Work) -> tuple[StudyCrops, tuple[str, ...]]:
     for series in sorted(wanted):
         view = next((view for view, kind in KINDS.items() if kind == kinds.get(series)), None)
         if view is None:
-            problems.append(f"series {series} holds marks and is not in the series table")
+            problems.append(f"series {series} has label coordinates but is not in the series table")
             continue
         try:
             study = read_study(work.images / series)
@@ -126,9 +126,7 @@ def _marked(work: _Work) -> tuple[StudyCrops, tuple[str, ...]]:
         stacks[view] += [(series, stack) for one in study.series for stack in one.stacks]
     spots, missing = label_spots(work.points, stacks)
     if not spots:
-        raise NoUsableSeries(
-            "; ".join([*problems, *missing]) or "the study has no label coordinates, so nothing says where to cut; use the spine model's places"
-        )
+        raise NoUsableSeries("; ".join([*problems, *missing]) or "the study has no label coordinates for the crops; use the positions of the spine model")
     if not work.options.masks:
         return cut_views(spots), (*problems, *missing)
     sagittal = [stack for view in (View.CANAL, View.FORAMEN) for _, stack in stacks[view]]
@@ -138,7 +136,7 @@ def _marked(work: _Work) -> tuple[StudyCrops, tuple[str, ...]]:
 
 
 def crops_at_spine(study: Study, options: PrepareOptions) -> StudyCrops:
-    """The crops of one study at the levels that the spine model finds.
+    """The crops of one study at the levels of the spine model.
 
     Raises:
         InputError: no series shows a lumbar spine, or none of the views.
@@ -147,14 +145,14 @@ def crops_at_spine(study: Study, options: PrepareOptions) -> StudyCrops:
     spine = _spine(sagittal, [study], options)
     crops = spine_crops(study, spine.finding.levels, tissue_mask(spine) if options.masks else None)
     if not crops.present.any():
-        raise NoUsableSeries("none of the levels that the spine model found lies in a sagittal T1, sagittal T2 or axial T2 series")
+        raise NoUsableSeries("none of the levels found by the spine model lies in a sagittal T1, sagittal T2 or axial T2 series")
     return crops
 
 
 def _spine(stacks: Sequence[Stack], studies: Sequence[Study], options: PrepareOptions, middle_mm: Points | None = None) -> SpineMap:
-    """The spine in the first of `stacks` that shows one; where its middle is known, only slices near it are looked at, which is faster."""
+    """The spine in the first of `stacks` that shows one; with a known middle, only slices near it are segmented, which is faster."""
     if not stacks:
-        raise NoUsableSeries("there is no sagittal series, which the spine model needs")
+        raise NoUsableSeries("the study has no sagittal series, which the spine model needs")
     weightings = {id(stack): series.weighting for study in studies for series in study.series for stack in series.stacks}
     failures = []
     for stack in stacks:

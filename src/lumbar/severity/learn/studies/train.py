@@ -37,7 +37,7 @@ _VALIDATED_AT_ONCE = 16
 
 @dataclass(frozen=True)
 class StudyTraining:
-    """What is trained, how, and how long."""
+    """Options of the training."""
 
     network: StudyNetworkOptions = field(default_factory=StudyNetworkOptions)
     augment: StudyAugmentOptions = field(default_factory=StudyAugmentOptions)
@@ -45,12 +45,12 @@ class StudyTraining:
     fit: FitOptions = field(default_factory=lambda: FitOptions(average_decay=0.998))
     studies_per_batch: int = 8
     workers: int = 0  # processes that make batches; 0: the training process itself, best on one core
-    coarse_share: float = 0.6  # of the steps are made at two thirds of the size; 0 for the vit, whose size is fixed
+    coarse_share: float = 0.6  # of the steps run at two thirds of the size; 0 for the vit, which has a fixed size
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
-    condition_weights: tuple[float, ...] = (1.0, 0.5, 0.5, 0.5, 0.5)  # canal, foramina, recesses: the three groups of the score count the same
+    condition_weights: tuple[float, ...] = (1.0, 0.5, 0.5, 0.5, 0.5)  # canal, foramina, recesses: equal weight for the three groups of the score
     any_severe_weight: float = 0.25
-    smoothing: float = 0.02  # share of each label that goes to the neighbouring grades
+    smoothing: float = 0.02  # label smoothing towards the neighbouring grades
     validate_every: int = 250  # steps
     patience: int = 6  # validations without a better official score before training ends
 
@@ -67,7 +67,7 @@ class StudyBatch(NamedTuple):
 
 
 class RandomStudyBatches(IterableDataset[StudyBatch]):
-    """An endless stream of augmented batches, each from one source; in each source every study comes once before any comes again."""
+    """An endless stream of augmented batches, each from one source; every study of a source is used once per epoch."""
 
     def __init__(self, sources: Sequence[StudySet], config: StudyTraining, start: int = 0) -> None:
         self.sources, self.config, self.start = [source for source in sources if len(source.names)], config, start
@@ -93,7 +93,7 @@ class RandomStudyBatches(IterableDataset[StudyBatch]):
         inputs = augmented(source, drawn, config.augment, generator, scale, config.network.inputs)
         labels = soft_labels(inputs.targets, config.smoothing)
         partner = torch.randperm(len(drawn), generator=generator)
-        # Two studies that lack different crops are not blended: a half-empty crop would be neither there nor missing.
+        # Studies with different missing crops are not blended: a half-empty crop would be neither present nor missing.
         partner = torch.where((inputs.present == inputs.present[partner]).flatten(1).all(1), partner, torch.arange(len(drawn)))
         views, labels = mix(list(inputs.views.values()), labels, partner, config.mix, generator)
         seen = dict(zip(inputs.views, views, strict=True))
@@ -101,7 +101,7 @@ class RandomStudyBatches(IterableDataset[StudyBatch]):
 
 
 class HeldOutStudies(IterableDataset[StudyBatch]):
-    """Studies as they are, once, in batches."""
+    """Validation studies without augmentation, in batches."""
 
     def __init__(self, studies: StudySet, wanted: InputOptions) -> None:
         self.studies, self.wanted = studies, wanted
@@ -122,7 +122,7 @@ class StudyModule(lightning.LightningModule):
         self.config = config
         self.network = build_study_network(config.network)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._answers: list[NDArray[np.float64]] = []
+        self._predictions: list[NDArray[np.float64]] = []
         self._targets: list[NDArray[np.int64]] = []
 
     def training_step(self, batch: StudyBatch, _: int) -> torch.Tensor:
@@ -137,21 +137,21 @@ class StudyModule(lightning.LightningModule):
         return grades + self.config.any_severe_weight * severe
 
     def validation_step(self, batch: StudyBatch, _: int) -> None:
-        """Keep the answers of one batch."""
+        """Collect the predictions of one batch."""
         logits = self.network(*batch[:5]).float()
-        self._answers.append(softmax(logits.cpu().numpy().astype(np.float64), axis=-1))
+        self._predictions.append(softmax(logits.cpu().numpy().astype(np.float64), axis=-1))
         self._targets.append(batch.labels.cpu().numpy())
 
     def on_validation_epoch_end(self) -> None:
-        """Log the official score of all answers."""
-        rows = graded(np.concatenate(self._answers), np.concatenate(self._targets))
+        """Log the official score of all predictions."""
+        rows = graded(np.concatenate(self._predictions), np.concatenate(self._targets))
         score = official_score(rows)
         parts = np.array([score.spinal, score.foraminal, score.subarticular, score.any_severe_spinal])
-        self.log(_SCORE, float(np.nanmean(parts)), sync_dist=True)  # a part without labels, as the foramina of axial crops, does not count
-        self._answers, self._targets = [], []
+        self.log(_SCORE, float(np.nanmean(parts)), sync_dist=True)  # parts without labels, such as the foramina of axial crops, are ignored
+        self._predictions, self._targets = [], []
 
     def configure_optimizers(self):  # type: ignore[no-untyped-def]
-        """What Lightning steps."""
+        """Optimiser and learning-rate schedule for Lightning."""
         return one_cycle(self, self.config.learning_rate, self.config.weight_decay, self.config.fit.steps, rising=0.1)
 
 
@@ -160,25 +160,25 @@ def default_study_training(kind: str, steps: int, encoder: str = "small", masks:
     usual = StudyTraining(fit=FitOptions(steps=steps, average_decay=0.998), validate_every=max(1, min(250, steps // 8)))
     if kind == "vit":
         network = StudyNetworkOptions("vit", masks=masks)
-        return replace(usual, network=network, coarse_share=0.0, learning_rate=5e-4)  # its size is fixed, and at a higher rate it learns nothing
+        return replace(usual, network=network, coarse_share=0.0, learning_rate=5e-4)  # its size is fixed, and it does not converge at higher rates
     return replace(usual, network=StudyNetworkOptions(encoder=encoder, masks=masks, measures=masks, slices=slices))
 
 
 @dataclass(frozen=True)
 class TrainedStudies:
-    """What a training came to."""
+    """Result of a training."""
 
     module: StudyModule
     best_score: float  # official score in validation; infinite without validation
     best_step: int
     loader_idle_share: float
-    rank: int  # of this process among those that trained together; all but 0 are helpers
+    rank: int  # of this process in distributed training; all but 0 are workers
 
 
 def train_studies(sources: Sequence[StudySet], held_out: StudySet | None, folder: Path, config: StudyTraining) -> TrainedStudies:
-    """Train on `sources`, stop early by the official score on `held_out`; `folder` takes checkpoints, logs and the configuration.
+    """Train on `sources`, stop early by the official score on `held_out`; checkpoints, logs and the configuration go to `folder`.
 
-    A run that was killed goes on from there.
+    An interrupted run resumes from there.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / CONFIG).write_text(json.dumps(asdict(config), indent=1), encoding="utf-8")
