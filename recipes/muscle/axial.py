@@ -1,15 +1,15 @@
-"""Trains our own muscle network, the teacher of `recipes/muscle/nnunet.py`, and prints Dice: TUM01 (MyoSegmenTUM, one person), drawn slices and phantoms.
+"""Trains the U-Net used as teacher in `recipes/muscle/nnunet.py`, and prints Dice on TUM01 (MyoSegmenTUM, one person), drawn slices and phantoms.
 
     python recipes/muscle/axial.py ../shared/data/dixon OUT [--leave-out person|lower|upper|even|odd] [--steps 6000] [--people 120] [--drawn 150]
         [--start CHECKPOINT]
 
-`--leave-out person` learns from drawn slices and phantoms alone and is the only figure for a person who was not learnt from; `lower` and `upper`
-leave out half of TUM01's slices, `even` and `odd` every second block of five. Dice is that of `lumbar segment muscle` on each contrast by itself: Dixon
-water and fat, and mixtures of both that look like T1 and T2.
+`--leave-out person` trains on drawn slices and phantoms only and gives the only figure for an unseen person; `lower` and `upper` leave out half of
+TUM01's slices, `even` and `odd` every second block of five. Dice is that of `lumbar segment muscle` on each contrast separately: Dixon water and fat,
+and mixtures of both that resemble T1 and T2.
 
-Version 0.2.1, shipped until 0.3.0 came, took 1,000 steps with `--people 60 --drawn 90` from the weights of 0.2.0 (2,300 steps with `--people 90 --drawn 120`),
-which began with those of 0.1.0 (2,400 steps with `--people 120`, from 2,200 at 1 mm); 1,000 steps are 5 minutes of one processor core. Without `--start`,
-which begins with the averaged weights of another run's checkpoint, take 6,000 or more. With OUT/work kept, a run that was stopped goes on.
+Version 0.2.1, shipped before 0.3.0, took 1,000 steps with `--people 60 --drawn 90` from the weights of 0.2.0 (2,300 steps with `--people 90 --drawn 120`),
+which started from those of 0.1.0 (2,400 steps with `--people 120`, from 2,200 at 1 mm); 1,000 steps take 5 minutes on one core. Without `--start`,
+which loads the averaged weights of another run's checkpoint, use 6,000 or more. Interrupted runs resume if OUT/work is kept.
 """
 
 import argparse
@@ -35,16 +35,16 @@ from lumbar.muscle.learn.train import train, training
 from lumbar.muscle.learn.views import AxialSlice
 from lumbar.training.fit import FitOptions, averaged_weights
 
-FIRST_SEED = FIRST_DRAWN  # of the phantoms that are learnt from, too; others are free for tests
+FIRST_SEED = FIRST_DRAWN  # also of the training phantoms; other seeds are free for tests
 LEAVE_OUT = ("nobody", "person", "lower", "upper", "even", "odd")
-BLOCK = 5  # slices that "even" and "odd" leave out together
-GAP = 1  # slices between what is learnt from and what is tested
+BLOCK = 5  # slices per block of "even" and "odd"
+GAP = 1  # slices between training and test slices
 DATA = "MyoSegmenTUM spine, subject TUM01"
 FREE = "freely accessible (Burian 2019; its own licence was not found)"
 NOTE = f"{FREE}, masks redistributed in LPM_Segmentator (Apache-2.0)"
-LEFT_OUT = "TUM01, {}, not learnt from ({} left out)"
-STRANGER = "TUM01 (MyoSegmenTUM), {}: another network of this kind that learnt from synthetic slices alone and never saw this person"
-LEARNT = "TUM01 (MyoSegmenTUM), {}: the one person that was learnt from, which says nothing of other people"
+LEFT_OUT = "TUM01, {}, left out of training ({} left out)"
+STRANGER = "TUM01 (MyoSegmenTUM), {}: a network of the same kind trained on synthetic slices only, without this person"
+LEARNT = "TUM01 (MyoSegmenTUM), {}: the one training subject, so not an estimate for other people"
 
 
 def main() -> None:
@@ -71,17 +71,17 @@ def main() -> None:
 
 
 def synthetic(people: int, drawn: int) -> tuple[list[AxialSlice], list[AxialSlice]]:
-    """(slices of that many phantoms, drawn slices of that many made-up people)."""
+    """(slices of that many phantoms, drawn slices of that many simulated people)."""
     phantoms = [s for seed in range(FIRST_SEED, FIRST_SEED + people) for s in phantom_slices(seed, SLICES)]
     return phantoms, [s for seed in range(FIRST_SEED, FIRST_SEED + drawn) for s in drawn_slices(seed, SLICES)]
 
 
 def sources(learnt: int, taught: int, phantoms: int, drawn: int) -> tuple[TrainingData, ...]:
-    """The card's words on how many slices of each kind were learnt from."""
+    """Training data on the card: number of slices of each kind."""
     seeds = f"of seeds from {FIRST_SEED} on, {SLICES} each"
     found = {
         TrainingData(DATA, NOTE, f"one subject, {learnt} axial slices, Dixon water and fat, contrasts and shapes varied at random"): learnt,
-        TrainingData("MyoSegmenTUM spine, sagittal water", FREE, f"{taught} axial strips of 24 other subjects, labelled by a network and by no reader"): taught,
+        TrainingData("MyoSegmenTUM spine, sagittal water", FREE, f"{taught} axial strips of 24 other subjects, pseudo-labelled by a network"): taught,
         TrainingData("lumbar phantoms", "Apache-2.0", f"synthetic: {phantoms} axial slices {seeds}"): phantoms,
         TrainingData("lumbar drawn slices", "Apache-2.0", f"synthetic: {drawn} slices {seeds}"): drawn,
     }
@@ -89,7 +89,7 @@ def sources(learnt: int, taught: int, phantoms: int, drawn: int) -> tuple[Traini
 
 
 def on_the_card(found: dict[str, list[float]], where: str) -> tuple[Result, ...]:
-    """Dice by contrast as results of a card."""
+    """Dice by contrast as card results."""
     return tuple(
         Result(f"{side.value} {muscle.value.replace('_', ' ')}", "dice", round(value, 3), where.format(contrast))
         for contrast, values in found.items()
@@ -98,7 +98,7 @@ def on_the_card(found: dict[str, list[float]], where: str) -> tuple[Result, ...]
 
 
 def split(slices: list, leave_out: str) -> tuple[list, list[int]]:
-    """(slices to learn from, numbers of those to test on); slices run from foot to head. All of TUM01's slices show muscles."""
+    """(training slices, indices of test slices); slices run from foot to head. All slices of TUM01 show muscle."""
     count, half = len(slices), len(slices) // 2
     left_out = {
         "nobody": [],
@@ -137,12 +137,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--leave-out", choices=LEAVE_OUT, default="nobody")
     parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--people", type=int, default=120)
-    parser.add_argument("--drawn", type=int, default=150, help="made-up people of whom slices are drawn")
-    parser.add_argument("--pixel", type=float, default=1.25, help="mm; 2 is four times as quick and a little coarser")
+    parser.add_argument("--drawn", type=int, default=150, help="number of simulated people with drawn slices")
+    parser.add_argument("--pixel", type=float, default=1.25, help="mm; 2 is four times as fast and slightly coarser")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--version", default="0.1.0")
     parser.add_argument("--start", type=Path)
-    parser.add_argument("--stranger", type=Path, help="model folder of a run with --leave-out person; its Dice goes on the card, too")
+    parser.add_argument("--stranger", type=Path, help="model folder of a run with --leave-out person, whose Dice is added to the card")
     return parser.parse_args()
 
 

@@ -1,8 +1,8 @@
-"""Prints how far the fat told from grey values lies from the truth of phantoms (synthetic): axial T2, exact masks, every site.
+"""Prints the errors of fat fractions from grey values on phantoms (synthetic): axial T2, exact masks, every site.
 
     python recipes/muscle/infiltration.py [--people 2] [--first 2000]
 
-The truth is the mean share of fat of the whole muscle between L1/L2 and L5/S1.
+Ground truth is the mean fat fraction of the whole muscle between L1/L2 and L5/S1.
 """
 
 import argparse
@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def study_errors(seed: int, site: str) -> dict[str, list[float]]:
-    """Estimated minus true share of fat for the four muscles, by method."""
+    """Estimated minus true fat fraction of the four muscles, by method."""
     study = make_study(StudyOptions(seed=seed, site=site, roles=("axial_t2",)))
     series = study.series["axial_t2"]
     labels = label_images(study.anatomy, series)

@@ -1,17 +1,17 @@
-"""Trains the shipped muscle model with nnU-Net v2, or one that leaves people out, and prints Dice on TUM01.
+"""Trains the shipped muscle model with nnU-Net v2, or a cross-validation model, and prints Dice on TUM01.
 
     python recipes/muscle/nnunet.py ../shared/data/dixon ../shared/data/sagittal OUT --teacher MODEL [--leave-out person|lower|upper|even|odd] [--views 9600]
         [--epochs 80] [--people 60] [--drawn 150] [--beside OUT2] [--also MODEL]
 
-Only one person has masks (TUM01), so nnU-Net's raw data set is not that person but random views: TUM01's slices bent into other shapes, with other shares
-of fat and in other contrasts, slices of phantoms, drawn slices, and strips of the backs of 24 other people of MyoSegmenTUM (VB3_*), whose muscles MODEL has
-labelled (`lumbar.muscle.learn.pseudo_labels`). MODEL is the result of `recipes/muscle/axial.py` with the same --leave-out: a teacher trained on the
-slices left out for testing would leak them. With OUT/work kept, a run that was stopped goes on.
+Only one person has masks (TUM01), so nnU-Net's raw data set consists of random views: slices of TUM01 deformed, with other fat fractions and contrasts,
+slices of phantoms, drawn slices, and strips of the backs of 24 other people of MyoSegmenTUM (VB3_*), pseudo-labelled by MODEL
+(`lumbar.muscle.learn.pseudo_labels`). MODEL is the result of `recipes/muscle/axial.py` with the same --leave-out: a teacher trained on the slices left
+out for testing would leak them. Interrupted runs resume if OUT/work is kept.
 
-The shipped weights (0.3.0) are two networks, this one and that of the run `odd` (--beside). This one: MODEL 0.2.1 (in this repository's history before
-them), `--views 12000 --epochs 70` (80 for the first 31 epochs). The run `person` on their card: MODEL from `recipes/muscle/axial.py --leave-out person
---people 40 --drawn 150 --steps 2400`, `--leave-out person --views 6400 --epochs 30`. `even` and `odd` had the same MODEL and began with the weights of
-`person`: `--start …/checkpoint_final.pth --views 4800 --epochs 12`. An epoch is a minute of one core.
+The shipped weights (0.3.0) are two networks, this one and that of the run `odd` (--beside). This one: MODEL 0.2.1 (in the history of this repository
+before 0.3.0), `--views 12000 --epochs 70` (80 for the first 31 epochs). The run `person` on their card: MODEL from `recipes/muscle/axial.py --leave-out person
+--people 40 --drawn 150 --steps 2400`, `--leave-out person --views 6400 --epochs 30`. `even` and `odd` had the same MODEL and started from the weights of
+`person`: `--start …/checkpoint_final.pth --views 4800 --epochs 12`. An epoch takes a minute on one core.
 """
 
 import argparse
@@ -29,22 +29,22 @@ from lumbar.datasets.myosegmentum import read_dixon
 from lumbar.datasets.nnunet_raw import RawCase
 from lumbar.models.folder import load_folder
 from lumbar.muscle.engine import INPUT, OUTPUT
-from lumbar.muscle.learn.assembled import Favoured, MirrorPair
+from lumbar.muscle.learn.assembled import BackgroundBias, MirrorPair
 from lumbar.muscle.learn.build import BuildOptions, export
 from lumbar.muscle.learn.data import training_slices
 from lumbar.muscle.learn.nnunet_cases import view_cases
 from lumbar.muscle.learn.nnunet_import import ImportOptions, trained_network
 from lumbar.muscle.learn.nnunet_train import NnunetTraining, train_nnunet
-from lumbar.muscle.learn.pseudo_labels import PIXEL_MM, FloatImage, strips, taught_slices
+from lumbar.muscle.learn.pseudo_labels import PIXEL_MM, FloatImage, pseudo_labelled_slices, strips
 from lumbar.muscle.learn.train import MuscleTraining, training
 from lumbar.muscle.learn.views import AxialSlice
 from lumbar.training.fit import FitOptions
 
-ITERATIONS = 100  # an epoch
-# Log odds. Of 0, 0.5, 1, 1.5 and 2 the Dice of `even` and `odd` on what they had left out (water and T2-like) was 0.906, 0.911, 0.912, 0.911 and 0.908,
+ITERATIONS = 100  # per epoch
+# Log odds. For 0, 0.5, 1, 1.5 and 2 the Dice of `even` and `odd` on left-out slices (water and T2-like) was 0.906, 0.911, 0.912, 0.911 and 0.908,
 # and their volumes were +9, +5, +3, 0 and -4 % off; with 1, other people's erector spinae lost muscle beside streaks of fat.
 BACKGROUND = 0.5
-BELOW_MM = 15.0  # how far below the middle of L5 the strips reach
+BELOW_MM = 15.0  # extent of the strips below the middle of L5
 COUNTS = "slices.json"  # of each kind, in OUT
 
 
@@ -63,8 +63,8 @@ def main() -> None:
     how = f"Trained with nnU-Net v2 (2d, {options.epochs * ITERATIONS} steps of {config.batch} views of {config.view[0]} × {config.view[1]} pixels)."
     if options.beside:
         network = MirrorPair(network, trained_network(next((options.beside / "work" / "results").glob("*/*")), ImportOptions("muscle-axial")))
-        how = f"Two networks, each of which looks at a slice one way round; the second has learnt in the same way, but not from all of TUM01. {how}"
-    network = Favoured(network, BACKGROUND)
+        how = f"Two networks, one on the image and one on its mirror image; the second was trained alike on a part of TUM01. {how}"
+    network = BackgroundBias(network, BACKGROUND)
     build = BuildOptions(version=options.version, pixel_mm=PIXEL_MM, how=how, both_ways=options.beside is None)
     folder = options.out / "muscle-axial"
     folder.mkdir(parents=True, exist_ok=True)
@@ -78,7 +78,7 @@ def main() -> None:
 
 
 def cases(learnt: list[AxialSlice], config: MuscleTraining, options: argparse.Namespace) -> Iterator[RawCase]:
-    """Views of everything there is to learn from; a training that goes on does not ask for them again."""
+    """Views of all training data; a resumed training does not read them again."""
     phantoms, drawn = synthetic(options.people, options.drawn)
     taught = strips_of(options.sagittal, options.teacher)
     counts = {"learnt": len(learnt), "taught": len(taught), "phantoms": len(phantoms), "drawn": len(drawn)}
@@ -88,7 +88,7 @@ def cases(learnt: list[AxialSlice], config: MuscleTraining, options: argparse.Na
 
 
 def strips_of(sagittal: Path, teacher: Path) -> list[AxialSlice]:
-    """Strips of everybody but TUM01, with the teacher's labels."""
+    """Strips of all people except TUM01, with pseudo-labels of the teacher."""
     model = load_folder(teacher, 1)
 
     def network(inputs: FloatImage) -> FloatImage:
@@ -96,7 +96,7 @@ def strips_of(sagittal: Path, teacher: Path) -> list[AxialSlice]:
 
     found = []
     for name, image, mask in people(sagittal, "VB3"):
-        found += taught_slices(name, strips(image, mask, (1, 5), beyond_mm=BELOW_MM), network)
+        found += pseudo_labelled_slices(name, strips(image, mask, (1, 5), beyond_mm=BELOW_MM), network)
     return found
 
 
@@ -110,13 +110,13 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--views", type=int, default=9600)
     parser.add_argument("--epochs", type=int, default=80, help="of 100 steps of 6 views")
     parser.add_argument("--people", type=int, default=60)
-    parser.add_argument("--drawn", type=int, default=150, help="made-up people of whom slices are drawn")
+    parser.add_argument("--drawn", type=int, default=150, help="number of simulated people with drawn slices")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--start", type=Path, help="checkpoint of another run to begin with, which must not know what is left out either")
+    parser.add_argument("--start", type=Path, help="checkpoint of another run with initial weights, trained without the left-out slices as well")
     parser.add_argument("--seed", type=int, default=20240601)
     parser.add_argument("--version", default="0.3.0")
-    parser.add_argument("--beside", type=Path, help="OUT of another run, whose network is joined with this one's: the mean of both is steadier")
-    parser.add_argument("--also", type=Path, action="append", default=[], help="model folder of a run that left something out; its Dice goes on the card, too")
+    parser.add_argument("--beside", type=Path, help="OUT of another run, whose network is combined with this one; the ensemble is more robust")
+    parser.add_argument("--also", type=Path, action="append", default=[], help="model folder of a cross-validation run, whose Dice is added to the card")
     return parser.parse_args()
 
 

@@ -1,8 +1,8 @@
-"""Volume and fat of phantoms' muscles (synthetic) against their truth, at every site: with exact masks, and with those of the shipped model.
+"""Muscle volume and fat of phantoms (synthetic) compared with ground truth at every site: with exact masks, and with masks of the shipped model.
 
     python recipes/muscle/phantoms.py [--people 1] [--first 3100] [--segment] [--models DIR]
 
-Truth is the anatomy between the heights of L1/L2 and L5/S1, so masks are cut there. Dixon fractions come from a site's Dixon pair, infiltration from its
+Ground truth is the anatomy between L1/L2 and L5/S1, so masks are cut there. Dixon fractions come from a site's Dixon pair, infiltration from its
 axial T2. Prints each error, then how many cases lie within 3 % of volume, 1 point of Dixon fraction and 4 points of infiltration (points: 1 = 0.01).
 The corrected fraction is that of `lumbar.muscle.fat.partial_volume`, whose depth was chosen on the seeds from 3000 on.
 """

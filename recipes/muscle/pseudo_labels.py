@@ -1,13 +1,13 @@
-"""The muscle model on other people: the middle of their backs, cut from sagittal scans, for which there are no reference masks.
+"""Plausibility of the muscle model on people without reference masks: axial strips of the middle of the back, reformatted from sagittal scans.
 
     python recipes/muscle/pseudo_labels.py ../shared/data/sagittal [--people VB2] [--models DIR] [--sheet IMAGE.png]
 
-Sagittal images (about 20 slices of 4 mm) are cut across between the middles of L2 and L5. Such a strip shows the multifidus and the inner half of the
-erector spinae, and its coarse columns and its coils' bias are harder than a whole image. Without masks only what anatomy demands can be counted: both
-multifidi 150 to 1800 mm2 large, their areas within 25 %, hardly anything 40 mm in front of them.
+Sagittal images (about 20 slices of 4 mm) are reformatted to axial strips between the middles of L2 and L5. A strip shows the multifidus and the medial
+half of the erector spinae; its coarse columns and coil bias make it harder than a whole image. Without masks, only anatomical plausibility is counted:
+both multifidi 150 to 1800 mm2 large, areas within 25 %, hardly any label 40 mm in front of them.
 
-VB2_* (T2, 12 people) were never trained on. VB3_* (Dixon water) were, from 0.3.0 on, with labels that an earlier network gave; VB3_01 is TUM01, whose
-own masks are learnt from, and is left out.
+VB2_* (T2, 12 people) were left out of all training. VB3_* (Dixon water) were used from 0.3.0 on, with pseudo-labels of an earlier network; VB3_01 is TUM01,
+a training subject with masks, and is excluded.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from lumbar.muscle.engine import INPUT, OUTPUT
 from lumbar.muscle.learn.pseudo_labels import PIXEL_MM, VIEW, FloatImage, probabilities, strips
 from lumbar.muscle.predict import TASK
 
-EVERY_MM = 12.0  # between the slices that are looked at
+EVERY_MM = 12.0  # between evaluated slices
 MULTIFIDUS_MM2 = (150.0, 1800.0)
 ALLOWED = 0.25  # difference of left and right over their mean
 STRAY_MM = 40.0  # in front of the middle of the multifidi
@@ -41,7 +41,7 @@ Labels = NDArray[np.uint8]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sagittal", type=Path)
-    parser.add_argument("--people", default="VB2", help="how their files' names begin")
+    parser.add_argument("--people", default="VB2", help="prefix of the file names")
     parser.add_argument("--models", type=Path)
     parser.add_argument("--sheet", type=Path, help="image of every person's slices with outlines")
     options = parser.parse_args()
@@ -60,14 +60,14 @@ def main() -> None:
 
 
 def people(sagittal: Path, prefix: str) -> Iterator[tuple[str, Volume, Volume]]:
-    """(name, image, vertebrae) of everybody whose files begin with `prefix`, but TUM01."""
+    """(name, image, vertebrae) of all people with file prefix `prefix`, except TUM01."""
     for path in sorted(sagittal.glob(f"{prefix}_*_image.nii.gz")):
         if not path.name.startswith(LEARNT):
             yield path.name[:6], read_nifti(path), read_nifti_mask(path.with_name(path.name.replace("image", "mask")))
 
 
 def lumbar_numbers(mask: Volume) -> tuple[int, int]:
-    """The labels of L2 and L5: the lowest body that is marked is L5 in these sets, whatever its number."""
+    """The labels of L2 and L5: the lowest labelled body is L5 in these sets, whatever its number."""
     array = turned(mask, AXIAL_AXES).array
     height = {int(number): float(np.flatnonzero((array == number).any(axis=(1, 2))).mean()) for number in np.unique(array) if number}
     upwards = sorted(height, key=lambda number: height[number])
@@ -81,7 +81,7 @@ def labels_of(strip: FloatImage, model: Model) -> Labels:
 
 
 def plausible(labels: Labels) -> bool:
-    """Whether both multifidi have a size that people have, and much the same, with few labels far in front of them."""
+    """Whether both multifidi have a plausible and similar size, with few labels far in front of them."""
     areas = {label: float((labels == label).sum()) * PIXEL_MM**2 for label in (1, 2, 3, 4)}
     if not all(MULTIFIDUS_MM2[0] <= areas[label] <= MULTIFIDUS_MM2[1] for label in (2, 3)) or abs(areas[2] - areas[3]) > ALLOWED * (areas[2] + areas[3]) / 2:
         return False

@@ -1,8 +1,8 @@
-"""The muscles of a real study's axial series, slice by slice: left and right areas, and a sheet of outlines a stack to look through.
+"""The muscles of the axial series of a real study by slice: left and right areas, and a sheet of outlines per stack for visual inspection.
 
     python recipes/muscle/real_study.py ../shared/data/rsna2024/train_images/STUDY OUT [--models DIR]
 
-Nothing was trained on the RSNA study that comes with the project's data; it is for evaluation only.
+The RSNA study of the project's data was left out of all training and is for evaluation only.
 """
 
 import argparse
@@ -26,7 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", type=Path)
     parser.add_argument("out", type=Path, help="folder for the sheets")
-    parser.add_argument("--models", type=Path, help="model folder, or a folder of them, that comes first")
+    parser.add_argument("--models", type=Path, help="model folder, or a folder of them, that takes precedence")
     options = parser.parse_args()
     analysis = analyze(read_study(options.study), load_models(options.models, tasks=("muscle",)), Request(tasks=("spine", "muscle")))
     options.out.mkdir(parents=True, exist_ok=True)

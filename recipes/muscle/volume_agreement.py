@@ -1,4 +1,4 @@
-"""Prints how the published automatic muscle volumes agree with the manual ones (331 tests of LPM_Segmentator), in cm³.
+"""Prints the agreement of published automatic with manual muscle volumes (331 tests of LPM_Segmentator), in cm³.
 
 python recipes/muscle/volume_agreement.py ../shared/data/dixon/MRI_volume_internal_test331.csv
 """

@@ -81,7 +81,7 @@ def test_blank_cells_are_unknown(tmp_path: Path) -> None:
     assert table.index is not None and np.array_equal(table.index, [1.5, np.nan, 2.5], equal_nan=True)
 
 
-def test_refuses_a_missing_file_and_a_image(tmp_path: Path) -> None:
+def test_refuses_a_missing_file_and_an_image(tmp_path: Path) -> None:
     with pytest.raises(UnreadableInput, match="does not exist"):
         read_age_table(tmp_path / "nothing.csv")
     (tmp_path / "workbook.csv").write_bytes(b"PK\x03\x04")

@@ -1,4 +1,4 @@
-"""Which way up an image is, from drawn discs of known tilt and from real images."""
+"""Detection of upside-down images, from drawn discs of known tilt and from real images."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +15,7 @@ from lumbar.spine.segment import TASK as SPINE_TASK
 
 
 def drawn(tilts_degrees: tuple[float, ...], upside_down: bool = False) -> SimpleNamespace:
-    """What `upright_bend` reads of a spine map: ellipses of 34 × 10 mm, 35 mm apart, tilted as given (front lower is positive), from head to foot."""
+    """The parts of a spine map used by `upright_bend`: ellipses of 34 × 10 mm, 35 mm apart, tilted as given (front lower is positive), from head to foot."""
     rows, columns = np.indices((340, 120)) * PIXEL_MM
     flat = np.zeros((340, 120), np.uint8)
     for number, tilt in enumerate(np.deg2rad(tilts_degrees)):
@@ -31,27 +31,27 @@ def drawn(tilts_degrees: tuple[float, ...], upside_down: bool = False) -> Simple
     return SimpleNamespace(flat=flat, midplane=SimpleNamespace(probabilities=probabilities), chain=SimpleNamespace(discs=discs))
 
 
-def test_the_bend_of_an_upright_spine_by_hand() -> None:
-    # Tilts t = n² − 9 of n = 0 … 5 bend by exactly 1 degree a level squared, and a turn of the whole image adds a constant.
+def test_the_curvature_of_an_upright_spine_by_hand() -> None:
+    # Tilts t = n² − 9 of n = 0 … 5 have a quadratic term of exactly 1 degree per level squared, and a rotation adds a constant.
     assert upright_bend(drawn((-9, -8, -5, 0, 7, 16))) == pytest.approx(1.0, abs=0.15)
     assert upright_bend(drawn((11, 12, 15, 20, 27, 36))) == pytest.approx(1.0, abs=0.15)
 
 
-def test_upside_down_the_bend_has_the_other_sign() -> None:
-    tilts = (-12.0, -10.0, -7.0, 2.0, 13.0, 30.0)  # usual ones
+def test_the_curvature_of_an_upside_down_spine_has_the_opposite_sign() -> None:
+    tilts = (-12.0, -10.0, -7.0, 2.0, 13.0, 30.0)  # typical tilts
     upright, turned = upright_bend(drawn(tilts)), upright_bend(drawn(tilts, upside_down=True))
     assert upright > 1
     assert turned == pytest.approx(-upright, abs=0.1)
 
 
-def test_too_few_discs_say_nothing() -> None:
+def test_too_few_discs_give_no_curvature() -> None:
     assert upright_bend(drawn((0.0, 10.0, 30.0))) == 0.0
 
 
 @pytest.mark.real
 @pytest.mark.slow
-def test_a_real_image_is_read_the_same_either_way_up(shared_data: Path) -> None:
-    """SPIDER's images lie upside down: the lowest disc, which is the steepest, is then in the upper half."""
+def test_a_real_image_gives_the_same_result_in_either_orientation(shared_data: Path) -> None:
+    """SPIDER's images are upside down: the lowest disc, which is the steepest, is then in the upper half."""
     if not has_model(SPINE_TASK):
         pytest.skip("no spine model is packaged")
     network = network_of(find_model(SPINE_TASK, None, 1))

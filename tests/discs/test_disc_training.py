@@ -1,4 +1,4 @@
-"""The disc network: its inputs, its loss by hand, its independence of other images, what it can learn, and its export."""
+"""The disc network: its inputs, its loss by hand, its independence of other images, training, and export."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -42,12 +42,12 @@ def middle(stored_crops: np.ndarray) -> np.ndarray:
     return stored_crops[:, 16:80, 24:120]
 
 
-def test_training_and_inference_see_the_same() -> None:
+def test_training_and_inference_inputs_are_equal() -> None:
     greys, tissues = (middle(part) for part in stored(3))
     np.testing.assert_allclose(disc_input(torch.from_numpy(greys), torch.from_numpy(tissues)).numpy(), network_input(greys, tissues), atol=1e-6)
 
 
-def test_without_any_change_a_view_is_the_middle_of_the_stored_crop() -> None:
+def test_without_augmentation_the_input_is_the_middle_of_the_stored_crop() -> None:
     greys, tissues = stored(4)
     generator = torch.Generator().manual_seed(0)
     view = augment_discs(torch.from_numpy(greys), torch.from_numpy(tissues), torch.tensor([0, 0, 1, 1]), NOTHING, generator, (ROWS, COLUMNS))
@@ -64,13 +64,13 @@ def test_the_loss_by_hand() -> None:
     grades = torch.tensor([0, UNGRADED])
     findings = torch.full((2, len(FINDINGS)), UNGRADED)
     findings[1, 0] = 1
-    # Even shares: -ln(1/5), and distances of the cumulated shares of 0.8, 0.6, 0.4, 0.2; one finding at even odds.
+    # Uniform probabilities: -ln(1/5), and distances of cumulative probabilities of 0.8, 0.6, 0.4, 0.2; one finding at even odds.
     wanted = np.log(5) + (0.64 + 0.36 + 0.16 + 0.04) + 0.5 * np.log(2)
     assert float(disc_loss(logits, grades, findings, config)) == pytest.approx(wanted, abs=1e-5)
     np.testing.assert_allclose(soft_grades(torch.tensor([0, 2]), 0.1).numpy(), [[0.9, 0.1, 0, 0, 0], [0, 0.1, 0.8, 0.1, 0]], atol=1e-6)
 
 
-def test_images_do_not_see_each_other_and_discs_of_one_do() -> None:
+def test_discs_attend_to_their_own_image_only() -> None:
     torch.manual_seed(0)
     network = DiscNetwork(SMALL).eval()
     crops, measured = torch.randn(4, 3, ROWS, COLUMNS), torch.randn(4, len(NAMES))
@@ -84,7 +84,7 @@ def test_images_do_not_see_each_other_and_discs_of_one_do() -> None:
 
 
 def made_up(count: int) -> list[GradedImage]:
-    """Images of three discs whose grade is their brightness: the only thing to learn."""
+    """Images of three discs with grades given by brightness."""
     rng = np.random.default_rng(1)
     images = []
     for number in range(count):
@@ -110,7 +110,7 @@ def test_folds_keep_patients_together() -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_two_folds_learn_what_there_is_and_end_as_a_model(tmp_path: Path) -> None:
+def test_two_folds_are_trained_and_packed_into_a_model(tmp_path: Path) -> None:
     images = made_up(24)
     folds, scaler = fold_numbers(images, 2, seed=0), scaler_of(images)
     config = DiscTraining(

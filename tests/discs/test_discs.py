@@ -59,7 +59,7 @@ def test_measured_grades_follow_the_features() -> None:
     np.testing.assert_allclose(p["narrowing"][:, 1], [1 / (1 + np.exp(3)), 1 / (1 + np.exp(-3))])
 
 
-def test_a_feature_that_could_not_be_measured_counts_as_usual() -> None:
+def test_a_missing_feature_is_replaced_by_the_mean() -> None:
     whole = some_features(-3.0, 0.0)
     gap = whole.copy()
     gap[NAMES.index("canal to depth")] = np.nan
@@ -67,15 +67,15 @@ def test_a_feature_that_could_not_be_measured_counts_as_usual() -> None:
     np.testing.assert_array_equal(p["pfirrmann_grade"][0], p["pfirrmann_grade"][1])
 
 
-def test_a_card_for_other_features_is_refused() -> None:
+def test_a_card_for_other_features_is_rejected() -> None:
     model = a_model(darker_is_worse())
-    with pytest.raises(ModelError, match="features are others"):
+    with pytest.raises(ModelError, match="features differ"):
         DiscGrader(replace(model, card=replace(model.card, parameters={**model.card.parameters, "features": ["age"]})))
-    with pytest.raises(ModelError, match="does not hold a disc grader"):
+    with pytest.raises(ModelError, match="does not describe a disc grader"):
         DiscGrader(replace(model, card=replace(model.card, parameters={})))
 
 
-def test_networks_and_measurements_count_the_same() -> None:
+def test_networks_and_measurements_have_equal_weights() -> None:
     seen = np.array([[0.2, 0.8, 0, 0, 0, 0.5, *[0.5] * 5]])
     measured = np.array([[0.0, 0.6, 0.4, 0, 0, 0.9, *[0.5] * 5]])
     both = blended(seen, measured)[0]
@@ -87,7 +87,7 @@ def test_networks_and_measurements_count_the_same() -> None:
         blended(None, None)
 
 
-def test_a_image_is_t2_where_csf_outshines_marrow() -> None:
+def test_an_image_is_t2_if_csf_is_brighter_than_marrow() -> None:
     features = np.zeros((2, len(NAMES)), np.float32)
     features[:, NAMES.index("core to bone")] = np.log(0.8)  # a core of 80, marrow of 100 and CSF of 160 or 60
     features[:, NAMES.index("core to CSF")] = np.log(80 / 160)
@@ -109,7 +109,7 @@ def test_discs_are_counted_from_the_lowest_lumbar_one() -> None:
 
 
 def test_a_crop_lies_along_its_disc() -> None:
-    """A disc of 34 x 9 mm, tilted by 20 degrees, at a known place: in the crop it lies level, where the frame says, as large as the scale says."""
+    """A disc of 34 x 9 mm, tilted by 20 degrees, at a known position: in the crop it is horizontal, with the position and size given by the frame."""
     rows, columns = np.indices((200, 160)) * PIXEL_MM
     across, down = np.array([-np.sin(np.deg2rad(20)), np.cos(np.deg2rad(20))]), np.array([np.cos(np.deg2rad(20)), np.sin(np.deg2rad(20))])
     u, v = ((rows - 70) * axis[0] + (columns - 55) * axis[1] for axis in (across, down))
@@ -127,7 +127,7 @@ def test_a_crop_lies_along_its_disc() -> None:
     assert np.ptp(own[:, 0]) * step_mm == pytest.approx(9, abs=1.5)
     assert np.ptp(own[:, 1]) * step_mm == pytest.approx(34, abs=1.5)
     spread = np.linalg.svd(own - centre, full_matrices=False)[2][0]
-    assert abs(spread[0]) < 0.02  # level
+    assert abs(spread[0]) < 0.02  # horizontal
     assert greys[0][tissues[0] == CANAL].mean() > 2 * greys[0][tissues[0] == BODY].mean() > 3 * greys[0][tissues[0] == DISC].mean()
     assert network_input(greys, tissues)[0, 2, ROWS // 2, -12] == 1  # canal behind
 
@@ -137,7 +137,7 @@ def test_the_median_grade() -> None:
     assert median_grade(np.array([0.6, 0.1, 0.1, 0.1, 0.1])) == 1
 
 
-def test_the_fit_is_that_of_scikit_learn() -> None:
+def test_the_fit_agrees_with_scikit_learn() -> None:
     linear = pytest.importorskip("sklearn.linear_model")
     rng = np.random.default_rng(0)
     x = np.concatenate([np.ones((300, 1)), rng.normal(size=(300, 4))], axis=1)
@@ -161,7 +161,7 @@ def test_the_scaler_by_hand() -> None:
         ("image\n", "no rows"),
     ],
 )
-def test_a_image_table_that_is_none_says_why(tmp_path: Path, text: str, message: str) -> None:
+def test_an_invalid_image_table_is_rejected_with_the_reason(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(UnreadableInput, match=message):
         read_image_table(tmp_path / "t.csv")

@@ -84,7 +84,7 @@ def test_masks_are_written_as_uint8(tmp_path):
 
 
 @pytest.mark.parametrize(("values", "dtype"), [(0.5, np.float32), (-1, np.int16), (300, np.int16)])
-def test_a_image_is_no_mask(tmp_path, values, dtype):
+def test_an_image_is_no_mask(tmp_path, values, dtype):
     path = save(tmp_path / "a.nii", data=np.full((3, 3, 3), values), dtype=dtype)
     with pytest.raises(UnreadableInput, match="no mask"):
         read_nifti_mask(path)

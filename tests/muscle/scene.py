@@ -1,4 +1,4 @@
-"""A small axial scene whose areas and fat are known by construction."""
+"""A small synthetic axial scene with known areas and fat."""
 
 import numpy as np
 
@@ -25,7 +25,7 @@ def axial_mask(grid):
 
 
 def dixon(grid, mask, fractions, total=1000.0):
-    """Water and fat whose share of fat is `fractions[label]` in each label and 0.95 elsewhere; whole numbers, as scanners store."""
+    """Water and fat with fat fraction `fractions[label]` in each label and 0.95 elsewhere; integers, as stored by scanners."""
     share = np.full(grid.shape, 0.95)
     for label, fraction in fractions.items():
         share[mask.array == label] = fraction

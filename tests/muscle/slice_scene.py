@@ -1,4 +1,4 @@
-"""An axial training slice that is known by construction. Needs PyTorch."""
+"""A synthetic axial training slice. Needs PyTorch."""
 
 import numpy as np
 

@@ -1,10 +1,10 @@
-"""Two networks as one: right stays right, whichever way round a network looks. And a background that is favoured."""
+"""Mirrored pairs of networks keep the sides, and the background bias."""
 
 import pytest
 
 torch = pytest.importorskip("torch", reason="training needs lumbar[train]")
 
-from lumbar.muscle.learn.assembled import Favoured, MirrorPair  # noqa: E402
+from lumbar.muscle.learn.assembled import BackgroundBias, MirrorPair  # noqa: E402
 
 
 class Bright(torch.nn.Module):
@@ -21,21 +21,21 @@ class Bright(torch.nn.Module):
         return logits
 
 
-def test_what_the_second_network_sees_mirrored_is_turned_back():
+def test_mirrored_predictions_of_the_second_network_are_mirrored_back():
     image = torch.zeros(1, 1, 4, 10)
     image[..., :3] = 1  # on the patient's right
-    # In the mirror the spot lies on the left, and a network that knows its sides calls it so: 4 is the left erector spinae, 1 the right one.
+    # In the mirror image the spot lies on the left, and is labelled so: 4 is the left erector spinae, 1 the right one.
     agreed = MirrorPair(Bright(1), Bright(4))(image)
     assert (agreed.argmax(dim=1)[..., :3] == 1).all()
     assert (agreed.argmax(dim=1)[..., 3:] == 0).all()
     chances = agreed.exp()
     assert chances[0, 1, 0, 0].item() == pytest.approx(1.0, abs=1e-3)
-    disagreed = MirrorPair(Bright(1), Bright(3))(image).exp()  # the second one says multifidus
+    disagreed = MirrorPair(Bright(1), Bright(3))(image).exp()  # the second one predicts multifidus
     assert disagreed[0, 1, 0, 0].item() == pytest.approx(0.5, abs=1e-3)
     assert disagreed[0, 2, 0, 0].item() == pytest.approx(0.5, abs=1e-3)
 
 
-def test_a_favoured_background_wins_where_it_was_nearly_as_likely():
+def test_the_background_bias_changes_nearly_equal_probabilities():
     image = torch.zeros(1, 1, 1, 2)
     image[..., 0] = 0.4  # logits below: 0.4 for muscle, and 0 for the background
 
@@ -44,6 +44,6 @@ def test_a_favoured_background_wins_where_it_was_nearly_as_likely():
             return torch.cat([torch.zeros_like(image), image, *[torch.full_like(image, -9.0)] * 3], dim=1)
 
     assert Unsure()(image).argmax(dim=1)[0, 0].tolist() == [1, 0]
-    assert Favoured(Unsure(), 0.3)(image).argmax(dim=1)[0, 0].tolist() == [1, 0]
-    assert Favoured(Unsure(), 0.5)(image).argmax(dim=1)[0, 0].tolist() == [0, 0]
-    assert Favoured(Unsure(), 0.5)(image)[0, 1:].tolist() == Unsure()(image)[0, 1:].tolist()
+    assert BackgroundBias(Unsure(), 0.3)(image).argmax(dim=1)[0, 0].tolist() == [1, 0]
+    assert BackgroundBias(Unsure(), 0.5)(image).argmax(dim=1)[0, 0].tolist() == [0, 0]
+    assert BackgroundBias(Unsure(), 0.5)(image)[0, 1:].tolist() == Unsure()(image)[0, 1:].tolist()

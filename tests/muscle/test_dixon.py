@@ -1,4 +1,4 @@
-"""Pairs that are none: other scales, other grids, swapped images."""
+"""Invalid pairs: other scales, other grids, swapped images."""
 
 import numpy as np
 import pytest
@@ -27,25 +27,25 @@ def test_continuous_values_have_no_step():
     assert grey_step(np.random.default_rng(0).normal(500, 100, (4, 50, 50)).astype(np.float32)) is None
 
 
-def test_a_good_pair_is_silent():
+def test_a_valid_pair_has_no_warnings():
     assert pair(WATER, FAT).warnings == ()
     assert swapped(WATER.array, FAT.array, MASK.array > 0) == ()
 
 
-def test_rescaling_of_one_image_is_said():
+def test_rescaling_of_one_image_is_reported():
     assert "rescaled" in pair(WATER, Volume(FAT.array * np.float32(1.549), GRID)).warnings[0]
     noise = np.random.default_rng(0).uniform(0.9, 1.1, GRID.shape).astype(np.float32)
     assert "times as bright" in pair(Volume(WATER.array * noise, GRID), Volume(FAT.array * noise * 20, GRID)).warnings[0]
 
 
-def test_another_origin_is_paired_and_said():
+def test_another_origin_is_paired_and_reported():
     moved = Grid(GRID.origins_mm + np.array([100.0, 0, 0]), GRID.row_step_mm, GRID.column_step_mm, GRID.rows, GRID.columns)
     found = pair(WATER, Volume(FAT.array, moved))
     assert (found.array == FAT.array).all()
     assert "100.0 mm apart" in found.warnings[0]
 
 
-def test_other_voxels_are_refused():
+def test_other_voxels_are_rejected():
     coarse = Grid(GRID.origins_mm, GRID.row_step_mm * 2, GRID.column_step_mm, GRID.rows, GRID.columns)
     with pytest.raises(GeometryError, match="one grid"):
         pair(WATER, Volume(FAT.array, coarse))
@@ -54,8 +54,8 @@ def test_other_voxels_are_refused():
         pair(WATER, Volume(FAT.array[1:], short))
 
 
-def test_swaps_are_said():
-    assert "other way round" in swapped(FAT.array, WATER.array, MASK.array > 0)[0]
+def test_swaps_are_reported():
+    assert "exchange the two images" in swapped(FAT.array, WATER.array, MASK.array > 0)[0]
     water, fat = WATER.array.copy(), FAT.array.copy()
     water[2], fat[2] = FAT.array[2], WATER.array[2]
     assert "1 of 4 slices" in swapped(water, fat, MASK.array > 0)[0]

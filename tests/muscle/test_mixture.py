@@ -1,4 +1,4 @@
-"""Mixtures against the distributions they were drawn from, and against scikit-learn."""
+"""Mixtures against the sampled distributions, and against scikit-learn."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ def draw(weights=(0.7, 0.2, 0.1), means=(100, 180, 300), deviations=(15, 25, 20)
     return rng.normal(np.array(means)[kind], np.array(deviations)[kind]), kind
 
 
-def test_the_mixture_that_was_drawn_is_found():
+def test_the_sampled_mixture_is_recovered():
     found = fit_mixture(draw()[0], 3)
     assert found.weights == pytest.approx((0.7, 0.2, 0.1), abs=0.015)
     assert found.means == pytest.approx((100, 180, 300), abs=2.5)
@@ -21,7 +21,7 @@ def test_the_mixture_that_was_drawn_is_found():
 
 
 @pytest.mark.parametrize("components", [2, 3])
-def test_as_likely_as_scikit_learns(components):
+def test_the_likelihood_equals_that_of_scikit_learn(components):
     sklearn = pytest.importorskip("sklearn.mixture")
     values = draw()[0]
     theirs = sklearn.GaussianMixture(components, n_init=3, random_state=0).fit(values[:, None])
@@ -34,7 +34,7 @@ def test_as_likely_as_scikit_learns(components):
     assert ours.means == pytest.approx(theirs.means_[order, 0], rel=0.05)
 
 
-def test_chances_sum_to_one_and_follow_the_groups():
+def test_posterior_probabilities_sum_to_one_and_follow_the_classes():
     values, kind = draw()
     chance = responsibilities(fit_mixture(values, 3), values)
     assert chance.sum(axis=0) == pytest.approx(1)
@@ -46,7 +46,7 @@ def test_three_means_by_hand():
 
 
 @pytest.mark.parametrize("method", ["gmm3", "gmm2", "kmeans3"])
-def test_share_of_fat_is_what_was_put_in(method):
+def test_the_fat_fraction_equals_the_simulated_one(method):
     rng = np.random.default_rng(1)
     values = np.concatenate([rng.normal(100, 10, 8000), rng.normal(300, 15, 2000)])
     shares = fat_shares(values, method, 400.0)
@@ -55,8 +55,8 @@ def test_share_of_fat_is_what_was_put_in(method):
 
 
 @pytest.mark.parametrize("method", ["gmm3", "gmm2"])
-def test_half_fat_voxels_count_half(method):
-    """Shares drawn evenly from 0 to 1 in a fifth of the voxels: 10 % of the muscle is fat. Fat in muscle has 0.7 of the grey value of fat around it."""
+def test_half_fat_voxels_contribute_one_half(method):
+    """Fat fractions uniform from 0 to 1 in a fifth of the voxels: 10 % of the muscle is fat. Fat in muscle has 0.7 of the grey value of fat around it."""
     rng = np.random.default_rng(1)
     share = np.concatenate([np.zeros(8000), rng.uniform(0, 1, 2000)])
     values = 80 * (1 - share) + 280 * share + rng.normal(0, 6, share.size)
@@ -69,12 +69,12 @@ def test_noise_in_a_lean_muscle_is_not_fat(method):
     assert abs(fat_shares(values, method, 400.0).mean()) < 0.015
 
 
-def test_with_fat_suppression_nothing_is_told():
+def test_with_fat_suppression_there_is_no_estimate():
     values = np.random.default_rng(1).normal(100, 10, 8000)
     assert fat_shares(values, "gmm3", 60.0) is None
 
 
-def test_reference_fat_is_the_bright_rim():
+def test_reference_fat_is_the_bright_surrounding_tissue():
     image = np.full((3, 60, 60), 50.0, np.float32)
     muscles = np.zeros(image.shape, bool)
     muscles[1, 25:35, 25:35] = True

@@ -1,4 +1,4 @@
-"""`evaluate muscle`, `evaluate spine` and `measure muscle` as a user calls them."""
+"""The commands `evaluate muscle`, `evaluate spine` and `measure muscle`."""
 
 import json
 

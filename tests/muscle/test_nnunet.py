@@ -1,4 +1,4 @@
-"""nnU-Net's preprocessing, tiling and export against nnU-Net itself, with networks of random weights: no training is needed to compare labels."""
+"""nnU-Net's preprocessing, tiling and export against nnU-Net itself, with networks of random weights, which suffice to compare labels."""
 
 import json
 
@@ -32,7 +32,7 @@ def bright(tile):
     return np.concatenate([-tile[:, :1], tile[:, :1]], axis=1)
 
 
-def test_a_image_comes_back_on_its_own_voxels():
+def test_labels_are_returned_on_the_voxels_of_the_image():
     truth = np.zeros((3, 61, 90), np.uint8)
     truth[1, 20:40, 30:60] = 1
     image = 100 + 900 * truth.astype(np.float32)
@@ -51,7 +51,7 @@ def test_empty_borders_are_cropped_and_stay_background():
     assert not found[:, :20].any()
 
 
-def test_an_incomplete_card_is_refused():
+def test_an_incomplete_card_is_rejected():
     with pytest.raises(ModelError, match="plan"):
         plan_from_card({"nnunet": {"patch": [1, 2]}})
 
@@ -67,7 +67,7 @@ def test_raw_data_set(tmp_path):
 
 
 def trained_folder(root, flat, transpose=(0, 1, 2)):
-    """A folder as nnU-Net leaves it after training, with random weights."""
+    """A trained nnU-Net folder with random weights."""
     torch = pytest.importorskip("torch")
     pytest.importorskip("nnunetv2")
     from nnunetv2.utilities.get_network_from_plans import get_network_from_plans  # noqa: PLC0415
@@ -161,10 +161,10 @@ def test_an_imported_network_labels_as_nnunet_does(tmp_path, flat, transpose):
     assert card.export_difference < 1e-3
     assert card.classes == ("background", "a", "b", "c", "d")
     equal = check_import(source, out, [noise_image()[None]], (4.0, 1.0, 0.8), options)
-    assert equal >= 0.999  # random weights make ragged labels, so this is harder than a trained network
+    assert equal >= 0.999  # random weights give ragged labels, so this is harder than with a trained network
 
 
-def test_two_stages_are_refused(tmp_path):
+def test_two_stages_are_rejected(tmp_path):
     pytest.importorskip("torch")
     from lumbar.muscle.learn.nnunet_train import NnunetTraining, train_nnunet  # noqa: PLC0415
 
@@ -172,7 +172,7 @@ def test_two_stages_are_refused(tmp_path):
         train_nnunet([], tmp_path / "work", NnunetTraining(features=(8, 16)))
 
 
-def test_other_data_sets_in_the_work_folder_stay(tmp_path):
+def test_other_data_sets_in_the_work_folder_are_kept(tmp_path):
     pytest.importorskip("torch")
     from lumbar.muscle.learn.nnunet_train import NnunetTraining, train_nnunet  # noqa: PLC0415
 
@@ -186,7 +186,7 @@ def test_other_data_sets_in_the_work_folder_stay(tmp_path):
     assert not (halfway / "a.nii.gz").exists()
 
 
-def test_a_folder_that_was_begun_with_another_network_is_refused(tmp_path):
+def test_a_folder_of_another_network_is_rejected(tmp_path):
     pytest.importorskip("torch")
     from lumbar.muscle.learn.nnunet_train import NnunetTraining, train_nnunet  # noqa: PLC0415
 

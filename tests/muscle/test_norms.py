@@ -1,4 +1,4 @@
-"""Places among healthy people, against the published numbers and a table of the normal distribution."""
+"""Percentiles among healthy people, against the published numbers and a table of the normal distribution."""
 
 import pytest
 
@@ -17,7 +17,7 @@ def test_a_mean_is_the_middle_and_a_standard_deviation_above_it_the_84th_percent
     assert place.source == "Si et al. 2023"
 
 
-def test_age_and_sex_are_two_places_and_sides_do_not_matter():
+def test_age_and_sex_give_two_percentiles_independent_of_side():
     by_age, by_sex = places(Muscle.ERECTOR_SPINAE, 0.101 - 0.047, 29.9, "M")
     assert by_age.percentile == pytest.approx(15.87, abs=0.01)
     assert by_sex.percentile < by_age.percentile
@@ -28,7 +28,7 @@ def test_age_and_sex_are_two_places_and_sides_do_not_matter():
 
 
 @pytest.mark.parametrize(("age", "sex"), [(19.9, None), (61.0, None), (75.0, "F"), (None, None), (None, "O")])
-def test_people_whom_no_source_has_have_no_place(age, sex):
+def test_people_outside_the_sources_have_no_percentile(age, sex):
     assert places(Muscle.MULTIFIDUS, 0.2, age, sex) == ()
 
 

@@ -1,4 +1,4 @@
-"""Strips of sagittal images: where they lie, which way round, and what of a network's answers is taught."""
+"""Strips of sagittal images: position, orientation, and pseudo-labels."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ pytest.importorskip("torch", reason="random views need lumbar[train]")
 
 from lumbar.domain.geometry import Grid
 from lumbar.domain.volume import Volume
-from lumbar.muscle.learn.pseudo_labels import PIXEL_MM, strips, taught_slices
+from lumbar.muscle.learn.pseudo_labels import PIXEL_MM, pseudo_labelled_slices, strips
 from lumbar.muscle.learn.synthesis import retreat
 from lumbar.muscle.learn.views import UNKNOWN, ViewOptions, random_view
 
@@ -36,7 +36,7 @@ def sagittal(turned_round: bool = False):
 
 
 def by_brightness(unsure=()):
-    """Logits of a stand-in network: muscle where it is bright, right of the image's middle column or left of it; no answer on the rows of `unsure`."""
+    """Logits of a stand-in network: muscle where it is bright, right of the image's middle column or left of it; uniform on the rows of `unsure`."""
 
     def network(image):
         seen = image[0, 0]
@@ -78,8 +78,8 @@ def test_strips_may_begin_below_the_lower_vertebra():
     assert strips(*sagittal(), (1, 5), every_mm=5.0, beyond_mm=20.0).height_mm[0] == pytest.approx(9, abs=1)
 
 
-def test_what_the_network_is_sure_of_is_taught_on_the_right_side():
-    slices = taught_slices("a", strips(*sagittal(), (1, 5), every_mm=20.0), by_brightness())
+def test_confident_predictions_become_pseudo_labels_on_the_correct_side():
+    slices = pseudo_labelled_slices("a", strips(*sagittal(), (1, 5), every_mm=20.0), by_brightness())
     assert len(slices) == 7
     for one in slices:
         row = one.labels[round(70 / 1.25) - (round(120 / 1.25) - len(one.labels))]
@@ -91,24 +91,24 @@ def test_what_the_network_is_sure_of_is_taught_on_the_right_side():
         assert one.fat.max() > 0.7  # below the skin
 
 
-def test_what_it_is_not_sure_of_is_not():
-    (one, *_) = taught_slices("a", strips(*sagittal(), (1, 5), every_mm=20.0), by_brightness(unsure=[slice(70, 74)]))
+def test_uncertain_predictions_do_not_become_pseudo_labels():
+    (one, *_) = pseudo_labelled_slices("a", strips(*sagittal(), (1, 5), every_mm=20.0), by_brightness(unsure=[slice(70, 74)]))
     assert (one.labels == UNKNOWN).any()
     assert (one.labels == 2).any()
-    assert not taught_slices("a", strips(*sagittal(), (1, 5), every_mm=20.0), by_brightness(unsure=[slice(0, 128)]))
+    assert not pseudo_labelled_slices("a", strips(*sagittal(), (1, 5), every_mm=20.0), by_brightness(unsure=[slice(0, 128)]))
 
 
 def test_a_slice_far_darker_than_the_others_is_left_out():
     image, mask = sagittal()
     dark = np.array(image.array)
     dark[:, 165:] *= 0.3  # the lowest of seven slices
-    slices = taught_slices("a", strips(Volume(dark, image.grid), mask, (1, 5), every_mm=20.0), by_brightness())
+    slices = pseudo_labelled_slices("a", strips(Volume(dark, image.grid), mask, (1, 5), every_mm=20.0), by_brightness())
     assert len(slices) == 6
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_unknown_pixels_stay_unknown_in_views(seed):
-    (one, *_) = taught_slices("a", strips(*sagittal(), (1, 5), every_mm=20.0), by_brightness(unsure=[slice(70, 80)]))
+    (one, *_) = pseudo_labelled_slices("a", strips(*sagittal(), (1, 5), every_mm=20.0), by_brightness(unsure=[slice(70, 80)]))
     share = (one.labels == UNKNOWN).sum() / np.isin(one.labels, (2, 3)).sum()
     _, _, labels = random_view(one, (128, 192), PIXEL_MM, ViewOptions(), np.random.default_rng(seed))
     assert set(np.unique(labels)) <= {0, 2, 3, UNKNOWN}

@@ -1,4 +1,4 @@
-"""The way from an image to a mask, with a stand-in for the network that reads labels off grey values."""
+"""Segmentation with a stand-in network that derives labels from grey values."""
 
 import json
 from pathlib import Path
@@ -27,7 +27,7 @@ from lumbar.muscle.segment import MuscleNetwork, segment
 def reader(images):
     """Logits of labels that were painted as grey values 0, 1, 2, 3, 4 (in steps between the darkest and the brightest pixel).
 
-    Sides are named by their place, as a network does that was trained on mirrored images: in a mirror image right is left.
+    Sides follow the position, as for a network trained on mirrored images: in a mirror image right is left.
     """
     low, high = images.min(axis=(2, 3), keepdims=True), images.max(axis=(2, 3), keepdims=True)
     label = (images - low) / np.maximum(high - low, 1e-6) * 4
@@ -42,7 +42,7 @@ READER = MuscleNetwork(reader, 1.0)
 
 
 def painted(mask):
-    """An image whose grey values are the labels; the stand-in needs the brightest label on every slice."""
+    """An image with the labels as grey values; the stand-in needs the brightest label on every slice."""
     array = mask.array.astype(np.float32)
     array[:, -1, -30:] = 4
     return Volume(array, mask.grid)
@@ -57,7 +57,7 @@ def boxes(grid):
 
 
 @pytest.mark.parametrize(("axes", "flips"), [((0, 1, 2), (False, False, False)), ((2, 1, 0), (True, False, True)), ((1, 2, 0), (False, True, True))])
-def test_the_mask_comes_back_on_the_grid_of_the_file(axes, flips):
+def test_the_mask_is_returned_on_the_grid_of_the_file(axes, flips):
     mask = boxes(axial_grid(slices=5, rows=100, columns=200))
     stored = painted(mask).rearranged(axes, flips)
     found = segment(stored, READER)
@@ -66,7 +66,7 @@ def test_the_mask_comes_back_on_the_grid_of_the_file(axes, flips):
     assert min(score.dice for score in scores) > 0.9  # pixels of 0.5 mm went through a grid of 1 mm
 
 
-def test_a_wide_field_of_view_is_cut_around_the_muscles():
+def test_a_wide_field_of_view_is_cropped_around_the_muscles():
     grid = Grid(np.arange(4)[:, None] * [0.0, 0, 4], [0, 1.0, 0], [1.0, 0, 0], 400, 400)
     small = boxes(Grid(np.zeros((1, 3)), [0, 1.0, 0], [1.0, 0, 0], 100, 180)).array[0]
     mask, image = np.zeros(grid.shape, np.uint8), np.zeros(grid.shape, np.float32)
@@ -84,27 +84,27 @@ def test_a_wide_field_of_view_is_cut_around_the_muscles():
     assert max(sizes[3:]) < 0.4 * 400 * 400
 
 
-def test_unwanted_slices_stay_empty():
+def test_unselected_slices_remain_empty():
     mask = boxes(axial_grid(slices=5, rows=100, columns=200))
     keep = np.array([False, True, True, False, False])
     found = segment(painted(mask), READER, keep=keep).mask
     assert found.array.any(axis=(1, 2)).tolist() == keep.tolist()
 
 
-def test_restore_undoes_to_axial():
+def test_restore_inverts_to_axial():
     grid = axial_grid()
     for axes, flips in (((2, 0, 1), (True, False, True)), ((1, 0, 2), (False, True, False))):
         stored = axial_mask(grid).rearranged(axes, flips)
         assert (restore(np.asarray(to_axial(stored).array), stored).array == stored.array).all()
 
 
-def test_sagittal_volumes_are_refused():
+def test_sagittal_volumes_are_rejected():
     grid = Grid(np.arange(12)[:, None] * [4.0, 0, 0], [0, 0, -1.0], [0, 1.0, 0], 100, 100)
     with pytest.raises(InputError, match="axial"):
         segment(Volume(np.zeros(grid.shape, np.float32), grid), READER)
 
 
-def test_cleaning_keeps_one_piece_and_fills_it():
+def test_cleaning_keeps_one_component_and_fills_holes():
     grid = axial_grid()
     labels = axial_mask(grid).array.copy()
     whole = labels.copy()
@@ -115,17 +115,17 @@ def test_cleaning_keeps_one_piece_and_fills_it():
     assert warnings == ()
 
 
-def test_labels_on_the_wrong_side_are_given_to_the_other():
+def test_labels_on_the_wrong_side_are_relabelled():
     grid = axial_grid()
     labels = axial_mask(grid).array.copy()
     whole = labels.copy()
-    labels[2][whole[2] == 4] = 1  # the left erector is called right on one of four slices
+    labels[2][whole[2] == 4] = 1  # the left erector is labelled right on one of four slices
     cleaned, warnings = clean(labels, grid)
     assert (cleaned == whole).all()
     assert "wrong side" in warnings[0]
 
 
-def test_implausible_muscles_are_said():
+def test_implausible_muscles_are_reported():
     grid = axial_grid()
     labels = axial_mask(grid).array.copy()
     labels[labels == 4] = 0
@@ -159,7 +159,7 @@ def study(*roles, stacks=1):
 
 
 def stand_in():
-    """A predictor whose network is the reader of grey values."""
+    """A predictor with the stand-in network."""
     spec = (TensorSpec("x", (1,), ""),)
     card = Card("stand-in", "0", "muscle", "", "", spec, spec, (), (), (), parameters={"pixel_mm": 1.0})
     model = Model(Path(), card, (), "")
@@ -182,17 +182,17 @@ def test_stacks_are_measured_together():
     assert len(two.masks) == 2
 
 
-def test_a_study_without_axial_images_is_refused():
+def test_a_study_without_axial_images_is_rejected():
     with pytest.raises(NoUsableSeries):
         stand_in().predict(Study("1", ()), ())
 
 
-def test_sheet_is_a_image():
+def test_the_sheet_is_an_image():
     mask = boxes(axial_grid(slices=5, rows=100, columns=200))
     assert sheet_png(painted(mask), mask)[:4] == b"\x89PNG"
 
 
-def test_the_page_of_records_is_json(tmp_path):
+def test_the_records_are_json(tmp_path):
     from lumbar.muscle.measure import measure  # noqa: PLC0415
     from lumbar.muscle.records import muscle_records  # noqa: PLC0415
 
@@ -201,8 +201,8 @@ def test_the_page_of_records_is_json(tmp_path):
     assert '"muscle": "erector_spinae", "side": "right"' in text
 
 
-def test_a_mirrored_image_gets_the_mirrored_mask_whatever_the_network_favours():
-    """The stand-in sees everything shifted to one side and finds the left brighter; the mirror image takes that out."""
+def test_mirror_averaging_removes_a_side_bias_of_the_network():
+    """The stand-in shifts its predictions to one side and prefers the left; averaging with the mirror image removes both."""
 
     def leaning(images):
         shifted = reader(images)
@@ -217,7 +217,7 @@ def test_a_mirrored_image_gets_the_mirrored_mask_whatever_the_network_favours():
     assert differing.mean() < 0.002  # ties at borders
 
 
-def test_a_leak_is_said():
+def test_a_leak_is_reported():
     grid = Grid(np.arange(3)[:, None] * [0.0, 0, 4], [0, 1.0, 0], [1.0, 0, 0], 120, 220)
     labels = np.asarray(boxes(grid).array).copy()
     assert "leaked" not in " ".join(implausible(labels, grid))
@@ -230,7 +230,7 @@ def test_a_leak_is_said():
     assert any("larger than such a muscle can be" in warning and "right multifidus" in warning for warning in implausible(flood, grid))
 
 
-def test_an_organ_named_erector_spinae_does_not_take_the_muscle_s_place():
+def test_an_organ_mislabelled_erector_spinae_is_removed():
     grid = axial_grid(rows=90)
     labels = np.array(axial_mask(grid).array)
     labels = np.roll(labels, 45, axis=1)

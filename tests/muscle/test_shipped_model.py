@@ -1,4 +1,4 @@
-"""The packaged weights on the one person with a reference mask, whom they were trained on: this guards export and command, and says nothing of others."""
+"""The packaged weights on their training subject: a test of export and command, not of accuracy on other people."""
 
 import json
 

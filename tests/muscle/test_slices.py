@@ -1,4 +1,4 @@
-"""Slices chosen from an axial file alone, against the discs of a phantom."""
+"""Slices selected from a single axial file, against the discs of a phantom."""
 
 from dataclasses import replace
 
@@ -27,7 +27,7 @@ def test_only_a_long_file_is_searched():
     assert is_long(stack(63))
 
 
-def test_a_file_without_a_spine_gives_no_levels_but_a_reason():
+def test_a_file_without_a_spine_gives_no_levels_and_a_reason():
     grid = Grid(np.arange(60)[:, None] * [0.0, 0, 4], [0, 4.0, 0], [4.0, 0, 0], 40, 40)
 
     def blind(images):

@@ -1,4 +1,4 @@
-"""Dixon folders of both layouts, against phantoms written as a user writes them."""
+"""Dixon folders in both layouts, with phantoms as data."""
 
 import json
 

@@ -16,7 +16,7 @@ from lumbar.muscle.learn.views import UNKNOWN
 
 
 def half_known():
-    """Nobody knows what the outermost columns of the erector spinae are."""
+    """An example with unknown outermost columns of the erector spinae."""
     one = example()
     labels = one.labels.copy()
     labels[90:140, 60:66] = labels[90:140, 189:195] = UNKNOWN

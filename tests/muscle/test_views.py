@@ -1,4 +1,4 @@
-"""Random training views: sides, labels and physics survive the bending."""
+"""Random training views preserve sides, labels and the sum of water and fat."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from lumbar.muscle.learn.views import ViewOptions, random_view
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_right_stays_right_in_every_view(seed):
+def test_sides_are_preserved_in_every_view(seed):
     rng = np.random.default_rng(seed)
     water, fat, labels = random_view(example(), (160, 224), 1.0, ViewOptions(), rng)
     assert water.shape == fat.shape == labels.shape == (160, 224)
@@ -23,7 +23,7 @@ def test_right_stays_right_in_every_view(seed):
     assert np.median(fat[inside]) < 0.2
 
 
-def test_infiltration_moves_water_to_fat_and_makes_none():
+def test_infiltration_moves_water_to_fat_and_preserves_the_sum():
     from scipy import ndimage  # noqa: PLC0415
 
     one = example()

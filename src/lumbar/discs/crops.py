@@ -1,7 +1,7 @@
-"""Images of discs in their own frame: what the disc network sees, from an image or study whose spine was mapped.
+"""Crops of discs in their own frame, the input of the disc network, from the spine map of an image or study.
 
-A crop has the disc's centre a little in front of its middle, the disc's long axis along its columns and a width of 1.9 disc depths, so that the canal
-behind and half of the vertebra above and below are in view. One scale and one grey range hold for all discs of an image, so that they can be compared.
+The disc's centre lies slightly in front of the middle of the crop, its long axis runs along the columns, and the width is 1.9 disc depths, so that the
+canal behind and half of the vertebra above and below are in view. All discs of an image share one scale and one grey range and are thus comparable.
 """
 
 from collections.abc import Sequence
@@ -19,14 +19,14 @@ from lumbar.spine.segment import PIXEL_MM
 from lumbar.spine.shape import Outline, outline
 from lumbar.spine.spine_map import SpineMap
 
-ROWS, COLUMNS = 64, 96  # what the network sees
-STORED_ROWS, STORED_COLUMNS = 96, 144  # what is kept for training, where crops are turned, moved and scaled once more
+ROWS, COLUMNS = 64, 96  # network input
+STORED_ROWS, STORED_COLUMNS = 96, 144  # stored for training, with a margin for augmentation
 HIGHEST = 7  # discs of an image, counted upwards from the lowest lumbar one
 OTHER, DISC, CANAL, BODY = range(4)  # values of a tissue crop
 
-_WIDTH_DEPTHS = 1.9  # width of what the network sees, in disc depths
-_FORWARD_DEPTHS = 0.2  # how far the middle of the crop lies behind the middle of the disc
-_GREY_TOP = 200.0  # grey value of the brightest per cent around the column; what is brighter still has room up to 255
+_WIDTH_DEPTHS = 1.9  # width of the network input, in disc depths
+_FORWARD_DEPTHS = 0.2  # distance of the middle of the crop behind the middle of the disc
+_GREY_TOP = 200.0  # grey value of the brightest per cent around the column; brighter pixels extend to 255
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,14 +43,14 @@ def cut_discs(spine: SpineMap, rows: int = ROWS, columns: int = COLUMNS) -> Disc
     """The discs of `spine`, lumbar ones and up to two above, that have an outline.
 
     Raises:
-        InputError: there is none.
+        InputError: no disc has an outline.
     """
     probability = spine.midplane.probabilities[SpineClass.DISC]
     shapes = [outline(spine.flat == 1 + number, probability) for number in range(len(spine.names.discs))]
     steps = steps_up(spine.names.discs)
     kept = [number for number in reversed(range(len(shapes))) if shapes[number] is not None and 0 <= steps[number] < HIGHEST]
     if not kept:
-        raise InputError("no disc was seen clearly enough to be graded")
+        raise InputError("no disc was segmented well enough to be graded")
     frames = [_frame(shape) for number in kept if (shape := shapes[number]) is not None]
     greys, tissues = crops(spine.midplane.image, spine.midplane.labels, spine.flat, kept, np.array(frames), (rows, columns))
     measured = {disc.level: disc.features for disc in measure_discs(spine)}
@@ -61,7 +61,7 @@ def cut_discs(spine: SpineMap, rows: int = ROWS, columns: int = COLUMNS) -> Disc
 
 
 def steps_up(names: Sequence[Level | None]) -> list[int]:
-    """How many discs above L5/S1 each of a chain's discs lies; all -1 where no disc has a name."""
+    """Number of discs between L5/S1 and each disc of a chain; all -1 where no disc has a name."""
     known = [(number, level) for number, level in enumerate(names) if level is not None]
     if not known:
         return [-1] * len(names)

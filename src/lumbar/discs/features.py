@@ -1,7 +1,7 @@
-"""What grades a disc: its signal against CSF and bone, how its core stands out, its height, and how it compares with its neighbours.
+"""Features of a disc: signal relative to CSF and bone, contrast of its core, height, and comparison with its neighbours.
 
-Pfirrmann et al. (2001) grade on a mid-sagittal T2 image by signal, by whether nucleus and annulus can be told apart, and by height. Each of these is
-measured here in the disc's own frame, so that a grade can be explained by its numbers.
+Pfirrmann et al. (2001) grade on a mid-sagittal T2 image by signal, distinction of nucleus and annulus, and height. Each of these is measured here in the
+frame of the disc, so that grades are explained by measurements.
 """
 
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ NAMES = (
 
 @dataclass(frozen=True, eq=False)
 class MeasuredDisc:
-    """One named disc with its features, in the order of NAMES; what could not be measured is NaN."""
+    """One named disc with its features, in the order of NAMES; NaN where not measured."""
 
     level: Level
     features: NDArray[np.float64]
@@ -66,7 +66,7 @@ def measure_discs(spine: SpineMap) -> list[MeasuredDisc]:
 
 
 def _signal(spine: SpineMap, number: int, shape: Outline) -> list[float]:
-    """Grey values of the disc against those of CSF and of the bodies beside it, as logarithms of ratios."""
+    """Grey values of the disc relative to CSF and adjacent bodies, as logarithms of ratios."""
     image = spine.midplane.image
     disc = _sampled(image, shape)
     fluid = _fluid(spine, shape)
@@ -93,7 +93,7 @@ def _size(finding: LevelFinding, shape: Outline) -> list[float]:
 
 
 def _compared(rows: list[tuple[Level, list[float]]]) -> list[tuple[tuple[Level, list[float]], list[float]]]:
-    """Each disc's core and height against the best of the image."""
+    """Core and height of each disc relative to the best of the image."""
     if not rows:
         return []
     core, height = NAMES.index("core to CSF"), NAMES.index("middle height to depth")
@@ -102,7 +102,7 @@ def _compared(rows: list[tuple[Level, list[float]]]) -> list[tuple[tuple[Level, 
 
 
 def _sampled(image: NDArray[np.float32], shape: Outline) -> NDArray[np.float64]:
-    """(9, 25) grey values over the disc: rows from its upper to its lower border, columns from front to back, a tenth of the depth left out at the ends."""
+    """(9, 25) grey values over the disc: rows from its upper to its lower border, columns from front to back, without a tenth of the depth at either end."""
     along = shape.offsets_mm[0] + np.linspace(0.1, 0.9, _ACROSS) * shape.depth_mm
     top, bottom = np.interp(along, shape.offsets_mm, shape.top_mm), np.interp(along, shape.offsets_mm, shape.bottom_mm)
     down = top + np.linspace(0.08, 0.92, _DOWN)[:, None] * (bottom - top)
@@ -111,7 +111,7 @@ def _sampled(image: NDArray[np.float32], shape: Outline) -> NDArray[np.float64]:
 
 
 def _fluid(spine: SpineMap, shape: Outline) -> float:
-    """The bright part of the canal near the disc: CSF, where nerve roots are few."""
+    """Signal of CSF: the bright part of the canal near the disc, with few nerve roots."""
     canal = np.argwhere(spine.midplane.labels == SpineClass.CANAL)
     near = canal[np.linalg.norm(canal * PIXEL_MM - shape.center, axis=1) <= _FLUID_REACH_MM]
     return float(np.percentile(spine.midplane.image[tuple(near.T)], 85)) if len(near) >= 50 else float("nan")

@@ -1,4 +1,4 @@
-"""Discs of a plain mid-sagittal image, which says nothing of its pixels' size, nor which way up it is."""
+"""Discs of a plain mid-sagittal image of unknown pixel size and orientation."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,21 +12,21 @@ from lumbar.spine.segment import Network
 from lumbar.spine.shape import outline
 from lumbar.spine.spine_map import SpineMap, map_spine
 
-# Heights of view that are tried, the commonest first: a lumbar image shows 24 to 36 cm from head to foot.
+# Candidate heights of the field of view, commonest first: a lumbar image shows 24 to 36 cm from head to foot.
 _VIEWS_MM = (290.0, 340.0, 245.0)
 _GOOD_DISCS = 5
-_SEEN = 0.6  # strength of a disc that was clearly seen
-_UPRIGHT_BEND = 0.5  # an image whose discs bend more than this is not tried the other way up
+_SEEN = 0.6  # strength of a clearly detected disc
+_UPRIGHT_BEND = 0.5  # above this curvature the image is not tested upside down
 _FEWEST_TILTS = 4
 
 
 def map_image(image: NDArray[np.float32], network: Network, pixel_mm: float | None = None) -> SpineMap:
-    """The spine in `image` (rows, columns front to back), of pixels of `pixel_mm`, or of the size at which most discs are seen.
+    """The spine in `image` (rows, columns front to back), with pixels of `pixel_mm`, or of the size at which most discs are detected.
 
-    An image that shows the spine upside down is turned over, so that the map's rows always run from head to foot.
+    Upside-down images are flipped, so that the rows of the map always run from head to foot.
 
     Raises:
-        InputError: no spine was found at any size, either way up.
+        InputError: no spine was found at any size in either orientation.
     """
     found: list[tuple[float, SpineMap]] = []
     failure = InputError("the image is empty")
@@ -45,11 +45,10 @@ def map_image(image: NDArray[np.float32], network: Network, pixel_mm: float | No
 
 
 def upright_bend(spine: SpineMap) -> float:
-    """How much faster the tilt of the discs grows towards the foot than towards the head, in degrees a level squared.
+    """Quadratic term of the disc tilts from head to foot, in degrees per level squared.
 
-    From head to foot the discs of an upright spine tilt ever more quickly, up to the steep L5/S1, and above the lumbar curve they turn back; upside down
-    it is the other way round. So the quadratic term of the tilts is above 0 head up and below 0 upside down, whatever the turn of the whole image.
-    0 where fewer than four discs were clearly seen and have an outline.
+    In an upright image the tilt of the discs increases ever faster towards the steep L5/S1, so that the quadratic term is positive; it is negative in
+    an upside-down image, and independent of a rotation of the whole image. 0 with fewer than four clearly detected discs with an outline.
     """
     probability = spine.midplane.probabilities[SpineClass.DISC]
     tilts = {}
@@ -77,7 +76,7 @@ def _at_best_size(image: NDArray[np.float32], network: Network, pixel_mm: float 
         if clear >= _GOOD_DISCS and not spine.chain.doubts:
             break
     if not found:
-        raise InputError(f"no lumbar spine was found in the image ({failure}); is it mid-sagittal, with the front to the left?")
+        raise InputError(f"no lumbar spine was found in the image ({failure}); check that it is mid-sagittal, with the front to the left")
     return max(found, key=lambda pair: pair[0])[1]
 
 

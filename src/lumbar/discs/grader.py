@@ -1,4 +1,4 @@
-"""Grades of discs from a mapped spine: networks that see the discs and a logistic model of their measurements, averaged, without PyTorch."""
+"""Grades of discs from a mapped spine: the average of networks on disc crops and a logistic model of measurements, without PyTorch."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -19,12 +19,12 @@ from lumbar.models.runtime import Network
 from lumbar.spine.spine_map import SpineMap
 
 CROPS, STEPS_UP, IMAGES, MEASUREMENTS, LOGITS = "crops", "steps_up", "pictures", "measurements", "logits"
-FINDINGS = tuple(SPIDER_FINDINGS)  # in the order of the network's further outputs
+FINDINGS = tuple(SPIDER_FINDINGS)  # in the order of the remaining outputs of the network
 
 _LEVELS_UP = tuple(Level)[::-1]
-# Logarithm of CSF against marrow below which an image is no T2 image: of 289 SPIDER images two T1 ones lie on the wrong side.
+# Logarithm of the CSF-to-marrow ratio below which an image is not T2-weighted: misclassifies two T1 images of 289 SPIDER images.
 _LEAST_FLUID = 0.05
-_MOST_FLUID = 1.85  # the same of images with suppressed fat: none of the 555 graded T2 images reaches it
+_MOST_FLUID = 1.85  # likewise for fat suppression: none of the 555 graded T2 images reaches it
 
 
 class DiscGrader:
@@ -34,24 +34,24 @@ class DiscGrader:
         """Take the networks, if there are any, and the coefficients of `model`.
 
         Raises:
-            ModelError: the coefficients are missing, or for other measurements.
+            ModelError: the coefficients are missing, or belong to other measurements.
         """
         self.model = model
         self._measured = MeasuredGrades(model)
 
-    def grade(self, spine: SpineMap, familiar_only: bool = False) -> tuple[DiscGrades, ...]:
+    def grade(self, spine: SpineMap, in_distribution_only: bool = False) -> tuple[DiscGrades, ...]:
         """The grades of the named discs of `spine`, from head to foot; none where no disc has an outline.
 
-        The Pfirrmann grade is the median of its probabilities, the best guess where distance counts.
+        The Pfirrmann grade is the median of its probabilities, which minimises the expected absolute error.
 
         Raises:
-            InputError: with `familiar_only`, the contrast is none that the grades were checked on.
+            InputError: with `in_distribution_only`, the grades were not validated on this contrast.
         """
         try:
             discs = cut_discs(spine)
         except InputError:
             return ()
-        if familiar_only and (doubt := doubt_of_contrast(discs.features)):
+        if in_distribution_only and (doubt := doubt_of_contrast(discs.features)):
             raise InputError(doubt)
         lumbar = [row for row, steps in enumerate(discs.steps_up) if steps < len(_LEVELS_UP)]
         p = blended(self.network_probabilities(discs), self.measured_probabilities(discs))
@@ -64,7 +64,7 @@ class DiscGrader:
         return network_probabilities(self.model.networks, discs, network_measurements(discs, self._measured))
 
     def measured_probabilities(self, discs: DiscCrops) -> Floats | None:
-        """(n, 5 + findings) by measurements alone; None for an image that is not T2-weighted, as they mean nothing there."""
+        """(n, 5 + findings) from measurements only; None for an image that is not T2-weighted, where they are meaningless."""
         if not looks_t2(discs.features):
             return None
         p = self._measured.probabilities(discs.features.astype(float))
@@ -72,57 +72,57 @@ class DiscGrader:
 
 
 def network_measurements(discs: DiscCrops, measured: MeasuredGrades) -> NDArray[np.float32]:
-    """(n, k) what the network is told of the discs' measurements: nothing on an image that is not T2-weighted."""
+    """(n, k) measurements as network input; zeros for an image that is not T2-weighted."""
     scaled = measured.scaler.scaled(discs.features.astype(float)).astype(np.float32)
     return scaled if looks_t2(discs.features) else np.zeros_like(scaled)
 
 
 def network_probabilities(networks: Sequence[Network], discs: DiscCrops, measurements: NDArray[np.float32]) -> Floats:
-    """(n, 5 + findings) mean over `networks` and over the crops as they are and mirrored head to foot."""
+    """(n, 5 + findings) mean over `networks`, with mirror test-time augmentation from head to foot."""
     fixed: dict[str, NDArray[Any]] = {STEPS_UP: discs.steps_up, IMAGES: np.zeros(len(discs.steps_up), np.int64), MEASUREMENTS: measurements}
     outputs = [network.run({CROPS: crops, **fixed})[LOGITS].astype(float) for crops in _views(discs) for network in networks]
     return np.asarray(np.mean([as_probabilities(logits) for logits in outputs], axis=0))
 
 
 def as_probabilities(logits: Floats) -> Floats:
-    """(n, 5 + findings): shares of the grades, then chances of the findings."""
+    """(n, 5 + findings): probabilities of the grades, then of the findings."""
     return np.concatenate([softmax(logits[:, :GRADES], axis=-1), 1 / (1 + np.exp(-logits[:, GRADES:]))], axis=1)
 
 
 def blended(seen: Floats | None, measured: Floats | None) -> Floats:
-    """The mean of both where both are there: of the grades' probabilities, and of the findings' log odds."""
+    """The mean of both, where available: of the probabilities of the grades, and of the log-odds of the findings."""
     if seen is None or measured is None:
         either = measured if seen is None else seen
         if either is None:
-            raise InputError("the discs of an image that is not T2-weighted cannot be graded by measurements alone; take a model with networks")
+            raise InputError("the discs of an image that is not T2-weighted cannot be graded from measurements only; use a model with networks")
         return either
     odds = (_log_odds(seen[:, GRADES:]) + _log_odds(measured[:, GRADES:])) / 2
     return np.concatenate([(seen[:, :GRADES] + measured[:, :GRADES]) / 2, 1 / (1 + np.exp(-odds))], axis=1)
 
 
 def looks_t2(features: NDArray[np.float32]) -> bool:
-    """Whether CSF is brighter than marrow in an image whose discs have `features` (n, k); true where it could not be measured."""
+    """Whether CSF is brighter than marrow in an image whose discs have `features` (n, k); true if not measurable."""
     return not _fluid(features) < _LEAST_FLUID
 
 
 def doubt_of_contrast(features: NDArray[np.float32]) -> str | None:
-    """Why grades from an image with these features (n, k) are not to be relied on; None where it looks like those that they were checked on."""
+    """Reason why grades from an image with these features (n, k) are unreliable; None if its contrast is like that of the validation images."""
     if not looks_t2(features):
-        return "CSF is darker than marrow, and the grades were checked on T2-weighted images alone"
+        return "CSF is darker than marrow, and the grades were validated on T2-weighted images only"
     if _fluid(features) > _MOST_FLUID:
-        return "marrow is darker than in any image that the grades were checked on: fat seems to be suppressed (STIR), take a T2-weighted series without that"
+        return "marrow is darker than in any validation image: fat seems to be suppressed (STIR); use a T2-weighted series without fat suppression"
     return None
 
 
 def _fluid(features: NDArray[np.float32]) -> float:
-    """Logarithm of CSF against marrow, NaN where it could not be measured."""
+    """Logarithm of the CSF-to-marrow ratio, NaN if not measured."""
     fluid = features[:, NAMES.index("core to bone")] - features[:, NAMES.index("core to CSF")]
     known = fluid[np.isfinite(fluid)]
     return float(np.median(known)) if len(known) else float("nan")
 
 
 def network_input(greys: NDArray[np.uint8], tissues: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """(n, 3, rows, columns): grey values around 0, the disc's own mask, and the canal against bone."""
+    """(n, 3, rows, columns): grey values around 0, the mask of the disc, and canal 1, bone -1."""
     marks = (tissues == CANAL).astype(np.float32) - (tissues == BODY)
     return np.stack([greys.astype(np.float32) / 100 - 1, (tissues == DISC).astype(np.float32), marks], axis=1)
 

@@ -1,4 +1,4 @@
-"""Grades of discs from their features: a logistic model whose numbers stand in the card, so that no network is needed to read or run it."""
+"""Grades of discs from their features: a logistic model with coefficients in the card, which needs no network."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Scaler:
-    """Features to numbers of mean 0 and variance 1, with their squares; missing ones become the mean."""
+    """Standardisation of features, with squares; missing values are replaced by the mean."""
 
     mean: Floats
     deviation: Floats
@@ -32,7 +32,7 @@ class Scaler:
         return cls(np.nanmean(features, axis=0), np.maximum(np.nanstd(features, axis=0), 1e-6))
 
     def scaled(self, features: Floats) -> Floats:
-        """(n, k) in deviations from the mean, held within 4, 0 where missing."""
+        """(n, k) standardised features, clipped at ±4, 0 where missing."""
         return np.asarray(np.clip(np.nan_to_num((features - self.mean) / self.deviation), -4, 4))
 
     def __call__(self, features: Floats) -> Floats:
@@ -42,8 +42,8 @@ class Scaler:
 
 
 def fit_logistic(x: Floats, classes: NDArray[np.int64], count: int, penalty: float, weights: Floats | None = None) -> Floats:
-    """(columns, count) coefficients of a multinomial logistic model with a ridge `penalty` on all but the constant."""
-    from scipy.optimize import minimize  # noqa: PLC0415  (only fitting needs it; whoever grades should not wait for its import)
+    """(columns, count) coefficients of a multinomial logistic model with a ridge `penalty` on all except the constant."""
+    from scipy.optimize import minimize  # noqa: PLC0415  (only needed for fitting, and slow to import)
 
     one_hot = np.eye(count)[classes]
     row_weights = np.ones(len(x)) if weights is None else weights
@@ -61,24 +61,24 @@ def fit_logistic(x: Floats, classes: NDArray[np.int64], count: int, penalty: flo
 
 
 class MeasuredGrades:
-    """The logistic model of a card: probabilities of the Pfirrmann grade and of the yes-or-no findings, from measurements alone."""
+    """The logistic model of a card: probabilities of the Pfirrmann grade and of the binary findings, from measurements only."""
 
     def __init__(self, model: Model) -> None:
         """Take the coefficients from the card of `model`.
 
         Raises:
-            ModelError: they are missing, or for other features.
+            ModelError: they are missing, or belong to other features.
         """
         parameters: Mapping[str, Any] = model.card.parameters
         try:
             if tuple(parameters["features"]) != NAMES:
-                raise ValueError("the features are others than this version measures")
+                raise ValueError("the features differ from those of this version")
             self.scaler = Scaler(np.array(parameters["mean"], float), np.array(parameters["deviation"], float))
             self._coefficients = {name: np.array(values, float) for name, values in parameters["coefficients"].items()}
             if self._coefficients[PFIRRMANN].shape != (2 * len(NAMES) + 1, GRADES):
                 raise ValueError(f"the coefficients have the shape {self._coefficients[PFIRRMANN].shape}")
         except (KeyError, TypeError, ValueError) as error:
-            raise ModelError(f"the card in {model.folder} does not hold a disc grader ({error}); fit it again") from error
+            raise ModelError(f"the card in {model.folder} does not describe a disc grader ({error}); fit it again") from error
 
     def probabilities(self, features: Floats) -> dict[str, Floats]:
         """Name → (n, classes) of discs with `features` (n, k)."""
@@ -87,5 +87,5 @@ class MeasuredGrades:
 
 
 def median_grade(probabilities: Floats) -> int:
-    """The grade, from 1, at which half of the probability is reached."""
+    """The median grade, from 1."""
     return int(np.searchsorted(np.cumsum(probabilities), 0.5)) + 1

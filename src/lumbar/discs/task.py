@@ -20,11 +20,11 @@ class DiscTask:
         self._grader = grader
 
     def run(self, study: Study, spine: FoundSpine, patient: Patient) -> Part:
-        """Grade every disc that was found, or say why the image does not allow it."""
+        """Grade every disc that was found, or warn why the image cannot be graded."""
         if spine.series.plane is not Plane.SAGITTAL:
             return Part(self.name)
         try:
-            grades = self._grader.grade(spine.spine, familiar_only=True)
+            grades = self._grader.grade(spine.spine, in_distribution_only=True)
         except InputError as error:
             return Part(self.name, warnings=(f"disc grades: {error}",))
         return Part(self.name, {"disc_grades": grades}, (self._grader.model.use,))

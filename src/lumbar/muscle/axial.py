@@ -1,4 +1,4 @@
-"""Volumes turned so that their slices are axial, whatever way they were stored."""
+"""Volumes reoriented to axial slices, whatever their storage order."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,15 +8,15 @@ from lumbar.domain.volume import Volume
 from lumbar.errors import GeometryError, InputError
 from lumbar.imaging.orient import AXIAL_AXES, turned, turned_back
 
-_MAX_TILT = 0.45  # cosine to the body's axis; in a flexed patient slices through L5/S1 lie up to 60° off
-_STEEP = 0.8  # cosine below which slices are kept as slices, whichever axis they are nearest to
+_MAX_TILT = 0.45  # cosine to the body axis; in a flexed patient slices through L5/S1 are tilted by up to 60°
+_STEEP = 0.8  # cosine below which slices remain slices, whatever their nearest axis
 
 
 def to_axial(volume: Volume) -> Volume:
     """The same voxels with slices from foot to head, rows from front to back and columns from right to left (nearest axes; nothing is resampled).
 
     Raises:
-        InputError: the slices as they were acquired are not axial (told by their spacing, which is the largest along the slices' normal).
+        InputError: the acquired slices are not axial (the spacing is largest along their normal).
         GeometryError: the volume is unevenly spaced and its slices are not axial.
     """
     axial = turned(volume, _axes(volume.grid))
@@ -29,12 +29,12 @@ def to_axial(volume: Volume) -> Volume:
 
 
 def restore(array: NDArray[np.uint8] | NDArray[np.float32], source: Volume) -> Volume:
-    """Labels or shares on the grid of `to_axial(source)`, back on the grid of `source`."""
+    """Labels or fractions on the grid of `to_axial(source)`, moved back to the grid of `source`."""
     return turned_back(array, source.grid, _axes(source.grid))
 
 
 def _axes(grid: Grid) -> NDArray[np.float64]:
-    """(3, 3) what slices, rows and columns shall run along: the axes of the body, or those of steep thick slices."""
+    """(3, 3) directions for slices, rows and columns: the body axes, or those of steep thick slices."""
     up = grid.normal * np.sign(grid.normal[2] or 1.0)
     steep = _MAX_TILT <= up[2] < _STEEP and abs(up[0]) < 0.5 and grid.spacing_mm[0] > max(grid.spacing_mm[1:])
     if not steep:
@@ -45,13 +45,13 @@ def _axes(grid: Grid) -> NDArray[np.float64]:
 
 
 def slice_thickness_mm(grid: Grid) -> NDArray[np.float64]:
-    """(slices,) how much of the body each slice stands for: half the way to each neighbour, at the ends twice the one half.
+    """(slices,) thickness represented by each slice: half the distance to each neighbour, and twice the one half at the ends.
 
     Raises:
-        GeometryError: there is one slice only, so that nothing says how thick it is.
+        GeometryError: the volume has only one slice, whose thickness is unknown.
     """
     along = grid.origins_mm @ grid.normal
     if len(along) < 2:
-        raise GeometryError("the volume has one slice, so a muscle's volume cannot be told; give at least two slices")
+        raise GeometryError("the volume has only one slice, so muscle volumes cannot be computed; give at least two slices")
     gaps = np.abs(np.diff(along))
     return np.asarray((np.concatenate([gaps[:1], gaps]) + np.concatenate([gaps, gaps[-1:]])) / 2)

@@ -1,4 +1,4 @@
-"""A muscle model as one function from an image to a mask, whichever network it is."""
+"""Inference with any muscle model: from an image to a mask."""
 
 from collections.abc import Callable
 
@@ -19,12 +19,12 @@ Progress = Callable[[int, int], None]
 
 
 def run_model(model: Model, image: Volume, fat: Volume | None = None, keep: NDArray[np.bool_] | None = None, progress: Progress | None = None) -> Segmentation:
-    """Labels of an axial `image`; `keep` (slices of `to_axial(image)`,) says which slices are wanted.
+    """Labels of an axial `image`; `keep` (slices of `to_axial(image)`,) selects slices.
 
     Raises:
         InputError: the volume was not acquired in axial slices.
-        GeometryError: water and fat do not belong together.
-        ModelError: the model's labels are no muscles, or its card is incomplete.
+        GeometryError: water and fat do not match.
+        ModelError: the labels of the model are not muscles, or its card is incomplete.
     """
 
     def network(images: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -40,14 +40,14 @@ def _pixel_mm(model: Model) -> float:
     try:
         return float(model.card.parameters["pixel_mm"])
     except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"the card of {model.folder} does not say on which pixel size the network works ({error}); export the model again") from None
+        raise ModelError(f"the card of {model.folder} lacks the pixel size of the network ({error}); export the model again") from None
 
 
 def _nnunet(model: Model, network: Network, image: Volume, keep: NDArray[np.bool_] | None) -> Segmentation:
-    """An imported nnU-Net reads one contrast, so a fat image beside it is not looked at."""
+    """Inference with an imported nnU-Net, which takes one contrast; a fat image is not used."""
     plan = plan_from_card(model.card.parameters)
     if not set(plan.labels) <= {0, *LABELS} or len(plan.normalization) != 1:
-        raise ModelError(f"{model.folder} has the classes {', '.join(model.card.classes)}; needed are 1 to 4 for the four muscles, on one contrast")
+        raise ModelError(f"{model.folder} has the classes {', '.join(model.card.classes)}; it needs 1 to 4 for the four muscles, on one contrast")
     axial = to_axial(image)
     source = axial if model.card.parameters.get("orientation") == "axial" else image
     spacing = source.grid.spacing_mm

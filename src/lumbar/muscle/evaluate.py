@@ -1,4 +1,4 @@
-"""Muscle masks and volumes against a reference."""
+"""Evaluation of muscle masks and volumes against a reference."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class MaskEvaluation:
     """Scores of one pair of masks."""
 
     scores: tuple[LabelScore, ...]  # in the order of the labels
-    mean_dice: float | None  # over the labels that either mask has
+    mean_dice: float | None  # over the labels present in either mask
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def evaluate_masks(reference: Volume, prediction: Volume) -> MaskEvaluation:
 
     Raises:
         GeometryError: the masks lie on different grids.
-        UnreadableInput: a mask holds labels that are no muscle, or none at all.
+        UnreadableInput: a mask contains labels of no muscle, or none at all.
     """
     for name, mask in (("reference", reference), ("prediction", prediction)):
         odd = sorted(set(np.unique(mask.array).tolist()) - {0, *LABELS})

@@ -1,4 +1,4 @@
-"""The numbers of muscle masks: those of the LPM data, sides as the patient's."""
+"""Label values of muscle masks, as in the LPM data; sides are the patient's."""
 
 from lumbar.domain.anatomy import Muscle, Side
 

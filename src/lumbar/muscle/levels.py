@@ -1,4 +1,4 @@
-"""Disc levels from a mask of levels, as `segment spine` writes it."""
+"""Disc levels from a mask of levels, as written by `segment spine`."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ def levels_of(discs: Volume) -> tuple[LevelFinding, ...]:
     """The middle of every disc (labels 1…5 = L1/L2…L5/S1; others are not discs).
 
     Raises:
-        NoUsableSeries: the mask holds none of these labels.
+        NoUsableSeries: the mask contains none of these labels.
     """
     found = []
     for number, level in enumerate(Level, start=1):

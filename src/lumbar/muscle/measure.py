@@ -1,7 +1,7 @@
-"""Size and fat of each muscle from a mask: also of a mask that a person has corrected, without segmenting again.
+"""Size and fat of each muscle from a mask, for example one corrected by hand, without segmenting again.
 
-Areas are in the plane of the image's slices (not perpendicular to the muscle). A slice stands for half the way to each neighbour, so unevenly spaced
-slices count as what they cover. A mask that touches the border counts as it is.
+Areas are in the plane of the slices (not perpendicular to the muscle). A slice represents half the distance to each neighbour, so that uneven spacing is
+accounted for. A mask that touches the border of the image is not extrapolated.
 """
 
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ from lumbar.muscle.axial import restore, slice_thickness_mm, to_axial
 from lumbar.muscle.fat.dixon import pair, swapped
 from lumbar.muscle.fat.infiltration import fat_shares, reference_fat
 from lumbar.muscle.fat.mixture import Method
-from lumbar.muscle.fat.partial_volume import core, mean_without_rim
+from lumbar.muscle.fat.partial_volume import core, mean_without_partial_volume
 from lumbar.muscle.labels import LABELS
 
 METHODS = {"gmm3": "mixture of 3 normal distributions", "gmm2": "mixture of 2 normal distributions", "kmeans3": "3-means clusters"}
@@ -28,31 +28,31 @@ METHODS = {"gmm3": "mixture of 3 normal distributions", "gmm2": "mixture of 2 no
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
-    """What was measured, and what a reader must know about it."""
+    """Measurements and warnings."""
 
-    findings: tuple[MuscleFinding, ...]  # in the order of the labels; a label that the mask lacks has none
+    findings: tuple[MuscleFinding, ...]  # in the order of the labels; none for labels missing from the mask
     warnings: tuple[str, ...]
-    fat: Volume | None = None  # share of fat in [0, 1] of each voxel of the muscles, 0 elsewhere, on the grid of the mask; how it was told: `method`
+    fat: Volume | None = None  # fat fraction in [0, 1] of each muscle voxel, 0 elsewhere, on the grid of the mask; by the findings' `method`
 
 
 @dataclass(frozen=True, eq=False)
 class MeasureOptions:
-    """What the measurement may lean on."""
+    """Options of the measurement."""
 
     levels: tuple[LevelFinding, ...] = ()  # for areas by level: at the slice nearest to the middle of the disc
     discs: Volume | None = None  # disc labels 1…5 of `levels.nii.gz`, for the ratio of muscle to disc area
     method: Method = "gmm3"  # for images without a Dixon pair
-    inner_mm: float = 0.0  # shares of fat are those of voxels further than this within the outline, which its blur does not reach
+    inner_mm: float = 0.0  # fat fractions are measured this far inside the outline, beyond the partial-volume border
 
 
 @dataclass(frozen=True, eq=False)
 class _Scene:
-    """Everything on one axial grid."""
+    """Inputs on one axial grid."""
 
     grid: Grid
     labels: NDArray[np.uint8]
     image: NDArray[np.float32]
-    fat: NDArray[np.float32] | None  # of a Dixon pair, whose water is `image`
+    fat: NDArray[np.float32] | None  # of a Dixon pair with `image` as water
     options: MeasureOptions
 
     @property
@@ -72,7 +72,7 @@ class _Scene:
 
     @cached_property
     def fat_fraction(self) -> NDArray[np.float32] | None:
-        """Fat / (fat + water), not a number where both are 0."""
+        """Fat / (fat + water), NaN where both are 0."""
         if self.fat is None:
             return None
         total = self.image + self.fat
@@ -81,7 +81,7 @@ class _Scene:
 
     @cached_property
     def infiltration(self) -> NDArray[np.float32] | None:
-        """Share of fat of each voxel of the muscles by its grey value, 0 elsewhere; None if this image cannot tell."""
+        """Fat fraction of each muscle voxel from its grey value, 0 elsewhere; None if this image does not allow it."""
         inside = self.labels > 0
         around = reference_fat(self.image, inside, self.grid.spacing_mm)
         found = None if around is None else fat_shares(self.image[inside].astype(np.float64), self.options.method, around)
@@ -93,7 +93,7 @@ class _Scene:
 
     @cached_property
     def fat_share(self) -> NDArray[np.float32] | None:
-        """Share of fat in [0, 1] of each voxel of the muscles, 0 elsewhere: Dixon's fraction, or else what the grey values say."""
+        """Fat fraction in [0, 1] of each muscle voxel, 0 elsewhere: from Dixon, or else from grey values."""
         shares = self.infiltration if self.fat_fraction is None else np.where(self.labels > 0, np.nan_to_num(self.fat_fraction), 0)
         return None if shares is None else np.asarray(np.clip(shares, 0, 1), np.float32)
 
@@ -114,7 +114,7 @@ class _Scene:
 
 @dataclass(frozen=True, eq=False)
 class _Slices:
-    """One muscle, slice by slice."""
+    """Measurements of one muscle by slice."""
 
     area_mm2: NDArray[np.float64]
     lean_mm2: NDArray[np.float64]
@@ -125,7 +125,7 @@ def measure(image: Volume, mask: Volume, fat: Volume | None = None, options: Mea
     """Measure every muscle of `mask` on `image` (Dixon water if `fat` is given, else T1 or T2).
 
     Raises:
-        GeometryError: the mask or the fat lies on another grid, or there is one slice only.
+        GeometryError: the mask or the fat lies on another grid, or there is only one slice.
         InputError: the volume was not acquired in axial slices.
     """
     scene, warnings = _scene(image, mask, fat, options or MeasureOptions())
@@ -169,7 +169,7 @@ def _measure_one(scene: _Scene, label: int, share: NDArray[np.float32]) -> Muscl
     if scene.fat is not None and fraction is not None:
         how = "Dixon fat / (fat + water)"
         mean = _mean(fraction[deep])
-        corrected = mean_without_rim(fraction, inside, scene.grid.spacing_mm)
+        corrected = mean_without_partial_volume(fraction, inside, scene.grid.spacing_mm)
         total = float((scene.fat[deep] + scene.image[deep]).sum(dtype=np.float64))
         ratio = float(scene.fat[deep].sum(dtype=np.float64)) / total if total > 0 else None
     else:

@@ -1,4 +1,4 @@
-"""What a network says of an image looked at both ways round."""
+"""Mirror test-time augmentation."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from lumbar.muscle.labels import MIRRORED
 FloatImage = NDArray[np.float32]
 
 
-def both_ways(image: FloatImage, look: Callable[[FloatImage], FloatImage]) -> FloatImage:
-    """Mean of the probabilities (5, rows, columns) of `image` (rows, columns) and of its mirror image, whose sides are changed back."""
+def mirror_averaged(image: FloatImage, look: Callable[[FloatImage], FloatImage]) -> FloatImage:
+    """Mean of the probabilities (5, rows, columns) of `image` (rows, columns) and of its mirror image, with sides swapped back."""
     straight, mirrored = look(image), look(np.ascontiguousarray(image[:, ::-1]))
     return np.asarray((straight + mirrored[list(MIRRORED)][:, :, ::-1]) / 2, np.float32)

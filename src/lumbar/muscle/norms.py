@@ -1,9 +1,9 @@
-"""Where a Dixon fat fraction lies among healthy people, by published means and standard deviations.
+"""Percentiles of Dixon fat fractions among healthy people, from published means and standard deviations.
 
-By age: multifidus and erector spinae of 80 healthy volunteers, L1 to L5, two-point Dixon at 3 T, 20 people a decade (Crawford et al., AJNR 37:742, 2016; by
+By age: multifidus and erector spinae of 80 healthy volunteers, L1 to L5, two-point Dixon at 3 T, 20 people per decade (Crawford et al., AJNR 37:742, 2016; by
 decade in Crawford et al., Scoliosis 11:21, 2016, table 1). By sex: 336 people without symptoms, 20 to 69 years old (Si et al., Quant Imaging Med Surg
-13:4526, 2023). No source gives both at once for these muscles. A normal distribution is taken for granted, which fat fractions follow only roughly, and other
-scanners and outlines shift them by points, so percentiles are rough.
+13:4526, 2023). No source stratifies by both for these muscles. A normal distribution is assumed, which fat fractions follow only approximately, and scanners
+and segmentation protocols differ by percentage points, so that percentiles are rough.
 """
 
 from collections.abc import Sequence
@@ -32,12 +32,12 @@ _SEX_YEARS = (20, 69)
 
 
 def with_norms(findings: Sequence[MuscleFinding], age_years: float | None, sex: str | None) -> tuple[MuscleFinding, ...]:
-    """The findings with the places of their Dixon fractions (the means of voxels, raw) among healthy people of that age and of that sex."""
+    """The findings with percentiles of their Dixon fractions (raw voxel means) among healthy people of that age and of that sex."""
     return tuple(f if f.fat_fraction_mean is None else replace(f, fat_norms=places(f.muscle, f.fat_fraction_mean, age_years, sex)) for f in findings)
 
 
 def places(muscle: Muscle, fat_fraction: float, age_years: float | None, sex: str | None) -> tuple[NormPlace, ...]:
-    """Percentiles of a fat fraction in [0, 1]; none where the sources have no such people. Without an age, those by sex hold for adults up to 69."""
+    """Percentiles of a fat fraction in [0, 1]; none where the sources lack such people. Without an age, those by sex hold for adults up to 69."""
     found = []
     years = None if age_years is None else int(age_years)
     if years is not None and muscle in _BY_DECADE:

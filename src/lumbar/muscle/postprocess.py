@@ -1,4 +1,4 @@
-"""From raw labels to muscles: one piece each, on their own side, with warnings on what anatomy does not do."""
+"""Post-processing of raw labels: one component per muscle on the correct side, with warnings about implausible anatomy."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,29 +8,27 @@ from lumbar.domain.anatomy import Muscle, Side
 from lumbar.domain.geometry import Grid
 from lumbar.muscle.labels import LABELS, MIRRORED
 
-_ACROSS_MM = 6.0  # how far a muscle may reach over the midline before it is given to the other side
-_MOVED_SHARE = 0.02  # of all muscle voxels: more that changed side than this is said
+_ACROSS_MM = 6.0  # extent of a muscle across the midline above which it is relabelled to the other side
+_MOVED_SHARE = 0.02  # of all muscle voxels: a larger relabelled share is reported
 _JUMP = 0.5  # change of area from one slice to the next, as a share of the larger
 _MAX_ASYMMETRY = 0.25  # difference of the sides' areas over their mean
-_MIN_MM2 = 150.0  # smaller areas change by chance
+_MIN_MM2 = 150.0  # smaller areas vary at random
 _LEAST_THICKNESS_MM = 4.5  # twice the area over the outline's length; whole muscles have 7 and more
-_RIVAL = 0.1  # a second piece of at least this share of the largest may be the muscle
-_NEAR_MM = 10.0  # a piece this far from the multifidus of its side counts e times less
-_PARTNER = {1: 2, 2: 0, 3: 0, 4: 3}  # the multifidus that an erector spinae lies against
-_LARGEST_MM2 = {Muscle.ERECTOR_SPINAE: 4500.0, Muscle.MULTIFIDUS: 2500.0}  # no back muscle of a person is larger on one side
+_RIVAL = 0.1  # a second component of at least this fraction of the largest may be the muscle
+_NEAR_MM = 10.0  # weight of a component falls by e over this distance from the multifidus of its side
+_PARTNER = {1: 2, 2: 0, 3: 0, 4: 3}  # the multifidus adjacent to each erector spinae
+_LARGEST_MM2 = {Muscle.ERECTOR_SPINAE: 4500.0, Muscle.MULTIFIDUS: 2500.0}  # upper limit of the area of a back muscle on one side
 
 
 def clean(labels: NDArray[np.uint8], grid: Grid) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
-    """Labels (slices, rows, columns) on the axial `grid` with each muscle on its side, in one piece and without holes; and warnings."""
+    """Labels (slices, rows, columns) on the axial `grid` with each muscle on its side, as one component without holes; and warnings."""
     window = _window(labels)
     inner, moved = _onto_their_sides(labels[window], grid)
     warnings = []
     if moved > _MOVED_SHARE:
-        warnings.append(
-            f"{100 * moved:.0f} % of the muscle voxels were named for the wrong side of the midline and were given to the other side; look at the mask"
-        )
+        warnings.append(f"{100 * moved:.0f} % of the muscle voxels were on the wrong side of the midline and were relabelled; inspect the mask")
     whole = np.zeros_like(inner)
-    for label in sorted(LABELS, key=lambda label: LABELS[label][0] is Muscle.ERECTOR_SPINAE):  # each multifidus before the muscle beside it
+    for label in sorted(LABELS, key=lambda label: LABELS[label][0] is Muscle.ERECTOR_SPINAE):  # each multifidus before its neighbour
         piece = _main_piece(inner == label, whole == _PARTNER[label], grid)
         for k in np.flatnonzero(piece.any(axis=(1, 2))):
             piece[k] = ndimage.binary_fill_holes(piece[k])
@@ -41,7 +39,7 @@ def clean(labels: NDArray[np.uint8], grid: Grid) -> tuple[NDArray[np.uint8], tup
 
 
 def _window(labels: NDArray[np.uint8]) -> tuple[slice, slice, slice]:
-    """All slices, and the rows and columns that hold a label: most of an image shows no muscle."""
+    """All slices, and the rows and columns with a label, as muscles cover a small part of the image."""
     seen = labels.any(axis=0)
     found = np.argwhere(seen) if seen.any() else np.array([[0, 0]])
     low, high = found.min(axis=0), found.max(axis=0) + 1
@@ -49,7 +47,7 @@ def _window(labels: NDArray[np.uint8]) -> tuple[slice, slice, slice]:
 
 
 def implausible(labels: NDArray[np.uint8], grid: Grid) -> list[str]:
-    """Warnings on missing muscles, area jumps between neighbouring slices, leaks into the surroundings and sides that differ."""
+    """Warnings on missing muscles, area jumps between neighbouring slices, leaks into the surroundings and asymmetry."""
     pixel_mm2 = float(np.prod(grid.spacing_mm[1:]))
     areas = {label: (labels == label).sum(axis=(1, 2)) * pixel_mm2 for label in LABELS}
     seen = np.flatnonzero((labels > 0).any(axis=(1, 2)))
@@ -80,7 +78,7 @@ def implausible(labels: NDArray[np.uint8], grid: Grid) -> list[str]:
 
 
 def _outline_mm(mask: NDArray[np.bool_], grid: Grid) -> NDArray[np.float64]:
-    """(slices,) length of the outline along the edges of pixels; for a slanted border that is up to 1.4 times its true length."""
+    """(slices,) length of the outline along pixel edges, up to 1.4 times the true length for oblique borders."""
     _, row_mm, column_mm = grid.spacing_mm
     down = np.abs(np.diff(mask.astype(np.int8), axis=1, prepend=0, append=0)).sum(axis=(1, 2))
     across = np.abs(np.diff(mask.astype(np.int8), axis=2, prepend=0, append=0)).sum(axis=(1, 2))
@@ -88,7 +86,7 @@ def _outline_mm(mask: NDArray[np.bool_], grid: Grid) -> NDArray[np.float64]:
 
 
 def _onto_their_sides(labels: NDArray[np.uint8], grid: Grid) -> tuple[NDArray[np.uint8], float]:
-    """Voxels far over the midline take the label of the other side; returns the share of muscle voxels that did."""
+    """Labels with voxels far across the midline relabelled to the other side, and the relabelled share of muscle voxels."""
     muscle = labels > 0
     total = int(muscle.sum())
     slices = np.flatnonzero(muscle.any(axis=(1, 2)))
@@ -96,7 +94,7 @@ def _onto_their_sides(labels: NDArray[np.uint8], grid: Grid) -> tuple[NDArray[np
         return labels, 0.0
     columns = np.arange(labels.shape[2])
     step = abs(float(grid.column_step_mm[0])) or 1.0
-    # Columns run to the patient's left. The midline parts what is called right from what is called left best; it is smoothed from slice to slice.
+    # Columns run to the patient's left. The midline best separates right from left labels; it is smoothed across slices.
     middles = np.array([_parting(labels[k]) for k in slices])
     middles = ndimage.median_filter(middles, min(7, len(middles)), mode="nearest")
     out = labels.copy()
@@ -111,7 +109,7 @@ def _onto_their_sides(labels: NDArray[np.uint8], grid: Grid) -> tuple[NDArray[np
 
 
 def _parting(labels: NDArray[np.uint8]) -> float:
-    """The column that most right labels lie before and most left labels behind; the middle of all such columns."""
+    """The column with most right labels before and most left labels behind it; the middle of all such columns."""
     right = np.isin(labels, [label for label, (_, side) in LABELS.items() if side is Side.RIGHT]).sum(axis=0)
     left = np.isin(labels, [label for label, (_, side) in LABELS.items() if side is Side.LEFT]).sum(axis=0)
     agreed = np.concatenate([[0], np.cumsum(right)]) + np.concatenate([np.cumsum(left[::-1])[::-1], [0]])
@@ -120,7 +118,7 @@ def _parting(labels: NDArray[np.uint8]) -> float:
 
 
 def _main_piece(mask: NDArray[np.bool_], partner: NDArray[np.bool_], grid: Grid) -> NDArray[np.bool_]:
-    """The largest piece; of several large ones the one that lies against `partner`, since an organ may be taken for the erector spinae, too."""
+    """The largest component; of several large ones that adjacent to `partner`, as organs may be mistaken for the erector spinae."""
     pieces, count = ndimage.label(mask)
     if count < 2:
         return mask

@@ -19,7 +19,7 @@ from lumbar.muscle.engine import run_model
 from lumbar.muscle.measure import Measurement, MeasureOptions, measure, slice_at
 from lumbar.muscle.sources import MuscleSource, counted_once, muscle_sources
 
-TASK = "muscle"  # what the card of a fitting model says
+TASK = "muscle"  # task on the model card
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,22 +27,22 @@ class StackMask:
     """Labels of one stack of slices, on its own grid."""
 
     series_uid: str
-    stack: int  # number of the stack in its series, from 0
+    stack: int  # index of the stack in its series
     image: Volume
     mask: Volume
-    fat: Volume | None = None  # share of fat of each voxel of the muscles, 0 elsewhere, on the mask's grid
-    moved_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)  # from where the header places the stack, so that it fits the other series
+    fat: Volume | None = None  # fat fraction of each muscle voxel, 0 elsewhere, on the grid of the mask
+    moved_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)  # shift from the header position that aligns the stack with the other series
 
     @property
     def as_stored(self) -> Volume:
-        """The mask where the header places its images."""
+        """The mask at the header positions of its images."""
         x, y, z = self.moved_mm
         return self.mask.moved((-x, -y, -z)) if any(self.moved_mm) else self.mask
 
 
 @dataclass(frozen=True, eq=False)
 class MuscleResult:
-    """What was found in a study."""
+    """Muscles of a study."""
 
     findings: tuple[MuscleFinding, ...]
     masks: tuple[StackMask, ...]
@@ -53,7 +53,7 @@ def load(folder: Path, threads: int = 0) -> "Predictor":
     """The predictor of a model folder.
 
     Raises:
-        ModelError: the folder is damaged or holds a model for another task.
+        ModelError: the folder is damaged or contains a model for another task.
     """
     return Predictor(load_folder(folder, threads, TASK))
 
@@ -89,7 +89,7 @@ class Predictor:
         if not found:
             return MuscleResult((), (), (*warnings, "no muscle was found on the axial series"))
         if len(found) > 1:
-            warnings.append(f"volumes add up {len(found)} stacks of slices; gaps between them are not filled, and what two of them show counts once")
+            warnings.append(f"volumes add up {len(found)} stacks of slices; gaps between them are not filled, and overlaps count once")
         return MuscleResult(_merged([m.findings for _, m in found]), tuple(mask for mask, _ in found), tuple(dict.fromkeys(warnings)))
 
     def _stack(self, source: MuscleSource, levels: Sequence[LevelFinding], measured_here: Sequence[LevelFinding]) -> tuple[Volume, Measurement]:
@@ -97,7 +97,7 @@ class Predictor:
         segmentation = run_model(self.model, image, fat, lumbar_slices(to_axial(image).grid, levels))
         if not segmentation.mask.array.any():
             return segmentation.mask, Measurement((), ())
-        if source.fraction is not None:  # a map stands for a pair whose sum is 1 everywhere
+        if source.fraction is not None:  # a map is equivalent to a pair with a sum of 1 everywhere
             image, fat = Volume(1 - source.fraction.array, image.grid), source.fraction
         measured = measure(image, segmentation.mask, fat, MeasureOptions(tuple(measured_here)))
         if source.fraction is not None:
@@ -107,12 +107,12 @@ class Predictor:
 
 
 def lumbar_slices(grid: Grid, levels: Sequence[LevelFinding]) -> NDArray[np.bool_]:
-    """(slices,) which slices lie between the discs L1/L2 and L5/S1 (or on them); without one of the two, that end stays open."""
+    """(slices,) mask of the slices from L1/L2 to L5/S1; open at an end whose disc is missing."""
     up = grid.normal * np.sign(grid.normal[2])
     half = max(grid.spacing_mm[0], 1.0) / 2
     wanted = np.ones(grid.shape[0], bool)
     for level in levels:
-        above = (np.array(level.center_mm) - grid.origins_mm) @ up  # (slices,) how far the disc lies above each slice
+        above = (np.array(level.center_mm) - grid.origins_mm) @ up  # (slices,) height of the disc above each slice
         if level.level is Level.L1_L2:
             wanted &= above >= -half
         if level.level is Level.L5_S1:
@@ -121,7 +121,7 @@ def lumbar_slices(grid: Grid, levels: Sequence[LevelFinding]) -> NDArray[np.bool
 
 
 def _merged(stacks: Sequence[Sequence[MuscleFinding]]) -> tuple[MuscleFinding, ...]:
-    """One finding a muscle and side from those of several stacks; shares of fat are weighted by volume."""
+    """One finding per muscle and side from those of several stacks; fat fractions are weighted by volume."""
     groups: dict[tuple[object, object], list[MuscleFinding]] = {}
     for finding in (f for findings in stacks for f in findings):
         groups.setdefault((finding.muscle, finding.side), []).append(finding)
@@ -158,7 +158,7 @@ def _together(group: Sequence[MuscleFinding]) -> MuscleFinding:
 
 
 def _assigned(stacks: Sequence[Volume], levels: Sequence[LevelFinding]) -> list[list[LevelFinding]]:
-    """For each stack, the levels that are measured on it: each level on the stack whose middle lies nearest to the disc along the slices' normal."""
+    """For each stack, the levels measured on it: each level is assigned to the stack whose middle is nearest to the disc along the slice normal."""
     assigned: list[list[LevelFinding]] = [[] for _ in stacks]
     for level in levels:
         point = np.array(level.center_mm)

@@ -1,4 +1,4 @@
-"""A sheet of all slices with the muscles' outlines, for a person to look through."""
+"""A sheet of all slices with muscle outlines for visual inspection."""
 
 from io import BytesIO
 
@@ -18,7 +18,7 @@ _ACROSS = 6
 
 
 def sheet_png(image: Volume, mask: Volume) -> bytes:
-    """PNG of the slices that show muscle, head first, patient's right on the left, around the muscles; all slices if none shows any."""
+    """PNG of the slices with muscle, head first, patient's right on the left, cropped to the muscles; all slices if none shows any."""
     axial = to_axial(image)
     labels = np.asarray(brought_onto(axial.grid, mask).array, np.uint8)
     shown = np.flatnonzero(labels.any(axis=(1, 2)))[::-1]

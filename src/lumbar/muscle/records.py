@@ -1,4 +1,4 @@
-"""Muscle findings as the plain records of `findings.json` and the rows of `muscles.csv`."""
+"""Muscle findings as records of `findings.json` and rows of `muscles.csv`."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -19,7 +19,7 @@ def muscle_records(findings: Sequence[MuscleFinding]) -> list[dict[str, Any]]:
 
 
 def muscle_rows(findings: Sequence[MuscleFinding]) -> list[dict[str, Any]]:
-    """Rows of `muscles.csv`: one a muscle and side for the whole muscle (level blank, areas are the largest), then one a level."""
+    """Rows of `muscles.csv`: one per muscle and side for the whole muscle (level blank, largest areas), then one per level."""
     rows: list[dict[str, Any]] = []
     for finding in findings:
         name = {"muscle": finding.muscle.value, "side": finding.side.value}

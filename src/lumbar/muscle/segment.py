@@ -16,32 +16,32 @@ from lumbar.imaging.resample import resize_image
 from lumbar.muscle.axial import restore, to_axial
 from lumbar.muscle.fat.dixon import pair
 from lumbar.muscle.labels import LABELS
-from lumbar.muscle.mirror_averaging import both_ways
+from lumbar.muscle.mirror_averaging import mirror_averaged
 from lumbar.muscle.postprocess import clean
 
 # Images (batch, 1, rows, columns) of zero mean and unit variance → logits (batch, 5, rows, columns).
 Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-Frame = tuple[slice, slice]  # rows and columns that the network looks at
+Frame = tuple[slice, slice]  # rows and columns passed to the network
 
 _DIVISOR = 32
-_WHOLE_MM = (224, 256)  # an image up to this size is shown to the network whole
+_WHOLE_MM = (224, 256)  # images up to this size are processed whole
 _SMALLEST_MM = (160, 240)  # the training view: a crop is never smaller
 _MARGIN_MM = 25
-_ALONG_MM = 5.0  # spread of the mean of probabilities along the spine; chosen with a network that never saw the person it was tried on
+_ALONG_MM = 5.0  # standard deviation of the smoothing of probabilities along the spine; chosen on a person left out of training
 
 
 @dataclass(frozen=True, eq=False)
 class MuscleNetwork:
-    """A network and the grid that it was trained on."""
+    """A network and its pixel size."""
 
     run: Network
     pixel_mm: float
-    both_ways: bool = True  # whether an image's mirror image is asked for, too; not for networks that look at it themselves
+    both_ways: bool = True  # mirror test-time augmentation; not for networks with built-in mirroring
 
 
 @dataclass(frozen=True, eq=False)
 class Segmentation:
-    """Labels on the grid of the input, and what looks wrong about them."""
+    """Labels on the grid of the input, and warnings about them."""
 
     mask: Volume
     warnings: tuple[str, ...]
@@ -50,13 +50,13 @@ class Segmentation:
 def segment(
     image: Volume, network: MuscleNetwork, fat: Volume | None = None, keep: NDArray[np.bool_] | None = None, progress: Callable[[int, int], None] | None = None
 ) -> Segmentation:
-    """Label erector spinae and multifidus on both sides of an axial `image`; of a Dixon pair (`fat` given) both images are looked at.
+    """Label erector spinae and multifidus on both sides of an axial `image`; of a Dixon pair (`fat` given) both images are used.
 
-    `keep` (slices of `to_axial(image)`,) says which slices are wanted; the others stay empty.
+    `keep` (slices of `to_axial(image)`,) selects slices; the others remain empty.
 
     Raises:
         InputError: the volume was not acquired in axial slices.
-        GeometryError: water and fat do not belong together.
+        GeometryError: water and fat do not match.
     """
     axial = to_axial(image)
     contrasts = [np.asarray(axial.array, np.float32)]
@@ -84,14 +84,14 @@ def _label(grid: Grid, contrasts: Sequence[NDArray[np.float32]], network: Muscle
     for n, contrast in enumerate(resized):
         for k, image in enumerate(contrast):
             seen = np.ascontiguousarray(image[frame])
-            total[k] += both_ways(seen, look) if network.both_ways else look(seen)
+            total[k] += mirror_averaged(seen, look) if network.both_ways else look(seen)
             if progress:
                 progress(n * count + k + 1, len(resized) * count)
     steady = _with_neighbours(np.asarray(total / len(resized), np.float32), grid.spacing_mm[0])
     labels = np.zeros((count, grid.rows, grid.columns), np.uint8)
     weights = [_weights(n, size, part) for n, size, part in zip((grid.rows, grid.columns), shape, frame, strict=True)]
     for k in range(count):
-        fine = weights[0] @ steady[k] @ weights[1].T  # (5, rows, columns); background is 0 beyond the frame too, so nothing wins there
+        fine = weights[0] @ steady[k] @ weights[1].T  # (5, rows, columns); all classes are 0 outside the frame, so that background wins the argmax
         labels[k] = np.where(fine.max(axis=0) > 0, fine.argmax(axis=0), 0)
     return labels
 
@@ -104,7 +104,7 @@ def probabilities(image: NDArray[np.float32], network: Network) -> NDArray[np.fl
 
 
 def find_frame(images: NDArray[np.float32], network: MuscleNetwork) -> Frame:
-    """Where the back muscles are: everything for a small field of view, else around what the network finds on three slices behind the body's middle."""
+    """Region of the back muscles: the whole of a small field of view, else around the muscles found on three slices of the posterior half of the body."""
     rows, columns = images.shape[1:]
     whole, smallest = (tuple(round(mm / network.pixel_mm) for mm in size) for size in (_WHOLE_MM, _SMALLEST_MM))
     if rows <= whole[0] and columns <= whole[1]:
@@ -127,7 +127,7 @@ def find_frame(images: NDArray[np.float32], network: MuscleNetwork) -> Frame:
 
 
 def _behind(image: NDArray[np.float32], size: tuple[int, int], pixel_mm: float) -> Frame:
-    """The back of the body: from a little behind the skin to 200 mm in front of it, and as far to both sides as a first look needs."""
+    """The back of the body: from slightly behind the skin to 200 mm in front of it, and wide enough for localisation."""
     smooth = ndimage.gaussian_filter(image, 2 / pixel_mm)
     body, _ = ndimage.label(smooth > 0.15 * np.quantile(smooth, 0.98))
     sizes = np.bincount(body.ravel())
@@ -141,15 +141,15 @@ def _behind(image: NDArray[np.float32], size: tuple[int, int], pixel_mm: float) 
     return slice(top, top + length[0]), slice(left, left + length[1])
 
 
-def _with_neighbours(chances: NDArray[np.float32], gap_mm: float) -> NDArray[np.float32]:
-    """Each slice's probabilities, steadied by the slices near it."""
-    if len(chances) < 3:
-        return chances
-    return np.asarray(ndimage.gaussian_filter1d(chances, _ALONG_MM / max(gap_mm, 1e-6), axis=0, mode="nearest"))
+def _with_neighbours(slices: NDArray[np.float32], gap_mm: float) -> NDArray[np.float32]:
+    """The probabilities smoothed across neighbouring slices."""
+    if len(slices) < 3:
+        return slices
+    return np.asarray(ndimage.gaussian_filter1d(slices, _ALONG_MM / max(gap_mm, 1e-6), axis=0, mode="nearest"))
 
 
 def _weights(count: int, size: int, part: slice) -> NDArray[np.float32]:
-    """(count, pixels of the frame) linear interpolation from the network's pixels, of which there are `size` over the field of view, to `count`."""
+    """(count, pixels of the frame) linear interpolation from the `size` pixels of the network over the field of view to `count`."""
     place = (np.arange(count) + 0.5) * size / count - 0.5
     weights = np.zeros((count, size), np.float32)
     low = np.clip(np.floor(place).astype(int), 0, max(size - 2, 0))

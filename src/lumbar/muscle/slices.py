@@ -1,4 +1,4 @@
-"""Which slices of an axial file lie between L1/L2 and L5/S1, when nothing but the file says so."""
+"""Selection of the slices of an axial file between L1/L2 and L5/S1, without other series."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,26 +14,26 @@ from lumbar.muscle.axial import to_axial
 from lumbar.spine.segment import Network
 from lumbar.spine.spine_map import map_spine
 
-LONGEST_MM = 220.0  # L1/L2 to L5/S1 are at most some 170 mm apart: a file longer than this must show more than the lumbar spine
+LONGEST_MM = 220.0  # the distance from L1/L2 to L5/S1 is at most about 170 mm: a longer file shows more than the lumbar spine
 
 
 @dataclass(frozen=True)
 class FoundLevels:
-    """The discs of an axial file, found by cutting it into sagittal slices."""
+    """The discs of an axial file, found on reformatted sagittal slices."""
 
     levels: tuple[LevelFinding, ...]
-    both_ends: bool  # L1/L2 and L5/S1 are among them and their names are certain
+    both_ends: bool  # they include L1/L2 and L5/S1, with certain names
     warnings: tuple[str, ...]
 
 
 def is_long(image: Volume) -> bool:
-    """Whether `image` shows more of the body than L1/L2 to L5/S1, so that its slices have to be chosen."""
+    """Whether `image` shows more of the body than L1/L2 to L5/S1, so that slices must be selected."""
     grid = to_axial(image).grid
     return float(np.ptp(grid.origins_mm @ grid.normal)) > LONGEST_MM
 
 
 def find_levels(image: Volume, network: Network, progress: Callable[[int, int], None] | None = None) -> FoundLevels:
-    """The discs in `image`, by the spine network `network` on sagittal slices cut from it."""
+    """The discs in `image`, from the spine network `network` on reformatted sagittal slices."""
     try:
         spine = map_spine(image, Plane.AXIAL, Weighting.UNKNOWN, network, progress=progress)
     except LumbarError as error:

@@ -1,4 +1,4 @@
-"""Which images of a study the muscles are measured on: stacks of axial slices, each with what shows its fat."""
+"""Choice of the images for muscle measurement: stacks of axial slices with their fat images or maps."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,25 +23,25 @@ class MuscleSource:
     """One stack of axial slices."""
 
     placed: PlacedStack
-    fat: Volume | None = None  # the fat image of a Dixon pair whose water image the stack is
+    fat: Volume | None = None  # the fat image, if the stack is the water image of a Dixon pair
     fraction: Volume | None = None  # fat fractions in [0, 1] of the scanner, on the grid of the stack
 
     @property
     def image(self) -> Volume:
-        """What is segmented."""
+        """The segmented image."""
         return self.placed.stack.volume
 
 
 @dataclass(frozen=True, eq=False)
 class MuscleSources:
-    """Everything that is measured, and what a reader must know about the choice."""
+    """The chosen stacks, and warnings about the choice."""
 
     stacks: tuple[MuscleSource, ...]
     warnings: tuple[str, ...]
 
 
 def muscle_sources(study: Study) -> MuscleSources:
-    """The stacks of the Dixon pair, or else of the axial T2 or T1, each place once.
+    """The stacks of the Dixon pair, or else of the axial T2 or T1, each position once.
 
     Raises:
         NoUsableSeries: the study has none of them.
@@ -65,7 +65,7 @@ def muscle_sources(study: Study) -> MuscleSources:
 
 
 def counted_once(findings: Sequence[MuscleFinding], mask: Volume, earlier: Sequence[Grid]) -> tuple[MuscleFinding, ...]:
-    """The findings of a stack whose volumes leave out what `earlier` stacks have measured already."""
+    """The findings of a stack, with volumes reduced by the parts that `earlier` stacks cover."""
     shares = _new_shares(mask, earlier)
     found = []
     for finding in findings:
@@ -77,7 +77,7 @@ def counted_once(findings: Sequence[MuscleFinding], mask: Volume, earlier: Seque
 
 
 def _new_shares(mask: Volume, earlier: Sequence[Grid]) -> dict[int, float]:
-    """By label, the share of its voxels that lie in none of `earlier`."""
+    """By label, the fraction of voxels outside all `earlier` stacks."""
     shares = {}
     for label in LABELS:
         index = np.argwhere(mask.array == label)
@@ -88,14 +88,14 @@ def _new_shares(mask: Volume, earlier: Sequence[Grid]) -> dict[int, float]:
 
 
 def _fat(placed: PlacedStack, water: Sequence[Series], fat: Sequence[Series], warnings: list[str]) -> Volume | None:
-    """The fat image of a water stack: the one at its place, or the one of the same number where nothing lies there."""
+    """The fat image of a water stack: that at its position, or else that with the same number."""
     found = partner(placed.grid, fat)
     if found is None:
         number = water.index(placed.series)
         other = fat[number].stacks if number < len(fat) else ()
         found = PlacedStack(fat[number], placed.number) if placed.number < len(other) and other[placed.number].volume.grid.shape == placed.grid.shape else None
     if found is None:
-        warnings.append("no fat image lies where one of the water images does, so its fat fractions were withheld")
+        warnings.append("no fat image has the position of one of the water images, so its fat fractions were withheld")
         return None
     try:
         mismatch = pair(placed.stack.volume, found.stack.volume).mismatch
@@ -120,6 +120,6 @@ def _fraction(placed: PlacedStack, maps: Sequence[Series], warnings: list[str]) 
 
 
 def _what_there_is(study: Study) -> str:
-    """Which axial series the study has and why they are of no use, or that it has none."""
+    """The axial series of the study and why they are unusable, or that there are none."""
     reasons = [one.reason.split("not used: ")[-1] for one in study.series if not one.usable and one.plane.value == "axial"]
-    return f"the study has axial series, but none of use ({'; '.join(dict.fromkeys(reasons))})" if reasons else "the study has none"
+    return f"the study has axial series, but none is usable ({'; '.join(dict.fromkeys(reasons))})" if reasons else "the study has none"

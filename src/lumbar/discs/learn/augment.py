@@ -1,4 +1,4 @@
-"""Random views of disc crops: placed, turned, scaled and shown as another scanner might."""
+"""Augmentation of disc crops: position, rotation, scale and contrast."""
 
 from dataclasses import dataclass
 
@@ -10,22 +10,22 @@ from lumbar.discs.crops import BODY, CANAL, COLUMNS, DISC, ROWS, STORED_COLUMNS,
 
 @dataclass(frozen=True)
 class DiscAugmentOptions:
-    """Ranges of the random changes. Contrast is changed alike for all discs of an image, as grades compare them; places differ from disc to disc."""
+    """Ranges of the augmentation. All discs of an image share the change of contrast, as grades compare them; geometry is sampled per disc."""
 
     rotation_degrees: float = 8.0
     scale: float = 0.15  # of the logarithm
     shift: float = 0.07  # of the crop's size
-    turn_over: float = 0.5  # chance that an image's crops are mirrored head to foot
+    turn_over: float = 0.5  # probability that the crops of an image are mirrored head to foot
     gamma: float = 0.25  # of the logarithm
     gain: float = 0.12  # likewise
     offset: float = 0.06  # of the grey range
-    suppress: float = 0.15  # chance that marrow is darkened, as in STIR
+    suppress: float = 0.15  # probability of darkened marrow, as in STIR
     noise: float = 0.05  # largest standard deviation, of the grey range
-    blur: float = 0.3  # chance
+    blur: float = 0.3  # probability
 
 
 def disc_input(greys: torch.Tensor, tissues: torch.Tensor) -> torch.Tensor:
-    """(n, 3, rows, columns) what the network sees: grey values around 0, this disc's mask, and the canal against bone."""
+    """(n, 3, rows, columns) network input: grey values around 0, the mask of the disc, and canal 1, bone -1."""
     return torch.stack([greys / 100 - 1, (tissues == DISC).float(), (tissues == CANAL).float() - (tissues == BODY).float()], dim=1)
 
 

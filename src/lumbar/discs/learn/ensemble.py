@@ -1,4 +1,4 @@
-"""The disc graders of a cross-validation: trained fold by fold, tried on the patients that each had not seen, packed into one model folder."""
+"""Cross-validation of the disc graders: training by fold, out-of-fold evaluation, and packing into one model folder."""
 
 import json
 from collections.abc import Sequence
@@ -29,14 +29,14 @@ _LEVELS = 5
 
 @dataclass(frozen=True, eq=False)
 class GradedImage:
-    """The discs of one image with what people marked."""
+    """The discs of one image with their reference grades."""
 
     patient: str
     source: str  # data set
     crops: DiscCrops  # of the stored size
     grades: NDArray[np.int64]  # (n,) Pfirrmann 0 … 4, or UNGRADED
     findings: NDArray[np.int64]  # (n, findings) 1 yes, 0 no, or UNGRADED
-    weight: float = 1.0  # how often training looks at it
+    weight: float = 1.0  # sampling weight in training
 
     @property
     def t2(self) -> bool:
@@ -45,7 +45,7 @@ class GradedImage:
 
 
 def fold_numbers(images: Sequence[GradedImage], folds: int, seed: int) -> NDArray[np.int64]:
-    """(m,) fold of each image; all images of a patient lie in one, and each has its share of every source and of bad discs."""
+    """(m,) fold of each image; grouped by patient, stratified by source and by severe grades."""
     order = {source: 10.0 * place for place, source in enumerate(sorted({p.source for p in images}))}
     worst: dict[str, float] = {}
     for image in images:
@@ -55,12 +55,12 @@ def fold_numbers(images: Sequence[GradedImage], folds: int, seed: int) -> NDArra
 
 
 def scaler_of(images: Sequence[GradedImage]) -> Scaler:
-    """Mean and spread of the measurements of all T2 images; no grade has a part in it."""
+    """Mean and spread of the measurements of all T2 images, independent of grades."""
     return Scaler.fit(np.concatenate([p.crops.features for p in images if p.t2]).astype(float))
 
 
 def train_disc_fold(images: Sequence[GradedImage], scaler: Scaler, folder: Path, config: DiscTraining) -> Path:
-    """Train on `images` and export to `folder`; what is there is kept, a run that was killed goes on."""
+    """Train on `images` and export to `folder`; existing results are kept, and interrupted runs resume."""
     if (folder / EXPORT).is_file():
         return folder
     folder.mkdir(parents=True, exist_ok=True)
@@ -83,7 +83,7 @@ def export_disc_network(network: DiscNetwork, path: Path) -> float:
     return export_onnx(network, example, path, (LOGITS,), dynamic={name: {0: "n"} for name in example}, tolerance=0.05, half=True)
 
 
-def seen_by_network(images: Sequence[GradedImage], scaler: Scaler, folder: Path, threads: int) -> list[Floats]:
+def network_predictions(images: Sequence[GradedImage], scaler: Scaler, folder: Path, threads: int) -> list[Floats]:
     """(n, 5 + findings) of each of `images` by the exported network in `folder`."""
     network = Network((folder / NETWORK).read_bytes(), str(folder / NETWORK), threads)
     return [network_probabilities([network], _seen(p.crops), _measurements(p, scaler)) for p in images]
@@ -104,7 +104,7 @@ def fit_measured(images: Sequence[GradedImage], scaler: Scaler) -> dict[str, Flo
     return coefficients
 
 
-def seen_by_measurements(images: Sequence[GradedImage], scaler: Scaler, coefficients: dict[str, Floats]) -> list[Floats | None]:
+def measurement_predictions(images: Sequence[GradedImage], scaler: Scaler, coefficients: dict[str, Floats]) -> list[Floats | None]:
     """(n, 5 + findings) of each image by the logistic model; None where it is not T2-weighted."""
     result: list[Floats | None] = []
     for image in images:
@@ -116,7 +116,7 @@ def seen_by_measurements(images: Sequence[GradedImage], scaler: Scaler, coeffici
 
 @dataclass(frozen=True, eq=False)
 class DiscsOutOfFold:
-    """What models that had not seen a patient say of the discs, image by image: each (n, 5 + findings)."""
+    """Out-of-fold predictions of the discs by image, each (n, 5 + findings)."""
 
     seen: list[Floats]  # by the network
     measured: list[Floats | None]  # by the logistic model
@@ -130,19 +130,19 @@ def discs_out_of_fold(images: Sequence[GradedImage], folds: NDArray[np.int64], s
         own = np.flatnonzero(folds == fold)
         coefficients = fit_measured([p for p, f in zip(images, folds, strict=True) if f != fold], scaler)
         shown = [images[int(place)] for place in own]
-        seen, measured = seen_by_network(shown, scaler, fold_folder(runs, int(fold)), threads), seen_by_measurements(shown, scaler, coefficients)
+        seen, measured = network_predictions(shown, scaler, fold_folder(runs, int(fold)), threads), measurement_predictions(shown, scaler, coefficients)
         for place, a, b in zip(own, seen, measured, strict=True):
             result.seen[place], result.measured[place], result.both[place] = a, b, blended(a, b)
     return result
 
 
 def fold_folder(runs: Path, fold: int) -> Path:
-    """Where a fold keeps its checkpoints and its network."""
+    """Folder of the checkpoints and the network of a fold."""
     return runs / f"fold{fold}"
 
 
 def write_disc_model(folder: Path, runs: Path, folds: int, images: Sequence[GradedImage], results: tuple[Result, ...], data: tuple[TrainingData, ...]) -> Card:
-    """Put the networks of all folds and the logistic model of all images into `folder`; returns the card."""
+    """Write the networks of all folds and the logistic model of all images to `folder`; returns the card."""
     differences = []
     for fold in range(folds):
         source = fold_folder(runs, fold)
@@ -165,7 +165,7 @@ def _card(data: tuple[TrainingData, ...], results: tuple[Result, ...]) -> Card:
         version="2",
         task=TASK,
         description="Pfirrmann grade and yes-or-no findings of discs on mid-sagittal T2 images: networks of the folds of a cross-validation by patient,"
-        " which see all discs of an image at once, averaged with a logistic model of measured signal and height.",
+        " which process all discs of an image jointly, averaged with a logistic model of measured signal and height.",
         intended_use="Research on graded lumbar T2 MRI without fat suppression. Not a medical device; not for decisions about patients.",
         inputs=(
             TensorSpec(CROPS, ("n", 3, ROWS, COLUMNS), "grey values around 0, mask of the disc, canal 1 and bone -1; the disc's front to the left"),
@@ -201,7 +201,7 @@ def _measurements(image: GradedImage, scaler: Scaler) -> NDArray[np.float32]:
 
 
 def _seen(crops: DiscCrops) -> DiscCrops:
-    """The middle of stored crops, which is what the network sees of a disc."""
+    """The middle of stored crops, the network input."""
     rows, columns = ((have - want) // 2 for have, want in zip(crops.greys.shape[1:], (ROWS, COLUMNS), strict=True))
     middle = (slice(None), slice(rows, rows + ROWS), slice(columns, columns + COLUMNS))
     return replace(crops, greys=crops.greys[middle], tissues=crops.tissues[middle])

@@ -9,12 +9,12 @@ from lumbar.training.attention import RelativeAttention
 from lumbar.training.residual import Encoder
 
 GRADES = 5
-_REACH = 4  # steps up or down that attention tells apart
+_REACH = 4  # distances in levels that attention distinguishes
 
 
 @dataclass(frozen=True)
 class DiscNetworkOptions:
-    """How large the network is."""
+    """Size of the network."""
 
     features: tuple[int, ...] = (16, 32, 64, 96)  # channels of the stages; the first works at half resolution
     blocks: tuple[int, ...] = (1, 2, 2, 1)  # residual blocks of each stage
@@ -22,12 +22,12 @@ class DiscNetworkOptions:
     layers: int = 2  # of attention
     heads: int = 4
     dropout: float = 0.2
-    measurements: int = 0  # numbers measured on each disc that are looked at as well; 0: images alone
+    measurements: int = 0  # number of measurements per disc as additional input; 0: images only
     findings: int = 6  # yes-or-no findings
 
 
 class DiscNetwork(nn.Module):
-    """Discs of any number of images to Pfirrmann logits and logits of findings."""
+    """Pfirrmann logits and logits of findings for the discs of any number of images."""
 
     def __init__(self, options: DiscNetworkOptions) -> None:
         super().__init__()

@@ -26,26 +26,26 @@ Batch = tuple[torch.Tensor, ...]
 
 @dataclass(frozen=True)
 class DiscTraining:
-    """What is trained, how, and how long."""
+    """Options of the training."""
 
     network: DiscNetworkOptions = field(default_factory=DiscNetworkOptions)
     augment: DiscAugmentOptions = field(default_factory=DiscAugmentOptions)
     fit: FitOptions = field(default_factory=lambda: FitOptions(steps=900, average_decay=0.99))
     images_per_batch: int = 14
-    coarse_share: float = 0.6  # of the steps are made at five eighths of the size
+    coarse_share: float = 0.6  # of the steps run at five eighths of the size
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
-    findings_weight: float = 0.5  # of the findings' loss beside that of the Pfirrmann grade
-    ordinal_weight: float = 1.0  # of the squared distance between cumulated shares, which asks for near misses
-    smoothing: float = 0.04  # share of each grade that goes to either neighbour
+    findings_weight: float = 0.5  # weight of the loss of the findings relative to that of the Pfirrmann grade
+    ordinal_weight: float = 1.0  # of the squared distance between cumulative probabilities, which penalises distant errors
+    smoothing: float = 0.04  # label smoothing towards each neighbouring grade
     absence_probability: float = 0.15  # a disc is left out of its image
     measured_noise: float = 0.3  # added to scaled measurements
-    measured_absence: float = 0.3  # chance that an image's measurements are hidden
+    measured_absence: float = 0.3  # probability that the measurements of an image are masked
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledDiscs:
-    """Discs of many images, with what people marked."""
+    """Discs of many images with their reference grades."""
 
     greys: NDArray[np.uint8]  # (n, rows, columns), stored size
     tissues: NDArray[np.uint8]  # (n, rows, columns)
@@ -54,7 +54,7 @@ class LabelledDiscs:
     images: NDArray[np.int64]  # (n,) equal numbers for discs of one image
     grades: NDArray[np.int64]  # (n,) Pfirrmann 0 … 4, or UNGRADED
     findings: NDArray[np.int64]  # (n, findings) 1 yes, 0 no, or UNGRADED
-    weights: NDArray[np.float32]  # (n,) how often an image is drawn
+    weights: NDArray[np.float32]  # (n,) sampling weight of the image
 
     def subset(self, chosen: NDArray[np.bool_]) -> "LabelledDiscs":
         """The discs where `chosen` (n,) is true."""
@@ -102,7 +102,7 @@ class RandomImages(IterableDataset[Batch]):
 
 
 def disc_loss(logits: torch.Tensor, grades: torch.Tensor, findings: torch.Tensor, config: DiscTraining) -> torch.Tensor:
-    """Cross-entropy of the grade with its distance term, and of the findings, over what is graded."""
+    """Cross-entropy of the grade with its distance term, and of the findings, over graded discs."""
     graded, seen = grades != UNGRADED, findings != UNGRADED
     shares = soft_grades(grades.clamp_min(0), config.smoothing)
     log_p = logits[:, :GRADES].log_softmax(-1)
@@ -115,7 +115,7 @@ def disc_loss(logits: torch.Tensor, grades: torch.Tensor, findings: torch.Tensor
 
 
 def soft_grades(grades: torch.Tensor, smoothing: float) -> torch.Tensor:
-    """(n, 5) shares: the grade itself, and `smoothing` to each grade next to it."""
+    """(n, 5) smoothed one-hot labels: `smoothing` goes to each neighbouring grade."""
     table = torch.eye(GRADES)
     for grade in range(GRADES):
         for other in (grade - 1, grade + 1):
@@ -143,12 +143,12 @@ class DiscModule(lightning.LightningModule):
         return loss
 
     def configure_optimizers(self):  # type: ignore[no-untyped-def]
-        """What Lightning steps."""
+        """Optimiser and learning-rate schedule for Lightning."""
         return one_cycle(self, self.config.learning_rate, self.config.weight_decay, self.config.fit.steps, rising=0.15)
 
 
 def train_discs(discs: LabelledDiscs, folder: Path, config: DiscTraining) -> DiscModule:
-    """Train on `discs` and return the module with its averaged weights; `folder` takes checkpoints and logs, and a killed run goes on from there."""
+    """Train on `discs` and return the module with its averaged weights; checkpoints and logs go to `folder`, from which interrupted runs resume."""
     seed(config.fit)
     module = DiscModule(config)
     start = steps_done(folder)

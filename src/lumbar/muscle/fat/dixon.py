@@ -1,4 +1,4 @@
-"""Whether a water and a fat image are a pair: same places, same scale, not swapped."""
+"""Consistency checks of a water and fat pair: same positions, same scale, not swapped."""
 
 from dataclasses import dataclass
 
@@ -10,26 +10,26 @@ from lumbar.domain.volume import Volume
 from lumbar.errors import GeometryError
 from lumbar.metrics.segmentation import brought_onto, same_place
 
-_SAME_SPACING = 0.01  # share by which spacings may differ
+_SAME_SPACING = 0.01  # relative tolerance of spacings
 _STEP_TOLERANCE = 0.02
-_RIM = (3, 12)  # voxels around the muscles: from, to
-_MAX_BRIGHTNESS_RATIO = 6.0  # fat against water; T1 weighting makes fat two to four times as bright, never this much
+_SURROUNDINGS = (3, 12)  # voxels around the muscles: from, to
+_MAX_BRIGHTNESS_RATIO = 6.0  # fat to water; T1 weighting makes fat two to four times as bright, never this much
 
 
 @dataclass(frozen=True, eq=False)
 class FatOnWater:
-    """The fat voxels on the water's grid, and what is odd about the pair."""
+    """The fat image on the grid of the water image, and warnings about the pair."""
 
     array: NDArray[np.float32]  # (slices, rows, columns) of the water
     warnings: tuple[str, ...]
-    mismatch: str = ""  # how it shows that the two were scaled differently, so that fat fractions are biased; or ""
+    mismatch: str = ""  # evidence of different scaling, which biases fat fractions; or ""
 
 
 def pair(water: Volume, fat: Volume) -> FatOnWater:
-    """Put `fat` on the grid of `water`, voxel by voxel, and check scale and place.
+    """Map `fat` voxel by voxel to the grid of `water`, and check scale and position.
 
     Raises:
-        GeometryError: shapes, spacings or directions differ, so that voxels cannot belong together.
+        GeometryError: shapes, spacings or directions differ, so that voxels do not correspond.
     """
     try:
         moved = brought_onto(water.grid, fat)
@@ -42,25 +42,28 @@ def pair(water: Volume, fat: Volume) -> FatOnWater:
 
 
 def swapped(water: NDArray[np.float32], fat: NDArray[np.float32], muscle: NDArray[np.bool_]) -> tuple[str, ...]:
-    """Whether water and fat have changed places, in all slices or in some.
+    """Warnings about swapped water and fat, in all slices or in some.
 
-    Muscle is mostly water, and the rim around the back muscles mostly fat. In a swapped pair both are the other way round, which no illness does.
+    Muscle is mostly water, and the tissue around the back muscles mostly fat. In a swapped pair both are reversed, which no disease causes.
     """
     if not muscle.any():
         return ()
-    rows, columns = (slice(max(0, part.start - _RIM[1] - 1), part.stop + _RIM[1] + 1) for part in ndimage.find_objects(muscle.any(axis=0).astype(np.uint8))[0])
-    water, fat, muscle = water[:, rows, columns], fat[:, rows, columns], muscle[:, rows, columns]  # the rim lies within; the rest only takes time
+    rows, columns = (
+        slice(max(0, part.start - _SURROUNDINGS[1] - 1), part.stop + _SURROUNDINGS[1] + 1)
+        for part in ndimage.find_objects(muscle.any(axis=0).astype(np.uint8))[0]
+    )
+    water, fat, muscle = water[:, rows, columns], fat[:, rows, columns], muscle[:, rows, columns]  # includes the surroundings; the rest only takes time
     odd = [index for index in range(len(muscle)) if muscle[index].any() and _looks_swapped(water[index], fat[index], muscle[index])]
     seen = int(muscle.any(axis=(1, 2)).sum())
     if not odd:
         return ()
     if len(odd) > 0.8 * seen:
-        return ("water and fat look swapped: muscle has more fat signal than the fat around it; give the images the other way round",)
+        return ("water and fat look swapped: muscle has more fat signal than the fat around it; exchange the two images",)
     return (f"water and fat look swapped on {len(odd)} of {seen} slices (first: slice {odd[0]} from the foot end); their fat fractions are wrong",)
 
 
 def fraction_of(map_values: NDArray[np.float32]) -> NDArray[np.float32] | None:
-    """Fat fractions in [0, 1] of a map in fractions, per cent or per mille, told by its highest values; None where they fit none of the three."""
+    """Fat fractions in [0, 1] of a map in fractions, per cent or per mille, inferred from its highest values; None if none of them fits."""
     top = float(np.quantile(map_values, 0.995))
     for unit in (1.0, 100.0, 1000.0):
         if 0.6 * unit <= top <= 1.25 * unit:
@@ -69,7 +72,7 @@ def fraction_of(map_values: NDArray[np.float32]) -> NDArray[np.float32] | None:
 
 
 def grey_step(array: NDArray[np.float32]) -> float | None:
-    """The step that all values are multiples of, if there is one that is coarse enough to tell: images start as whole numbers."""
+    """The quantisation step of the values, if it is coarse enough to be found: images are acquired as integers."""
     values = np.unique(array.ravel()[:: max(1, array.size // 400_000)].astype(np.float64))
     values = values[values > 0]
     if values.size < 16:
@@ -78,7 +81,7 @@ def grey_step(array: NDArray[np.float32]) -> float | None:
     top = values[-1]
     if step <= 0 or top / step > 70_000:
         return None
-    # Refined on ever larger values, so that the rounding of the first guess does not grow into half a step.
+    # Refined on increasing values, so that the rounding error of the first estimate does not grow to half a step.
     for limit in (20 * step, 200 * step, 2000 * step, np.inf):
         some = values[values <= limit]
         if some.size:
@@ -89,19 +92,19 @@ def grey_step(array: NDArray[np.float32]) -> float | None:
 
 
 def _despite_position(water: Volume, fat: Volume) -> tuple[Volume, list[str]]:
-    """Same number and size of voxels, but another origin: what re-saving or cropping a pair does to its headers."""
+    """Voxel-wise pairing in spite of different origins, as after re-saving or cropping: same number and size of voxels."""
     a, b = water.grid, fat.grid
     steps = [np.stack([g.slice_step_mm, g.row_step_mm, g.column_step_mm]) for g in (a, b)]
     if a.shape != b.shape or np.abs(steps[0] - steps[1]).max() > _SAME_SPACING * min(a.spacing_mm[1:]):
         found = [f"{g.shape} voxels of {tuple(round(s, 3) for s in g.spacing_mm)} mm" for g in (a, b)]
         raise GeometryError(f"water and fat are not on one grid: {found[0]} and {found[1]}; give the two images of one Dixon series")
     apart = float(np.linalg.norm(a.center_mm - b.center_mm))
-    warning = f"water and fat have the same voxels but positions {apart:.1f} mm apart; they were paired voxel by voxel, at the water's place"
+    warning = f"water and fat have the same voxels but positions {apart:.1f} mm apart; they were paired voxel by voxel, at the position of the water image"
     return Volume(fat.array, a), [warning] if not same_place(a, b) else []
 
 
 def _scaling(water: NDArray[np.float32], fat: NDArray[np.float32], declared: tuple[float | None, float | None]) -> list[str]:
-    """Why the grey values of the two cannot be compared; `declared` is what a step of each is worth by its header."""
+    """Reasons why the grey values of the two are not comparable; `declared` is the step of each according to its header."""
     steps = grey_step(water), grey_step(fat)
     known = declared[0] / declared[1] if declared[0] and declared[1] else 1.0
     if steps[0] and steps[1] and not 0.99 < steps[0] / steps[1] / known < 1.01:
@@ -117,7 +120,7 @@ def _scaling(water: NDArray[np.float32], fat: NDArray[np.float32], declared: tup
 
 
 def _looks_swapped(water: NDArray[np.float32], fat: NDArray[np.float32], muscle: NDArray[np.bool_]) -> bool:
-    rim = ndimage.binary_dilation(muscle, iterations=_RIM[1]) & ~ndimage.binary_dilation(muscle, iterations=_RIM[0])
+    rim = ndimage.binary_dilation(muscle, iterations=_SURROUNDINGS[1]) & ~ndimage.binary_dilation(muscle, iterations=_SURROUNDINGS[0])
     total = water + fat
     seen = total > 0.1 * np.quantile(total, 0.99)
     share = fat / np.maximum(total, 1e-6)

@@ -1,8 +1,8 @@
-"""The share of the muscles that is fat, told from their grey values in an image in which fat is bright (T1, T2 without fat suppression).
+"""Fat fraction of the muscles from grey values of an image with bright fat (T1, or T2 without fat suppression).
 
-All muscles of a stack are sorted into groups of grey values together, so that lean muscle and fat mean the same in each of them. A group counts with its
-place between lean muscle (0) and pure fat (1), as most voxels of an infiltrated muscle hold both. The constants were set on phantoms (synthetic) of the
-seeds 2000 to 2008; `recipes/muscle/infiltration.py` measures the errors on others.
+The grey values of all muscles of a stack are classified together, so that lean muscle and fat are defined alike in each of them. A class contributes its
+position between lean muscle (0) and pure fat (1), as most voxels of an infiltrated muscle contain both. The constants were tuned on phantoms (synthetic)
+of the seeds 2000 to 2008; `recipes/muscle/infiltration.py` measures the errors on others.
 """
 
 import numpy as np
@@ -13,16 +13,16 @@ from lumbar.muscle.fat.mixture import Method, Mixture, density, fit_mixture, res
 
 Values = NDArray[np.float64]
 
-# Fat within a muscle is darker than the fat around the muscles: muscle holds fewer protons (0.76 against 0.92 of those of CSF), and the coil lies behind
-# the back. Its grey value is looked for between these shares of that fat.
+# Fat within a muscle is darker than the fat around the muscles: muscle has a lower proton density (0.76 against 0.92 of CSF), and the coil lies behind
+# the back. Its grey value is searched between these fractions of that of subcutaneous fat.
 _DARKER = (0.6, 0.78)
-_BRIGHTEST = (0.995, 0.9)  # where in the muscles nearly pure fat is looked for: this quantile, times this
+_BRIGHTEST = (0.995, 0.9)  # estimate of nearly pure fat in the muscles: this quantile, times this factor
 _LEAST_CONTRAST = 1.3  # fat must be this much brighter than lean muscle
-_FEW = 30  # voxels that say nothing
+_FEW = 30  # fewest voxels for an estimate
 
 
 def reference_fat(image: NDArray[np.float32], muscles: NDArray[np.bool_], spacing_mm: tuple[float, float, float]) -> float | None:
-    """Grey value of the fat around the muscles: the upper quartile within 15 mm, where fat always lies; None without muscles."""
+    """Grey value of the fat around the muscles: the upper quartile within 15 mm, where there is always fat; None without muscles."""
     around = np.zeros(muscles.shape, bool)
     for k in np.flatnonzero(muscles.any(axis=(1, 2))):
         away = ndimage.distance_transform_edt(~muscles[k], sampling=spacing_mm[1:])
@@ -31,9 +31,9 @@ def reference_fat(image: NDArray[np.float32], muscles: NDArray[np.bool_], spacin
 
 
 def fat_shares(values: Values, method: Method, fat_around: float) -> Values | None:
-    """(n,) share of fat of each voxel of the muscles of one stack; a little below 0 where a voxel is darker than lean muscle, so that noise cancels.
+    """(n,) fat fraction of each muscle voxel of one stack; slightly negative where a voxel is darker than lean muscle, so that noise averages out.
 
-    None if fat is not clearly brighter than muscle, as with fat suppression, so that its share cannot be told. `fat_around` is that of `reference_fat`.
+    None if fat is not clearly brighter than muscle, as with fat suppression. `fat_around` is that of `reference_fat`.
     """
     if values.size < _FEW or np.ptp(values) == 0:
         return np.zeros(values.shape)
@@ -54,7 +54,7 @@ def fat_shares(values: Values, method: Method, fat_around: float) -> Values | No
 
 
 def commonest(mixture: Mixture, values: Values) -> float:
-    """The grey value at which the mixture is densest: lean muscle, as long as less than half of the muscles is fat."""
+    """The mode of the mixture: lean muscle, as long as less than half of the muscle is fat."""
     low, high = np.quantile(values, (0.001, 0.999))
     grid = np.linspace(float(low), float(high), 1000)
     return float(grid[density(mixture, grid).argmax()])

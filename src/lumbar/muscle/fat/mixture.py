@@ -1,7 +1,7 @@
-"""Fat in a muscle without a Dixon pair: the grey values are sorted into groups, and the brightest group is fat.
+"""Classification of grey values for fat measurement without a Dixon pair; the brightest class is fat.
 
-Three normal distributions (lean, mixed, fat) agree best with Dixon; two distributions and three-means clusters are there for comparison. All work on
-a histogram, so that their time does not grow with the muscle.
+A mixture of three normal distributions (lean, mixed, fat) agrees best with Dixon; two distributions and 3-means clusters serve for comparison. All use a
+histogram, so that the time does not depend on the size of the muscle.
 """
 
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ def fit_mixture(values: Values, components: int) -> Mixture:
 
 
 def responsibilities(mixture: Mixture, values: Values) -> Values:
-    """(components, n) chance of each value to come from each distribution."""
+    """(components, n) posterior probability of each distribution for each value."""
     logs = _log_densities(values, np.array(mixture.weights), np.array(mixture.means), np.array(mixture.deviations))
     chances = np.exp(logs - logs.max(axis=0))
     return np.asarray(chances / chances.sum(axis=0))
@@ -49,7 +49,7 @@ def density(mixture: Mixture, values: Values) -> Values:
 
 
 def three_means(values: Values, clusters: int = 3) -> Values:
-    """Cluster centres from dark to bright (Lloyd 1982), started at the middles of equal shares of the range."""
+    """Cluster centres from dark to bright (Lloyd 1982), initialised at the centres of equal parts of the range."""
     x, count = _histogram(values)
     centres = np.linspace(x[0], x[-1], 2 * clusters + 1)[1::2]
     for _ in range(_ROUNDS):
@@ -75,7 +75,7 @@ def _start_quantiles(components: int) -> list[Values]:
 
 def _maximise(x: Values, count: Values, means: Values) -> Mixture:
     k = len(means)
-    floor = (x[1] - x[0]) / 2  # no distribution narrower than the histogram can show
+    floor = (x[1] - x[0]) / 2  # no distribution is narrower than the bins of the histogram
     means, deviations, weights = means.astype(np.float64), np.full(k, max((x[-1] - x[0]) / (2 * k), floor)), np.full(k, 1 / k)
     before = -np.inf
     for _ in range(_ROUNDS):

@@ -1,16 +1,16 @@
-"""What is done to trained networks before they are exported: two become one, and the background gets its due."""
+"""Assembly of trained networks for export: mirrored pairs, and a background bias."""
 
 import torch
 
 from lumbar.muscle.labels import LABELS, MIRRORED
 
-_LEAST = 1e-4  # probability; its logarithm is what differs after rounding
+_LEAST = 1e-4  # least probability, which bounds the rounding error of its logarithm
 
 
 class MirrorPair(torch.nn.Module):
-    """The mean of what `straight` says of images and `mirrored` of their mirror images, whose sides are changed back.
+    """Mean of the predictions of `straight` on images and of `mirrored` on mirrored images, with sides swapped back.
 
-    Each looks at an image one way round, so both together cost what one costs that looks both ways.
+    An ensemble of two networks at the cost of mirror test-time augmentation of one.
     """
 
     def __init__(self, straight: torch.nn.Module, mirrored: torch.nn.Module) -> None:
@@ -24,8 +24,8 @@ class MirrorPair(torch.nn.Module):
         return ((one + other) / 2).clamp_min(_LEAST).log()
 
 
-class Favoured(torch.nn.Module):
-    """`network` with `log_odds` more for the background: who is taught by Dice calls pixels muscle that are as likely not, so muscles come out too large."""
+class BackgroundBias(torch.nn.Module):
+    """`network` with `log_odds` added to the background: training with the Dice loss overestimates the size of muscles."""
 
     def __init__(self, network: torch.nn.Module, log_odds: float) -> None:
         super().__init__()
@@ -33,5 +33,5 @@ class Favoured(torch.nn.Module):
         self.register_buffer("shift", torch.tensor([log_odds] + [0.0] * len(LABELS)).reshape(1, -1, 1, 1))
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Logits as the network's."""
+        """Logits of the network with the background bias."""
         return torch.as_tensor(self.network(image) + self.shift)

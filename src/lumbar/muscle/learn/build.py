@@ -1,4 +1,4 @@
-"""From folders of Dixon pairs to a model folder."""
+"""Training of a model folder from folders of Dixon pairs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,30 +20,30 @@ from lumbar.muscle.predict import TASK
 from lumbar.training.export import export_onnx
 from lumbar.training.fit import FitOptions
 
-_HALF_TOLERANCE = 0.2  # in logits, which reach tens on the noise that is compared: what 16-bit weights cost
+_HALF_TOLERANCE = 0.2  # error of 16-bit weights in logits, which reach tens on the noise used for comparison
 _WHAT = "2-D U-Net that labels erector spinae and multifidus, right and left, on axial slices of any contrast."
-FIRST_DRAWN, SLICES = 70_000, 5  # seed of the first made-up person, and slices of each
+FIRST_DRAWN, SLICES = 70_000, 5  # seed of the first simulated person, and slices of each
 
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """What goes on the card, and how long to train."""
+    """Card entries and length of the training."""
 
     name: str = "muscle-axial"
     version: str = "0.1.0"
     licence: str = "not stated"
     steps: int = 4000
     seed: int = 20240601
-    pixel_mm: float = 1.25  # the grid that the network works on
+    pixel_mm: float = 1.25  # pixel size of the network's input
     threads: int = 0
-    both_ways: bool = True  # whether prediction has to ask for mirror images, too
+    both_ways: bool = True  # whether inference uses mirror test-time augmentation
     how: str = ""  # a sentence on the training, for the card
-    drawn: int = 0  # made-up people whose drawn slices are learnt from, too
+    drawn: int = 0  # number of simulated people with drawn slices in the training set
     results: tuple[Result, ...] = ()
 
 
 def build(folders: Sequence[Path], out: Path, work: Path, options: BuildOptions) -> Card:
-    """Train on all subjects of `folders` and fill the existing folder `out` with the network and its card; `work` takes checkpoints."""
+    """Train on all subjects of `folders` and write the network and its card to the existing folder `out`; checkpoints go to `work`."""
     examples: list[AxialSlice] = []
     data = []
     for folder in folders:
@@ -53,7 +53,7 @@ def build(folders: Sequence[Path], out: Path, work: Path, options: BuildOptions)
         data.append(TrainingData(folder.name, options.licence, f"{count} subject{'s' if count > 1 else ''}, {len(own)} axial slices, Dixon water and fat"))
     if options.drawn:
         examples += [s for seed in range(FIRST_DRAWN, FIRST_DRAWN + options.drawn) for s in drawn_slices(seed, SLICES)]
-        data.append(TrainingData("lumbar drawn slices", "Apache-2.0", f"synthetic: {SLICES * options.drawn} slices of {options.drawn} made-up people"))
+        data.append(TrainingData("lumbar drawn slices", "Apache-2.0", f"synthetic: {SLICES * options.drawn} slices of {options.drawn} simulated people"))
     config = training(options.pixel_mm, FitOptions(steps=options.steps, seed=options.seed, threads=options.threads))
     module = train(examples, work, config)
     return export(module.network, out, options, tuple(data))
@@ -73,7 +73,7 @@ def export(network: torch.nn.Module, out: Path, options: BuildOptions, data: tup
         version=options.version,
         task=TASK,
         description=f"{_WHAT} {options.how}".strip(),
-        intended_use="Research on muscle size and fat between L1/L2 and L5/S1 in adults. Not a medical device; look at every mask.",
+        intended_use="Research on muscle size and fat between L1/L2 and L5/S1 in adults. Not a medical device; inspect every mask.",
         inputs=(TensorSpec(INPUT, ("images", 1, "rows", "columns"), meaning),),
         outputs=(TensorSpec(OUTPUT, ("images", len(LABELS) + 1, "rows", "columns"), "logits of background and the classes"),),
         classes=("background", *names),

@@ -14,7 +14,7 @@ def training_slices(subject: str, water: Volume, fat: Volume, mask: Volume, min_
     """Every slice with at least `min_pixels` of muscle, water and fat on one scale.
 
     Raises:
-        GeometryError: the three volumes do not belong together.
+        GeometryError: the three volumes do not match.
     """
     grid = to_axial(water).grid
     labels = np.asarray(brought_onto(grid, mask).array, np.uint8)
@@ -27,10 +27,10 @@ def training_slices(subject: str, water: Volume, fat: Volume, mask: Volume, min_
 def on_one_scale(water: Volume, fat: Volume, labels: Volume) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Water and fat on the axial grid of `labels`, both divided so that muscle water is near 0.7.
 
-    A fat image that was rescaled (its grey values come in other steps than the water's) is scaled back first.
+    A rescaled fat image (with another grey-value step than the water image) is scaled back first.
 
     Raises:
-        GeometryError: water and fat do not belong together.
+        GeometryError: water and fat do not match.
     """
     image = np.asarray(to_axial(water).array, np.float32)
     fatty = np.asarray(to_axial(Volume(pair(water, fat).array, water.grid)).array, np.float32)

@@ -1,4 +1,4 @@
-"""A pair of images, water and fat, on which shapes in mm are painted one over the other."""
+"""A canvas of water and fat images on which shapes in mm are painted over each other."""
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ from scipy import ndimage
 from lumbar.muscle.learn.drawn_outline import Points
 from lumbar.muscle.learn.views import FloatImage
 
-_FINER = 2  # shapes are cut out on pixels this much smaller, so that their borders are soft
+_FINER = 2  # supersampling factor for anti-aliased borders
 
 
 class DrawnCanvas:
@@ -22,7 +22,7 @@ class DrawnCanvas:
         self.y = (np.arange(rows) - zero_row).astype(np.float32)[:, None]
 
     def shape(self, points: Points) -> FloatImage:
-        """Share of each pixel that lies within the polygon of (x, y) points."""
+        """Fraction of each pixel inside the polygon of (x, y) points."""
         rows, columns = self.water.shape
         image = Image.new("L", (columns * _FINER, rows * _FINER))
         place = (points - (self.x[0, 0], self.y[0, 0]) + 0.5) * _FINER - 0.5
@@ -31,7 +31,7 @@ class DrawnCanvas:
         return np.asarray(sum(fine[i::_FINER, j::_FINER] for i in range(_FINER) for j in range(_FINER)), np.float32)
 
     def ellipse(self, middle: tuple[float, float], half: tuple[float, float], turn: float = 0.0) -> FloatImage:
-        """Soft ellipse with the half axes `half`, turned by `turn` degrees from the first axis to the second."""
+        """Soft ellipse with the half axes `half`, rotated by `turn` degrees from the first axis to the second."""
         c, s = np.cos(np.radians(turn)), np.sin(np.radians(turn))
         x, y = self.x - middle[0], self.y - middle[1]
         radius = np.sqrt(((x * c + y * s) / half[0]) ** 2 + ((y * c - x * s) / half[1]) ** 2)
@@ -45,7 +45,7 @@ class DrawnCanvas:
 
 def blotches(shape: tuple[int, ...], every: float, rng: Generator) -> FloatImage:
     """Smooth noise of unit variance with spots of about `every` pixels."""
-    coarse = max(1, int(every / 4))  # large spots are drawn on larger pixels, which is quicker and looks the same
+    coarse = max(1, int(every / 4))  # large spots are computed on larger pixels, which is faster
     small = rng.normal(0, 1, [-(-n // coarse) + 1 for n in shape]).astype(np.float32)
     noise = ndimage.gaussian_filter(small, every / coarse / 2)
     if coarse > 1:

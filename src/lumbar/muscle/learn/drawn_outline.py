@@ -1,7 +1,7 @@
-"""Outlines of the back muscles of made-up people, as readers draw them: where they run on average, and how they vary.
+"""Simulated outlines of the back muscles as drawn by readers: mean shape and variation.
 
-Coordinates are (to the side, behind) in mm from the middle of the spinal canal; the tables run from L1/L2 down to L5/S1. One side's muscles fill one
-compartment between spinous process, lamina, quadratus lumborum and fascia; a curve parts the multifidus from the erector spinae. At L1/L2 the
+Coordinates are (lateral, posterior) in mm from the middle of the spinal canal; the tables run from L1/L2 down to L5/S1. The muscles of one side fill a
+compartment between spinous process, lamina, quadratus lumborum and fascia; a curve separates the multifidus from the erector spinae. At L1/L2 the
 multifidus is small and deep and the erector spinae reaches the midline behind it; from L4 down the multifidus reaches the fascia, and the fat and
 the short muscles between it, lamina and spinous process belong to neither.
 """
@@ -12,9 +12,9 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-Points = NDArray[np.float64]  # (n, 2): to the side, behind
+Points = NDArray[np.float64]  # (n, 2): lateral, posterior
 
-_STEP = 0.25  # of `level`, from one table to the next
+_STEP = 0.25  # of `level`, between tables
 # From the corner of lamina and spinous process along the front to the tip, and back along the fascia to the midline.
 _COMPARTMENT = np.array(
     [
@@ -26,7 +26,7 @@ _COMPARTMENT = np.array(
     ],
     np.float64,
 )
-# The curve that parts the muscles, from the front to the back; its end is the midline above and the fascia below.
+# The curve that separates the muscles, from the front to the back; its end is the midline above and the fascia below.
 _SEPTUM = np.array(
     [
         [(19, 10), (18, 24), (12, 35), (2, 42)],
@@ -42,12 +42,12 @@ TIP, PEAK = 5, 7  # of the compartment's points
 
 @dataclass(frozen=True, eq=False)
 class Back:
-    """One person's back: what is common to all slices."""
+    """Parameters of one person's back, common to all slices."""
 
-    scale: Points  # (2,) whole back, across and in depth
+    scale: Points  # (2,) whole back, transverse and in depth
     reach: float  # of the lateral third, as a factor
-    septum_shift: float  # of the level at which the septum is read, so that a multifidus is large or small for its level
-    septum_scale: float  # to the side
+    septum_shift: float  # shift of the level of the septum, which makes the multifidus large or small for its level
+    septum_scale: float  # lateral
     compartment: Points  # (5, 11, 2) shifts of the points in mm
     septum: Points  # (5, 4, 2)
     uneven: Points  # (2, 11, 2) further shifts of each side
@@ -55,15 +55,15 @@ class Back:
 
 @dataclass(frozen=True, eq=False)
 class Outline:
-    """One side's muscles on one slice; the side is that of the sign of the first coordinate."""
+    """The muscles of one side on one slice; the sign of the first coordinate gives the side."""
 
     compartment: Points
-    multifidus: Points  # reaches beyond the compartment, which bounds it
+    multifidus: Points  # extends beyond the compartment, which bounds it
     tip: Points  # (2,) the outermost point
 
 
 def random_back(rng: Generator) -> Back:
-    """Somebody between slight and strong, whose muscles are evenly or unevenly large."""
+    """A random person, from slight to strong, with symmetric or asymmetric muscles."""
     return Back(
         scale=np.exp(rng.normal((-0.04, -0.06), (0.10, 0.15))),
         reach=float(np.exp(rng.normal(0, 0.12))),
@@ -76,7 +76,7 @@ def random_back(rng: Generator) -> Back:
 
 
 def outlines(back: Back, level: float) -> tuple[Outline, Outline]:
-    """(right, left) at `level`: 0 at L1/L2, 1 at L5/S1, a little beyond at most."""
+    """(right, left) at `level`: 0 at L1/L2, 1 at L5/S1, slightly beyond at most."""
     return _side(back, level, -1.0), _side(back, level, 1.0)
 
 
@@ -94,7 +94,7 @@ def _side(back: Back, level: float, sign: float) -> Outline:
 
 
 def _at(tables: Points, level: float) -> Points:
-    """Points between two tables; beyond the last ones they stay."""
+    """Points interpolated between two tables, constant beyond the last ones."""
     place = float(np.clip(level / _STEP, 0, len(tables) - 1))
     low = min(int(place), len(tables) - 2)
     return np.array((1 - (place - low)) * tables[low] + (place - low) * tables[low + 1])

@@ -1,7 +1,7 @@
-"""Training slices drawn from scratch: backs of random people, with what lies around the muscles, as Dixon water and fat and exact labels.
+"""Simulated training slices: backs of random people with surrounding tissue, as Dixon water and fat with exact labels.
 
-The phantom has the whole spine in three dimensions, but muscles like pillows in a bed of fat. Here there is one slice only, without true depth, but
-muscles with the outlines that readers draw, side by side with the muscles around them. Both differ from people in their own ways.
+The phantom models the whole spine in three dimensions, but its muscles are smooth and embedded in fat. These slices are two-dimensional, but their muscles
+have realistic outlines and adjoin the surrounding muscles. The two differ from patients in different ways.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _ROWS, _COLUMNS, _ZERO_ROW = 220, 300, 110
 
 
 def drawn_slices(seed: int, count: int) -> list[AxialSlice]:
-    """`count` slices of the made-up person `seed`, at random heights from L1/L2 to L5/S1."""
+    """`count` slices of the simulated person `seed`, at random heights from L1/L2 to L5/S1."""
     rng = np.random.default_rng([seed, 99])
     back, fatty = random_back(rng), float(rng.beta(0.8, 10.0))
     return [_one(back, fatty, f"drawn {seed}", rng) for _ in range(count)]
@@ -44,10 +44,10 @@ def _one(back: Back, fatty: float, name: str, rng: Generator) -> AxialSlice:
 
 @dataclass(frozen=True)
 class _Look:
-    """What both sides of a slice have in common."""
+    """Parameters shared by both sides of a slice."""
 
     septum_mm: float  # half width of the layer between the muscles
-    septum_share: float  # how clearly it shows
+    septum_share: float  # contrast of the layer
     fatty: float  # mean share of fat in the muscles
 
 
@@ -62,7 +62,7 @@ def _draw_bed(canvas: DrawnCanvas, sides: tuple[Outline, Outline], tissues: Tiss
 
 
 def _draw_side(canvas: DrawnCanvas, side: Outline, tissues: Tissues, look: _Look, rng: Generator, labels: Labels, numbers: tuple[int, int]) -> None:
-    """Erector spinae, multifidus and what parts them, in images and labels."""
+    """Draw erector spinae, multifidus and the septum, in images and labels."""
     whole, inner = canvas.shape(side.compartment), canvas.shape(side.multifidus)
     inside, deep = whole > 0.5, inner > 0.5
     labels[inside] = np.where(deep[inside], numbers[1], numbers[0])
@@ -80,7 +80,7 @@ def _draw_side(canvas: DrawnCanvas, side: Outline, tissues: Tissues, look: _Look
 
 
 def _fat_map(canvas: DrawnCanvas, deep: NDArray[np.bool_], look: _Look, rng: Generator) -> FloatImage:
-    """Share of fat: streaks all over, and more of it in the multifidus near lamina and spinous process."""
+    """Fat fraction: streaks everywhere, and more in the multifidus near lamina and spinous process."""
     noise = ndimage.gaussian_filter(rng.normal(0, 1, deep.shape), rng.uniform(0.5, 3, 2))
     noise = noise / noise.std() + 0.8 * blotches(deep.shape, rng.uniform(6, 20), rng)
     mean = look.fatty * np.where(deep, 1.3, 1.0)

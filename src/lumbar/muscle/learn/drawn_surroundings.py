@@ -1,4 +1,4 @@
-"""What lies around the back muscles of a drawn slice: skin and fat, the wall of the belly, other muscles, organs, bones."""
+"""Tissues around the back muscles of a simulated slice: skin and fat, abdominal wall, other muscles, organs, bones."""
 
 from dataclasses import dataclass
 
@@ -30,7 +30,7 @@ class Tissues:
 
 
 def random_tissues(rng: Generator) -> Tissues:
-    """What another person and scanner might show."""
+    """Random signals of another person and scanner."""
 
     def one(water: Pair, fat: Pair) -> Pair:
         return float(rng.uniform(*water)), float(rng.uniform(*fat))
@@ -49,7 +49,7 @@ def random_tissues(rng: Generator) -> Tissues:
 
 
 def draw_trunk(canvas: DrawnCanvas, sides: tuple[Outline, Outline], level: float, tissues: Tissues, rng: Generator) -> None:
-    """Skin, fat under it, the wall's muscles, and what lies in front of the back muscles."""
+    """Draw skin, subcutaneous fat, the muscles of the abdominal wall, and the tissue in front of the back muscles."""
     tip = np.mean([np.abs(side.tip[0]) for side in sides]), np.mean([side.tip[1] for side in sides])
     width, front = max(rng.uniform(108, 155), 1.25 * tip[0]), rng.uniform(-75, -45)
     reach = np.sqrt(max(1 - (tip[0] / width) ** 2, 0.05))
@@ -84,7 +84,7 @@ def draw_trunk(canvas: DrawnCanvas, sides: tuple[Outline, Outline], level: float
 
 
 def draw_bones(canvas: DrawnCanvas, level: float, tissues: Tissues, rng: Generator) -> None:
-    """Vertebra or disc, canal, arch and processes; below, the ilium with the muscles behind it."""
+    """Draw vertebra or disc, canal, arch and processes; in lower slices the ilium with the muscles behind it."""
     if level > rng.uniform(0.7, 1.0):
         _draw_ilium(canvas, tissues, rng)
     half = rng.uniform(20, 29), rng.uniform(14, 19)
@@ -154,13 +154,13 @@ def _draw_ilium(canvas: DrawnCanvas, tissues: Tissues, rng: Generator) -> None:
 
 
 def _bone(canvas: DrawnCanvas, share: FloatImage, tissues: Tissues) -> None:
-    """Marrow within a dark rim."""
+    """Draw marrow with a dark cortex."""
     canvas.paint(share, *tissues.bone)
     canvas.paint(np.clip(ndimage.grey_erosion(share, size=3), 0, 1), *tissues.marrow)
 
 
 def _muscle(canvas: DrawnCanvas, share: FloatImage, tissues: Tissues, rng: Generator) -> None:
-    """Muscle within a thin fascia, which often is not seen."""
+    """Draw a muscle with a thin fascia, which is often invisible."""
     if rng.random() < 0.5:
         canvas.paint(ndimage.grey_dilation(share, size=3), *(tissues.fascia if rng.random() < 0.5 else tissues.fat))
     canvas.paint(share, *_varied(tissues.muscle, rng))
@@ -171,7 +171,7 @@ def _varied(pair: Pair, rng: Generator) -> Pair:
 
 
 def _rearmost(side: Outline, x: NDArray[np.float32]) -> NDArray[np.float64]:
-    """How far back the muscles reach in each column; far in front where there are none."""
+    """Posterior border of the muscles in each column; far anterior where there are none."""
     points = side.compartment
     columns = np.round(points[:, 0] - x[0]).astype(int)
     depth = np.full(len(x), -200.0)

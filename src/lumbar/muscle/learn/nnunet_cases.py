@@ -1,4 +1,4 @@
-"""What nnU-Net gets to learn from: whole volumes of people in four contrasts, or random views where there are few people."""
+"""Training cases for nnU-Net: whole volumes in four contrasts, or random views if there are few people."""
 
 from collections.abc import Iterator, Sequence
 from math import ceil
@@ -17,7 +17,7 @@ from lumbar.muscle.learn.synthesis import contrasts
 from lumbar.muscle.learn.train import MuscleTraining, RandomAxialViews
 from lumbar.muscle.learn.views import AxialSlice
 
-_STACK, _STEP_MM = 16, 4.0  # views that make one case, and what nnU-Net is told of their distance
+_STACK, _STEP_MM = 16, 4.0  # views per case, and their nominal distance
 
 
 def subject_cases(folders: Sequence[Path]) -> Iterator[RawCase]:
@@ -32,7 +32,7 @@ def subject_cases(folders: Sequence[Path]) -> Iterator[RawCase]:
 
 
 def view_cases(examples: list[AxialSlice], count: int, config: MuscleTraining) -> Iterator[RawCase]:
-    """`count` random views of `examples` as `lumbar.muscle.learn.train` learns from them, in stacks: shapes, fat and contrasts that few people do not have."""
+    """`count` random views of `examples`, augmented as in `lumbar.muscle.learn.train`, in stacks: more shapes, fat and contrasts than few people have."""
     views = iter(RandomAxialViews(examples, config))
     for number in range(ceil(count / _STACK)):
         pairs = [next(views) for _ in range(_STACK)]

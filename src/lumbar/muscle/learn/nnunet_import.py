@@ -1,4 +1,4 @@
-"""A trained nnU-Net v2 folder as a model folder, checked label by label. Needs PyTorch and nnunetv2, and opens pickles: trusted folders only."""
+"""Import of a trained nnU-Net v2 folder as a model folder, checked label by label. Needs PyTorch and nnunetv2; opens pickles (trusted folders only)."""
 
 import json
 from collections.abc import Sequence
@@ -18,28 +18,28 @@ from lumbar.muscle.nnunet.runtime import NnunetPlan, plan_from_card, predict_lab
 from lumbar.muscle.predict import TASK
 from lumbar.training.export import export_onnx
 
-READERS = ("SimpleITKIO", "NibabelIO")  # both give the axes as the file stores them
+READERS = ("SimpleITKIO", "NibabelIO")  # both keep the axes of the file
 _RESAMPLING = "resample_data_or_seg_to_shape"
 
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """What goes on the card."""
+    """Options of the import, and card entries."""
 
     name: str
     version: str = "0.1.0"
     licence: str = "not stated"
-    fold: str | None = None  # "0", …, "all"; None: the only one there is
+    fold: str | None = None  # "0", …, "all"; None: the only fold
     checkpoint: str = "checkpoint_final.pth"
-    orientation: str = "file"  # "axial": images are turned to slices foot to head, rows front to back, columns right to left first
+    orientation: str = "file"  # "axial": images are first reoriented to slices foot to head, rows front to back, columns right to left
 
 
 def import_nnunet(source: Path, out: Path, options: ImportOptions) -> Card:
     """Write the network of the trained nnU-Net folder `source` (plans.json, dataset.json, fold_*) into the existing folder `out`.
 
     Raises:
-        UsageError: no such folder, or the fold is not clear.
-        ModelError: the model does something that is not reproduced here (regions, cascades, other readers or resampling).
+        UsageError: there is no such folder, or the fold is ambiguous.
+        ModelError: the model uses an unsupported feature (regions, cascades, other readers or resampling).
     """
     plans, dataset = (_json(source / name) for name in ("plans.json", "dataset.json"))
     network, configuration, mirror = _network(source, plans, dataset, options)
@@ -54,7 +54,7 @@ def import_nnunet(source: Path, out: Path, options: ImportOptions) -> Card:
         version=options.version,
         task=TASK,
         description=f"nnU-Net v2 ({configuration}), imported from {source.name}.",
-        intended_use="As the source model's. Not a medical device; look at every mask.",
+        intended_use="As for the source model. Not a medical device; inspect every mask.",
         inputs=(TensorSpec(INPUT, ("tiles", channels, *plan.patch), f"tiles prepared as nnU-Net does, {' × '.join(axes)}"),),
         outputs=(TensorSpec(OUTPUT, ("tiles", len(plan.labels), *plan.patch), "logits of the classes"),),
         classes=tuple(names[label] for label in plan.labels),
@@ -67,10 +67,10 @@ def import_nnunet(source: Path, out: Path, options: ImportOptions) -> Card:
 
 
 def trained_network(source: Path, options: ImportOptions) -> torch.nn.Module:
-    """The network of a trained nnU-Net folder, which gives the logits of its last stage alone.
+    """The network of a trained nnU-Net folder, which returns only the logits of its last stage.
 
     Raises:
-        UsageError: no such folder, or the fold is not clear.
+        UsageError: there is no such folder, or the fold is ambiguous.
         ModelError: the model predicts regions.
     """
     plans, dataset = (_json(source / name) for name in ("plans.json", "dataset.json"))
@@ -92,7 +92,7 @@ def check_import(source: Path, model: Path, images: Sequence[NDArray[np.float32]
 
 
 def _predictor(source: Path, options: ImportOptions) -> Any:
-    """nnU-Net's own predictor. It is handed the network, as looking up the trainer's class fails for trainers that are not installed here."""
+    """nnU-Net's own predictor with the given network, as looking up the trainer class fails for trainers that are not installed."""
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor  # noqa: PLC0415
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager  # noqa: PLC0415
 
@@ -111,7 +111,7 @@ def _network(source: Path, plans: dict[str, Any], dataset: dict[str, Any], optio
 
     path = source / f"fold_{_fold(source, options)}" / options.checkpoint
     try:
-        # Only weights and plain values are wanted, but nnU-Net's checkpoints hold NumPy scalars, which the safe loader refuses.
+        # Only weights and plain values are needed, but nnU-Net's checkpoints contain NumPy scalars, which the safe loader rejects.
         checkpoint = torch.load(path, map_location="cpu", weights_only=False)
     except FileNotFoundError:
         raise UsageError(f"{path} does not exist; name another --checkpoint") from None
@@ -169,7 +169,7 @@ def _labels(dataset: dict[str, Any]) -> tuple[int, ...]:
 
 
 def _configuration(plans: dict[str, Any], name: str) -> dict[str, Any]:
-    """A configuration with what it inherits."""
+    """A configuration with inherited values."""
     found = plans["configurations"].get(name)
     if found is None:
         raise ModelError(f"plans.json has no configuration {name!r}; found: {', '.join(plans['configurations'])}")

@@ -1,11 +1,11 @@
-"""nnU-Net's training program with a trainer of ours: without mirroring (left and right have labels) and of the wanted length.
+"""nnU-Net's training program with a custom trainer: without mirroring (left and right have labels) and of a given length.
 
     python -m lumbar.muscle.learn.nnunet_trainer EPOCHS ITERATIONS VALIDATION_ITERATIONS THREADS LEARNING_RATE -- <arguments of nnUNetv2_train>
 
-A learning rate of 0 leaves nnU-Net its own optimiser.
+A learning rate of 0 selects nnU-Net's own optimiser.
 
-nnU-Net looks a trainer up by importing all that it has, which fails where only one of them misses a library (torchvision, say). The class is handed to
-it here instead.
+nnU-Net looks up a trainer by importing all of its trainers, which fails if one of them lacks a library (such as torchvision). The class is passed directly
+here instead.
 """
 
 import sys
@@ -18,11 +18,11 @@ import torch
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.training.nnUNetTrainer.variants.data_augmentation.nnUNetTrainerNoMirroring import nnUNetTrainerNoMirroring
 
-_TURN = np.deg2rad(15)  # nnU-Net turns a fifth of square images by any angle, but nobody is scanned upside down
+_TURN = np.deg2rad(15)  # nnU-Net rotates a fifth of square images by any angle, but patients are not scanned upside down
 
 
 def trainer_of(epochs: int, iterations: int, validation_iterations: int, threads: int, learning_rate: float) -> type:
-    """The trainer; nnU-Net reads the names of its arguments, so they are spelt out."""
+    """The trainer class; its arguments are spelt out, as nnU-Net inspects their names."""
 
     class nnUNetTrainerLumbar(nnUNetTrainerNoMirroring):  # type: ignore[misc]  # noqa: N801  (nnU-Net's way of naming; folders get this name)
         def __init__(self, plans: dict, configuration: str, fold: int, dataset_json: dict, device: torch.device = torch.device("cuda")) -> None:  # type: ignore[type-arg]  # noqa: B008
@@ -30,9 +30,9 @@ def trainer_of(epochs: int, iterations: int, validation_iterations: int, threads
             self.num_epochs = epochs
             self.num_iterations_per_epoch = iterations
             self.num_val_iterations_per_epoch = validation_iterations
-            self.save_every = 1 if device.type == "cpu" else 10  # epochs that a killed run loses at most
+            self.save_every = 1 if device.type == "cpu" else 10  # epochs that an interrupted run loses at most
             if device.type == "cpu":
-                torch.set_num_threads(threads)  # nnU-Net takes every core of the machine
+                torch.set_num_threads(threads)  # nnU-Net uses all cores by default
 
         def initialize(self) -> None:
             super().initialize()
@@ -43,7 +43,7 @@ def trainer_of(epochs: int, iterations: int, validation_iterations: int, threads
             if not learning_rate:
                 found: tuple[Any, Any] = super().configure_optimizers()
                 return found
-            # As nnU-Net's own trainers with Adam have it.
+            # As in nnU-Net's own trainers with Adam.
             optimizer = torch.optim.AdamW(self.network.parameters(), lr=learning_rate, weight_decay=self.weight_decay, amsgrad=True)
             return optimizer, PolyLRScheduler(optimizer, learning_rate, self.num_epochs)
 
@@ -52,20 +52,20 @@ def trainer_of(epochs: int, iterations: int, validation_iterations: int, threads
             return ((-_TURN, _TURN), *rest)
 
         def perform_actual_validation(self, save_probabilities: bool = False) -> None:
-            """Left out: with the fold "all", nnU-Net would predict what it has learnt from, case by case."""
+            """Skipped: with the fold "all", nnU-Net would predict its own training cases."""
 
     return nnUNetTrainerLumbar
 
 
 def _in_half_precision(forward: Any, image: torch.Tensor) -> Any:
-    """Products in 16 bits, as nnU-Net has them on a GPU; on a processor with such instructions they take 40 % less time."""
+    """bfloat16 autocast, as nnU-Net uses on a GPU; on a CPU with such instructions it takes 40 % less time."""
     with torch.autocast("cpu", dtype=torch.bfloat16):
         found = forward(image)
     return [one.float() for one in found] if isinstance(found, list | tuple) else found.float()
 
 
 def main() -> None:
-    """Run nnU-Net's training with what the command line says."""
+    """Run nnU-Net's training with the arguments of the command line."""
     split = sys.argv.index("--")
     *lengths, rate = sys.argv[1:split]
     trainer = trainer_of(*(int(word) for word in lengths), float(rate))  # type: ignore[call-arg]

@@ -1,7 +1,7 @@
-"""Phantoms with other people's backs: muscles of any size, drawn where readers draw them.
+"""Phantoms with varied backs: muscles of any size, with borders as drawn by readers.
 
-Reference masks of people (LPM) have the multifidus small and deep beside the spinous process at L1/L2, with the erector spinae behind it up to the
-midline; from L4 down the multifidus fills the whole depth. The tables below were read off such masks of one person and are varied widely.
+In reference masks (LPM) the multifidus is small and deep beside the spinous process at L1/L2, with the erector spinae behind it up to the midline; from
+L4 down the multifidus fills the whole depth. The tables below were measured on such masks of one person and are varied widely.
 """
 
 from dataclasses import replace
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lumbar.phantom.anatomy import Anatomy, Profiles
 from lumbar.phantom.profiles import SIDE_NAMES
 
-# At L1/L2 … L5/S1, in mm from the middle of the canal: to the side, behind, half width, half depth, tilt (degrees, outer edge forward).
+# At L1/L2 … L5/S1, in mm from the middle of the canal: lateral, posterior, half width, half depth, tilt (degrees, outer edge forward).
 _ROWS = {
     "erector_spinae": np.array([(43, 39, 32, 19, 12), (43, 37, 33, 21, 12), (42, 34, 32, 22, 10), (42, 28, 24, 20, 12), (42, 23, 17, 17, 12)], np.float64),
     "multifidus": np.array([(16, 27, 9, 12, 4), (14, 27, 9.5, 15, 4), (13.5, 28, 11, 18, 4), (18, 32, 15, 20.5, 2), (21, 31, 17, 18.5, 0)], np.float64),
@@ -23,16 +23,16 @@ _DISCS = ("L1/L2", "L2/L3", "L3/L4", "L4/L5", "L5/S1")
 
 
 def with_other_back(anatomy: Anatomy, rng: Generator) -> Anatomy:
-    """The same person with back muscles, fascia and skin drawn at random, up to those of a strong young man."""
+    """The same person with random back muscles, fascia and skin, up to those of a strong young man."""
     profiles = anatomy.profiles
     z = np.asarray(profiles.start_mm + profiles.step_mm * np.arange(len(profiles["canal_x"])), np.float64)
     heights = np.array([anatomy.disc(name).frame.center_mm[2] for name in _DISCS])
     tables = dict(profiles.tables)
     depth, width = np.exp(rng.normal(-0.14, 0.16)), np.exp(rng.normal(-0.10, 0.13))
-    share = np.exp(rng.normal(0, 0.12))  # of multifidus against erector spinae
+    share = np.exp(rng.normal(0, 0.12))  # size of the multifidus relative to the erector spinae
     for muscle, rows in _ROWS.items():
         own = share if muscle == "multifidus" else 1 / np.sqrt(share)
-        lost = rng.uniform(0.78, 1.03) if rng.random() < 0.4 else 1.0  # wasted: fat takes its place under the same fascia
+        lost = rng.uniform(0.78, 1.03) if rng.random() < 0.4 else 1.0  # atrophy: fat replaces muscle under the same fascia
         level = np.exp(rng.normal(0, 0.05, (5, 4)))
         for side, name in SIDE_NAMES.items():
             uneven = np.exp(rng.normal(0, 0.03, 4))

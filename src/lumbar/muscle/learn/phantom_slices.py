@@ -1,4 +1,4 @@
-"""Training slices cut from phantoms: other bodies, other ages and degrees of fat, with labels that are exact."""
+"""Training slices cut from phantoms: varied bodies, ages and fat, with exact labels."""
 
 import numpy as np
 from numpy.random import Generator
@@ -16,13 +16,13 @@ from lumbar.phantom.render import render_labels, render_slice
 from lumbar.phantom.signal import Palette, Sequence
 
 _LABELS = {("erector_spinae", "right"): 1, ("multifidus", "right"): 2, ("multifidus", "left"): 3, ("erector_spinae", "left"): 4}
-_CLOSED = 0.6  # share of slices on which nothing is seen between multifidus and erector spinae, as in lean people on Dixon water
-_OTHER_BACK = 0.5  # share of people whose back is drawn at random; the others have the phantom's own, on which we are measured
+_CLOSED = 0.6  # share of slices without a visible border between multifidus and erector spinae, as in lean people on Dixon water
+_OTHER_BACK = 0.5  # share of people with a random back; the others have that of the phantom, which is used for evaluation
 _ROWS, _COLUMNS = 220, 300  # at 1 mm: from in front of the spine to behind the skin, and the whole back
 
 
 def phantom_slices(seed: int, count: int) -> list[AxialSlice]:
-    """`count` slices of the person of `seed`, at random heights from L1/L2 to L5/S1, tilted as a scan is, as Dixon, T1 and T2 show water and fat."""
+    """`count` slices of the person of `seed`, at random heights from L1/L2 to L5/S1, tilted as in scans, with water and fat signals of Dixon, T1 and T2."""
     rng = np.random.default_rng([seed, 515])
     person = sample_person(seed)
     anatomy = build_anatomy(person, person_degeneration(person))
@@ -46,7 +46,7 @@ def _one(anatomy: Anatomy, name: str, rng: Generator) -> AxialSlice:
 
 
 def _close_seams(water: FloatImage, fat: FloatImage, labels: NDArray[np.uint8]) -> tuple[FloatImage, FloatImage]:
-    """Both images with muscle in place of the layer of fat that the phantom has between the two muscles of a side."""
+    """Both images with muscle in place of the phantom's layer of fat between the two muscles of a side."""
     seam = np.zeros(labels.shape, bool)
     for inner, outer in ((2, 1), (3, 4)):
         seam |= ndimage.binary_dilation(labels == inner, iterations=3) & ndimage.binary_dilation(labels == outer, iterations=3)

@@ -1,7 +1,7 @@
-"""Other people's fat and other sequences' contrast, made from a Dixon water and fat pair.
+"""Synthesis of fatty infiltration and of other contrasts from a Dixon water and fat pair.
 
-Water and fat add up to the tissue, so both questions can be asked of them: what would this muscle look like if a share of it were fat (that share of
-the water signal moves to the fat), and what would another sequence show (another curve of the water signal plus another of the fat signal)?
+Infiltration moves a fraction of the water signal of a muscle to the fat signal. Another sequence is simulated by a curve of the water signal plus a curve
+of the fat signal.
 """
 
 from dataclasses import dataclass, field
@@ -21,14 +21,14 @@ Labels = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class SynthesisOptions:
-    """How often each change is made."""
+    """Probabilities of the changes."""
 
     infiltration_probability: float = 0.6
-    retreat_probability: float = 0.3  # muscle that has shrunk away from its fascia or its bone, with fat in its place
+    retreat_probability: float = 0.3  # muscle replaced by fat along its fascia or bone
     septum_probability: float = 0.5  # a line of fat or fascia along the muscles' borders
-    pure_probability: float = 0.35  # the water or the fat image as it is
-    mild_probability: float = 0.45  # `mild` instead of `contrast`: images as scanners give them
-    coil_probability: float = 0.4  # signal that falls from the back to the front, as coils under the back leave it
+    pure_probability: float = 0.35  # the water or the fat image unchanged
+    mild_probability: float = 0.45  # `mild` instead of `contrast`, as in real images
+    coil_probability: float = 0.4  # signal decay from back to front, as with posterior coils
     contrast: AugmentOptions = field(
         default_factory=lambda: AugmentOptions(
             tissue_probability=0.3, remap_probability=0.35, field_probability=0.6, noise_probability=0.4, void_probability=0.05
@@ -55,14 +55,14 @@ def random_image(water: FloatImage, fat: FloatImage, labels: Labels, options: Sy
 
 
 def coil_gain(shape: tuple[int, ...], rng: Generator) -> FloatImage:
-    """Sensitivity of coils under the back, 1 in the last row: it falls to the front, and from a place near the middle to the sides."""
+    """Sensitivity of posterior coils, 1 in the last row: it decays towards the front, and from near the middle to the sides."""
     rows, columns = (np.linspace(0, 1, n, dtype=np.float32) for n in shape)
     across = rng.uniform(0, 1.5) * np.square(columns - rng.uniform(0.35, 0.65))
     return np.asarray(np.exp(-rng.uniform(0.3, 2.5) * (1 - rows)[:, None] - across[None]), np.float32)
 
 
 def infiltrate(water: FloatImage, fat: FloatImage, labels: Labels, rng: Generator) -> tuple[FloatImage, FloatImage]:
-    """Turn a random share of each muscle into fat, in streaks and patches, the same way on both sides but not in the same places."""
+    """Replace a random fraction of each muscle by fat, in streaks and patches, with the same statistics but different patterns on both sides."""
     pattern = _pattern(labels.shape, rng)
     share = np.zeros(labels.shape, np.float32)
     for pair in ((1, 4), (2, 3)):
@@ -77,7 +77,7 @@ def infiltrate(water: FloatImage, fat: FloatImage, labels: Labels, rng: Generato
 
 
 def retreat(water: FloatImage, fat: FloatImage, labels: Labels, pixel_mm: float, rng: Generator) -> tuple[FloatImage, FloatImage, Labels]:
-    """Fat in place of the outermost muscle, up to some millimetres deep, here and there; what became fat loses its label, as readers leave it out."""
+    """Replace patches of the outermost muscle by fat, up to some millimetres deep; these pixels lose their label, as readers exclude them."""
     muscle = (labels > 0) & (labels != IGNORED)
     depth_mm = ndimage.distance_transform_edt(labels > 0) * pixel_mm
     coarse = torch.from_numpy(rng.normal(0, 1, (1, 1, 4, 7)).astype(np.float32))
@@ -96,7 +96,7 @@ def tissues(water: FloatImage, fat: FloatImage) -> Labels:
 
 
 def _sequence(water: FloatImage, fat: FloatImage, options: SynthesisOptions, rng: Generator) -> FloatImage:
-    """A curve of the water plus a share of the fat."""
+    """A curve of the water plus a fraction of the fat."""
     if rng.random() < options.pure_probability:
         return water if rng.random() < 0.5 else fat
     kind = rng.random()
@@ -112,7 +112,7 @@ def _sequence(water: FloatImage, fat: FloatImage, options: SynthesisOptions, rng
 
 
 def _pattern(shape: tuple[int, ...], rng: Generator) -> FloatImage:
-    """Noise of unit variance at three scales, drawn out in one random direction."""
+    """Noise of unit variance at three scales, elongated in a random direction."""
     total = np.zeros(shape, np.float32)
     for every in (3, 7, 18):
         counts = [max(2, int(n / every * stretch)) for n, stretch in zip(shape, np.exp(rng.uniform(-0.5, 0.5, 2)), strict=True)]
@@ -134,7 +134,7 @@ def _draw_septa(water: FloatImage, fat: FloatImage, labels: Labels, rng: Generat
 
 
 def contrasts(water: FloatImage, fat: FloatImage) -> dict[str, FloatImage]:
-    """The four fixed contrasts of one Dixon pair on a common scale: both images themselves, and mixtures that look like T1 and T2.
+    """The four fixed contrasts of one Dixon pair on a common scale: both images themselves, and mixtures that resemble T1 and T2.
 
     T1: fat bright, muscle a third as bright. T2: fat bright, muscle dark, brighter water (discs, fluid) bright.
     """

@@ -16,10 +16,10 @@ from lumbar.training.segmenter import Segmenter
 
 @dataclass(frozen=True)
 class MuscleTraining:
-    """What is trained, on which grid, and how long."""
+    """Options of the training."""
 
-    pixel_mm: float = 1.25  # the grid that the network works on
-    view: tuple[int, int] = (128, 192)  # rows, columns of one training image; divisible by 32
+    pixel_mm: float = 1.25  # pixel size of the network's input
+    view: tuple[int, int] = (128, 192)  # rows, columns of a training patch; divisible by 32
     batch: int = 6
     features: tuple[int, ...] = (16, 32, 64, 128, 160, 160)
     learning_rate: float = 2e-3
@@ -40,7 +40,7 @@ def training(pixel_mm: float, fit_options: FitOptions) -> MuscleTraining:
 
 
 class RandomAxialViews(IterableDataset[tuple[torch.Tensor, torch.Tensor]]):
-    """An endless stream of augmented views; people are drawn equally often, however many slices they have, and origins as `shares` says."""
+    """An endless stream of augmented views; people are sampled equally often, and origins by `shares`."""
 
     def __init__(self, examples: list[AxialSlice], config: MuscleTraining, start: int = 0) -> None:
         groups: dict[Origin, dict[str, list[AxialSlice]]] = {}
@@ -62,13 +62,13 @@ class RandomAxialViews(IterableDataset[tuple[torch.Tensor, torch.Tensor]]):
 
 
 def training_pair(example: AxialSlice, config: MuscleTraining, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """One image (rows, columns) as the network gets it, and its labels."""
+    """One network input (rows, columns), and its labels."""
     water, fat, labels = random_view(example, config.view, config.pixel_mm, config.views, rng)
     rows, columns = random_frame(config.view, config.views, rng)
     if rng.random() < config.synthesis.retreat_probability:
         water, fat, labels = retreat(water, fat, labels, config.pixel_mm, rng)
     seen = random_image(water[rows, columns], fat[rows, columns], labels[rows, columns], config.synthesis, rng)
-    # Beyond a smaller field of view there is nothing: the same darkness that prediction pads with.
+    # Outside a smaller field of view the image is padded with its minimum, as in prediction.
     image = np.full(config.view, seen.min(), np.float32)
     image[rows, columns] = seen
     target = np.zeros(config.view, np.uint8)
@@ -77,14 +77,14 @@ def training_pair(example: AxialSlice, config: MuscleTraining, rng: np.random.Ge
 
 
 class MuscleModule(Segmenter):
-    """The muscle network in training."""
+    """Lightning module of the muscle network."""
 
     def __init__(self, config: MuscleTraining) -> None:
         super().__init__(len(LABELS) + 1, config.features, config.learning_rate, config.fit.steps)
 
 
 def train(examples: list[AxialSlice], folder: Path, config: MuscleTraining, start_from: dict[str, torch.Tensor] | None = None) -> MuscleModule:
-    """Train on `examples`, from the weights `start_from` if given, and return the module with its averaged weights; `folder` takes checkpoints and logs."""
+    """Train on `examples`, from the weights `start_from` if given, and return the module with its averaged weights; checkpoints and logs go to `folder`."""
     seed(config.fit)
     module = MuscleModule(config)
     if start_from is not None:

@@ -1,8 +1,8 @@
-"""Random views of axial slices: one person's muscles bent into many people's shapes.
+"""Geometric augmentation of axial slices.
 
-A view is what a training step sees. Beside turning, scaling and shearing, it is bent by two kinds of smooth maps: a symmetric one, which widens some
-depths and some distances from the midline at the cost of others (multifidus against erector spinae, thick against thin subcutaneous fat), and a free
-one (random displacements at two scales), which makes the two sides differ.
+Besides rotation, scaling and shearing, two kinds of smooth deformation are applied: a symmetric one, which widens some depths and some distances from the
+midline at the cost of others (multifidus against erector spinae, thick against thin subcutaneous fat), and a free one (random displacements at two
+scales), which makes the sides differ.
 """
 
 from dataclasses import dataclass
@@ -21,16 +21,16 @@ Labels = NDArray[np.uint8]
 
 
 class Origin(Enum):
-    """What a slice shows."""
+    """Source of a slice."""
 
     PERSON = "person"
     PHANTOM = "phantom"  # cut from a three-dimensional phantom
     DRAWN = "drawn"  # a drawn slice
-    STRIP = "strip"  # the middle of a person's back, labelled by a network
+    STRIP = "strip"  # the middle of a person's back, pseudo-labelled by a network
 
 
-MUSCLE_GREY = 0.7  # what the middle grey value of muscle water is made
-UNKNOWN = IGNORED  # label of pixels that are not learnt from
+MUSCLE_GREY = 0.7  # median grey value of muscle water after scaling
+UNKNOWN = IGNORED  # label of pixels excluded from the loss
 _CLASSES = (*range(len(MIRRORED)), UNKNOWN)
 _MIRRORED = np.array([*MIRRORED, *range(len(MIRRORED), 256)], np.uint8)
 
@@ -40,7 +40,7 @@ class AxialSlice:
     """One axial image pair with its reference labels; rows run from front to back, columns from the patient's right to the left."""
 
     patient: str
-    water: FloatImage  # (rows, columns), muscle near 1; for an image that is no Dixon water, the image itself
+    water: FloatImage  # (rows, columns), muscle near 1; for an image other than Dixon water, the image itself
     fat: FloatImage  # same scale as the water: a voxel of pure fat and one of pure water are about equally bright
     labels: Labels  # numbers of `muscle/labels.py`, or UNKNOWN
     pixel_mm: float  # square pixels
@@ -51,24 +51,24 @@ class AxialSlice:
 class ViewOptions:
     """Ranges of the random geometry; drawn uniformly, or from a normal distribution where a spread is given."""
 
-    least_strength: float = 0.1  # each view takes a random share of all bends, from this to all of them: most people are not extreme
+    least_strength: float = 0.1  # each view applies a random fraction of all deformations, from this to 1: most people are not extreme
     rotation_degrees: float = 12.0
     scale: tuple[float, float] = (0.7, 1.4)  # above 1 magnifies
-    stretch: float = 0.25  # log ratio of the scales across and along
+    stretch: float = 0.25  # log ratio of the transverse and sagittal scales
     shear: float = 0.12
-    symmetric_spread: float = 0.3  # log slope of each 12 mm strip of the symmetric bend
-    taper: tuple[float, float] = (-0.2, 0.3)  # how much thinner the back gets on 60 mm to the side, as a share
+    symmetric_spread: float = 0.3  # log slope of each 12 mm strip of the symmetric deformation
+    taper: tuple[float, float] = (-0.2, 0.3)  # relative thinning of the back over 60 mm to the side
     phantom_taper: tuple[float, float] = (0.0, 0.9)  # phantoms have blunter muscles than people
-    lift_mm: float = 8.0  # how far forward or back it bends there
-    free_coarse_mm: float = 6.0  # spread of displacements drawn every 64 mm
+    lift_mm: float = 8.0  # displacement there, forwards or backwards
+    free_coarse_mm: float = 6.0  # standard deviation of displacements every 64 mm
     free_fine_mm: float = 2.5  # every 24 mm
-    jitter_mm: tuple[float, float] = (30.0, 25.0)  # how far the view's middle strays from the muscles', down and across
-    frame_probability: float = 0.5  # a smaller field of view: nothing beyond a random frame
+    jitter_mm: tuple[float, float] = (30.0, 25.0)  # offset of the view from the middle of the muscles, down and across
+    frame_probability: float = 0.5  # a smaller field of view: padding outside a random frame
     strip_probability: float = 0.1  # a field of view that ends within the erector spinae on both sides
 
 
 def random_view(example: AxialSlice, shape: tuple[int, int], pixel_mm: float, options: ViewOptions, rng: Generator) -> tuple[FloatImage, FloatImage, Labels]:
-    """(water, fat, labels) of `shape` at `pixel_mm`, bent, placed and possibly mirrored at random."""
+    """(water, fat, labels) of `shape` at `pixel_mm`, randomly deformed, placed and mirrored."""
     where = _points_mm(shape, pixel_mm, options, options.phantom_taper if example.origin is Origin.PHANTOM else options.taper, rng)
     inside = (example.labels > 0) & (example.labels != UNKNOWN)
     middle = np.argwhere(inside).mean(axis=0) if inside.any() else np.array(example.labels.shape) / 2
@@ -85,7 +85,7 @@ def random_view(example: AxialSlice, shape: tuple[int, int], pixel_mm: float, op
 
 
 def random_frame(shape: tuple[int, int], options: ViewOptions, rng: Generator) -> tuple[slice, slice]:
-    """The rows and columns that a scan with a smaller field of view would show; often all of them."""
+    """The rows and columns of a random smaller field of view; often all of them."""
     kind = rng.random()
     if kind < options.strip_probability:
         width, middle = rng.uniform(0.3, 0.55) * shape[1], rng.uniform(0.42, 0.58) * shape[1]
@@ -98,7 +98,7 @@ def random_frame(shape: tuple[int, int], options: ViewOptions, rng: Generator) -
 
 
 def _points_mm(shape: tuple[int, int], pixel_mm: float, options: ViewOptions, taper: tuple[float, float], rng: Generator) -> NDArray[np.float64]:
-    """(2, rows, columns) where each pixel of the view looks, in mm from the muscles' middle."""
+    """(2, rows, columns) source position of each pixel of the view, in mm from the middle of the muscles."""
     rows, columns = ((np.arange(n) - (n - 1) / 2) * pixel_mm for n in shape)
     here = np.stack(np.meshgrid(rows, columns, indexing="ij"))
     here = here + (rng.uniform(-1, 1, 2) * options.jitter_mm)[:, None, None]
@@ -119,7 +119,7 @@ def _points_mm(shape: tuple[int, int], pixel_mm: float, options: ViewOptions, ta
 
 
 def _bend(distance_mm: NDArray[np.float64], spread: float, rng: Generator, start_mm: float) -> NDArray[np.float64]:
-    """A rising map of distances that leaves 0 where it is and has another slope every 12 mm, smoothed a little by its knots."""
+    """A monotone piecewise map of distances that fixes 0 and has a random slope every 12 mm, slightly smoothed at its knots."""
     knots = start_mm + 12.0 * np.arange(22)
     slopes = np.exp(rng.normal(0, spread, len(knots) - 1))
     slopes = np.convolve(np.pad(slopes, 1, mode="edge"), [0.25, 0.5, 0.25], mode="valid")

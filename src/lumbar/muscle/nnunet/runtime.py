@@ -1,7 +1,7 @@
-"""nnU-Net v2's way from an image to labels, without nnU-Net: cropping, normalisation, resampling, tiling and back (Isensee et al. 2021, version 2.8).
+"""Inference of nnU-Net v2 models without nnU-Net: cropping, normalisation, resampling, tiling and back (Isensee et al. 2021, version 2.8).
 
-Everything that decides the labels is kept: cubic resampling slice by slice where voxels are longer than three times their width, tiles that overlap by half
-and are weighted by a Gaussian, 16-bit sums, linear resampling of the logits.
+All steps that affect the labels are reproduced: cubic resampling slice by slice where voxels are longer than three times their width, tiles that overlap by
+half and are weighted by a Gaussian, 16-bit sums, linear resampling of the logits.
 """
 
 import itertools
@@ -20,34 +20,34 @@ Floats = NDArray[np.float32]
 # Tiles (batch, channels, …) → logits (batch, classes, …).
 Network = Callable[[Floats], Floats]
 
-_ANISOTROPY = 3.0  # nnU-Net's threshold, beyond which the longest axis is resampled on its own
-_STEP = 0.5  # share of a tile by which the next one is moved
+_ANISOTROPY = 3.0  # nnU-Net's threshold above which the longest axis is resampled separately
+_STEP = 0.5  # step between tiles as a fraction of their size
 
 
 @dataclass(frozen=True)
 class NnunetPlan:
-    """What of an nnU-Net plan decides how an image is prepared and read; axes are (slice, row, column) after `transpose`."""
+    """The part of an nnU-Net plan needed for inference; axes are (slice, row, column) after `transpose`."""
 
     spacing_mm: tuple[float, ...]  # two numbers for a 2-D network, three for a 3-D one
     patch: tuple[int, ...]
-    normalization: tuple[str, ...]  # one scheme a channel
-    masked: tuple[bool, ...]  # one a channel: normalise within the nonzero part only
-    intensity: tuple[dict[str, float], ...]  # one a channel: mean, std and percentiles of the training data's foreground
+    normalization: tuple[str, ...]  # one scheme per channel
+    masked: tuple[bool, ...]  # one per channel: normalise within the nonzero part only
+    intensity: tuple[dict[str, float], ...]  # one per channel: mean, std and percentiles of the training data's foreground
     transpose: tuple[int, int, int]
     labels: tuple[int, ...]  # the label of each logit
     mirror: tuple[int, ...]  # axes that may be mirrored at prediction; empty for left/right labels
-    separate_axis: bool | None  # whether the longest axis is resampled on its own; None: decided by the spacing
+    separate_axis: bool | None  # whether the longest axis is resampled separately; None: depends on the spacing
     order: int = 3  # of the images' resampling
-    order_along: int = 0  # along the axis that is resampled on its own
+    order_along: int = 0  # along the separately resampled axis
     logit_order: int = 1
     logit_order_along: int = 0
 
 
 def plan_from_card(parameters: Mapping[str, Any]) -> NnunetPlan:
-    """The plan that an imported model's card holds.
+    """The plan on the card of an imported model.
 
     Raises:
-        ModelError: it holds none, or one that lacks a field.
+        ModelError: the plan is missing or incomplete.
     """
     try:
         values: dict[str, Any] = dict(parameters["nnunet"])
@@ -97,7 +97,7 @@ def _normalized(image: Floats, nonzero: NDArray[np.bool_], channel: int, plan: N
         image = image - image.min()
         image = image / max(float(image.max()), 1e-8)
     elif scheme != "NoNormalization":
-        raise ModelError(f"the model normalises its images by {scheme}, which is not known here")
+        raise ModelError(f"the model normalises its images by {scheme}, which is not supported")
     return np.asarray(image, np.float32)
 
 
@@ -121,7 +121,7 @@ def _resampled(data: Floats, shape: tuple[int, ...], own: list[float], wanted: l
 
 
 def _separate_axis(own: list[float], wanted: list[float], forced: bool | None) -> int | None:
-    """The axis that is resampled on its own, if there is exactly one longest."""
+    """The separately resampled axis, if there is exactly one longest."""
     if forced is False:
         return None
     spacing = own if forced or max(own) / min(own) > _ANISOTROPY else wanted
@@ -132,7 +132,7 @@ def _separate_axis(own: list[float], wanted: list[float], forced: bool | None) -
 
 
 def _resize(array: NDArray[Any], shape: tuple[int, ...], order: int) -> NDArray[np.float64]:
-    """Spline interpolation over pixel areas, edge values repeated, never beyond the input's range."""
+    """Spline interpolation over pixel areas, edge values repeated, clipped to the range of the input."""
     if array.shape == tuple(shape):
         return np.asarray(array, np.float64)
     array = np.asarray(array, np.float64)
