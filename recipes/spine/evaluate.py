@@ -6,7 +6,8 @@
 * `vb3`: 25 MyoSegmenTUM subjects (Dixon water): named L1…L5 within 8 mm of the reference centre.
 * `vb`: pathological series (Zukić 2014) and T2 series (Chu 2015): reference bodies that hold the centre of exactly one of our bodies.
 * `ivd`: discs of Menezes-Reis 2016, correctly named if our centre of that level lies within 8 mm of the reference centre.
-* `spider`: Dice on the SPIDER T2 SPACE patients of the test split (see split.py).
+* `spider`: Dice and volume ratios on the SPIDER T2 SPACE patients of the test split (see split.py), of whole images and below the uppermost vertebra that the
+  reader labelled, as readers left out vertebrae at the upper border.
 """
 
 import argparse
@@ -14,11 +15,12 @@ import csv
 from pathlib import Path
 
 import numpy as np
-from split import TEST_PATIENTS
+from reference_masks import spider_volumes
+from split import TEST_PATIENTS, TRAINING_SUBJECTS
 
-from lumbar.datasets.spider import PIXEL_MM, read_space
+from lumbar.datasets.spider import ignoring_unlabelled_top, read_space
 from lumbar.domain.anatomy import LUMBAR, Level, SpineClass
-from lumbar.domain.geometry import Grid, Points
+from lumbar.domain.geometry import Points
 from lumbar.domain.study import Plane, Role, Stack, Weighting
 from lumbar.domain.volume import Volume
 from lumbar.io.nifti import read_nifti
@@ -28,9 +30,10 @@ from lumbar.models.registry import find_model
 from lumbar.spine.instances import FIRST_BODY
 from lumbar.spine.segment import TASK, Network, network_of
 from lumbar.spine.spine_map import SpineMap, map_spine, tissue_mask
+from lumbar.training.examples import IGNORED
 
 CLOSE_MM = 8.0
-SPIDER_GAP_MM = 2.0
+CLASSES = {"vertebra": (SpineClass.BODY, SpineClass.POSTERIOR), "disc": (SpineClass.DISC,), "canal": (SpineClass.CANAL,)}
 
 
 def main() -> None:
@@ -76,6 +79,7 @@ def _label_point(stacks: list[Stack], row: dict[str, str]) -> Points:
 
 def vb3(data: Path, network: Network) -> None:
     close, total, unsure = 0, 0, 0
+    apart = {"trained on": [0, 0], "not trained on": [0, 0]}
     for path in sorted((data / "sagittal").glob("VB3_*_image.nii.gz")):
         spine, reference = _case(path, network)
         ours = {v.vertebra: np.array(v.center_mm) for v in spine.finding.vertebrae}
@@ -88,11 +92,14 @@ def vb3(data: Path, network: Network) -> None:
             total += 1
             distance = float(np.linalg.norm(centre - ours[vertebra])) if vertebra in ours else float("inf")
             close += distance <= CLOSE_MM
+            own = apart["trained on" if path.name[:6] in TRAINING_SUBJECTS else "not trained on"]
+            own[0], own[1] = own[0] + (distance <= CLOSE_MM), own[1] + 1
             if distance > CLOSE_MM:
                 misses.append(f"{vertebra.value} {distance:.0f} mm")
         if misses:
             print(f"  {path.name}: {', '.join(misses)}; {spine.names.numbering.note}")
-    print(f"VB3: {close} of {total} vertebrae correctly named within {CLOSE_MM:.0f} mm ({100 * close / total:.1f} %); numbering doubted in {unsure} series")
+    print(f"VB3: {close} of {total} vertebrae correctly named within {CLOSE_MM:.0f} mm ({100 * close / total:.1f} %); numbering doubted in {unsure} series; "
+          + ", ".join(f"{name} by refine.py: {right} of {count}" for name, (right, count) in apart.items()))  # fmt: skip
 
 
 def vb(data: Path, network: Network) -> None:
@@ -136,22 +143,27 @@ def ivd(data: Path, network: Network) -> None:
 
 
 def spider(data: Path, network: Network) -> None:
-    slices = [s for s in read_space(data / "spider" / "t2_space") if s.patient in TEST_PATIENTS]
-    scores: dict[str, list[float]] = {"vertebra": [], "disc": [], "canal": []}
-    for patient in sorted(TEST_PATIENTS):
-        own = [s for s in slices if s.patient == patient]
-        origins = np.arange(len(own))[:, None] * np.array([SPIDER_GAP_MM, 0, 0])
-        grid = Grid(origins, np.array([0, 0, -PIXEL_MM]), np.array([0, PIXEL_MM, 0]), *own[0].image.shape)
-        spine = map_spine(Volume(np.stack([s.image for s in own]), grid), Plane.SAGITTAL, Weighting.T2, network)
-        found = tissue_mask(spine).array
-        truth = np.stack([s.labels for s in own])
-        for value, (name, kinds) in enumerate(
-            {"vertebra": (SpineClass.BODY, SpineClass.POSTERIOR), "disc": (SpineClass.DISC,), "canal": (SpineClass.CANAL,)}.items(), start=1
-        ):
-            scores[name].append(dice(np.isin(truth, kinds), found == value))
-        print(f"  SPIDER patient {patient}: " + ", ".join(f"{name} {values[-1]:.3f}" for name, values in scores.items()))
-    print(f"SPIDER, {len(TEST_PATIENTS)} patients not trained on: "
-          + ", ".join(f"{name} Dice {np.mean(values):.3f} (lowest {np.min(values):.3f})" for name, values in scores.items()))  # fmt: skip
+    slices = [s for s in ignoring_unlabelled_top(read_space(data / "spider" / "t2_space")) if s.patient in TEST_PATIENTS]
+    everywhere: dict[str, list[float]] = {name: [] for name in CLASSES}
+    labelled: dict[str, list[float]] = {name: [] for name in CLASSES}
+    ratios: dict[str, list[float]] = {name: [] for name in CLASSES}
+    for patient in sorted(TEST_PATIENTS, key=int):
+        image, truth = spider_volumes([s for s in slices if s.patient == patient])
+        found = tissue_mask(map_spine(image, Plane.SAGITTAL, Weighting.T2, network)).array
+        known = truth.array != IGNORED
+        for value, (name, kinds) in enumerate(CLASSES.items(), start=1):
+            reference, ours = np.isin(truth.array, kinds), found == value
+            everywhere[name].append(dice(reference, ours) or 0.0)
+            labelled[name].append(dice(reference, ours & known) or 0.0)
+            ratios[name].append(np.count_nonzero(ours & known) / np.count_nonzero(reference))
+        print(f"  SPIDER patient {patient}: " + ", ".join(f"{n} {everywhere[n][-1]:.3f} ({labelled[n][-1]:.3f}), volume {ratios[n][-1]:.2f}" for n in CLASSES))
+    print(
+        f"SPIDER, {len(TEST_PATIENTS)} patients not trained on, Dice: "
+        + ", ".join(f"{n} {np.mean(v):.3f} (lowest {np.min(v):.3f})" for n, v in everywhere.items())
+    )
+    spread = {n: f"{np.min(v):.2f} to {np.max(v):.2f}" for n, v in ratios.items()}
+    print("  below the uppermost vertebra that the reader labelled: "
+          + ", ".join(f"{n} {np.mean(v):.3f} (lowest {np.min(v):.3f}; volume ratio {spread[n]})" for n, v in labelled.items()))  # fmt: skip
 
 
 def _case(path: Path, network: Network) -> tuple[SpineMap, Volume]:

@@ -9,8 +9,8 @@ elements, 150 spinal canal. Two classes are derived here that the masks do not d
 
 import csv
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from scipy import ndimage
 from lumbar.domain.anatomy import SpineClass
 from lumbar.domain.geometry import Grid
 from lumbar.domain.volume import Volume
-from lumbar.training.examples import LabelledSlice
+from lumbar.training.examples import IGNORED, LabelledSlice
 
 PIXEL_MM = 0.625
 STEP_MM = 2.0  # between the slices that are packed: every second one
@@ -29,6 +29,8 @@ _PACKED_LIMIT = 512
 _GREY = {29: SpineClass.DISC, 76: SpineClass.BODY, 150: SpineClass.CANAL}
 _SACRUM_DEPTH_MM = 16.0
 _MIN_DISC_MM2 = 60.0
+_TOUCHING_ROWS = 3
+_SPINOUS_MM = 40.0
 
 
 def read_space(folder: Path) -> list[LabelledSlice]:
@@ -44,6 +46,32 @@ def read_space(folder: Path) -> list[LabelledSlice]:
         fronts = _canal_fronts([grey == 150 for grey in greys])
         examples += [LabelledSlice(patient, image, _classes(grey, front), PIXEL_MM) for image, grey, front in zip(images, greys, fronts, strict=True)]
     return examples
+
+
+def ignoring_unlabelled_top(examples: Sequence[LabelledSlice]) -> list[LabelledSlice]:
+    """The slices of `read_space` with everything ignored that lies above the uppermost vertebra or disc of the patient that a reader labelled.
+
+    Readers left out vertebrae at the upper border of the image, in some patients two of them: background there would be wrong. Behind the canal, where
+    spinous processes hang down, the same holds for another 40 mm.
+    """
+    tops: dict[str, int] = {}
+    for example in examples:
+        rows = np.flatnonzero(np.isin(example.labels, (SpineClass.BODY, SpineClass.DISC)).any(axis=1))
+        if rows.size:
+            tops[example.patient] = min(int(rows[0]), tops.get(example.patient, int(rows[0])))
+    return [replace(example, labels=_without_top(example.labels, tops.get(example.patient, 0))) for example in examples]
+
+
+def _without_top(labels: NDArray[np.uint8], top: int) -> NDArray[np.uint8]:
+    if top < _TOUCHING_ROWS:  # the uppermost vertebra that is labelled is the uppermost in view
+        return labels
+    out = labels.copy()
+    out[:top][labels[:top] == SpineClass.BACKGROUND] = IGNORED
+    hang = slice(top, top + round(_SPINOUS_MM / PIXEL_MM))
+    canal = labels == SpineClass.CANAL
+    behind = np.arange(labels.shape[1])[None] > np.where(canal.any(axis=1), labels.shape[1] - canal[:, ::-1].argmax(axis=1), labels.shape[1])[:, None]
+    out[hang][(labels == SpineClass.BACKGROUND)[hang] & behind[hang]] = IGNORED
+    return out
 
 
 @dataclass(frozen=True, eq=False)

@@ -76,6 +76,8 @@ def body_distance(vertebra: Vertebra, u: Floats, v: Floats, w: Floats) -> tuple[
     """Distance to the vertebral body, and to its endplates alone."""
     half = np.float32(vertebra.height_mm / 2)
     at = np.clip(w * np.float32(2 / vertebra.height_mm), -1.15, 1.15)
+    if vertebra.slant > 0:
+        v = v + np.float32(vertebra.slant) * np.clip(w, -half, half)
     if vertebra.taper > 0:
         narrower = 1 / (1 + np.float32(vertebra.taper) * at)
         u, v = u * narrower, v * narrower

@@ -39,6 +39,9 @@ _DISC_HEIGHTS = np.array(
     [(5.2, 4.6), (5.8, 5.0), (7.4, 5.8), (9.0, 6.8), (10.8, 7.6), (12.4, 8.2), (14.2, 8.6), (14.4, 6.6), (1.2, 1.0), (0.8, 0.8), (0.8, 0.8), (0.8, 0.8)]
 )
 _MEAN_DEGREES = np.array([-3.0, 4.0, 10.0, 13.5, 11.0, 4.5, -6.0, -21.0, -40.0, -50.0, -44.0, -26.0, -4.0])  # backward tilt of each body, supine
+# How far the walls of a body run back on the way down, mm per mm, T10 to S5: so that the back walls of neighbours stand to each other as in the reference
+# masks of SPIDER's patients (recipes/spine/norms.py), each lower end 1.1 to 1.7 mm behind the upper end of the next.
+_SLANTS = np.array([0.03, 0.05, 0.06, 0.06, 0.115, 0.13, 0.13, 0.18, 0.0, 0.0, 0.0, 0.0, 0.0])
 _PFIRRMANN_BORDERS = (0.14, 0.36, 0.58, 0.80)  # of disc degeneration
 
 
@@ -149,6 +152,7 @@ def _vertebra(k: int, person: Person, worn: Floats, size: Floats, frame: Frame) 
         height_mm=float(size[2]),
         wedge=float(size[3] / (2 * size[1])),
         taper=0.16 if k > 8 else 0.24 if k == 8 and person.variant != "lumbarised" else 0.0,
+        slant=float(_SLANTS[k]),
         concavity_mm=_concavity(k, person),
         waist_mm=1.8 if k < 9 else 0.8,
         lip_mm=(lips[0], lips[1]),

@@ -6,8 +6,8 @@
 * Disc signal ratio: mean of the disc's core / median of the CSF beside it, on T2-weighted images (Luoma et al., Spine 2001;26:1873).
 * Canal antero-posterior diameter: narrowest width of the canal at the height of the disc, perpendicular to the canal (after Verbiest, J Bone Joint Surg
   Br 1954;36:230, who measured bone; here it is the canal as the masks have it, close to the dural sac).
-* Slip: between the back walls of the two bodies at the disc, in mm and as a share of the lower body's depth (Taillard, J Bone Joint Surg Am 1954;36:1227),
-  against the usual step of the level; grade by quarters (Meyerding, Surg Gynecol Obstet 1932;54:371).
+* Slip: between the facing ends of the back walls of the two bodies, along the disc, in mm and as a share of the lower body's depth (Taillard, J Bone
+  Joint Surg Am 1954;36:1227), against the usual step of the level; grade by quarters (Meyerding, Surg Gynecol Obstet 1932;54:371).
 * Lordosis: Cobb angle between the upper endplate of the upper vertebra and the lower endplate of the lower one (S1: its upper endplate); total from L1
   to S1 (Vialle et al., J Bone Joint Surg Am 2005;87:260).
 """
@@ -25,13 +25,13 @@ from lumbar.spine.shape import Outline, Vector, width_mm
 
 _CANAL_REACH_MM = 16.0
 
-# Even without a slip, the back wall of each body lies slightly behind that of the next lower one. Medians of
-# the same measure on the reference masks of the 30 SPIDER T2 SPACE patients (recipes/spine/norms.py).
-USUAL_STEP_MM = {Level.L1_L2: -2.0, Level.L2_L3: -3.2, Level.L3_L4: -2.9, Level.L4_L5: -3.6}
+# Even without a slip, the lower end of each back wall lies slightly behind the upper end of the next. Medians of the same measure on the reference
+# masks of the 28 SPIDER T2 SPACE patients whose sacrum is in view (recipes/spine/norms.py).
+USUAL_STEP_MM = {Level.L1_L2: -1.1, Level.L2_L3: -1.7, Level.L3_L4: -1.5, Level.L4_L5: -1.7}
 
 # Variation of the step between people, including measurement error: 1.96 robust standard deviations (1.4826 × the median absolute deviation) in the
 # same people. A smaller step is not called a slip, nor is one below 3 mm (White and Panjabi, Clinical Biomechanics of the Spine, 1990).
-SLIP_ERROR_MM = {Level.L1_L2: 2.7, Level.L2_L3: 3.2, Level.L3_L4: 3.4, Level.L4_L5: 3.4}
+SLIP_ERROR_MM = {Level.L1_L2: 1.6, Level.L2_L3: 1.8, Level.L3_L4: 2.4, Level.L4_L5: 3.7}
 _LEAST_SLIP_MM = 3.0
 
 
@@ -96,23 +96,14 @@ def signal_ratio(midplane: Midplane, disc: Outline, mask: NDArray[np.bool_], can
 def slip(level: Level, upper: Outline, disc: Outline, lower: Outline) -> tuple[float, float] | None:
     """Slip of `upper` against `lower` in mm, positive forwards, and as a share of the lower one's depth in percent; None where it cannot be measured.
 
-    Each back wall is a straight line through its upper and lower part, extrapolated to the middle of the disc between the bodies. The slip is the
-    distance between the two lines along the disc, less the usual step of that level. It is not measured at L5/S1, as the back wall of S1 is not labelled.
+    It is the distance along the disc from the back wall of the upper body, near its lower endplate, to that of the lower body, near its upper endplate,
+    less the usual step of that level. At L5/S1 it is not measured: the back wall of S1 is not labelled.
     """
-    ends = [_wall_at_disc(body, disc) for body in (upper, lower)]
+    ends = upper.back_wall(upper=False), lower.back_wall(upper=True)
     if level not in USUAL_STEP_MM or ends[0] is None or ends[1] is None:
         return None
     moved = float((ends[1] - ends[0]) @ disc.across) - USUAL_STEP_MM[level]
     return moved, 100 * moved / lower.depth_mm
-
-
-def _wall_at_disc(body: Outline, disc: Outline) -> Vector | None:
-    """Intersection of the extrapolated back wall of `body` with the plane through the middle of the disc."""
-    top, foot = body.back_wall(upper=True), body.back_wall(upper=False)
-    if top is None or foot is None:
-        return None
-    wall = foot - top
-    return top + float((disc.center - top) @ disc.down / (wall @ disc.down)) * wall
 
 
 def meyerding(level: Level, slip_mm: float, slip_percent: float) -> int:

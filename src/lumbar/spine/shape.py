@@ -12,6 +12,8 @@ from scipy import ndimage
 from lumbar.spine.segment import PIXEL_MM
 
 _STEP_MM = 0.25
+_WALL_MM = np.arange(2.0, 6.5, 0.5)  # from an endplate: where the back wall is looked for
+_WALL_REACH_MM = 8.0  # behind nearly all of the structure
 Vector = NDArray[np.float64]
 
 
@@ -25,6 +27,7 @@ class Outline:
     offsets_mm: Vector  # (n,) along `across` from the centre, from front to back
     top_mm: Vector  # (n,) along `down` from the centre: its upper border
     bottom_mm: Vector  # (n,) its lower border
+    walls: tuple[Vector | None, Vector | None]  # points (2,) in mm on the back wall, near the upper and the lower border; None where there is no wall
 
     @property
     def depth_mm(self) -> float:
@@ -49,14 +52,7 @@ class Outline:
 
     def back_wall(self, upper: bool) -> Vector | None:
         """A point (2,) in mm on the back wall, 4 mm from the upper or lower endplate: closer to it, corners are rounded and may have osteophytes."""
-        back = self.offsets_mm > self.offsets_mm[0] + 0.6 * self.depth_mm
-        edge = float(np.median(self.top_mm[back])) if upper else float(np.median(self.bottom_mm[back]))
-        heights = edge + (1 if upper else -1) * np.arange(2.0, 6.5, 0.5)
-        inside = (self.top_mm[None] <= heights[:, None]) & (heights[:, None] <= self.bottom_mm[None])
-        if not inside.any(axis=1).all():
-            return None
-        ends = self.offsets_mm[inside.shape[1] - 1 - inside[:, ::-1].argmax(axis=1)]
-        return np.asarray(self.center + float(np.median(ends)) * self.across + heights.mean() * self.down)
+        return self.walls[0 if upper else 1]
 
     def _line(self, upper: bool) -> Vector:
         """(n,) the straight endplate at each offset."""
@@ -98,7 +94,30 @@ def outline(mask: NDArray[np.bool_], probability: NDArray[np.float32], across: V
     offsets, inside = offsets[seen], inside[seen]
     top = steps[inside.argmax(axis=1)] - _STEP_MM / 2
     bottom = steps[len(steps) - 1 - inside[:, ::-1].argmax(axis=1)] + _STEP_MM / 2
-    return Outline(center, np.asarray(across), down, offsets, ndimage.median_filter(top, 5, mode="nearest"), ndimage.median_filter(bottom, 5, mode="nearest"))
+    top, bottom = (ndimage.median_filter(border, 5, mode="nearest") for border in (top, bottom))
+    back = offsets > low + 0.6 * (high - low)
+    edges = ((float(np.median(top[back])), 1), (float(np.median(bottom[back])), -1))
+    beyond = np.arange(0.0, high + _WALL_REACH_MM, _STEP_MM)
+    walls = [_wall(np.where(own, probability, 0).astype(np.float32), (center, across, down), beyond, edge + sign * _WALL_MM) for edge, sign in edges]
+    return Outline(center, np.asarray(across), down, offsets, top, bottom, (walls[0], walls[1]))
+
+
+def _wall(probability: NDArray[np.float32], frame: tuple[Vector, Vector, Vector], offsets_mm: Vector, heights_mm: Vector) -> Vector | None:
+    """Where the structure ends behind, as the median over some heights: the first gap on the way back from its middle. None where that is outside.
+
+    Args:
+        probability: (rows, columns) of this structure alone.
+        frame: centre in mm, unit vectors from front to back and down.
+        offsets_mm: (n,) places on the way, from the middle back.
+        heights_mm: (m,) along `down` from the centre.
+    """
+    center, across, down = frame
+    inside = _at(probability, center + offsets_mm[None, :, None] * across + heights_mm[:, None, None] * down) > 0.5
+    inside = inside[inside[:, 0]]
+    if len(inside) < len(heights_mm) / 2 or inside.all(axis=1).any():
+        return None
+    ends = offsets_mm[np.argmin(inside, axis=1) - 1] + _STEP_MM / 2
+    return np.asarray(center + float(np.median(ends)) * across + float(heights_mm.mean()) * down)
 
 
 def width_mm(probability: NDArray[np.float32], start: Vector, direction: Vector, reach_mm: float) -> tuple[float, Vector] | None:
