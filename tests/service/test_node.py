@@ -15,9 +15,10 @@ from dicom_factory import write_stack
 pytest.importorskip("httpx", reason="lumbar[service] is not installed")
 pytest.importorskip("highdicom", reason="lumbar[dicom] is not installed")
 
-from lumbar.pipeline import Models
 from lumbar.service.ledger import Ledger
 from lumbar.service.node import Node
+
+from lumbar.pipeline import Models
 from lumbar.service.orthanc import ArrivedStudy
 
 

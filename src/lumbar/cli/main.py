@@ -20,7 +20,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "compare": ("lumbar.cli.compare:compare_command", "Compare two examinations of one person: what changed beyond measurement error."),
     "batch": ("lumbar.cli.batch:batch", "Analyze many studies on local workers or a cluster."),
     "deidentify": ("lumbar.cli.deidentify:deidentify", "Copy a study without identity."),
-    "serve": ("lumbar.cli.serve:serve", "Follow an Orthanc: analyze what arrives and send the results back."),
+    "serve": ("lumbar.cli.serve:serve", "Show a worklist, take studies from browsers, an Orthanc or scanners, give results back."),
+    "users set": ("lumbar.cli.users:set_user", "Add a user of the service, or change one."),
+    "users list": ("lumbar.cli.users:list_users", "List the users of the service."),
+    "users remove": ("lumbar.cli.users:remove_user", "Remove a user of the service."),
     "inspect": ("lumbar.cli.inspect:inspect", "List the series of a study with plane, weighting and role, and why."),
     "evaluate severity": ("lumbar.cli.evaluate_severity:evaluate_severity", "Score a submission with the official metric and more."),
     "explore rsna2024": ("lumbar.cli.explore_rsna2024:explore_rsna2024", "Describe the RSNA 2024 data set."),
@@ -61,6 +64,7 @@ GROUPS = {
     "prepare": "Prepare a data set for training.",
     "segment": "Segment one NIfTI image.",
     "train": "Train a model (needs lumbar[train]).",
+    "users": "Users of the service: set, list, remove.",
 }
 
 

@@ -1,40 +1,87 @@
-"""`lumbar serve`: the node beside an Orthanc."""
+"""`lumbar serve`: the web page, the interface for programs, and the node beside an archive."""
 
 import os
-import time
+import secrets
 from pathlib import Path
+from typing import Any
 
 import click
 
 from lumbar.errors import UsageError
 
-_PAUSE_SECONDS = 2.0
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
 @click.command()
-@click.option("--orthanc", "address", metavar="URL", default="http://127.0.0.1:8042", show_default=True, help="Orthanc with its DICOMweb plug-in.")
-@click.option("--user", default="", help="User of Orthanc.")
-@click.option("--password-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="File with the user's password.")
-@click.option("--state", "state_file", required=True, type=click.Path(path_type=Path, dir_okay=False), help="SQLite file that remembers what was done.")
-@click.option("--once", is_flag=True, help="Stop after one pass in which at least one study was finished.")
-def serve(address: str, user: str, password_file: Path | None, state_file: Path, once: bool) -> None:
-    """Follow an Orthanc: analyze every study that arrives and send SEG, SR, PDF and key images back.
+@click.option("--config", "config_file", type=_FILE, metavar="FILE", help="TOML file of settings; options given here come first.")
+@click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="Folder of everything that the service keeps, on a local disk.")
+@click.option("--host", metavar="ADDRESS", help="Address to listen on  [default: 127.0.0.1]; others need --certificate and --key.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on  [default: 8080].")
+@click.option("--certificate", type=_FILE, help="PEM file of the HTTPS certificate.")
+@click.option("--key", type=_FILE, help="PEM file of its key.")
+@click.option("--workers", type=click.IntRange(0, 64), help="Number of worker processes  [default: 1].")
+@click.option(
+    "--models", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="DIR", help="A model folder, or a folder of them, to use first."
+)
+@click.option("--orthanc", "archive_url", metavar="URL", help="Orthanc with its DICOMweb plug-in, whose studies are analyzed.")
+@click.option("--orthanc-user", "archive_user", metavar="NAME", help="User of Orthanc.")
+@click.option("--orthanc-password-file", "archive_password", type=_FILE, help="File with that user's password.")
+@click.option("--receive", "receive_port", type=click.IntRange(1, 65535), metavar="PORT", help="Also receive studies by C-STORE on this port.")
+@click.option("--demo", is_flag=True, help="Come up with synthetic studies to look at, in a folder that is removed afterwards.")
+def serve(config_file: Path | None, **given: Any) -> None:
+    """Show a worklist and a viewer, take studies from browsers, an Orthanc or scanners, and give the results back.
 
     \b
-    lumbar serve --orthanc http://127.0.0.1:8042 --user node --password-file password --state node.sqlite
+    lumbar serve --demo
+    lumbar users set anna --role admin --data /srv/lumbar
+    lumbar serve --data /srv/lumbar --orthanc http://127.0.0.1:8042 --orthanc-user node --orthanc-password-file password
+    lumbar serve --config lumbar.toml
 
-    A study is analyzed once for a set of MR images, also after a restart. Needs lumbar[service]. Research use only, not a medical device.
+    It listens on 127.0.0.1 unless told otherwise. Needs lumbar[service]. Research use only, not a medical device.
     """
     try:
-        from lumbar.service.ledger import Ledger  # noqa: PLC0415  (an optional dependency)
-        from lumbar.service.node import Node  # noqa: PLC0415
-        from lumbar.service.orthanc import Orthanc  # noqa: PLC0415
+        from lumbar.service.config import config_from, read_config  # noqa: PLC0415  (optional dependencies)
+        from lumbar.service.demo import demo_folder  # noqa: PLC0415
+        from lumbar.service.serve import serve as run  # noqa: PLC0415
     except ImportError as error:
-        raise UsageError("the node needs httpx and highdicom, which are not installed; run: pip install 'lumbar[service]'") from error
+        raise UsageError(f"the service needs {error.name}, which is not installed; run: pip install 'lumbar[service]'") from error
     os.umask(0o077)
-    orthanc = Orthanc(address, user, password_file.read_text(encoding="utf-8").strip() if password_file else "")
-    node = Node(orthanc, Ledger(state_file))
-    while True:
-        if orthanc.alive() and node.run_once() and once:
-            return
-        time.sleep(_PAUSE_SECONDS)
+    tables = with_options(read_config(config_file) if config_file else {}, given)
+    if not tables.get("demo"):
+        if "data" not in tables:
+            raise UsageError("the service needs a folder to keep its data in; give --data, or --demo to look at synthetic studies")
+        config = config_from(tables)
+        first_user(config.data)
+        run(config)
+        return
+    with demo_folder() as folder:
+        config = config_from({**tables, "data": str(folder)})
+        first_user(config.data)
+        run(config)
+
+
+def with_options(tables: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """The tables of a file with what was given on the command line."""
+    own = {name: given[name] for name in ("data", "host", "port", "certificate", "key", "workers", "models") if given[name] is not None}
+    archive = {"url": given["archive_url"], "user": given["archive_user"], "password_file": given["archive_password"]}
+    archive = {name: value for name, value in archive.items() if value is not None}
+    receiver = {"port": given["receive_port"]} if given["receive_port"] else {}
+    return {
+        **tables,
+        **own,
+        **({"demo": True} if given["demo"] else {}),
+        **({"archive": {**tables.get("archive", {}), **archive}} if archive else {}),
+        **({"receiver": {**tables.get("receiver", {}), **receiver}} if receiver else {}),
+    }
+
+
+def first_user(data: Path) -> None:
+    """Where nobody can log in yet, make an administrator and say the password once."""
+    from lumbar.service.folders import DataFolder  # noqa: PLC0415
+    from lumbar.service.users import Role, UserFile  # noqa: PLC0415
+
+    users = UserFile(DataFolder(data).users)
+    if next(iter(users), None) is None:
+        password = secrets.token_urlsafe(12)
+        users.set("admin", Role.ADMIN, password)
+        click.echo(f"user admin, password {password} (shown once; change it with `lumbar users set admin --role admin --data {data}`)", err=True)

@@ -19,7 +19,7 @@ from lumbar.report.document import to_document, to_json
 from lumbar.report.drawing import jpeg, save
 from lumbar.report.html import render
 from lumbar.report.images import ReportImage, draw_images
-from lumbar.spine.spine_map import level_mask, tissue_mask
+from lumbar.report.masks import stored_masks
 
 
 def write_analysis(analysis: Analysis, folder: Path, images: Mapping[str, ReportImage] | None = None) -> Analysis:
@@ -51,16 +51,13 @@ def write_analysis(analysis: Analysis, folder: Path, images: Mapping[str, Report
 
 def _write_masks(analysis: Analysis, folder: Path) -> list[str]:
     """All masks on their series' own grids; with a warning for each that is left out because NIfTI cannot store its uneven slices."""
-    masks = {"spine": tissue_mask(analysis.spine), "levels": level_mask(analysis.spine)}
-    for number, found in enumerate(sorted(analysis.muscle_masks, key=lambda m: -m.mask.grid.shape[0]), start=1):
-        masks["muscle" if number == 1 else f"muscle_{number}"] = found.as_stored  # one file a stack: grids differ
     folder.mkdir()
     warnings = []
-    for name, mask in masks.items():
+    for mask in stored_masks(analysis):
         try:
-            write_nifti(folder / f"{name}.nii.gz", mask)
+            write_nifti(folder / f"{mask.name}.nii.gz", mask.volume)
         except GeometryError as error:
-            warnings.append(f"masks/{name}.nii.gz was not written: {error}")
+            warnings.append(f"masks/{mask.name}.nii.gz was not written: {error}")
     return warnings
 
 

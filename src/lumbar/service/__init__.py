@@ -1,1 +1,1 @@
-"""The node beside an archive: it follows Orthanc, analyzes what arrives and sends the results back."""
+"""The service: it takes studies from an archive, a DICOM receiver or a browser, analyzes them in worker processes, and gives the results back."""

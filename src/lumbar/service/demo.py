@@ -1,0 +1,32 @@
+"""Synthetic studies to look at: `lumbar serve --demo`."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lumbar.phantom.study import StudyOptions, make_study, write_study
+from lumbar.service.core import ServiceCore
+
+_SCANS = ((7, 0), (11, 0), (11, 1), (23, 0))  # seed of the person, number of the scan
+_SCALE = 0.5  # of the matrix: made and analyzed faster
+
+
+@contextmanager
+def demo_folder() -> Iterator[Path]:
+    """A data folder for as long as the service runs."""
+    folder = Path(tempfile.mkdtemp(prefix="lumbar-demo-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def take_demo_studies(core: ServiceCore) -> None:
+    """Make synthetic studies and queue them."""
+    for seed, scan in _SCANS:
+        folder = core.folder.uploads / f"demo-{seed}-{scan}"
+        write_study(make_study(StudyOptions(seed, scan=scan, matrix_scale=_SCALE)), folder, masks=False)
+        core.intake.from_files(folder / "dicom", "demo")
+        shutil.rmtree(folder)

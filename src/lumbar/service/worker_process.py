@@ -1,0 +1,40 @@
+"""The process of a worker. It reads its settings from standard input and ends when that closes, that is, when the service ends."""
+
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable
+
+from lumbar.service.config import ServiceConfig, config_from
+from lumbar.service.engine import Engine, LumbarEngine
+from lumbar.service.folders import DataFolder
+from lumbar.service.log import set_up_log
+from lumbar.service.orthanc import open_archive
+from lumbar.service.store.database import Database
+from lumbar.service.store.jobs import JobStore
+from lumbar.service.store.studies import StudyStore
+from lumbar.service.worker import Worker
+
+
+def run_worker(make_engine: Callable[[ServiceConfig], Engine]) -> None:
+    """Work until standard input closes."""
+    os.umask(0o077)
+    set_up_log()
+    told = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with_the_service, daemon=True).start()
+    config = config_from(told["config"])
+    folder = DataFolder(config.data)
+    database = Database(folder.database)
+    stores = JobStore(database, config.queue), StudyStore(database)
+    archive = open_archive(config.archive) if config.archive else None
+    Worker(told["name"], config, folder, stores, make_engine(config), archive).run(threading.Event())
+
+
+def _end_with_the_service() -> None:
+    sys.stdin.read()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    run_worker(LumbarEngine)
