@@ -6,7 +6,7 @@
 
 Studies that also have axial crops are in the fold that `axial_crops.py` puts them in; the others are stratified by severity. Study
 100206310 is left out of training. `evaluate` also prints the loss at points shifted by the spine model's error, and on a neighbouring slice.
-Training takes about 5 minutes per fold on one idle core with bfloat16 instructions.
+Training takes about 8 minutes per fold on one idle core with bfloat16 instructions.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from lumbar.severity.axial.data import targets as axial_targets
 from lumbar.severity.foramina.calibration import ForamenGrades
 from lumbar.severity.foramina.crops import LEVEL_PIXELS
 from lumbar.severity.foramina.grader import SCALES, Foramina
-from lumbar.severity.foramina.table import crops_on_neighbours, from_points, targets
+from lumbar.severity.foramina.table import crops_on_neighbours, from_points, related_targets, targets
 from lumbar.severity.learn.axial.out_of_fold import SPLITS
 from lumbar.severity.learn.foramina.calibrate import crossfitted_levels, fit_level_calibration
 from lumbar.severity.learn.foramina.out_of_fold import ForamenFigures, figures, grade_held_out
@@ -69,7 +69,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("data", type=Path, help="folder with foramina.csv, foramina/, axial_crops.csv, axial_crops/ and train.csv")
     parser.add_argument("runs", type=Path, help="folder of checkpoints, splits and networks")
     parser.add_argument("--folds", type=int, nargs="*", default=[0, 1, 2, 3, 4])
-    parser.add_argument("--steps", type=int, default=1400)
+    parser.add_argument("--steps", type=int, default=2200)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("-o", "--out", type=Path, help="model folder that `pack` writes")
     return parser.parse_args()
@@ -92,11 +92,12 @@ def train(points: list[ForamenPoint], foramina: Foramina, beside: tuple[np.ndarr
     from lumbar.severity.learn.foramina.folds import split, train_fold  # noqa: PLC0415
     from lumbar.severity.learn.foramina.train import ForamenTraining, LabelledForamina  # noqa: PLC0415
 
-    names = np.array([point.study_id for point in points])
-    labelled = LabelledForamina(foramina.crops, foramina.levels, foramina.sides, names, targets(points), *beside)
+    names, grades = np.array([point.study_id for point in points]), read_grades(arguments.data / "train.csv")
+    asked = np.concatenate([targets(points)[:, None], related_targets(points, grades)], axis=1)
+    labelled = LabelledForamina(foramina.crops, foramina.levels, foramina.sides, names, asked, *beside)
     images = arguments.data / "axial_crops"
     axial = [crop for crop in read_crop_table(arguments.data / "axial_crops.csv") if (images / crop.file).is_file()]
-    fold_of = split(labelled, axial_split(axial, axial_targets(axial, read_grades(arguments.data / "train.csv")), FoldOptions()))
+    fold_of = split(labelled, axial_split(axial, axial_targets(axial, grades), FoldOptions()))
     (arguments.runs / SPLITS).write_text(json.dumps(fold_of, indent=1), encoding="utf-8")
     usual = ForamenTraining()
     config = replace(usual, fit=replace(usual.fit, steps=arguments.steps, threads=arguments.threads))

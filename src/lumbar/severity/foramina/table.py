@@ -7,13 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lumbar.datasets.foramina import GRID_PIXELS, ForamenPoint
-from lumbar.domain.anatomy import Level, Severity, Side
+from lumbar.datasets.rsna2024_grades import Grades
+from lumbar.domain.anatomy import Condition, Level, Severity, Side
 from lumbar.severity.axial.data import UNLABELLED, read_grey_image
 from lumbar.severity.foramina.crops import LEVEL_PIXELS, SIDES, STORED_SIZE, USUAL_LEVEL_SHARE, cut_stored, level_distance
 from lumbar.severity.foramina.grader import Foramina
 
 _LEAST_MARGIN = 0.7  # required margin around the point on a neighbouring image, relative to the distance between levels
 _LEVELS, _GRADES = tuple(Level), tuple(Severity)
+_RECESS = {Side.LEFT: Condition.LEFT_SUBARTICULAR_STENOSIS, Side.RIGHT: Condition.RIGHT_SUBARTICULAR_STENOSIS}
 
 
 def from_points(points: Sequence[ForamenPoint], folder: Path, progress: Iterable[int] | None = None) -> Foramina:
@@ -89,3 +91,14 @@ def side_numbers(points: Sequence[ForamenPoint]) -> NDArray[np.int64]:
 def targets(points: Sequence[ForamenPoint]) -> NDArray[np.int64]:
     """(n,) grades 0 … 2, −1 where unlabelled."""
     return np.array([UNLABELLED if point.severity is None else _GRADES.index(point.severity) for point in points], np.int64)
+
+
+def related_targets(points: Sequence[ForamenPoint], grades: Grades) -> NDArray[np.int64]:
+    """(n, 2) grades 0 … 2 of the canal at the level of each foramen and of the recess on its side, −1 where unlabelled."""
+    result = np.full((len(points), 2), UNLABELLED, np.int64)
+    for row, point in enumerate(points):
+        for column, condition in enumerate((Condition.SPINAL_CANAL_STENOSIS, _RECESS[point.side])):
+            grade = grades.get(point.study_id, {}).get(f"{condition.value}_{point.level.slug}")
+            if grade is not None:
+                result[row, column] = _GRADES.index(grade)
+    return result

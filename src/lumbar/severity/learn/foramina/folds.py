@@ -23,7 +23,7 @@ FOLDS, SEED = 5, 20240717
 def split(foramina: LabelledForamina, known: Mapping[str, int]) -> dict[str, int]:
     """Study → fold, stratified by severely affected studies; `known` studies keep their folds."""
     burden: dict[str, float] = {}
-    for study, target in zip(foramina.studies.tolist(), foramina.targets.tolist(), strict=True):
+    for study, target in zip(foramina.studies.tolist(), foramina.targets[:, 0].tolist(), strict=True):
         if study not in known:
             burden[study] = burden.get(study, 0.0) + {2: 1.0, 1: 0.01}.get(target, 0.0)
     return {**{study: known[study] for study in np.unique(foramina.studies).tolist() if study in known}, **assign_folds(burden, FOLDS, SEED)}

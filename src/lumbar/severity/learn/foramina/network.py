@@ -12,6 +12,7 @@ from lumbar.training.residual import Encoder
 _LEVELS = 5
 _LEVEL_STEPS = 2 * _LEVELS - 1  # differences between five levels: −4 … 4
 _RELATIONS = 2 * _LEVEL_STEPS  # on the same side, or on the other side
+RELATED = 2  # conditions of the same level that training asks for besides: canal, and recess of the same side
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class NetworkOptions:
     features: tuple[int, ...] = (32, 48, 96, 160)  # channels of the stages; the first works at half resolution
     blocks: tuple[int, ...] = (1, 2, 2, 2)  # residual blocks of each stage
     width: int = 128  # of the tokens
-    layers: int = 1  # of attention
+    layers: int = 2  # of attention
     heads: int = 4
     dropout: float = 0.2
 
@@ -42,20 +43,30 @@ class ForamenNetwork(nn.Module):
         nn.init.normal_(self.level.weight, std=0.02)
         self.attention = nn.ModuleList(RelativeAttention(width, options.heads, options.dropout, _RELATIONS) for _ in range(options.layers))
         self.head = nn.Sequential(nn.LayerNorm(width), nn.Dropout(options.dropout), nn.Linear(width, GRADES))
+        self.related_head = nn.Sequential(nn.LayerNorm(width), nn.Dropout(options.dropout), nn.Linear(width, RELATED * GRADES))
 
     def forward(self, crops: torch.Tensor, levels: torch.Tensor, sides: torch.Tensor, studies: torch.Tensor) -> torch.Tensor:
         """Logits (n, 3) of `crops` (n, 1, 72, 64), each of zero mean and unit variance.
 
         `levels` (n,) are 0 … 4, `sides` (n,) 0 or 1, `studies` (n,) any numbers; foramina attend to those with the same number.
         """
+        logits: torch.Tensor = self.head(self.tokens(crops, levels, sides, studies))
+        return logits
+
+    def with_related(self, crops: torch.Tensor, levels: torch.Tensor, sides: torch.Tensor, studies: torch.Tensor) -> torch.Tensor:
+        """Logits (n, 3 conditions, 3) of the foramen, of the canal at its level and of the recess on its side; arguments as of `forward`."""
+        tokens = self.tokens(crops, levels, sides, studies)
+        return torch.cat([self.head(tokens)[:, None], self.related_head(tokens).unflatten(1, (RELATED, GRADES))], dim=1)
+
+    def tokens(self, crops: torch.Tensor, levels: torch.Tensor, sides: torch.Tensor, studies: torch.Tensor) -> torch.Tensor:
+        """What is known of each foramen (n, width) after it has attended to the others; arguments as of `forward`."""
         features = self.encoder.stages(self.encoder.stem(crops))
         rows, columns = features.shape[-2] // 4, features.shape[-1] // 4
         middle = features[..., rows : features.shape[-2] - rows, columns : features.shape[-1] - columns]
-        tokens = self.token(torch.cat([features.mean((2, 3)), middle.mean((2, 3))], 1)) + self.level(levels)
+        tokens: torch.Tensor = self.token(torch.cat([features.mean((2, 3)), middle.mean((2, 3))], 1)) + self.level(levels)
         step = levels[None, :] - levels[:, None] + _LEVELS - 1
         other_side = (sides[None, :] != sides[:, None]).long()
         apart = studies[None, :] != studies[:, None]
         for layer in self.attention:
             tokens = layer(tokens, other_side * _LEVEL_STEPS + step, apart)
-        logits: torch.Tensor = self.head(tokens)
-        return logits
+        return tokens

@@ -15,9 +15,8 @@ from lumbar.severity.foramina.crops import CROP_COLUMNS, CROP_ROWS, STORED_SIZE
 from lumbar.severity.learn.axial.augment import CropAugmentOptions, change
 from lumbar.severity.learn.cutmix import MixOptions, mix
 from lumbar.severity.learn.foramina.network import ForamenNetwork, NetworkOptions
-from lumbar.severity.learn.losses import MEAN_WEIGHT, soft_labels
+from lumbar.severity.learn.losses import soft_labels, weighted_loss
 from lumbar.severity.learn.study_stream import Size, StudyStream, partners
-from lumbar.severity.score import GRADE_WEIGHTS
 from lumbar.training.fit import FitOptions, fit, seed, steps_done
 from lumbar.training.one_cycle import one_cycle
 from lumbar.training.ranks import TellRank
@@ -34,18 +33,23 @@ class ForamenTraining:
     """Options of the training."""
 
     network: NetworkOptions = field(default_factory=NetworkOptions)
-    # A shift of 0.055 of the stored crop is 5.3 pixels, about 6 mm: more than the typical distance between the spine model's points and the labelled ones.
-    augment: CropAugmentOptions = field(default_factory=lambda: CropAugmentOptions(shift=0.055, rotation_degrees=12.0, zoom=(0.85, 1.2), erase_probability=0.3))
-    fit: FitOptions = field(default_factory=lambda: FitOptions(steps=1400, average_decay=0.995, checkpoint_every=100))
+    # A shift of 0.045 of the stored crop is 4.3 pixels, about 5 mm: more than the typical distance between the spine model's points and the labelled ones.
+    augment: CropAugmentOptions = field(
+        default_factory=lambda: CropAugmentOptions(
+            shift=0.045, rotation_degrees=8.0, zoom=(0.87, 1.16), stretch=0.08, gamma=0.35, contrast=0.2, noise=0.1, blur_probability=0.1
+        )
+    )
+    fit: FitOptions = field(default_factory=lambda: FitOptions(steps=2200, average_decay=0.998, checkpoint_every=100))
     studies_per_batch: int = 10
-    coarse_share: float = 0.5  # of the steps run at `COARSE_SIZE`, in under half the time
+    coarse_share: float = 0.55  # of the steps run at `COARSE_SIZE`, in under half the time
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
     smoothing: float = 0.02  # label smoothing towards the neighbouring grades
+    condition_weights: tuple[float, float, float] = (1.0, 0.15, 0.3)  # of the foramen, of the canal and of the recess in the loss
     alone_probability: float = 0.15  # the foramina of a study do not attend to each other
     absence_probability: float = 0.1  # a foramen is left out of its study
     neighbour_probability: float = 0.3  # a foramen is shown on a neighbouring slice, if there is such a crop
-    mix: MixOptions = field(default_factory=MixOptions)  # of foramina at the same level
+    mix: MixOptions = field(default_factory=lambda: MixOptions(mixup_probability=0.2, cutmix_probability=0.15))  # of foramina at the same level
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +60,7 @@ class LabelledForamina:
     levels: NDArray[np.int64]  # (n,) 0 … 4
     sides: NDArray[np.int64]  # (n,) 0 left, 1 right
     studies: NDArray[np.str_]  # (n,)
-    targets: NDArray[np.int64]  # (n,) 0 … 2, or UNLABELLED
+    targets: NDArray[np.int64]  # (n, 3 conditions) 0 … 2, or UNLABELLED: the foramen, the canal at its level, the recess on its side
     beside: NDArray[np.uint8]  # (m, 96, 96) some foramina on a neighbouring slice
     beside_of: NDArray[np.int64]  # (m,) index of the foramen of each crop in `beside`
 
@@ -87,7 +91,7 @@ class RandomStudies(StudyStream[Batch]):
         self.foramina, self.config = foramina, config
 
     def batch(self, chosen: list[int], owners: list[int], rng: np.random.Generator, generator: torch.Generator, size: Size) -> Batch:
-        """Augmented crops with levels, sides, owners, soft labels and masks of known labels."""
+        """Augmented crops with levels, sides, owners, soft labels (n, 3, 3) and masks of known labels (n, 3)."""
         config, foramina = self.config, self.foramina
         images = torch.from_numpy(foramina.images(np.array(chosen), config.neighbour_probability, rng))[:, None].float() / 255
         unmirrored = torch.zeros(len(chosen), dtype=torch.bool)
@@ -110,9 +114,8 @@ class ForamenModule(lightning.LightningModule):
     def training_step(self, batch: Batch, _: int) -> torch.Tensor:
         """The cross-entropy of one batch with the official weights of the grades."""
         crops, levels, sides, studies, labels, known = batch
-        logits = self.network(crops.contiguous(memory_format=torch.channels_last), levels, sides, studies).float()
-        weights = labels * torch.tensor(GRADE_WEIGHTS, device=labels.device)
-        loss = -((weights * logits.log_softmax(-1)).sum(-1) * known).sum() / (MEAN_WEIGHT * known.sum().clamp_min(1))
+        logits = self.network.with_related(crops.contiguous(memory_format=torch.channels_last), levels, sides, studies).float()
+        loss = weighted_loss(logits, labels, known, self.config.condition_weights)
         self.log("loss", loss)
         return loss
 
