@@ -22,8 +22,9 @@ from lumbar.models.card import Card
 from lumbar.models.folder import Model
 from lumbar.severity.foramina.calibration import LevelCalibration
 from lumbar.severity.foramina.crops import STORED_SIZE, level_distance
-from lumbar.severity.foramina.cut import cut_foramina
+from lumbar.severity.foramina.cut import ForamenCrop, cut_foramina
 from lumbar.severity.foramina.explain import importance
+from lumbar.severity.foramina.fat import measured_fat
 from lumbar.severity.foramina.grader import TASK, ForamenGrader, network_input
 from lumbar.severity.foramina.midline import sideways_shift_mm
 from lumbar.severity.foramina.points import foramen_points, level_distance_mm
@@ -243,6 +244,7 @@ def test_foramina_are_graded_on_t1_and_their_evidence_lies_there() -> None:
     for condition, grade in FORAMINA.items():
         finding = findings[condition]
         assert (finding.model, finding.severity.value, finding.note, finding.uncertain) == ("foramina-here", grade, "", False)
+        assert finding.foramen_fat is not None
         assert finding.evidence.series_uid == T1.series_uid
     assert findings[Condition.LEFT_SUBARTICULAR_STENOSIS].model == "made-here"
     grid = T1.stacks[0].volume.grid
@@ -256,6 +258,7 @@ def test_without_t1_plain_t2_is_graded_and_said_to_be_uncertain() -> None:
     for condition in FORAMINA:
         assert (findings[condition].model, findings[condition].note, findings[condition].uncertain) == ("foramina-here", ON_T2, True)
         assert findings[condition].conformal_set == tuple(Severity)
+        assert findings[condition].foramen_fat is None  # how it follows the grades was measured on T1 alone
         assert findings[condition].evidence.series_uid == T2.series_uid
 
 
@@ -297,6 +300,27 @@ def test_input_is_standardised_and_moved_as_asked() -> None:
     np.testing.assert_array_equal(peak - other, [4, -3])
     near = network_input(stored, scale=2.0)[0, 0]
     np.testing.assert_allclose(np.array(np.unravel_index(near.argmax(), near.shape)) - [35.5, 31.5], 2 * (peak - [35.5, 31.5]), atol=1.1)
+
+
+def crop_with_fat(rows: int, columns: int) -> ForamenCrop:
+    """A crop of 1.5 mm pixels: grey tissue, fat under the skin behind, and a block of fat of `rows` by `columns` around the foramen."""
+    image = np.full((STORED_SIZE, STORED_SIZE), 90, np.uint8)
+    image[:, 62:] = 210
+    image[48 - rows // 2 : 48 - rows // 2 + rows, 48 - columns // 2 : 48 - columns // 2 + columns] = 200
+    stack = sagittal((False, False, False), False)
+    return ForamenCrop(Level.L4_L5, Side.LEFT, study_of(stack).series[0], stack, 13, np.zeros(3), 1.5, np.stack([image * 0, image, image * 0]), np.ones(3) / 3)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(6, 4), (2, 5), (0, 0)])
+def test_fat_around_the_nerve_root_is_measured_in_millimetres(rows: int, columns: int) -> None:
+    fat = measured_fat(crop_with_fat(rows, columns))
+    assert fat.area_mm2 == pytest.approx(rows * columns * 1.5**2)
+    assert (fat.height_mm, fat.width_mm) == (rows * 1.5, columns * 1.5)
+
+
+def test_fat_far_from_the_foramen_does_not_count() -> None:
+    fat = measured_fat(crop_with_fat(60, 4))  # reaches far above and below
+    assert 8 * 1.5 <= fat.height_mm <= 12 * 1.5
 
 
 def test_each_level_has_its_own_calibration() -> None:

@@ -133,6 +133,15 @@ class Evidence:
 
 
 @dataclass(frozen=True)
+class ForamenFat:
+    """The fat around the nerve root of one foramen on sagittal T1 (defined and cited in `severity/foramina/fat.py`)."""
+
+    area_mm2: float
+    height_mm: float  # over the rows that show any
+    width_mm: float  # of the widest row
+
+
+@dataclass(frozen=True)
 class SeverityFinding:
     """The grade of one condition at one level."""
 
@@ -148,6 +157,7 @@ class SeverityFinding:
     conformal_set: tuple[Severity, ...] = ()  # contains the true grade in 90 % of cases; empty where no image was graded
     most_important: Evidence | None = field(default=None, metadata=IF_ANY)  # the location whose occlusion changes the score most; None without a heat map
     note: str = field(default="", metadata=IF_ANY)  # why the grade is less reliable than the results of the model suggest; else empty
+    foramen_fat: ForamenFat | None = field(default=None, metadata=IF_ANY)  # of a foramen that was graded on sagittal T1
 
 
 @dataclass(frozen=True)

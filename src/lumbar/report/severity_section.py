@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lumbar.domain.anatomy import Condition, Level, Severity
-from lumbar.domain.findings import DiscGrades, Evidence, Findings, LevelFinding, ModelUse, SeverityFinding
+from lumbar.domain.findings import DiscGrades, Evidence, Findings, ForamenFat, LevelFinding, ModelUse, SeverityFinding
 from lumbar.pipeline import Analysis
 from lumbar.report.images import ReportImage, name_of, shown_findings, words
 from lumbar.report.numbers import in_mm, shown
 from lumbar.report.reference_ranges import RANGES
+from lumbar.severity.foramina.fat import USUAL_AREA_MM2
 from lumbar.severity.prior import TASK as PRIOR_TASK
 
 # As images show them: the patient's right on the left.
@@ -172,7 +173,7 @@ def _detail(f: SeverityFinding, findings: Findings, images: Mapping[str, ReportI
         certainty=certainty,
         heat=images.get(name_of("heat", f)),
         place=_place(f.evidence),
-        measure=_beside(f.condition, level),
+        measure=_beside(f, level),
         trust=f"{f.model}, {said}",
     )
 
@@ -183,14 +184,24 @@ def _place(evidence: Evidence | None) -> str:
     return f"instance {evidence.instance_number} at x {evidence.x:.0f}, y {evidence.y:.0f} of series …{evidence.series_uid[-10:]}"
 
 
-def _beside(condition: Condition, level: LevelFinding | None) -> str:
+def _beside(grade: SeverityFinding, level: LevelFinding | None) -> str:
     """The measurement to compare with this grade."""
     if level is None:
         return "–"
-    if condition is Condition.SPINAL_CANAL_STENOSIS:
+    if grade.condition is Condition.SPINAL_CANAL_STENOSIS:
         return f"canal {in_mm(level.canal_ap_mm)} front to back, {shown(level.canal_area_mm2, 0)} mm² mid-sagittal over the disc"
     heights = f"disc height {in_mm(level.disc_height_mm)}, at the back {in_mm(level.disc_height_posterior_mm)}"
-    return f"{heights}; slip {in_mm(level.slip_mm)}" if "foraminal" in condition.value else f"canal {in_mm(level.canal_ap_mm)} front to back; {heights}"
+    if "foraminal" not in grade.condition.value:
+        return f"canal {in_mm(level.canal_ap_mm)} front to back; {heights}"
+    return "; ".join((*_fat(grade.foramen_fat), heights, f"slip {in_mm(level.slip_mm)}"))
+
+
+def _fat(fat: ForamenFat | None) -> tuple[str, ...]:
+    """The fat of a foramen and what readers' grades usually go with; nothing where it was not measured."""
+    if fat is None:
+        return ()
+    usual = ", ".join(f"{GRADE_WORDS[grade]} {area:.0f}" for grade, area in USUAL_AREA_MM2.items())
+    return (f"fat around the nerve root {fat.area_mm2:.0f} mm² ({fat.height_mm:.0f} mm high, {fat.width_mm:.0f} mm wide; median by grade: {usual})",)
 
 
 def _trust(structure: str, use: ModelUse) -> Trust | None:

@@ -9,6 +9,7 @@ from lumbar.domain.study import Role, Study, Weighting
 from lumbar.severity.finding import make_finding
 from lumbar.severity.foramina.cut import ForamenCrop, cut_foramina
 from lumbar.severity.foramina.explain import CONDITIONS
+from lumbar.severity.foramina.fat import measured_fat
 from lumbar.severity.foramina.grader import ForamenGrader
 from lumbar.severity.foramina.points import Foramen
 
@@ -41,8 +42,12 @@ def grade_foramina(study: Study, levels: Sequence[LevelFinding], grader: Foramen
     for row, (level, side) in enumerate(shown):
         uncertain = bool(grades.sets[row].sum() > 1) or (level, side) in on_t2
         finding = make_finding(CONDITIONS[side], level, grades.metric[row], grades.clinical[row], uncertain=uncertain, model=grader.model.card.name)
-        within = tuple(grade for grade, inside in zip(Severity, grades.sets[row], strict=True) if inside)
-        # The prediction sets are calibrated on T1: none is given on T2.
-        rest = {"conformal_set": tuple(Severity), "note": ON_T2} if (level, side) in on_t2 else {"conformal_set": within}
-        findings[CONDITIONS[side], level] = replace(finding, evidence=shown[level, side].evidence(), **rest)
+        finding = replace(finding, evidence=shown[level, side].evidence())
+        if (level, side) in on_t2:
+            # The prediction sets are calibrated on T1: none is given on T2.
+            finding = replace(finding, conformal_set=tuple(Severity), note=ON_T2)
+        else:
+            within = tuple(grade for grade, inside in zip(Severity, grades.sets[row], strict=True) if inside)
+            finding = replace(finding, conformal_set=within, foramen_fat=measured_fat(shown[level, side]))
+        findings[CONDITIONS[side], level] = finding
     return GradedForamina(findings, shown)
