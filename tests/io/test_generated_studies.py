@@ -5,7 +5,7 @@ import pytest
 from dicom_factory import axial_matrix, sagittal_matrix, save, stack_datasets, write_stack
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from smooth_body import slices
+from smooth_body import brightness, slices
 
 from lumbar.domain.stack_choice import choose_stacks
 from lumbar.domain.study import Plane, Role
@@ -119,7 +119,7 @@ def test_axial_blocks_stay_axial_however_steep_the_last_one_is(folder, tilts, co
 
 # Kind 8: broken positions.
 @FEW
-@given(st.sampled_from(["same", "zero", "metres", "centimetres", "micrometres", "shuffled", "missing"]), st.integers(0, 99))
+@given(st.sampled_from(["same", "zero", "metres", "centimetres", "micrometres", "shuffled", "as text", "missing"]), st.integers(0, 99))
 def test_broken_positions_give_one_clear_reason(folder, how, seed):
     root = folder()
     datasets = stack_datasets(slices(SAGITTAL, SHAPE), SAGITTAL)
@@ -129,7 +129,8 @@ def test_broken_positions_give_one_clear_reason(folder, how, seed):
         order = np.roll(order[::-1], 3)[np.random.default_rng(seed + 100).permutation(len(order))]
     for k, dataset in enumerate(datasets):
         new = {"same": positions[0], "zero": 0 * positions[0], "metres": positions[k] / 1000, "centimetres": positions[k] / 10,
-               "micrometres": positions[k] * 1000, "shuffled": positions[order[k]], "missing": None}[how]  # fmt: skip
+               "micrometres": positions[k] * 1000, "shuffled": positions[order[k]],
+               "as text": positions[sorted(range(len(datasets)), key=lambda n: str(n + 1))[k]], "missing": None}[how]  # fmt: skip
         if new is None:
             del dataset.ImagePositionPatient
         else:
@@ -164,3 +165,19 @@ def test_sound_series_are_read_without_a_word(folder, reverse, axial, seed):
     study = read_study(root)
     assert [(s.usable, s.instances, s.warnings) for s in study.series] == [(True, SHAPE[0], ())]
     assert study.warnings == ()
+
+
+@FEW
+@given(st.integers(13, 21), st.sampled_from([3.0, 4.4, 6.0]), st.integers(0, 99))
+def test_slices_that_are_alike_on_both_sides_are_in_order(folder, count, apart_mm, seed):
+    """A body that is its own mirror image: the slice that resembles one most may lie on the other side."""
+    root = folder()
+    half = np.array([(count - 1) / 2 * apart_mm, 0, 0])
+    matrix = sagittal_matrix(slice_mm=apart_mm, pixel_mm=4.0, origin=(-half[0], -70, 80))
+    grid = np.moveaxis(np.indices((count, 40, 40)), 0, -1) @ matrix[:3, :3].T + matrix[:3, 3]
+    both = brightness(grid, seed) + brightness(grid * [-1, 1, 1], seed)
+    noise = np.random.default_rng(seed).normal(0, 20, both.shape)
+    for k, dataset in enumerate(stack_datasets(np.rint(both / 2 + noise).astype(np.uint16), matrix)):
+        save(dataset, root / f"{k}.dcm")
+    (series,) = read_study(root).series
+    assert (series.usable, series.instances, series.warnings) == (True, count, ())
