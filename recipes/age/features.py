@@ -44,6 +44,8 @@ from lumbar.age.learn.feature_fit import (
     scales_of,
     support_of,
 )
+from lumbar.age.learn.feature_training import LEARNS_FROM
+from lumbar.age.learn.feature_training import SETS as FEATURE_SETS
 from lumbar.age.predict import TASK as AGE_TASK
 from lumbar.age.predict import Predictor, disc_points
 from lumbar.age.segments import SEGMENTS
@@ -77,12 +79,6 @@ SETS: dict[str, tuple[str, ...]] = {  # fixed before any error was computed
     "all features + network": (*SEEN, *GRADES, *NETWORK),
 }
 FREE = ("signal", "signal, shape, tissue", "network", "signal + network", "signal, tissue + network", "signal, shape, tissue + network")  # no disc grader
-SHIPPED = {  # sets whose regressions are averaged; the network has not learnt from T1 images
-    Contrast.T2_3D: tuple(SETS[name] for name in FREE),
-    Contrast.T2: tuple(SETS[name] for name in FREE),
-    Contrast.T1: tuple(SETS[name] for name in FREE if "network" not in name),
-}
-LEARNS_FROM = {Contrast.T2_3D: (Contrast.T2_3D, Contrast.T2), Contrast.T2: (Contrast.T2_3D, Contrast.T2), Contrast.T1: tuple(Contrast)}
 # Share of people without symptoms who have the finding, at 20, 30 … 80 years (Brinjikji 2015, table 2).
 PREVALENCE = {
     "disc_to_marrow": (0.17, 0.33, 0.54, 0.73, 0.86, 0.94, 0.97),  # loss of signal
@@ -120,11 +116,10 @@ def gather(spider: Path, work: Path) -> None:
         sex = people[patient]["sex"] or "U"
         try:
             if volume is not None:
-                spine = map_spine(volume, Plane.SAGITTAL, Weighting.T2, network)
+                features = measured(map_spine(volume, Plane.SAGITTAL, Weighting.T2, network), volume, sex)
             else:
                 spine = map_image(np.asarray(Image.open(path).convert("L"), dtype=np.float32), network)
-                volume = spine.segmentation.image
-            features = measured(spine, volume, sex)
+                features = measured(spine, spine.segmentation.image, sex)
         except InputError as error:
             print(f"{series} left out: {error}", flush=True)
             continue
@@ -260,11 +255,11 @@ def table_of_models(work: Path) -> None:
     judged("mean over all sets", nested_mean(volumes, list(SETS.values())), first, guess)
     judged("mean over the sets without disc grades", nested_mean(volumes, [SETS[name] for name in FREE]), first, guess)
     print("\nthe shipped model: mean over the sets without disc grades, T2 and T2 SPACE together, T1 with both but without the network")
-    for contrast, sets in SHIPPED.items():
+    for contrast, sets in FEATURE_SETS.items():
         own = table.keep(np.array([kind in LEARNS_FROM[contrast] for kind in table.contrast]))
         rows = own.keep(np.isfinite(own.age_years)).contrast == contrast
         judged(contrast.value, nested_mean(own, sets)[rows], data_for(own, SIGNAL).keep(rows), guess)
-    share, width, inside = coverage_of(table.keep(table.contrast != Contrast.T1), SHIPPED[Contrast.T2_3D])
+    share, width, inside = coverage_of(table.keep(table.contrast != Contrast.T1), FEATURE_SETS[Contrast.T2_3D])
     interval = bootstrap_interval(lambda rows: float(inside[rows].mean()), np.arange(len(inside)), 2000)
     print(f"\njackknife+ 90 % interval: covers {share:.0%} ({interval.low:.0%} to {interval.high:.0%}) of {len(inside)} people, {width:.0f} years wide")
 
@@ -272,8 +267,8 @@ def table_of_models(work: Path) -> None:
 def write_model(work: Path, out: Path) -> None:
     table = read_features(work / "features.csv")
     network = find_model(AGE_TASK, None, 1)
-    model = fit_features(table, SHIPPED, LEARNS_FROM, network.use.sha256)
-    share, width, _ = coverage_of(table.keep(table.contrast != Contrast.T1), SHIPPED[Contrast.T2_3D])
+    model = fit_features(table, FEATURE_SETS, LEARNS_FROM, network.use.sha256)
+    share, width, _ = coverage_of(table.keep(table.contrast != Contrast.T1), FEATURE_SETS[Contrast.T2_3D])
     results = []
     for contrast, support in model.support.items():
         line(contrast.value, support)

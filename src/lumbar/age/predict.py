@@ -1,7 +1,7 @@
 """Prediction of spinal age from a sagittal T2 volume and the positions of its discs. Needs no PyTorch."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +33,7 @@ class AgeResult:
     out_of_distribution: bool  # the study is out of distribution
     synthetic_only: bool  # the model was trained on synthetic people only: its ages are not valid for patients
     warnings: tuple[str, ...]
+    segment_years: Mapping[str, float] = field(default_factory=dict)  # segment → age by the network, the whole spine among them
 
 
 class Predictor:
@@ -99,6 +100,7 @@ class Predictor:
             out_of_distribution=out_of_distribution,
             synthetic_only=self.synthetic_only,
             warnings=self._warnings(whole, known, slices, out_of_distribution),
+            segment_years=dict(zip(SEGMENTS, map(float, ages.segment_years[0]), strict=True)),
         )
 
     def _finding(self, ages: Ages, slices: SliceSet, known: float | None, importance: Importance | None) -> AgeFinding:

@@ -5,12 +5,18 @@ from typing import Any
 
 import click
 
+from lumbar.age.learn.feature_training import Measurers, gather_features, train_features
+from lumbar.age.predict import TASK as AGE_TASK
+from lumbar.age.predict import Predictor
 from lumbar.cli.progress import track
 from lumbar.datasets.age_images import read_points
 from lumbar.datasets.age_table import AgeTable, read_age_table
 from lumbar.errors import UnreadableInput, UsageError
 from lumbar.io.staging import staged_folder
 from lumbar.models.card import TrainingData
+from lumbar.models.registry import find_model
+from lumbar.spine.segment import TASK as SPINE_TASK
+from lumbar.spine.segment import network_of
 
 
 @click.command("age")
@@ -20,6 +26,7 @@ from lumbar.models.card import TrainingData
 @click.option("--licence", required=True, help="Licence of the training data, in words, for the card.")
 @click.option("--points", type=click.Path(path_type=Path), help="CSV image,level,x_mm,y_mm,z_mm: known disc centres; by default from the spine model.")
 @click.option("--models", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="DIR", help="Model folders (spine) before the packaged ones.")
+@click.option("--features", "from_features", is_flag=True, help="Fit measured features and the ages of the installed network instead of training a network.")
 @click.option("--folds", type=click.IntRange(2, 20), default=5, show_default=True, help="Folds by subject, whose out-of-fold predictions calibrate the model.")
 @click.option("--leave-site-out", "by_site", is_flag=True, help="One fold per site instead.")
 @click.option("--head", type=click.Choice(["regression", "soft-label", "ordinal"]), default="regression", show_default=True, help="Output head.")
@@ -32,7 +39,9 @@ from lumbar.models.card import TrainingData
 @click.option("--precision", default="bf16-mixed", show_default=True, help="Precision, as named by Lightning; 32-true for processors without bfloat16.")
 @click.option("--devices", type=click.IntRange(1), default=1, show_default=True, help="GPUs (or processes) per node.")
 @click.option("--nodes", type=click.IntRange(1), default=1, show_default=True, help="Nodes.")
-def train_age(table: Path, out: Path, runs: Path, licence: str, points: Path | None, models: Path | None, labels: str, **wanted: Any) -> None:
+def train_age(
+    table: Path, out: Path, runs: Path, licence: str, points: Path | None, models: Path | None, labels: str, from_features: bool, **wanted: Any
+) -> None:
     """Train an age model on TABLE, a CSV with the columns subject, site, sex, age and image (or study): sagittal T2 or STIR as DICOM, NIfTI or PNG folders.
 
     \b
@@ -41,7 +50,13 @@ def train_age(table: Path, out: Path, runs: Path, licence: str, points: Path | N
     Images lie beside the table. Folders of PNG need the columns pixel_mm and slice_mm; repeat, visit and healthy (yes/no: member of the reference of
     Selta) are used if present. Out-of-fold predictions are written to RUNS/out_of_fold.csv, for `lumbar evaluate age --table`.
     Labels of the levels are auxiliary targets of training; blank cells are ignored, and predictions need no labels.
+
+    With --features a few dozen people are enough and no PyTorch is needed: a linear model of measured features, validated across persons and sites. It
+    withholds ages from kinds of series in which they are not shown to be better than guessing. Features are kept in RUNS/features.csv.
     """
+    if from_features:
+        _train_features(table, out, runs, licence, models)
+        return
     try:
         from lumbar.age.learn.training_run import Places, gather_crops, run, run_options  # noqa: PLC0415  (PyTorch, an extra)
     except ModuleNotFoundError as error:
@@ -57,6 +72,23 @@ def train_age(table: Path, out: Path, runs: Path, licence: str, points: Path | N
             click.echo(f"warning: {failure}; left out", err=True)
         data = TrainingData(f"{table.name}: {len(store)} series of {_people(rows)} people{' (synthetic)' if options.synthetic_only else ''}", licence)
         for line in run(store, runs, folder, out.name, (data,), options):
+            click.echo(line, err=True)
+    click.echo(f"{out}")
+
+
+def _train_features(table: Path, out: Path, runs: Path, licence: str, models: Path | None) -> None:
+    """Measure, fit, validate and write."""
+    rows = read_age_table(table)
+    if rows.image is None:
+        raise UnreadableInput(f"{table} has no column image or study; name the image of each row there")
+    network = Predictor(find_model(AGE_TASK, models))
+    measurers = Measurers(network_of(find_model(SPINE_TASK, models)), network)
+    with staged_folder(out, overwrite=False) as folder:
+        found, failures = gather_features(rows, table.parent, runs, lambda: measurers, lambda numbers: track(numbers, "features", total=len(rows)))
+        for failure in failures:
+            click.echo(f"warning: {failure}; left out", err=True)
+        data = TrainingData(f"{table.name}: {len(found.rows)} series of {_people(rows)} people", licence)
+        for line in train_features(found, network, folder, out.name, data):
             click.echo(line, err=True)
     click.echo(f"{out}")
 

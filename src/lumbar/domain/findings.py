@@ -245,18 +245,28 @@ class Selta:
 
 @dataclass(frozen=True)
 class Importance:
-    """Change of the predicted age when one level is occluded."""
+    """Years that one level adds to the predicted age: exact contributions of its features, or the change when it is occluded."""
 
     level: str
     delta_years: float
 
 
 @dataclass(frozen=True)
+class AgeFeature:
+    """One measured feature of the spine that changes with age, mean over the levels."""
+
+    name: str  # as in `lumbar.age.features.measure`
+    value: float
+    typical: float | None  # median of patients in the same kind of series
+    years: float | None  # that it adds to the predicted age; None where it has no part in it
+
+
+@dataclass(frozen=True)
 class AgeFinding:
     """The predicted age of the spine."""
 
-    predicted_age_years: float
-    interval_years: tuple[float, float]
+    predicted_age_years: float | None  # None where ages are not supported for this kind of series
+    interval_years: tuple[float, float] | None
     coverage: float
     age_delta_years: float | None
     age_delta_corrected_years: float | None
@@ -265,6 +275,8 @@ class AgeFinding:
     importance: tuple[Importance, ...] = ()
     age_delta_z: float | None = None  # corrected delta in standard deviations of people of that age
     age_delta_percentile: float | None = None  # share of the reference group with a lower delta, 0 to 100
+    features: tuple[AgeFeature, ...] = ()  # what was measured, where the age comes from features
+    supported: bool = True  # whether the model is shown to be better than guessing, in this kind of series
 
 
 @dataclass(frozen=True)

@@ -112,6 +112,8 @@ def _age(document: Document) -> Iterator[_Row]:
         if name != "coverage":
             half = (interval[1] - interval[0]) / 2 if interval and name == "predicted_age_years" else error
             yield age, ("", "", "spine"), (name, value, half)
+    for entry in age.get("features") or ():
+        yield age, ("", "", "spine"), (f"age_feature_{entry['name']}", float(entry["value"]), None)
     for entry in age.get("level_ages") or ():
         yield age, (entry["level"], "", "segment"), ("predicted_age_years", float(entry["predicted_age_years"]), None)
     for entry in age.get("age_selta") or ():

@@ -154,9 +154,9 @@ def _muscle(found: MuscleFinding) -> Group:
 
 def _age(findings: Findings) -> Iterator[Group]:
     age = findings.age
-    if age is None:
+    if age is None or age.predicted_age_years is None:
         return
-    half = (age.interval_years[1] - age.interval_years[0]) / 2
+    half = (age.interval_years[1] - age.interval_years[0]) / 2 if age.interval_years else 0.0
     values = [value for value in _values(age) if value.name.value != "coverage"]
     values = [dataclasses.replace(value, error=round(half, decimals("_years"))) if value.name.value == "predicted_age_years" else value for value in values]
     yield Group("age", "Age of the spine", private("spine_age"), LUMBAR_SPINE, values=tuple(values), task="age")

@@ -5,14 +5,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lumbar.age.calibration import Calibration
 from lumbar.age.task import Age
-from lumbar.domain.findings import AgeFinding
+from lumbar.domain.findings import AgeFeature, AgeFinding
 from lumbar.pipeline import Analysis
 from lumbar.report.images import ReportImage
 from lumbar.report.numbers import shown, signed
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP, _RIGHT = 460, 330, 46, 40, 14, 14  # of the curve, in units of its drawing
+_TITLES = {
+    "disc_to_marrow": "signal of the discs against marrow (logarithm)",
+    "csf_to_marrow": "signal of CSF against marrow (logarithm)",
+    "disc_height_to_depth": "height of the discs over their depth",
+    "canal_to_depth": "depth of the canal over that of the discs",
+    "body_flatness": "short over long axis of the vertebral bodies",
+    "dorsal_tissue": "brightness of the tissue behind the canal",
+    "network_l1_l3": "age of L1–L3 by the network, years",
+    "network_l3_l4": "age of L3/L4 by the network, years",
+    "network_l4_l5": "age of L4/L5 by the network, years",
+    "network_l5_s1": "age of L5/S1 by the network, years",
+}
 _BAND = 1.96  # standard deviations: 95 % of people
 
 
@@ -45,6 +56,16 @@ class Bar:
     flagged: bool = False
 
 
+@dataclass(frozen=True)
+class FeatureRow:
+    """One measured feature."""
+
+    title: str
+    value: str
+    typical: str
+    years: str
+
+
 @dataclass(frozen=True, eq=False)
 class AgeSection:
     """The section."""
@@ -52,7 +73,9 @@ class AgeSection:
     headline: str
     sentences: tuple[str, ...]
     synthetic: bool
-    curve: Curve
+    supported: bool
+    curve: Curve | None  # None where no age is given
+    features: tuple[FeatureRow, ...]
     people: int
     bars: tuple[Bar, ...]
     importance: tuple[Bar, ...]
@@ -64,17 +87,29 @@ def age_section(analysis: Analysis, images: Mapping[str, ReportImage]) -> AgeSec
     age, finding = analysis.age, analysis.findings.age
     if age is None or finding is None:
         return None
-    low, high = finding.interval_years
     return AgeSection(
-        headline=f"{shown(finding.predicted_age_years, 0)} years ({100 * finding.coverage:.0f} % interval {shown(low, 0)} to {shown(high, 0)})",
-        sentences=tuple(_sentences(finding, age.chronological_age_years)),
+        headline=_headline(finding),
+        sentences=tuple(_sentences(finding, age.chronological_age_years)) if finding.supported else age.result.warnings,
         synthetic=age.result.synthetic_only,
+        supported=finding.supported,
         curve=_curve(age, finding),
+        features=tuple(_feature(one) for one in finding.features),
         people=age.calibration.people,
         bars=_level_bars(finding),
         importance=_importance_bars(finding),
         heat=images.get("age_map"),
     )
+
+
+def _headline(finding: AgeFinding) -> str:
+    if finding.predicted_age_years is None or finding.interval_years is None:
+        return "Age not supported"
+    low, high = finding.interval_years
+    return f"{shown(finding.predicted_age_years, 0)} years ({100 * finding.coverage:.0f} % interval {shown(low, 0)} to {shown(high, 0)})"
+
+
+def _feature(one: AgeFeature) -> FeatureRow:
+    return FeatureRow(_TITLES.get(one.name, one.name.replace("_", " ")), shown(one.value, 2), shown(one.typical, 2), signed(one.years, 1))
 
 
 def _sentences(finding: AgeFinding, known: float | None) -> list[str]:
@@ -96,14 +131,16 @@ def _sentences(finding: AgeFinding, known: float | None) -> list[str]:
     return lines
 
 
-def _curve(age: Age, finding: AgeFinding) -> Curve:
-    calibration: Calibration = age.calibration
+def _curve(age: Age, finding: AgeFinding) -> Curve | None:
+    if finding.predicted_age_years is None or finding.interval_years is None:
+        return None
+    calibration, predicted, interval = age.calibration, finding.predicted_age_years, finding.interval_years
     youngest, oldest = calibration.ages_years
     ages = np.linspace(youngest, oldest, 60)
     expected = calibration.bias.expected(ages)
     spread = _BAND * calibration.spread.at(ages)
     known = age.chronological_age_years
-    everything = [*(expected - spread), *(expected + spread), *finding.interval_years, youngest, oldest]
+    everything = [*(expected - spread), *(expected + spread), *interval, youngest, oldest]
     low, high = 5 * np.floor(min(everything) / 5), 5 * np.ceil(max(everything) / 5)
     first, last = min(youngest, known or youngest), max(oldest, known or oldest)
 
@@ -127,10 +164,10 @@ def _curve(age: Age, finding: AgeFinding) -> Curve:
         ticks_x=tuple((x(v), f"{v:.0f}") for v in np.arange(10 * np.ceil(first / 10), last + 0.1, 10)),
         ticks_y=tuple((y(v), f"{v:.0f}") for v in np.arange(10 * np.ceil(low / 10), high + 0.1, 10)),
         frame=(_LEFT, _TOP, _WIDTH - _RIGHT, _HEIGHT - _BOTTOM),
-        point=None if known is None else (x(known), y(finding.predicted_age_years)),
-        low=y(finding.interval_years[0]),
-        high=y(finding.interval_years[1]),
-        middle=y(finding.predicted_age_years),
+        point=None if known is None else (x(known), y(predicted)),
+        low=y(interval[0]),
+        high=y(interval[1]),
+        middle=y(predicted),
     )
 
 

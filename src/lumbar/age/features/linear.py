@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lumbar.age.features.measure import NAMES, AgeFeatures, Contrast
+from lumbar.age.features.measure import NAMES, NETWORK, AgeFeatures, Contrast
 from lumbar.errors import ModelError
 from lumbar.metrics.age_bias import Bias, BiasModel
 from lumbar.metrics.spread import Spread
@@ -91,6 +91,24 @@ class Weights:
         own = single / np.maximum(seen.sum(axis=1, keepdims=True), 1) + share * (z - mean)[:, None]
         own = own - np.where(seen.any(axis=1, keepdims=True), share, 1 / values.shape[1]) * self.center[:, None]
         return np.asarray(own * self.weights[:, None])
+
+    def segment_years(self, features: AgeFeatures, contrast: Contrast, levels: Sequence[int], network: str) -> float | None:
+        """The age of a spine whose every level were like the mean of `levels` (columns); its network age is the feature `network`. None if none is seen."""
+        scale = self.scales[contrast]
+        values = features.values[[NAMES.index(name) for name in self.names]]
+        z = np.zeros(len(self.names))
+        seen_anything = False
+        own_network = self.names.index(network) if network in self.names else None
+        for number, name in enumerate(self.names):
+            row = own_network if name in NETWORK else number
+            if row is None:
+                continue
+            seen = values[row, list(levels)]
+            seen = seen[np.isfinite(seen)]
+            if len(seen):
+                z[number] = np.clip((seen.mean() - scale.median[row]) / scale.spread[row], -_MOST_Z, _MOST_Z)
+                seen_anything = True
+        return self.years(z) if seen_anything else None
 
 
 @dataclass(frozen=True, eq=False)

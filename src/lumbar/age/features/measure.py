@@ -28,7 +28,7 @@ from lumbar.domain.study import Weighting
 from lumbar.domain.volume import Volume
 from lumbar.spine.instances import FIRST_BODY
 from lumbar.spine.segment import PIXEL_MM
-from lumbar.spine.shape import Outline, outline
+from lumbar.spine.shape import outline
 from lumbar.spine.spine_map import SpineMap
 
 Array = NDArray[np.float64]
@@ -106,7 +106,7 @@ def _measured(spine: SpineMap) -> dict[str, Array]:
     """Signal and shape at every named disc."""
     image, flat = spine.midplane.image, spine.flat
     canal = np.argwhere(spine.midplane.labels == SpineClass.CANAL)
-    canals = {finding.level: finding.canal_ap_mm for finding in spine.finding.levels}
+    sizes = {finding.level: (finding.disc_height_middle_mm, finding.canal_ap_mm) for finding in spine.finding.levels}
     probability = spine.midplane.probabilities[SpineClass.DISC]
     found = {name: np.full(len(LEVELS), np.nan) for name in SEEN}
     for number, level in enumerate(spine.names.discs):
@@ -123,8 +123,8 @@ def _measured(spine: SpineMap) -> dict[str, Array]:
         near = canal[np.linalg.norm(canal * PIXEL_MM - shape.center, axis=1) <= _CSF_REACH_MM + shape.depth_mm / 2]
         csf = float(np.percentile(image[tuple(near.T)], 85)) if len(near) >= _FEWEST_PIXELS else np.nan
         found["csf_to_marrow"][column] = _log_ratio(csf, marrow)
-        found["disc_height_to_depth"][column] = _middle_height_mm(shape) / shape.depth_mm
-        ap_mm = canals.get(level)
+        height_mm, ap_mm = sizes.get(level, (None, None))
+        found["disc_height_to_depth"][column] = np.nan if height_mm is None else height_mm / shape.depth_mm
         found["canal_to_depth"][column] = np.nan if ap_mm is None else ap_mm / shape.depth_mm
     return found
 
@@ -148,11 +148,6 @@ def _flatness(mask: NDArray[np.bool_]) -> float:
         return float("nan")
     short, long = np.sqrt(np.linalg.eigvalsh(np.cov(places.T)))
     return float(short / max(long, 1e-6))
-
-
-def _middle_height_mm(shape: Outline) -> float:
-    middle = shape.offsets_mm[0] + shape.depth_mm / 2
-    return float(np.interp(middle, shape.offsets_mm, shape.bottom_mm) - np.interp(middle, shape.offsets_mm, shape.top_mm))
 
 
 def _dorsal_tissue(slices: SliceSet) -> Array:

@@ -48,11 +48,17 @@ def scales_of(table: FeatureTable, names: Sequence[str]) -> dict[Contrast, Scale
     scales = {}
     for contrast in dict.fromkeys(table.contrast.tolist()):
         values = table.means(names)[table.contrast == contrast]
-        with np.errstate(all="ignore"):
-            low, median, high = np.nanpercentile(np.where(np.isfinite(values), values, np.nan), (16, 50, 84), axis=0)
+        low, median, high = np.array([_percentiles(column) for column in values.T]).T
         spread = (high - low) / 2
-        scales[contrast] = Scale(np.nan_to_num(median), np.where(spread > _LEAST_SPREAD, spread, 1.0))
+        scales[contrast] = Scale(median, np.where(spread > _LEAST_SPREAD, spread, 1.0))
     return scales
+
+
+def _percentiles(values: Array) -> tuple[float, float, float]:
+    """The 16th, 50th and 84th of what is there; zeros where there is nothing."""
+    seen = values[np.isfinite(values)]
+    low, median, high = np.percentile(seen, (16, 50, 84)) if len(seen) else (0.0, 0.0, 0.0)
+    return float(low), float(median), float(high)
 
 
 def data_of(table: FeatureTable, names: Sequence[str], scales: Mapping[Contrast, Scale]) -> Data:
