@@ -2,6 +2,7 @@
 
     python recipes/follow_up/phantom_people.py WORK calibrate --people 12      # the people whose scans tell the measurement errors
     python recipes/follow_up/phantom_people.py WORK test --people 12           # others, for the published figures
+    python recipes/follow_up/phantom_people.py WORK test --first 4 --people 8 --sagittal-only
 
 Every person has four results in WORK/<set>/<seed>/: `first`; `again`, the same person at the same scanner with slices laid anew and other noise;
 `elsewhere`, at another scanner with another protocol; and `changed`, at the first scanner after one disc has aged and muscle has turned into fat.
@@ -56,14 +57,14 @@ def state(seed: int, scan: str) -> tuple[Person, Degeneration]:
     return person, worn
 
 
-def made(seed: int, scan: str, scale: float) -> PhantomStudy:
+def made(seed: int, scan: str, scale: float, roles: tuple[str, ...]) -> PhantomStudy:
     """One scan of one person."""
     person, worn = state(seed, scan)
     letter, number = planned(seed)[scan]
     place, body = site(letter), build_anatomy(person, worn)
     series = {}
     for protocol in place.series:
-        if protocol.role in ROLES:
+        if protocol.role in roles:
             series |= acquire(body, place, coarser(protocol, scale), number)
     return PhantomStudy(StudyOptions(seed, site=letter, scan=number, matrix_scale=scale), person, worn, body, place, series)
 
@@ -74,9 +75,12 @@ def main() -> None:
     parser.add_argument("people_of", choices=tuple(SEEDS))
     parser.add_argument("--people", type=int, default=12)
     parser.add_argument("--first", type=int, default=0, help="number of the first person, to work in parallel")
+    parser.add_argument("--sagittal-only", action="store_true", help="T2 alone: measurements of the spine, disc grades and age, in a quarter of the time")
     parser.add_argument("--matrix-scale", type=float, default=1.0)
     arguments = parser.parse_args()
     arguments.work.mkdir(parents=True, exist_ok=True)
+    roles = ("sagittal_t2",) if arguments.sagittal_only else ROLES
+    tasks = ("spine", "severity", "age") if arguments.sagittal_only else ("spine", "severity", "muscle", "age")
     models = lumbar.load_models(threads=1)
     for seed in range(SEEDS[arguments.people_of] + arguments.first, SEEDS[arguments.people_of] + arguments.first + arguments.people):
         for scan in SCANS:
@@ -84,9 +88,9 @@ def main() -> None:
             if (target / "findings.json").exists():
                 continue
             with tempfile.TemporaryDirectory(dir=arguments.work) as folder:
-                truth = write_study(made(seed, scan, arguments.matrix_scale), Path(folder), masks=False)
+                truth = write_study(made(seed, scan, arguments.matrix_scale, roles), Path(folder), masks=False)
                 study = lumbar.read_study(Path(folder) / "dicom")
-                request = lumbar.Request(tasks=("spine", "severity", "muscle", "age"))
+                request = lumbar.Request(tasks=tasks)
                 lumbar.analyze(study, models, request).write(target, overwrite=True)
             (target / "truth.json").write_text(json.dumps(truth) + "\n")
             shutil.rmtree(target / "masks")

@@ -95,7 +95,13 @@ def predictions_rows(predictions: Predictions) -> Iterator[list[str]]:
     table = predictions.table
     for k, result in enumerate(predictions.results):
         finding = result.finding
-        numbers = (table.age_years[k], finding.predicted_age_years, *finding.interval_years, finding.age_delta_corrected_years, finding.age_delta_z)
+        numbers = (
+            table.age_years[k],
+            finding.predicted_age_years,
+            *(finding.interval_years or (None, None)),
+            finding.age_delta_corrected_years,
+            finding.age_delta_z,
+        )
         row = [str(table.subject[k]), str(table.site[k]), str(table.sex[k]), *(f"{value:.2f}" for value in numbers if value is not None)]
         yield [*row, *([str(table.repeat[k])] if table.repeat is not None else [])]
 

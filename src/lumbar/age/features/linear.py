@@ -179,9 +179,8 @@ def _weights(document: Mapping[str, Any]) -> Weights:
     if unknown:
         raise ValueError(f"unknown features {', '.join(unknown)}")
     scales = {Contrast(kind): Scale(np.array(entry["median"], float), np.array(entry["spread"], float)) for kind, entry in document["scales"].items()}
-    own = Weights(
-        names, scales, *(np.array(document[key], float) for key in ("center", "weights")), float(document["mean_years"]), np.array(document["left_out"], float)
-    )
+    center, weights, left_out = (np.array(document[key], float) for key in ("center", "weights", "left_out"))
+    own = Weights(names, scales, center, weights, float(document["mean_years"]), left_out)
     if own.weights.shape != (len(names),) or own.left_out.shape[1] != len(names) + 2:
         raise ValueError(f"{len(names)} features, but {own.weights.shape[0]} weights")
     return own
@@ -189,8 +188,9 @@ def _weights(document: Mapping[str, Any]) -> Weights:
 
 def _support(document: Mapping[str, Any]) -> Support:
     low, high = document["gain_years"]
-    numbers = (float(document[key]) for key in ("mae_years", "guess_mae_years"))
-    return Support(int(document["people"]), *numbers, (float(low), float(high)), float(document["correlation"]))
+    return Support(
+        int(document["people"]), float(document["mae_years"]), float(document["guess_mae_years"]), (float(low), float(high)), float(document["correlation"])
+    )
 
 
 def _digits(values: Sequence[float] | Array) -> list[float]:

@@ -175,8 +175,8 @@ def support_of(predicted: Array, age_years: Array, guess: Array) -> Support:
     """Errors of ages (people,) that were predicted without the person, beside those of a `guess`: the median age of all others."""
     gain = bootstrap_interval(lambda rows: float((np.abs(guess - age_years) - np.abs(predicted - age_years))[rows].mean()), np.arange(len(age_years)), 4000)
     correlation = float(np.corrcoef(predicted, age_years)[0, 1]) if np.ptp(predicted) > 0 else 0.0
-    errors = (float(np.abs(values - age_years).mean()) for values in (predicted, guess))
-    return Support(len(age_years), *errors, (gain.low, gain.high), correlation)
+    own, guessed = (float(np.abs(values - age_years).mean()) for values in (predicted, guess))
+    return Support(len(age_years), own, guessed, (gain.low, gain.high), correlation)
 
 
 def fit_features(
