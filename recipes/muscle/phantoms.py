@@ -17,7 +17,7 @@ from lumbar.domain.volume import Volume
 from lumbar.models.folder import Model
 from lumbar.models.registry import find_model
 from lumbar.muscle.engine import run_model
-from lumbar.muscle.labels import LABELS
+from lumbar.muscle.labels import BACK, LABELS
 from lumbar.muscle.measure import measure
 from lumbar.muscle.predict import TASK
 from lumbar.phantom.acquire import AcquiredSeries, grid_of, label_images
@@ -43,7 +43,7 @@ def main() -> None:
     for number, place in enumerate([place.name for place in SITES for _ in range(options.people)]):
         for kind, found in study_errors(options.first + number, place, model).items():
             rows.setdefault(kind, []).extend(found)
-            for (muscle, side), values in zip(LABELS.values(), found, strict=True):
+            for (muscle, side), values in zip((LABELS[label] for label in BACK), found, strict=True):
                 shown = "  ".join(f"{name} {value:+6.2f}" for name, value in zip(QUANTITIES, values, strict=True))
                 print(f"site {place} seed {options.first + number} {kind}: {side.value:5s} {muscle.value:15s} {shown}", flush=True)
     for kind, found in rows.items():
@@ -73,7 +73,7 @@ def errors(images: list[Volume], masks: list[Volume], truth: dict[tuple[str, str
     by_name = {(f.muscle, f.side): f for f in measure(images[0], masks[0], images[1]).findings}
     graded = {(f.muscle, f.side): f for f in measure(images[2], masks[1]).findings}
     rows = []
-    for muscle, side in LABELS.values():
+    for muscle, side in (LABELS[label] for label in BACK):
         true = truth[muscle.value, side.value]
         dixon, grey = by_name.get((muscle, side)), graded.get((muscle, side))
         if dixon is None or grey is None or dixon.fat_fraction_mean is None or grey.fat_infiltration is None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lumbar.muscle.learn.views import AxialSlice
+from lumbar.muscle.learn.axial_slice import AxialSlice
 
 
 def example():

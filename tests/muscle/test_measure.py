@@ -1,4 +1,4 @@
-"""Sizes and fat against synthetic scenes with ground truth, and the published example."""
+"""Sizes and fat against scenes whose truth is known, and the published example."""
 
 import numpy as np
 import pytest
@@ -8,10 +8,12 @@ from lumbar.domain.anatomy import Level, Muscle, Side
 from lumbar.domain.findings import LevelFinding
 from lumbar.domain.geometry import Grid
 from lumbar.domain.volume import Volume
-from lumbar.errors import GeometryError, InputError
+from lumbar.errors import InputError
 from lumbar.io.nifti import read_nifti, read_nifti_mask
+from lumbar.muscle.agreement import agreement_of
 from lumbar.muscle.fat.partial_volume import mean_without_partial_volume
-from lumbar.muscle.measure import MeasureOptions, measure
+from lumbar.muscle.measure import measure
+from lumbar.muscle.scene import MeasureOptions
 
 FRACTIONS = {1: 0.1, 2: 0.3, 3: 0.25, 4: 0.05}
 
@@ -35,7 +37,7 @@ def test_sizes_by_hand():
     assert right_erector.volume_asymmetry == pytest.approx((30 - 24) / 27)
 
 
-def test_dixon_fat_equals_the_simulated_fraction():
+def test_dixon_fat_is_what_was_put_in():
     mask, water, fat = scene()
     for label, finding in enumerate(measure(water, mask, fat).findings, start=1):
         assert finding.fat_fraction_mean == pytest.approx(FRACTIONS[label], abs=1e-3)
@@ -56,7 +58,7 @@ def test_mean_of_fractions_is_not_the_ratio_of_sums():
     assert found.fat_fraction_ratio == pytest.approx(300 / (300 + 200))
 
 
-def test_voxels_without_signal_are_ignored():
+def test_voxels_without_any_signal_do_not_count():
     mask, water, fat = scene()
     dark_water, dark_fat = water.array.copy(), fat.array.copy()
     dark_water[2], dark_fat[2] = 0, 0
@@ -67,14 +69,14 @@ def test_voxels_without_signal_are_ignored():
 
 
 @pytest.mark.parametrize(("axes", "flips"), [((0, 1, 2), (True, True, True)), ((2, 1, 0), (False, True, False)), ((1, 0, 2), (False, False, True))])
-def test_results_are_independent_of_the_storage_order(axes, flips):
+def test_how_the_files_are_stored_does_not_matter(axes, flips):
     mask, water, fat = scene()
     stored = measure(water.rearranged(axes, flips), mask, fat.rearranged(axes, flips))
     plain = measure(water, mask, fat)
     assert (stored.findings, stored.warnings) == (plain.findings, plain.warnings)
 
 
-def test_the_fat_map_lies_on_the_grid_of_the_mask_with_the_simulated_fractions():
+def test_the_map_of_fat_lies_on_the_masks_grid_and_holds_the_fractions_that_were_drawn():
     mask, water, fat = scene()
     turned = mask.rearranged((1, 2, 0), (False, True, True))
     found = measure(water, turned, fat).fat
@@ -84,7 +86,7 @@ def test_the_fat_map_lies_on_the_grid_of_the_mask_with_the_simulated_fractions()
         assert found.array[turned.array == label].mean() == pytest.approx(finding.fat_fraction_mean, abs=1e-5)
 
 
-def test_uneven_slices_are_weighted_by_their_thickness():
+def test_uneven_slices_count_as_what_they_cover():
     mask, water, fat = scene()
     origins = water.grid.origins_mm.copy()
     origins[3:, 2] += 6  # the gap between slices 2 and 3 is 10 mm instead of 4
@@ -104,7 +106,7 @@ def test_levels_take_the_nearest_slice():
     assert found.per_level[0].muscle_disc_ratio == pytest.approx(20 * 30 / (10 * 40))
 
 
-def test_missing_and_mirrored_labels_are_reported():
+def test_missing_and_mirrored_labels_are_said():
     mask, water, fat = scene()
     without = Volume(np.where(mask.array == 3, 0, mask.array).astype(np.uint8), mask.grid)
     found = measure(water, without, fat)
@@ -124,11 +126,63 @@ def test_a_mask_at_the_border_counts():
     assert found.volume_ml == pytest.approx(6 * 4 * 10 * 10 / 1000)
 
 
-def test_masks_without_volume_are_rejected():
+def one_slice(volume, k):
+    grid = volume.grid
+    return Volume(volume.array[k : k + 1], Grid(grid.origins_mm[k : k + 1], grid.row_step_mm, grid.column_step_mm, grid.rows, grid.columns))
+
+
+def test_a_single_slice_has_areas_and_fat_but_no_volume():
+    mask, water, fat = scene()
+    found = measure(one_slice(water, 2), one_slice(mask, 2), one_slice(fat, 2))
+    whole = measure(water, mask, fat)
+    assert any("single slice" in warning for warning in found.warnings)
+    for one, all_slices in zip(found.findings, whole.findings, strict=True):
+        assert (one.volume_ml, one.lean_volume_ml, one.volume_asymmetry) == (None, None, None)
+        assert one.csa_max_mm2 == all_slices.per_slice[1].csa_mm2
+        assert one.per_slice[0].fat_fraction_mean == pytest.approx(all_slices.per_slice[1].fat_fraction_mean)
+
+
+def test_sides_and_body_are_compared_slice_by_slice():
+    mask, water, fat = scene()
+    labels = np.asarray(mask.array).copy()
+    labels[2, 2:12, 60:100] = 7  # a body of 400 pixels on one slice
+    labels[1:5, 2:12, 20:40], labels[1:5, 2:12, 120:150] = 5, 6  # right psoas 200 pixels, left 300
+    found = {(f.muscle, f.side): f for f in measure(water, Volume(labels, mask.grid), fat).findings}
+    right, left = found[Muscle.PSOAS, Side.RIGHT], found[Muscle.PSOAS, Side.LEFT]
+    assert [s.muscle_body_ratio for s in right.per_slice] == [None, pytest.approx(200 / 400), None, None]
+    assert [s.csa_asymmetry for s in left.per_slice] == [pytest.approx((300 - 200) / 250)] * 4
+    erector = found[Muscle.ERECTOR_SPINAE, Side.RIGHT]
+    assert erector.per_slice[1].muscle_body_ratio == pytest.approx(600 / 400)
+    assert right.volume_asymmetry == pytest.approx(-(300 - 200) / 250)
+
+
+def test_grey_values_tell_no_fat_of_the_psoas():
+    mask, water, fat = scene()
+    labels = np.asarray(mask.array).copy()
+    labels[1:5, 2:12, 20:40], labels[1:5, 2:12, 120:150] = 5, 6
+    picture = Volume(0.3 * np.asarray(water.array) + np.asarray(fat.array), water.grid)
+    found = {(f.muscle, f.side): f for f in measure(picture, Volume(labels, mask.grid)).findings}
+    assert found[Muscle.PSOAS, Side.LEFT].fat_infiltration is None and found[Muscle.PSOAS, Side.LEFT].lean_volume_ml is None
+    alone = measure(picture, mask).findings
+    assert [found[f.muscle, f.side].fat_infiltration for f in alone] == [f.fat_infiltration for f in alone]  # the psoas does not change the others
+
+
+def test_agreement_of_networks_marks_a_doubtful_mask():
+    mask, water, fat = scene()
+    other = np.asarray(mask.array).copy()
+    other[3, 20:40, 110:134] = 0  # one network misses a quarter of the left erector
+    other[1:5, 20:35, 85:105] = 0  # and, but for one slice, the left multifidus
+    other[1, 20:35, 85:105] = 3
+    agreement = agreement_of([np.asarray(mask.array), other], np.arange(6), 6)
+    found = measure(water, mask, fat, MeasureOptions(agreement=agreement)).findings
+    assert [f.mask_agreement for f in found] == [1, 1, pytest.approx(2 * 1 / (4 + 1)), pytest.approx(2 * 3 / (4 + 3))]
+    assert [f.mask_doubtful for f in found] == [False, False, True, False]
+    assert [s.mask_agreement for s in found[3].per_slice] == [1, 1, 0, 1]
+    assert measure(water, mask, fat).findings[0].mask_doubtful is None
+
+
+def test_refuses_what_is_not_axial():
     mask, water, _ = scene()
-    one = Grid(water.grid.origins_mm[:1], water.grid.row_step_mm, water.grid.column_step_mm, water.grid.rows, water.grid.columns)
-    with pytest.raises(GeometryError, match="one slice"):
-        measure(Volume(water.array[:1], one), Volume(mask.array[2:3], one))
     sagittal = Grid(np.arange(6)[:, None] * [4.0, 0, 0], [0, 0, -1.0], [0, 1.0, 0], 60, 160)
     with pytest.raises(InputError, match="axial"):
         measure(Volume(water.array, sagittal), Volume(mask.array, sagittal))
@@ -144,7 +198,7 @@ def test_published_example(shared_data):
     assert any("voxel by voxel" in warning for warning in found.warnings)
 
 
-def test_inner_voxels_exclude_the_partial_volume_border():
+def test_inner_voxels_leave_out_the_rim_that_blur_reaches():
     grid = axial_grid()
     mask = axial_mask(grid)
     fat = np.full(grid.shape, 100.0, np.float32)
@@ -163,7 +217,7 @@ def test_inner_voxels_exclude_the_partial_volume_border():
     assert "2 mm within" in inner.method and "within" not in whole.method
 
 
-def test_the_corrected_fraction_excludes_the_surrounding_fat():
+def test_the_corrected_fraction_is_that_of_the_muscle_and_not_of_the_fat_around_it():
     grid = axial_grid()
     mask = axial_mask(grid)
     # By hand: a muscle of 10 % fat in its right half and 30 % in its left one, whose outermost voxels show half of the pure fat outside.
@@ -179,7 +233,7 @@ def test_the_corrected_fraction_excludes_the_surrounding_fat():
     assert found.fat_fraction_corrected == pytest.approx(0.2, abs=0.003)
 
 
-def test_the_correction_ignores_unknown_voxels():
+def test_the_correction_does_not_look_beyond_what_it_knows():
     inside = np.zeros((1, 9, 9), bool)
     inside[0, 2:7, 2:7] = True
     shares = np.where(inside, 0.2, np.nan).astype(np.float32)
@@ -191,7 +245,7 @@ def test_the_correction_ignores_unknown_voxels():
     assert mean_without_partial_volume(np.full(inside.shape, np.nan, np.float32), inside, (4.0, 1.0, 1.0)) is None
 
 
-def test_a_muscle_thinner_than_the_border_has_no_inner_fat():
+def test_a_muscle_thinner_than_the_rim_has_no_inner_fat():
     mask, water, fat = scene()
     found = measure(water, mask, fat, MeasureOptions(inner_mm=30.0)).findings[0]
     assert found.fat_fraction_mean is None

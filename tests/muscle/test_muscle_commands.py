@@ -1,5 +1,6 @@
 """The commands `evaluate muscle`, `evaluate spine` and `measure muscle`."""
 
+import csv
 import json
 
 import numpy as np
@@ -7,8 +8,9 @@ import pytest
 from scene import axial_grid, axial_mask, dixon
 
 from lumbar.cli.main import main
+from lumbar.domain.geometry import Grid
 from lumbar.domain.volume import Volume
-from lumbar.io.nifti import write_nifti
+from lumbar.io.nifti import read_nifti, write_nifti
 
 
 @pytest.fixture
@@ -140,3 +142,44 @@ def test_slices_chosen_by_hand_are_read(shared_data):
     ranges = read_slice_ranges(shared_data / "dixon" / "MyoSegmenTUM_54_water_fat_L2-L5.csv")
     assert len(ranges) == 108  # 54 subjects, water and fat
     assert (ranges[0].pid, ranges[0].slice_start, ranges[0].slice_stop) == ("01_water_img", 0, 28)
+
+
+def test_one_writer_of_tables_rounds_as_findings_do(files, capsys):
+    run(capsys, "measure", "muscle", files / "water.nii.gz", files / "mask.nii.gz", "--fat", files / "fat.nii.gz", "-o", files / "out")
+    raw = (files / "out" / "muscles.csv").read_bytes()
+    assert b"\r" not in raw
+    rows = list(csv.DictReader(raw.decode().splitlines()))
+    whole = [row for row in rows if not row["level"] and not row["z_mm"]]
+    assert len(whole) == 4 and len(rows) == 4 + 4 * 4  # a row of each muscle, and one of each of its four slices
+    assert all(len(row["fat_fraction_mean"].split(".")[1]) <= 4 and len(row["volume_ml"].split(".")[1]) <= 2 for row in whole)
+    listed = json.loads((files / "out" / "muscles.json").read_text())["muscles"]
+    assert [float(row["fat_fraction_mean"]) for row in whole] == [entry["fat_fraction_mean"] for entry in listed]
+
+
+def test_a_single_slice_is_measured_and_has_no_volume(files, capsys):
+    grid = axial_grid()
+    one = Grid(grid.origins_mm[2:3], grid.row_step_mm, grid.column_step_mm, grid.rows, grid.columns)
+    for name, volume in (("image", read_nifti(files / "water.nii.gz")), ("labels", axial_mask(grid))):
+        write_nifti(files / f"{name}.nii.gz", Volume(volume.array[2:3], one))
+    code, out, _ = run(capsys, "measure", "muscle", files / "image.nii.gz", files / "labels.nii.gz", "--json")
+    assert code == 0
+    document = json.loads(out)
+    assert [(m["volume_ml"], m["csa_max_mm2"]) for m in document["muscles"]] == [(None, 300.0), (None, 150.0), (None, 150.0), (None, 240.0)]
+    assert any("single slice" in warning for warning in document["warnings"])
+
+
+def test_psoas_and_body_are_scored_where_a_mask_has_them(files, capsys):
+    grid = axial_grid()
+    labels = np.asarray(axial_mask(grid).array).copy()
+    labels[1:5, 2:12, 20:40], labels[1:5, 2:12, 60:100] = 5, 7
+    for name in ("a", "b"):
+        (files / name).mkdir()
+    for number in range(3):
+        write_nifti(files / "a" / f"{number}.nii.gz", Volume(labels, grid))
+        write_nifti(files / "b" / f"{number}.nii.gz", Volume(np.where(labels == 5, 0, labels).astype(np.uint8), grid))
+    code, out, err = run(capsys, "evaluate", "muscle", "--reference", files / "a", "--prediction", files / "b", "--json", "--debug")
+    assert code == 0, err
+    by_label = {entry["label"]: entry for entry in json.loads(out)["labels"]}
+    assert sorted(by_label) == [1, 2, 3, 4, 5, 7]
+    assert (by_label[5]["dsc"], by_label[7]["dsc"], by_label[7]["dsc_interval"]) == (0, 1, [1, 1])
+    assert by_label[5]["area"]["bias"] == pytest.approx(-100) and by_label[1]["area"]["mae"] == 0

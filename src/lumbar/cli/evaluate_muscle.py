@@ -13,9 +13,10 @@ from lumbar.datasets.lpm_tables import has_quantity, read_volume_table
 from lumbar.errors import InputError, UsageError
 from lumbar.io.nifti import read_nifti_mask
 from lumbar.io.staging import staged_folder
-from lumbar.metrics.agreement import Agreement, agreement
-from lumbar.muscle.evaluate import MaskEvaluation, VolumeAgreement, evaluate_masks, evaluate_pairs
-from lumbar.muscle.labels import LABELS
+from lumbar.metrics.agreement import Agreement
+from lumbar.metrics.bootstrap import Interval
+from lumbar.muscle.evaluate import LabelSummary, MaskEvaluation, VolumeAgreement, evaluate_masks, evaluate_pairs, summarize
+from lumbar.muscle.labels import LABELS, label_name
 from lumbar.report.research.muscle_agreement import write_agreement
 
 _FILE = click.Path(path_type=Path)
@@ -32,7 +33,7 @@ def evaluate_muscle(**options: Any) -> None:
     """Score a muscle mask against a reference mask, or the agreement of automatic with manual volumes.
 
     Differences are automatic minus reference; limits of agreement are the bias ∓ 1.96 standard deviations (n − 1); equivalence is tested by two one-sided
-    t tests at ±5 % of the mean reference. An undefined value is null.
+    t tests at ±5 % of the mean reference. An undefined value is null. Two folders also give 95 % intervals and the agreement of areas, slice by slice.
 
     \b
     Example: lumbar evaluate muscle --reference truth.nii.gz --prediction muscle.nii.gz --json
@@ -66,20 +67,36 @@ def _folders(reference: Path, prediction: Path, as_json: bool) -> None:
     if not names or missing:
         raise UsageError(f"{reference} has {len(names)} masks (*.nii.gz), of which {prediction} lacks {len(missing)}: {', '.join(missing[:5])}")
     found = {name: _scored(reference / name, prediction / name) for name in track(names, "masks")}
-    labels: list[dict[str, Any]] = []
-    for number, label in enumerate(LABELS):
-        scores = [case.scores[number] for case in found.values()]
-        pairs = np.array([[score.reference_volume_ml, score.prediction_volume_ml] for score in scores])
-        dices = [score.dice for score in scores if score.dice is not None]
-        muscle, side = LABELS[label]
-        entry: dict[str, Any] = {"label": label, "muscle": muscle.value, "side": side.value, "dsc": float(np.mean(dices)) if dices else None}
-        labels.append(entry | (_plain(agreement(pairs[:, 0], pairs[:, 1])) if len(names) >= 3 else {}))
+    summaries = summarize(list(found.values()))
     if as_json:
         cases = [{"case": name, "labels": _mask_records(case), "mean_dsc": case.mean_dice} for name, case in found.items()]
-        print_json({"cases": cases, "labels": labels})
+        print_json({"cases": cases, "labels": [_summary_record(one) for one in summaries]})
         return
-    for entry in labels:
-        click.echo(f"{_name(entry['label']):28} mean Dice {entry['dsc'] or float('nan'):.3f} over {len(names)} masks")
+    click.echo(f"{len(names)} masks; means with 95 % intervals; areas of all slices: ICC(2,1), bias and limits of agreement in mm², TOST at ±5 %")
+    click.echo(f"{'label':28}{'Dice':>22}{'1 mm':>22}{'HD95 mm':>20}  areas")
+    for one in summaries:
+        values = f"{_shown(one.dice, 3):>22}{_shown(one.surface_dice_1mm, 3):>22}{_shown(one.hd95_mm, 1):>20}"
+        click.echo(f"{_name(one.label):28}{values}  {_agreement_line(one.area)}")
+
+
+def _summary_record(one: LabelSummary) -> dict[str, Any]:
+    """One label over many masks: `dsc` and volume agreement as always, intervals and the agreement of areas beside them."""
+    intervals = {"dsc": one.dice, "hd95_mm": one.hd95_mm, "surface_dice_1mm": one.surface_dice_1mm}
+    record: dict[str, Any] = _head(one.label)
+    for name, interval in intervals.items():
+        record |= {name: interval.estimate if interval else None, f"{name}_interval": [interval.low, interval.high] if interval else None}
+    return record | (_plain(one.volume) if one.volume else {}) | {"area": _plain(one.area) if one.area else None}
+
+
+def _shown(interval: Interval | None, digits: int) -> str:
+    return "–" if interval is None else f"{interval.estimate:.{digits}f} ({interval.low:.{digits}f}–{interval.high:.{digits}f})"
+
+
+def _agreement_line(a: Agreement | None) -> str:
+    if a is None:
+        return "fewer than three"
+    verdict = "equivalent" if a.equivalent else "not equivalent"
+    return f"{a.icc_2_1:.3f} ({a.icc_2_1_low:.3f}–{a.icc_2_1_high:.3f}), {a.bias:+.0f} ({a.loa_low:.0f} … {a.loa_high:.0f}), {verdict}"
 
 
 def _volumes(path: Path, out: Path | None, overwrite: bool, as_json: bool) -> None:
@@ -116,10 +133,8 @@ def _show_masks(found: MaskEvaluation, as_json: bool) -> None:
 def _mask_records(found: MaskEvaluation) -> list[dict[str, Any]]:
     records = []
     for score in found.scores:
-        muscle, side = LABELS[score.label]
         values = {name: value for name, value in asdict(score).items() if name not in {"label", "dice"}}
-        head = {"label": score.label, "muscle": muscle.value, "side": side.value, "dsc": score.dice}
-        records.append({**head, **values, "volume_error_ml": score.volume_error_ml})
+        records.append({**_head(score.label), "dsc": score.dice, **values, "volume_error_ml": score.volume_error_ml})
     return records
 
 
@@ -133,5 +148,12 @@ def _plain(found: Agreement) -> dict[str, Any]:
 
 
 def _name(label: int) -> str:
+    return f"{label} {label_name(label)}"
+
+
+def _head(label: int) -> dict[str, Any]:
+    """The label's number and names; the vertebral body has no side."""
+    if label not in LABELS:
+        return {"label": label, "muscle": None, "side": None, "structure": label_name(label)}
     muscle, side = LABELS[label]
-    return f"{label} {side.value} {muscle.value.replace('_', ' ')}"
+    return {"label": label, "muscle": muscle.value, "side": side.value}

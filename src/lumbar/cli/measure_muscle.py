@@ -1,6 +1,5 @@
 """`lumbar measure muscle`."""
 
-import csv
 import json
 from pathlib import Path
 from typing import Any, cast
@@ -14,8 +13,9 @@ from lumbar.io.nifti import read_nifti, read_nifti_mask
 from lumbar.io.staging import staged_folder
 from lumbar.muscle.fat.mixture import Method
 from lumbar.muscle.levels import levels_of
-from lumbar.muscle.measure import METHODS, Measurement, MeasureOptions, measure
-from lumbar.muscle.records import CSV_COLUMNS, muscle_records, muscle_rows
+from lumbar.muscle.measure import METHODS, Measurement, measure
+from lumbar.muscle.records import muscle_records, muscles_csv
+from lumbar.muscle.scene import MeasureOptions
 
 _FILE = click.Path(path_type=Path)
 
@@ -31,7 +31,10 @@ _FILE = click.Path(path_type=Path)
 @click.option("--overwrite", is_flag=True, help="Replace files that are already in OUT.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document: muscles and warnings.")
 def measure_muscle(**options: Any) -> None:
-    """Measure the muscles of MASK (1 right erector spinae, 2 right and 3 left multifidus, 4 left erector spinae) on IMAGE, both NIfTI on one grid.
+    """Measure the muscles of MASK on IMAGE, both NIfTI on one grid.
+
+    Labels: 1 right erector spinae, 2 right and 3 left multifidus, 4 left erector spinae, 5 right and 6 left psoas; 7, the vertebral body or disc,
+    is what their areas are compared with.
 
     Volume, areas in the plane of the slices, fat and left/right asymmetry; nothing is segmented, so a corrected mask can be measured again.
     A Dixon pair gives three fat fractions: the mean of the voxels', the ratio of the sums, and the mean corrected for
@@ -69,9 +72,7 @@ def show_measurement(found: Measurement, as_json: bool) -> None:
 def write_measurement(folder: Path, found: Measurement) -> None:
     """Write muscles.csv and muscles.json."""
     with (folder / "muscles.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, CSV_COLUMNS, restval="")
-        writer.writeheader()
-        writer.writerows(muscle_rows(found.findings))
+        file.write(muscles_csv(found.findings))
     document = {"muscles": muscle_records(found.findings), "warnings": list(found.warnings)}
     (folder / "muscles.json").write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
@@ -79,7 +80,7 @@ def write_measurement(folder: Path, found: Measurement) -> None:
 def _line(finding: MuscleFinding) -> str:
     shares = (finding.fat_fraction_mean, finding.fat_fraction_ratio, finding.fat_fraction_corrected, finding.fat_infiltration)
     asymmetry = "–" if finding.volume_asymmetry is None else f"{100 * finding.volume_asymmetry:+.0f} %"
+    volume = "–" if finding.volume_ml is None else f"{finding.volume_ml:.1f}"
+    doubt = "  doubtful" if finding.mask_doubtful else ""
     name = f"{finding.side.value} {finding.muscle.value.replace('_', ' ')}"
-    return (
-        f"{name:24}{finding.volume_ml:10.1f}{finding.csa_max_mm2:9.0f}" + "".join(f"{'–' if x is None else f'{x:.3f}':>10}" for x in shares) + f"{asymmetry:>8}"
-    )
+    return f"{name:24}{volume:>10}{finding.csa_max_mm2:9.0f}" + "".join(f"{'–' if x is None else f'{x:.3f}':>10}" for x in shares) + f"{asymmetry:>8}{doubt}"

@@ -19,9 +19,10 @@ from lumbar.muscle.axial import to_axial
 from lumbar.muscle.engine import run_model
 from lumbar.muscle.fat.mixture import Method
 from lumbar.muscle.levels import levels_of
-from lumbar.muscle.measure import METHODS, Measurement, MeasureOptions, measure
+from lumbar.muscle.measure import METHODS, Measurement, measure
 from lumbar.muscle.predict import TASK, lumbar_slices
 from lumbar.muscle.preview import sheet_png
+from lumbar.muscle.scene import MeasureOptions
 from lumbar.muscle.slices import find_levels, is_long
 from lumbar.spine.segment import TASK as SPINE_TASK
 from lumbar.spine.segment import network_of
@@ -50,9 +51,10 @@ _FILE = click.Path(path_type=Path)
 @click.option("--overwrite", is_flag=True, help="Replace files that are already in OUT.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document: muscles and warnings.")
 def segment_muscle(**options: Any) -> None:
-    """Label erector spinae and multifidus on both sides of IMAGE (axial NIfTI: T1, T2, Dixon water or fat) and measure them.
+    """Label the muscles of both sides on IMAGE (axial NIfTI, also of one slice: T1, T2, Dixon water or fat) and measure them.
 
-    muscle.nii.gz has the grid and affine of IMAGE: 1 right erector spinae, 2 right multifidus, 3 left multifidus, 4 left erector spinae.
+    muscle.nii.gz has the grid and affine of IMAGE: 1 right erector spinae, 2 right multifidus, 3 left multifidus, 4 left erector spinae, and where the
+    model knows them 5 right psoas, 6 left psoas, 7 vertebral body or disc. A single slice has areas and fat, but no volume.
 
     Example: lumbar segment muscle water.nii.gz --fat fat.nii.gz -o out
     """
@@ -64,7 +66,7 @@ def segment_muscle(**options: Any) -> None:
     found = run_model(model, image, fat, _wanted(image, kept, options))
     measured = Measurement((), ())
     if found.mask.array.any():
-        measured = measure(image, found.mask, fat, MeasureOptions(levels, discs, cast(Method, options["method"]), options["inner"]))
+        measured = measure(image, found.mask, fat, MeasureOptions(levels, discs, cast(Method, options["method"]), options["inner"], found.agreement))
     everything = Measurement(measured.findings, tuple(dict.fromkeys((*doubts, *found.warnings, *measured.warnings))))
     with staged_folder(options["out"], options["overwrite"], options["image"]) as stage:
         write_nifti(stage / "muscle.nii.gz", found.mask)

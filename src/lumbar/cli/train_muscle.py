@@ -17,10 +17,9 @@ from lumbar.io.staging import staged_folder
 @click.option("--name", default="muscle-axial", show_default=True, help="Name on the model's card.")
 @click.option("--version", default="0.1.0", show_default=True, help="Version on the model's card.")
 @click.option("--licence", default="not stated", show_default=True, help="Licence of the training data, for the card.")
-@click.option("--steps", default=4000, show_default=True, help="Optimiser steps of 6 images.")
+@click.option("--steps", default=2000, show_default=True, help="Optimiser steps of 8 images.")
 @click.option("--seed", default=20240601, show_default=True)
-@click.option("--pixel", default=1.25, show_default=True, help="Pixel size of the network in mm; 2 is four times as fast and slightly less precise.")
-@click.option("--drawn", default=60, show_default=True, help="Synthetic people whose drawn slices are added to training; 0 with hundreds of real ones.")
+@click.option("--synthetic", default=60, show_default=True, help="Synthetic people whose slices are added to training; half are drawn, half are phantoms.")
 @click.option("--engine", type=click.Choice(["lumbar", "nnunet"]), default="lumbar", show_default=True, help="lumbar's own small network, or nnU-Net v2.")
 @click.option("--epochs", default=1000, show_default=True, help="nnU-Net: epochs.")
 @click.option("--iterations", default=250, show_default=True, help="nnU-Net: iterations per epoch.")
@@ -43,12 +42,12 @@ from lumbar.io.staging import staged_folder
 )
 @click.option("--overwrite", is_flag=True, help="Replace files that are already in OUT.")
 def train_muscle(**options: Any) -> None:
-    """Train the muscle network on FOLDERS of Dixon pairs with masks and write a model folder.
+    """Train the muscle network on FOLDERS of images with masks and write a model folder.
 
-    A folder holds NAME_water.nii.gz, NAME_fat.nii.gz and NAME_mask.nii.gz (labels 1 to 4) of each subject, or is an nnU-Net raw data set with
-    cases NAME_water and NAME_fat, as `lumbar phantom cohort OUT --layout dixon` writes it.
-    Contrast, fat and shapes are varied at random for T1 and T2 images, and slices of synthetic people are added, so
-    that few people are enough.
+    A folder holds NAME_water.nii.gz, NAME_fat.nii.gz and NAME_mask.nii.gz of each subject, or is an nnU-Net raw data set with cases NAME_water and
+    NAME_fat, as `lumbar phantom cohort OUT --layout dixon` writes it; or it holds single axial slices of any contrast, images/NAME.webp with
+    masks/NAME.png (the patient's right on the left). Labels are those of `lumbar segment muscle`; folders without psoas and vertebra (5 to 7) teach
+    nothing about them. Contrast and shapes are varied at random, and slices of synthetic people are added.
 
     With --engine nnunet, nnU-Net v2 runs from raw data set to trained network (without mirroring), which is then imported and checked.
 
@@ -71,9 +70,8 @@ def train_muscle(**options: Any) -> None:
         licence=options["licence"],
         steps=options["steps"],
         seed=options["seed"],
-        pixel_mm=options["pixel"],
         threads=options["threads"],
-        drawn=options["drawn"],
+        synthetic=options["synthetic"],
     )
     with staged_folder(out, options["overwrite"]) as stage:
         card = build(list(options["folders"]), stage, work, settings)

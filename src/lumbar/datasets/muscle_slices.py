@@ -6,7 +6,7 @@ The left edge of the image is the patient's right. Masks hold 1 and 4 erector sp
 psoas (5 right) and 7 vertebral body or disc.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +50,29 @@ def read_muscle_t2(folder: Path) -> Iterator[ReaderSlice]:
     """
     for path in _images(folder / "images"):
         yield _slice(path, folder, path.stem, PIXEL_MM_T2, known=False)
+
+
+def has_reader_slices(folder: Path) -> bool:
+    """Whether `folder` is laid out as these data sets are."""
+    return (folder / "images").is_dir() and (folder / "masks").is_dir()
+
+
+def read_reader_slices(folder: Path) -> Iterator[ReaderSlice]:
+    """The slices of either data set, told apart by whether `table.csv` has pixel sizes.
+
+    Raises:
+        UnreadableInput: the folder holds no such slices, or an image and its mask differ in size.
+    """
+    table = folder / "table.csv"
+    known = table.is_file() and "pixel_mm" in table.read_text(encoding="utf-8").splitlines()[0].split(",")
+    return read_muscle_t1(folder) if known else read_muscle_t2(folder)
+
+
+def half_of(patients: Iterable[str], half: int, seed: int = 0) -> set[str]:
+    """The patients of one of two random halves."""
+    names = sorted(set(patients))
+    order = np.random.default_rng(seed).permutation(len(names))
+    return {names[place] for rank, place in enumerate(order) if rank % 2 == half}
 
 
 def _images(folder: Path) -> list[Path]:

@@ -184,6 +184,9 @@ class MuscleLevel:
     fat_fraction_mean: float | None
     csa_lean_mm2: float | None = None  # area without fat: the functional cross-sectional area
     muscle_disc_ratio: float | None = None  # area / area of the disc in the same slice
+    csa_asymmetry: float | None = None  # (own − other side) / mean of both areas
+    muscle_body_ratio: float | None = None  # area / area of the vertebral body or disc, as the muscle model labels it, in the same slice
+    mask_agreement: float | None = None  # Dice between the masks of the model's networks on this slice
 
 
 @dataclass(frozen=True)
@@ -194,6 +197,9 @@ class MuscleSlice:
     csa_mm2: float
     fat_fraction_mean: float | None
     csa_lean_mm2: float | None = None
+    csa_asymmetry: float | None = None  # (own − other side) / mean of both areas
+    muscle_body_ratio: float | None = None  # area / area of the vertebral body or disc in the same slice
+    mask_agreement: float | None = None  # Dice between the masks of the model's networks
 
 
 @dataclass(frozen=True)
@@ -211,7 +217,7 @@ class MuscleFinding:
 
     muscle: Muscle
     side: Side
-    volume_ml: float
+    volume_ml: float | None  # None for a single slice
     csa_max_mm2: float
     fat_fraction_mean: float | None  # mean over voxels of fat / (fat + water)
     fat_fraction_ratio: float | None  # Σ fat / Σ (fat + water)
@@ -224,6 +230,8 @@ class MuscleFinding:
     fat_fraction_corrected: float | None = None  # the mean after correction for partial volume along the outline
     fat_norms: tuple[NormPlace, ...] = ()  # of `fat_fraction_mean`
     volume_asymmetry: float | None = None  # (own − other side) / mean of both
+    mask_agreement: float | None = None  # Dice between the masks of the model's networks; None for a mask that was given
+    mask_doubtful: bool | None = None  # the networks disagree so much that the mask should not be used unseen
 
 
 @dataclass(frozen=True)

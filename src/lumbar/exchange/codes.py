@@ -45,6 +45,7 @@ MUSCLES = {
     Muscle.PSOAS: Code("psoas", SCHEME, "Psoas muscle"),
     Muscle.QUADRATUS_LUMBORUM: Code("quadratus_lumborum", SCHEME, "Quadratus lumborum muscle"),
 }
+BODY_OR_DISC = Code("vertebral_body_or_disc", SCHEME, "Vertebral body or disc")
 GRADES = {
     Severity.NORMAL_MILD: Code("normal_mild", SCHEME, "Normal or mild"),
     Severity.MODERATE: codes.SCT.Moderate,

@@ -10,8 +10,8 @@ from pydicom.sr.coding import Code
 from lumbar.domain.anatomy import Muscle
 from lumbar.domain.geometry import Grid
 from lumbar.domain.study import Stack
-from lumbar.exchange.codes import DISCS, MUSCLES, SIDES, VERTEBRAE, VERTEBRAL_CANAL
-from lumbar.muscle.labels import LABELS
+from lumbar.exchange.codes import BODY_OR_DISC, DISCS, MUSCLES, SIDES, VERTEBRAE, VERTEBRAL_CANAL
+from lumbar.muscle.labels import LABELS, VERTEBRA
 from lumbar.muscle.predict import StackMask
 from lumbar.spine.instances import FIRST_BODY
 from lumbar.spine.segment import labels_on_source
@@ -22,6 +22,7 @@ Rgb = tuple[int, int, int]
 
 _BODY_COLORS: tuple[Rgb, ...] = ((127, 209, 174), (92, 180, 145))  # neighbours differ
 _DISC_COLORS: tuple[Rgb, ...] = ((242, 180, 92), (222, 150, 52))
+_AXIAL_BODY_COLOR: Rgb = (154, 164, 173)
 _CANAL_COLOR: Rgb = (109, 179, 242)
 _MUSCLE_COLORS: dict[Muscle, Rgb] = {
     Muscle.ERECTOR_SPINAE: (242, 140, 177),
@@ -72,13 +73,15 @@ def spine_segments(spine: SpineMap, series_uid: str, stack: Stack) -> SegmentedS
 
 
 def muscle_segments(found: StackMask, stack: Stack) -> SegmentedStack:
-    """Every muscle and side on the slices of one axial stack."""
+    """Every muscle and side on the slices of one axial stack, and the vertebral body or disc that they are compared with."""
     check_same_slices(found.mask.grid, stack.volume.grid)
     segments = []
     for number, (muscle, side) in LABELS.items():
         name = muscle.value.replace("_", " ")
         mask = found.mask.array == number
         segments.append(Segment(f"{side.value} {name}", f"{side.value.capitalize()} {name}", MUSCLES[muscle], SIDES[side], _MUSCLE_COLORS[muscle], mask))
+    body = found.mask.array == VERTEBRA
+    segments.append(Segment("axial body", "Vertebral body or disc in the slice", BODY_OR_DISC, None, _AXIAL_BODY_COLOR, body))
     return SegmentedStack(found.series_uid, stack, tuple(segment for segment in segments if segment.mask.any()))
 
 

@@ -67,6 +67,8 @@ def icc_2_1(ratings: NDArray[np.float64], confidence: float = 0.95) -> tuple[flo
     icc = (rows - error) / whole
     if error <= 1e-12 * rows and columns <= 1e-12 * rows:
         return icc, icc, icc
+    if error <= 0:  # the raters differ by a constant, and the cases not at all: the interval's degrees of freedom are undefined
+        return icc, float("nan"), float("nan")
     x, y = k * icc / (n * (1 - icc)), 1 + k * icc * (n - 1) / (n * (1 - icc))
     freedom = (x * columns + y * error) ** 2 / ((x * columns) ** 2 / (k - 1) + (y * error) ** 2 / ((n - 1) * (k - 1)))
     tail = 1 - (1 - confidence) / 2

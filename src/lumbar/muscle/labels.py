@@ -1,4 +1,4 @@
-"""Label values of muscle masks, as in the LPM data; sides are the patient's."""
+"""The numbers of muscle masks: 1 to 4 as in the LPM data, psoas and vertebral body as in `muscle_t2`; sides are the patient's."""
 
 from lumbar.domain.anatomy import Muscle, Side
 
@@ -7,5 +7,18 @@ LABELS: dict[int, tuple[Muscle, Side]] = {
     2: (Muscle.MULTIFIDUS, Side.RIGHT),
     3: (Muscle.MULTIFIDUS, Side.LEFT),
     4: (Muscle.ERECTOR_SPINAE, Side.LEFT),
+    5: (Muscle.PSOAS, Side.RIGHT),
+    6: (Muscle.PSOAS, Side.LEFT),
 }
-MIRRORED = (0, 4, 3, 2, 1)  # the label of a mirrored image, by the label of the image
+BACK = (1, 2, 3, 4)  # the muscles that every model and every data set labels
+PSOAS_RIGHT, PSOAS_LEFT = 5, 6
+VERTEBRA = 7  # the vertebral body, or the disc, where the slice crosses it
+MIRRORED = (0, 4, 3, 2, 1, 6, 5, 7)  # the label of a mirrored image, by the label of the image
+
+
+def label_name(label: int) -> str:
+    """ "right erector spinae", "vertebral body or disc"."""
+    if label == VERTEBRA:
+        return "vertebral body or disc"
+    muscle, side = LABELS[label]
+    return f"{side.value} {muscle.value.replace('_', ' ')}"

@@ -1,4 +1,4 @@
-"""Mirror test-time augmentation."""
+"""A network asked for an image and its mirror image."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,8 @@ from lumbar.muscle.labels import MIRRORED
 FloatImage = NDArray[np.float32]
 
 
-def mirror_averaged(image: FloatImage, look: Callable[[FloatImage], FloatImage]) -> FloatImage:
-    """Mean of the probabilities (5, rows, columns) of `image` (rows, columns) and of its mirror image, with sides swapped back."""
+def both_ways(image: FloatImage, look: Callable[[FloatImage], FloatImage]) -> FloatImage:
+    """(2 × networks, classes, rows, columns) probabilities of `image` (rows, columns), and those of its mirror image with the sides changed back."""
     straight, mirrored = look(image), look(np.ascontiguousarray(image[:, ::-1]))
-    return np.asarray((straight + mirrored[list(MIRRORED)][:, :, ::-1]) / 2, np.float32)
+    order = list(MIRRORED[: straight.shape[1]])
+    return np.concatenate([straight, mirrored[:, order][..., ::-1]])

@@ -1,4 +1,4 @@
-"""Post-processing of raw labels: one component per muscle on the correct side, with warnings about implausible anatomy."""
+"""From raw labels to muscles: one piece each, on their own side, with warnings on what anatomy does not do."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,7 +6,7 @@ from scipy import ndimage
 
 from lumbar.domain.anatomy import Muscle, Side
 from lumbar.domain.geometry import Grid
-from lumbar.muscle.labels import LABELS, MIRRORED
+from lumbar.muscle.labels import BACK, LABELS, MIRRORED, PSOAS_LEFT, PSOAS_RIGHT, VERTEBRA, label_name
 
 _ACROSS_MM = 6.0  # extent of a muscle across the midline above which it is relabelled to the other side
 _MOVED_SHARE = 0.02  # of all muscle voxels: a larger relabelled share is reported
@@ -16,8 +16,9 @@ _MIN_MM2 = 150.0  # smaller areas vary at random
 _LEAST_THICKNESS_MM = 4.5  # twice the area over the outline's length; whole muscles have 7 and more
 _RIVAL = 0.1  # a second component of at least this fraction of the largest may be the muscle
 _NEAR_MM = 10.0  # weight of a component falls by e over this distance from the multifidus of its side
-_PARTNER = {1: 2, 2: 0, 3: 0, 4: 3}  # the multifidus adjacent to each erector spinae
-_LARGEST_MM2 = {Muscle.ERECTOR_SPINAE: 4500.0, Muscle.MULTIFIDUS: 2500.0}  # upper limit of the area of a back muscle on one side
+_PARTNER = {1: 2, 2: 0, 3: 0, 4: 3, VERTEBRA: 0, PSOAS_RIGHT: VERTEBRA, PSOAS_LEFT: VERTEBRA}  # what a muscle lies against; 0: nothing
+_ORDER = (2, 3, 1, 4, VERTEBRA, PSOAS_RIGHT, PSOAS_LEFT)  # each after its partner
+_LARGEST_MM2 = {Muscle.ERECTOR_SPINAE: 4500.0, Muscle.MULTIFIDUS: 2500.0, Muscle.PSOAS: 4500.0}  # no muscle of a person is larger on one side
 
 
 def clean(labels: NDArray[np.uint8], grid: Grid) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
@@ -26,9 +27,11 @@ def clean(labels: NDArray[np.uint8], grid: Grid) -> tuple[NDArray[np.uint8], tup
     inner, moved = _onto_their_sides(labels[window], grid)
     warnings = []
     if moved > _MOVED_SHARE:
-        warnings.append(f"{100 * moved:.0f} % of the muscle voxels were on the wrong side of the midline and were relabelled; inspect the mask")
+        warnings.append(
+            f"{100 * moved:.0f} % of the muscle voxels were named for the wrong side of the midline and were given to the other side; look at the mask"
+        )
     whole = np.zeros_like(inner)
-    for label in sorted(LABELS, key=lambda label: LABELS[label][0] is Muscle.ERECTOR_SPINAE):  # each multifidus before its neighbour
+    for label in _ORDER:
         piece = _main_piece(inner == label, whole == _PARTNER[label], grid)
         for k in np.flatnonzero(piece.any(axis=(1, 2))):
             piece[k] = ndimage.binary_fill_holes(piece[k])
@@ -50,8 +53,8 @@ def implausible(labels: NDArray[np.uint8], grid: Grid) -> list[str]:
     """Warnings on missing muscles, area jumps between neighbouring slices, leaks into the surroundings and asymmetry."""
     pixel_mm2 = float(np.prod(grid.spacing_mm[1:]))
     areas = {label: (labels == label).sum(axis=(1, 2)) * pixel_mm2 for label in LABELS}
-    seen = np.flatnonzero((labels > 0).any(axis=(1, 2)))
-    warnings = [f"no {_name(label)} was found" for label in LABELS if not areas[label].any()]
+    seen = np.flatnonzero(np.isin(labels, BACK).any(axis=(1, 2)))
+    warnings = [f"no {label_name(label)} was found" for label in LABELS if not areas[label].any() and (label in BACK or areas[MIRRORED[label]].any())]
     for label, area in areas.items():
         before, after = area[:-1], area[1:]
         larger = np.maximum(before, after)
@@ -59,7 +62,7 @@ def implausible(labels: NDArray[np.uint8], grid: Grid) -> list[str]:
         jumps = np.flatnonzero(inner & (larger > _MIN_MM2) & (np.abs(after - before) > _JUMP * larger))
         if jumps.size:
             warnings.append(
-                f"the area of the {_name(label)} jumps by more than half between slices (first: {jumps[0] + 1} and {jumps[0] + 2} from the foot end)"
+                f"the area of the {label_name(label)} jumps by more than half between slices (first: {jumps[0] + 1} and {jumps[0] + 2} from the foot end)"
             )
     for label, area in areas.items():
         large = area > _LARGEST_MM2[LABELS[label][0]]
@@ -67,7 +70,7 @@ def implausible(labels: NDArray[np.uint8], grid: Grid) -> list[str]:
         if (large | frayed).any():
             first = int(np.flatnonzero(large | frayed)[0])
             why = "is larger than such a muscle can be" if large[first] else "has an outline too long for its area"
-            warnings.append(f"the {_name(label)} {why} on {(large | frayed).sum()} slices (first: {first + 1} from the foot end); it may have leaked out")
+            warnings.append(f"the {label_name(label)} {why} on {(large | frayed).sum()} slices (first: {first + 1} from the foot end); it may have leaked out")
     for muscle in (Muscle.ERECTOR_SPINAE, Muscle.MULTIFIDUS):
         left, right = (next(areas[label] for label, name in LABELS.items() if name == (muscle, side)) for side in Side)
         mean = (left + right) / 2
@@ -87,14 +90,14 @@ def _outline_mm(mask: NDArray[np.bool_], grid: Grid) -> NDArray[np.float64]:
 
 def _onto_their_sides(labels: NDArray[np.uint8], grid: Grid) -> tuple[NDArray[np.uint8], float]:
     """Labels with voxels far across the midline relabelled to the other side, and the relabelled share of muscle voxels."""
-    muscle = labels > 0
+    muscle = np.isin(labels, tuple(LABELS))
     total = int(muscle.sum())
     slices = np.flatnonzero(muscle.any(axis=(1, 2)))
     if not total or len(slices) == 0:
         return labels, 0.0
     columns = np.arange(labels.shape[2])
     step = abs(float(grid.column_step_mm[0])) or 1.0
-    # Columns run to the patient's left. The midline best separates right from left labels; it is smoothed across slices.
+    # Columns run to the patient's left. The midline parts what is called right from what is called left best; it is smoothed from slice to slice.
     middles = np.array([_parting(labels[k]) for k in slices])
     middles = ndimage.median_filter(middles, min(7, len(middles)), mode="nearest")
     out = labels.copy()

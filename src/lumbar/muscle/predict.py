@@ -1,6 +1,6 @@
 """Muscles of a study: the right series, the right slices, masks and measurements."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +16,8 @@ from lumbar.errors import GeometryError, InputError
 from lumbar.models.folder import Model, load_folder
 from lumbar.muscle.axial import to_axial
 from lumbar.muscle.engine import run_model
-from lumbar.muscle.measure import Measurement, MeasureOptions, measure, slice_at
+from lumbar.muscle.measure import Measurement, measure
+from lumbar.muscle.scene import MeasureOptions, slice_at
 from lumbar.muscle.sources import MuscleSource, counted_once, muscle_sources
 
 TASK = "muscle"  # task on the model card
@@ -99,7 +100,7 @@ class Predictor:
             return segmentation.mask, Measurement((), ())
         if source.fraction is not None:  # a map is equivalent to a pair with a sum of 1 everywhere
             image, fat = Volume(1 - source.fraction.array, image.grid), source.fraction
-        measured = measure(image, segmentation.mask, fat, MeasureOptions(tuple(measured_here)))
+        measured = measure(image, segmentation.mask, fat, MeasureOptions(tuple(measured_here), agreement=segmentation.agreement))
         if source.fraction is not None:
             of_map = tuple(replace(f, fat_fraction_ratio=None, method="fat-fraction map of the scanner") for f in measured.findings)
             measured = replace(measured, findings=of_map)
@@ -129,14 +130,15 @@ def _merged(stacks: Sequence[Sequence[MuscleFinding]]) -> tuple[MuscleFinding, .
     volumes = {(f.muscle, f.side): f.volume_ml for f in merged}
     done = []
     for finding in merged:
-        other = next((v for (muscle, side), v in volumes.items() if muscle is finding.muscle and side is not finding.side), None)
-        asymmetry = None if other is None else 2 * (finding.volume_ml - other) / (finding.volume_ml + other)
-        done.append(replace(finding, volume_asymmetry=asymmetry))
+        own, other = finding.volume_ml, next((v for (muscle, side), v in volumes.items() if muscle is finding.muscle and side is not finding.side), None)
+        known = own is not None and other is not None and own + other > 0
+        done.append(replace(finding, volume_asymmetry=2 * (own - other) / (own + other) if known else None))  # type: ignore[operator]
     return tuple(done)
 
 
 def _together(group: Sequence[MuscleFinding]) -> MuscleFinding:
-    weights = np.array([f.volume_ml for f in group])
+    volumes = [f.volume_ml for f in group if f.volume_ml is not None]
+    weights = np.array([f.volume_ml or 0.0 for f in group]) if volumes else np.array([f.csa_max_mm2 for f in group])
 
     def share(name: str) -> float | None:
         values = [getattr(f, name) for f in group]
@@ -144,17 +146,25 @@ def _together(group: Sequence[MuscleFinding]) -> MuscleFinding:
 
     return replace(
         group[0],
-        volume_ml=float(weights.sum()),
-        lean_volume_ml=sum(f.lean_volume_ml or 0.0 for f in group),
+        volume_ml=sum(volumes) if volumes else None,
+        lean_volume_ml=_all(sum, [f.lean_volume_ml for f in group if f.volume_ml is not None]),
         csa_max_mm2=max(f.csa_max_mm2 for f in group),
-        csa_lean_max_mm2=max(f.csa_lean_max_mm2 or 0.0 for f in group),
+        csa_lean_max_mm2=_all(max, [f.csa_lean_max_mm2 for f in group]),
         fat_fraction_mean=share("fat_fraction_mean"),
         fat_fraction_ratio=share("fat_fraction_ratio"),
         fat_fraction_corrected=share("fat_fraction_corrected"),
         fat_infiltration=share("fat_infiltration"),
+        mask_agreement=share("mask_agreement"),
+        mask_doubtful=None if group[0].mask_doubtful is None else any(f.mask_doubtful for f in group),
         per_level=_by_level(group),
         per_slice=tuple(sorted((s for f in group for s in f.per_slice), key=lambda s: s.z_mm)),
     )
+
+
+def _all(combine: Callable[[list[float]], float], values: Sequence[float | None]) -> float | None:
+    """`combine` of the values; None where one of them is unknown, or there is none."""
+    known = [value for value in values if value is not None]
+    return combine(known) if known and len(known) == len(values) else None
 
 
 def _assigned(stacks: Sequence[Volume], levels: Sequence[LevelFinding]) -> list[list[LevelFinding]]:

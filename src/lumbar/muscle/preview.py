@@ -12,7 +12,9 @@ from lumbar.imaging.intensity import windowed
 from lumbar.metrics.segmentation import brought_onto
 from lumbar.muscle.axial import to_axial
 
-COLORS = {1: (255, 99, 71), 2: (255, 215, 0), 3: (0, 206, 209), 4: (127, 255, 0)}  # right erector, right and left multifidus, left erector
+COLORS = {  # right erector, right and left multifidus, left erector, right and left psoas, vertebral body or disc
+    1: (255, 99, 71), 2: (255, 215, 0), 3: (0, 206, 209), 4: (127, 255, 0), 5: (238, 130, 238), 6: (135, 160, 255), 7: (190, 190, 190),
+}  # fmt: skip
 _TILE = 240  # pixels across one slice
 _ACROSS = 6
 

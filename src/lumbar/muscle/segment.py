@@ -13,15 +13,15 @@ from lumbar.domain.geometry import Grid
 from lumbar.domain.volume import Volume
 from lumbar.imaging.intensity import standardized
 from lumbar.imaging.resample import resize_image
+from lumbar.muscle.agreement import MaskAgreement, agreement_of
 from lumbar.muscle.axial import restore, to_axial
 from lumbar.muscle.fat.dixon import pair
-from lumbar.muscle.labels import LABELS
-from lumbar.muscle.mirror_averaging import mirror_averaged
+from lumbar.muscle.mirror_averaging import both_ways
 from lumbar.muscle.postprocess import clean
 
-# Images (batch, 1, rows, columns) of zero mean and unit variance → logits (batch, 5, rows, columns).
+# Images (batch, 1, rows, columns) of zero mean and unit variance → logits (batch, classes, rows, columns), or those of several networks (batch, networks, …).
 Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-Frame = tuple[slice, slice]  # rows and columns passed to the network
+Frame = tuple[slice, slice]  # rows and columns that the network looks at
 
 _DIVISOR = 32
 _WHOLE_MM = (224, 256)  # images up to this size are processed whole
@@ -32,31 +32,32 @@ _ALONG_MM = 5.0  # standard deviation of the smoothing of probabilities along th
 
 @dataclass(frozen=True, eq=False)
 class MuscleNetwork:
-    """A network and its pixel size."""
+    """A network and the grid that it was trained on."""
 
     run: Network
     pixel_mm: float
-    both_ways: bool = True  # mirror test-time augmentation; not for networks with built-in mirroring
+    both_ways: bool = True  # whether an image's mirror image is asked for, too; not for networks that look at it themselves
 
 
 @dataclass(frozen=True, eq=False)
 class Segmentation:
-    """Labels on the grid of the input, and warnings about them."""
+    """Labels on the grid of the input, and what looks wrong about them."""
 
     mask: Volume
     warnings: tuple[str, ...]
+    agreement: MaskAgreement | None = None  # of several networks, or of one that looked at mirror images, too
 
 
 def segment(
     image: Volume, network: MuscleNetwork, fat: Volume | None = None, keep: NDArray[np.bool_] | None = None, progress: Callable[[int, int], None] | None = None
 ) -> Segmentation:
-    """Label erector spinae and multifidus on both sides of an axial `image`; of a Dixon pair (`fat` given) both images are used.
+    """Label the muscles of an axial `image`, and the vertebral body where the network knows it; of a Dixon pair (`fat` given) both images are looked at.
 
-    `keep` (slices of `to_axial(image)`,) selects slices; the others remain empty.
+    `keep` (slices of `to_axial(image)`,) says which slices are wanted; the others stay empty.
 
     Raises:
         InputError: the volume was not acquired in axial slices.
-        GeometryError: water and fat do not match.
+        GeometryError: water and fat do not belong together.
     """
     axial = to_axial(image)
     contrasts = [np.asarray(axial.array, np.float32)]
@@ -67,32 +68,56 @@ def segment(
         warnings += paired.warnings
     wanted = np.arange(len(axial.array)) if keep is None else np.flatnonzero(keep)
     labels = np.zeros(axial.array.shape, np.uint8)
+    agreement = None
     if wanted.size:
-        labels[wanted] = _label(axial.grid, [contrast[wanted] for contrast in contrasts], network, progress)
+        labels[wanted], masks = _label(axial.grid, [contrast[wanted] for contrast in contrasts], network, progress)
+        agreement = agreement_of(masks, wanted, len(labels)) if len(masks) > 1 else None
     labels, odd = clean(labels, axial.grid)
-    return Segmentation(restore(labels, image), (*warnings, *odd))
+    return Segmentation(restore(labels, image), (*warnings, *odd), agreement)
 
 
-def _label(grid: Grid, contrasts: Sequence[NDArray[np.float32]], network: MuscleNetwork, progress: Callable[[int, int], None] | None) -> NDArray[np.uint8]:
-    """(slices, rows, columns) labels on the pixels of `grid`."""
+def _label(
+    grid: Grid, contrasts: Sequence[NDArray[np.float32]], network: MuscleNetwork, progress: Callable[[int, int], None] | None
+) -> tuple[NDArray[np.uint8], list[NDArray[np.uint8]]]:
+    """(slices, rows, columns) labels on the pixels of `grid`, and each network's own labels (slices, rows, columns) within the frame that they looked at."""
     shape = tuple(max(1, round(n * mm / network.pixel_mm)) for n, mm in zip((grid.rows, grid.columns), grid.spacing_mm[1:], strict=True))
     resized = [np.stack([resize_image(image, (shape[0], shape[1])) for image in contrast]) for contrast in contrasts]
     frame = find_frame(resized[0], network)
-    look = partial(probabilities, network=network.run)
     count = len(contrasts[0])
-    total = np.zeros((count, len(LABELS) + 1, *(part.stop - part.start for part in frame)), np.float32)
-    for n, contrast in enumerate(resized):
-        for k, image in enumerate(contrast):
-            seen = np.ascontiguousarray(image[frame])
-            total[k] += mirror_averaged(seen, look) if network.both_ways else look(seen)
-            if progress:
-                progress(n * count + k + 1, len(resized) * count)
-    steady = _with_neighbours(np.asarray(total / len(resized), np.float32), grid.spacing_mm[0])
-    labels = np.zeros((count, grid.rows, grid.columns), np.uint8)
-    weights = [_weights(n, size, part) for n, size, part in zip((grid.rows, grid.columns), shape, frame, strict=True)]
+    means, own = [], []
     for k in range(count):
-        fine = weights[0] @ steady[k] @ weights[1].T  # (5, rows, columns); all classes are 0 outside the frame, so that background wins the argmax
-        labels[k] = np.where(fine.max(axis=0) > 0, fine.argmax(axis=0), 0)
+        each = np.mean([_each(np.ascontiguousarray(contrast[k][frame]), network) for contrast in resized], axis=0)
+        means.append(each.mean(axis=0))
+        own.append(each.argmax(axis=1).astype(np.uint8))
+        if progress:
+            progress(k + 1, count)
+    steady = _with_neighbours(np.asarray(means, np.float32), grid.spacing_mm[0])
+    labels = np.stack([_upsampled(chances, grid, (shape[0], shape[1]), frame) for chances in steady])
+    return labels, list(np.stack(own, axis=1))
+
+
+def _each(image: NDArray[np.float32], network: MuscleNetwork) -> NDArray[np.float32]:
+    """(networks, classes, rows, columns) what each network says of `image`; a single one is asked for the mirror image, too, if it shall look both ways."""
+    look = partial(probabilities, network=network.run)
+    return both_ways(image, look) if network.both_ways else look(image)
+
+
+def _upsampled(chances: NDArray[np.float32], grid: Grid, shape: tuple[int, int], frame: Frame) -> NDArray[np.uint8]:
+    """(rows, columns) the likeliest label of each pixel of `grid`, interpolated where the network's pixels show a label, or its neighbour does."""
+    labels = np.zeros((grid.rows, grid.columns), np.uint8)
+    coarse = ndimage.binary_dilation(chances[0] < 0.9, iterations=2)
+    if not coarse.any():
+        return labels
+    found = np.argwhere(coarse)
+    weights, window = [], []
+    for axis, (n, size, part) in enumerate(zip((grid.rows, grid.columns), shape, frame, strict=True)):
+        low, high = int(found[:, axis].min()), int(found[:, axis].max()) + 1
+        start, stop = (int(np.clip((part.start + edge) * n / size, 0, n)) for edge in (low, high))
+        weights.append(_weights(n, size, part)[start:stop, low:high])
+        window.append((slice(start, stop), slice(low, high)))
+    inner = chances[:, window[0][1], window[1][1]]
+    fine = weights[0] @ inner @ weights[1].T  # (classes, rows, columns)
+    labels[window[0][0], window[1][0]] = np.where(fine.max(axis=0) > 0, fine.argmax(axis=0), 0)
     return labels
 
 
@@ -100,7 +125,8 @@ def probabilities(image: NDArray[np.float32], network: Network) -> NDArray[np.fl
     """(5, rows, columns) of one image on the network's grid."""
     rows, columns = image.shape
     padded = np.pad(standardized(image), [(0, -rows % _DIVISOR), (0, -columns % _DIVISOR)], mode="minimum")
-    return np.asarray(softmax(network(padded[None, None].astype(np.float32))[0, :, :rows, :columns], axis=0), np.float32)
+    logits = network(padded[None, None].astype(np.float32))[0, ..., :rows, :columns]
+    return np.asarray(softmax(logits if logits.ndim == 4 else logits[None], axis=1), np.float32)
 
 
 def find_frame(images: NDArray[np.float32], network: MuscleNetwork) -> Frame:
@@ -111,7 +137,7 @@ def find_frame(images: NDArray[np.float32], network: MuscleNetwork) -> Frame:
         return slice(0, rows), slice(0, columns)
     some = images[np.unique(np.linspace(0, len(images) - 1, 5).round().astype(int)[1:-1])] if len(images) > 2 else images
     first = _behind(some.mean(axis=0), (whole[0], whole[1]), network.pixel_mm)
-    seen = np.any([probabilities(image[first], network.run)[1:].sum(axis=0) > 0.5 for image in some], axis=0)
+    seen = np.any([probabilities(image[first], network.run)[:, 1:].sum(axis=1).mean(axis=0) > 0.5 for image in some], axis=0)
     seen = ndimage.binary_opening(seen, iterations=max(1, round(3 / network.pixel_mm)))
     if seen.sum() * network.pixel_mm**2 < 400:
         return first
@@ -141,11 +167,11 @@ def _behind(image: NDArray[np.float32], size: tuple[int, int], pixel_mm: float) 
     return slice(top, top + length[0]), slice(left, left + length[1])
 
 
-def _with_neighbours(slices: NDArray[np.float32], gap_mm: float) -> NDArray[np.float32]:
-    """The probabilities smoothed across neighbouring slices."""
-    if len(slices) < 3:
-        return slices
-    return np.asarray(ndimage.gaussian_filter1d(slices, _ALONG_MM / max(gap_mm, 1e-6), axis=0, mode="nearest"))
+def _with_neighbours(chances: NDArray[np.float32], gap_mm: float) -> NDArray[np.float32]:
+    """Each slice's probabilities, steadied by the slices near it."""
+    if len(chances) < 3:
+        return chances
+    return np.asarray(ndimage.gaussian_filter1d(chances, _ALONG_MM / max(gap_mm, 1e-6), axis=0, mode="nearest"))
 
 
 def _weights(count: int, size: int, part: slice) -> NDArray[np.float32]:

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
 from lumbar.domain.geometry import Points
+from lumbar.muscle.labels import LABELS
 from lumbar.report.colors import FAT, IMPORTANCE, YOUNGER_OLDER, Rgb, colored, laid_over
 from lumbar.report.evidence import CloseView
 from lumbar.report.views import AxialView, SagittalView
@@ -18,7 +19,7 @@ from lumbar.spine.instances import FIRST_BODY
 from lumbar.spine.spine_map import SpineMap
 
 _ZOOM = 2
-MUSCLE_COLORS = ("#c0c0c0", "#f28cb1", "#b39df2", "#b39df2", "#f28cb1")  # by label: both erector spinae alike, both multifidi alike
+MUSCLE_COLORS = ("#c0c0c0", "#f28cb1", "#b39df2", "#b39df2", "#f28cb1", "#8cc878", "#8cc878", "#9aa4ad")  # by label; both sides alike
 RING_COLOR = "#35e0ff"
 _RING_MM = 3.0
 _HALF = 0.5  # of the largest importance: what lies within is outlined
@@ -91,7 +92,7 @@ def draw_age_map(view: SagittalView, years: NDArray[np.float32]) -> Image.Image:
 
 def _with_fat(view: AxialView) -> Rgb:
     assert view.fat is not None and view.muscles is not None
-    return laid_over(view.grey, colored(view.fat, FAT), 0.75 * (view.muscles > 0).astype(np.float32))
+    return laid_over(view.grey, colored(view.fat, FAT), 0.75 * np.isin(view.muscles, tuple(LABELS)).astype(np.float32))
 
 
 def _close_marks(draw: ImageDraw.ImageDraw, size: tuple[int, int], view: CloseView, sides: bool) -> None:

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lumbar.domain.anatomy import Level, Muscle, Side
-from lumbar.domain.findings import Findings, MuscleFinding, NormPlace
+from lumbar.domain.findings import Findings, MuscleFinding, MuscleLevel, NormPlace
+from lumbar.muscle.agreement import DOUBTFUL
 from lumbar.report.images import ReportImage
 from lumbar.report.numbers import percent, shown
 
@@ -21,7 +22,8 @@ class MuscleRow:
     fat: str  # mean of voxel fractions, or fat infiltration
     fat_ratio: str  # ratio of sums, of a Dixon pair
     fat_corrected: str  # mean after correction for partial volume
-    levels: tuple[tuple[str, str], ...]  # area and lean area by level
+    levels: tuple[tuple[str, str, str], ...]  # area, lean area, and area over that of the vertebral body or disc, by level
+    doubtful: bool  # the networks disagree on the mask
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,9 @@ class Muscles:
     norms: tuple[NormRow, ...]
     outlines: tuple[ReportImage, ...]
     fat_maps: tuple[ReportImage, ...]
+    psoas: bool
+    doubtful: bool
+    least_agreement: float
 
 
 _END = 95
@@ -82,6 +87,9 @@ def muscles(findings: Findings, images: Mapping[str, ReportImage]) -> Muscles | 
         norms=tuple(_norms(m, groups) for m in ordered) if groups else (),
         outlines=tuple(images[f"axial_{level.slug}"] for level in shown_levels),
         fat_maps=fat_maps,
+        psoas=any(m.muscle is Muscle.PSOAS for m in ordered),
+        doubtful=any(m.mask_doubtful for m in ordered),
+        least_agreement=DOUBTFUL,
     )
 
 
@@ -96,8 +104,13 @@ def _row(m: MuscleFinding, levels: list[Level]) -> MuscleRow:
         fat=percent(m.fat_infiltration if m.fat_fraction_mean is None else m.fat_fraction_mean),
         fat_ratio=percent(m.fat_fraction_ratio),
         fat_corrected=percent(m.fat_fraction_corrected),
-        levels=tuple((shown(at[v].csa_mm2, 0), shown(at[v].csa_lean_mm2, 0)) if v in at else ("–", "–") for v in levels),
+        levels=tuple(_level(at[v]) if v in at else ("–", "–", "–") for v in levels),
+        doubtful=bool(m.mask_doubtful),
     )
+
+
+def _level(at: MuscleLevel) -> tuple[str, str, str]:
+    return shown(at.csa_mm2, 0), shown(at.csa_lean_mm2, 0), shown(at.muscle_body_ratio, 2)
 
 
 def _norms(m: MuscleFinding, groups: tuple[str, ...]) -> NormRow:

@@ -13,7 +13,7 @@ from PIL import Image
 from lumbar.domain.findings import Findings
 from lumbar.errors import GeometryError
 from lumbar.io.nifti import write_nifti
-from lumbar.muscle.records import CSV_COLUMNS, muscle_rows
+from lumbar.muscle.records import muscles_csv
 from lumbar.pipeline import Analysis
 from lumbar.report.document import to_document, to_json
 from lumbar.report.drawing import jpeg, save
@@ -44,7 +44,7 @@ def write_analysis(analysis: Analysis, folder: Path, images: Mapping[str, Report
     if analysis.findings.severity:
         (folder / "grades.csv").write_text(grades_csv(analysis.findings), encoding="utf-8")
     if analysis.findings.muscles:
-        (folder / "muscles.csv").write_text(muscles_csv(analysis.findings), encoding="utf-8")
+        (folder / "muscles.csv").write_text(muscles_csv(analysis.findings.muscles), encoding="utf-8")
     (folder / "report.html").write_text(render(analysis, images, urls), encoding="utf-8")
     return analysis
 
@@ -70,15 +70,6 @@ def grades_csv(findings: Findings) -> str:
         p = grade.probabilities
         row = f"{findings.study_uid}_{grade.condition.value}_{grade.level.slug}"
         table.writerow([row, f"{p.normal_mild:.6f}", f"{p.moderate:.6f}", f"{p.severe:.6f}"])
-    return out.getvalue()
-
-
-def muscles_csv(findings: Findings) -> str:
-    """One row per muscle, side and place, as `lumbar segment muscle` writes it."""
-    out = io.StringIO()
-    table = csv.DictWriter(out, CSV_COLUMNS, lineterminator="\n", restval="")
-    table.writeheader()
-    table.writerows(muscle_rows(findings.muscles))
     return out.getvalue()
 
 

@@ -7,14 +7,13 @@ from torch import nn
 class UNet(nn.Module):
     """U-Net with instance normalisation (Ronneberger 2015; Isensee 2021 for the choice of norm and activation).
 
-    Maps images (batch, 1, rows, columns), each of zero mean and unit variance, to logits (batch, classes, rows, columns). Rows and columns must
+    Maps images (batch, inputs, rows, columns), each of zero mean and unit variance, to logits (batch, classes, rows, columns). Rows and columns must
     divide by 2 to the power of `len(features) - 1`.
     """
 
-    def __init__(self, classes: int, features: tuple[int, ...]) -> None:
+    def __init__(self, classes: int, features: tuple[int, ...], inputs: int = 1) -> None:
         super().__init__()
-        inputs = (1, *features[:-1])
-        self.encoder = nn.ModuleList(_block(a, b) for a, b in zip(inputs, features, strict=True))
+        self.encoder = nn.ModuleList(_block(a, b) for a, b in zip((inputs, *features[:-1]), features, strict=True))
         pairs = list(zip(features[:0:-1], features[-2::-1], strict=True))
         self.up = nn.ModuleList(nn.ConvTranspose2d(deep, shallow, 2, 2) for deep, shallow in pairs)
         self.decoder = nn.ModuleList(_block(2 * shallow, shallow) for _, shallow in pairs)

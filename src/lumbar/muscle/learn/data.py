@@ -7,7 +7,7 @@ from lumbar.domain.volume import Volume
 from lumbar.metrics.segmentation import brought_onto
 from lumbar.muscle.axial import to_axial
 from lumbar.muscle.fat.dixon import grey_step, pair
-from lumbar.muscle.learn.views import MUSCLE_GREY, AxialSlice
+from lumbar.muscle.learn.axial_slice import MUSCLE_GREY, AxialSlice
 
 
 def training_slices(subject: str, water: Volume, fat: Volume, mask: Volume, min_pixels: int = 50) -> list[AxialSlice]:

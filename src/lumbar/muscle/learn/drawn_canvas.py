@@ -6,8 +6,8 @@ from numpy.random import Generator
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
+from lumbar.muscle.learn.axial_slice import FloatImage
 from lumbar.muscle.learn.drawn_outline import Points
-from lumbar.muscle.learn.views import FloatImage
 
 _FINER = 2  # supersampling factor for anti-aliased borders
 
@@ -18,6 +18,7 @@ class DrawnCanvas:
     def __init__(self, rows: int, columns: int, zero_row: int) -> None:
         self.water = np.zeros((rows, columns), np.float32)
         self.fat = np.zeros((rows, columns), np.float32)
+        self.labels = np.zeros((rows, columns), np.uint8)
         self.x = (np.arange(columns) - (columns - 1) / 2).astype(np.float32)[None]
         self.y = (np.arange(rows) - zero_row).astype(np.float32)[:, None]
 

@@ -11,10 +11,10 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from lumbar.muscle.learn.axial_slice import AxialSlice, FloatImage, Labels
 from lumbar.muscle.learn.drawn_canvas import DrawnCanvas, blotches
 from lumbar.muscle.learn.drawn_outline import PEAK, Back, Outline, outlines, random_back
 from lumbar.muscle.learn.drawn_surroundings import Tissues, draw_bones, draw_trunk, random_tissues
-from lumbar.muscle.learn.views import AxialSlice, FloatImage, Labels, Origin
 
 _ROWS, _COLUMNS, _ZERO_ROW = 220, 300, 110
 
@@ -33,13 +33,13 @@ def _one(back: Back, fatty: float, name: str, rng: Generator) -> AxialSlice:
     draw_trunk(canvas, sides, level, tissues, rng)
     _draw_bed(canvas, sides, tissues, rng)
     draw_bones(canvas, level, tissues, rng)
-    labels = np.zeros(canvas.water.shape, np.uint8)
+    labels = canvas.labels
     look = _Look(float(rng.uniform(0, 1.2)), float(rng.uniform(0, 1)), fatty)
     for side, (outer, inner) in zip(sides, ((1, 2), (4, 3)), strict=True):
         _draw_side(canvas, side, tissues, look, rng, labels, (outer, inner))
     sigma = rng.uniform(0.3, 0.9)
     water, fat = (ndimage.gaussian_filter(p, sigma) for p in (canvas.water, canvas.fat))
-    return AxialSlice(name, water, fat, labels, 1.0, Origin.DRAWN)
+    return AxialSlice(name, water, fat, labels, 1.0)
 
 
 @dataclass(frozen=True)

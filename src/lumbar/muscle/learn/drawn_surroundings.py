@@ -7,9 +7,10 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from lumbar.muscle.labels import PSOAS_LEFT, PSOAS_RIGHT, VERTEBRA
+from lumbar.muscle.learn.axial_slice import FloatImage
 from lumbar.muscle.learn.drawn_canvas import DrawnCanvas, blotches
 from lumbar.muscle.learn.drawn_outline import Outline, smooth
-from lumbar.muscle.learn.views import FloatImage
 
 Pair = tuple[float, float]  # water, fat
 
@@ -80,7 +81,9 @@ def draw_trunk(canvas: DrawnCanvas, sides: tuple[Outline, Outline], level: float
             spot = (sign * rng.uniform(46, 66), rng.uniform(-5, 8))
             _muscle(canvas, canvas.ellipse(spot, (rng.uniform(13, 30), rng.uniform(5, 12)), sign * rng.uniform(-20, 25)), tissues, rng)
         spot = (sign * (rng.uniform(30, 38) + 8 * level), rng.uniform(-34, -22) + 4 * level)
-        _muscle(canvas, canvas.ellipse(spot, (rng.uniform(9, 14) + 12 * level, rng.uniform(12, 17) + 9 * level), sign * rng.uniform(-30, 30)), tissues, rng)
+        psoas = canvas.ellipse(spot, (rng.uniform(9, 14) + 12 * level, rng.uniform(12, 17) + 9 * level), sign * rng.uniform(-30, 30))
+        _muscle(canvas, psoas, tissues, rng)
+        canvas.labels[psoas > 0.5] = PSOAS_RIGHT if sign < 0 else PSOAS_LEFT
 
 
 def draw_bones(canvas: DrawnCanvas, level: float, tissues: Tissues, rng: Generator) -> None:
@@ -90,7 +93,9 @@ def draw_bones(canvas: DrawnCanvas, level: float, tissues: Tissues, rng: Generat
     half = rng.uniform(20, 29), rng.uniform(14, 19)
     middle = (0.0, -half[1] - rng.uniform(8, 13))
     canvas.paint(canvas.ellipse(middle, (half[0] + 1.5, half[1] + 1.5)), *tissues.bone)
-    canvas.paint(canvas.ellipse(middle, half), *(tissues.disc if rng.random() < 0.45 else tissues.marrow))
+    body = canvas.ellipse(middle, half)
+    canvas.paint(body, *(tissues.disc if rng.random() < 0.45 else tissues.marrow))
+    canvas.labels[body > 0.5] = VERTEBRA
     if rng.random() < 0.4:  # transverse processes
         for sign in (-1.0, 1.0):
             _bone(

@@ -1,21 +1,21 @@
-"""Training slices cut from phantoms: varied bodies, ages and fat, with exact labels."""
+"""Training slices cut from phantoms: other bodies, other ages and degrees of fat, with labels that are exact."""
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from lumbar.muscle.labels import BACK, LABELS, VERTEBRA
+from lumbar.muscle.learn.axial_slice import MUSCLE_GREY, AxialSlice, FloatImage
 from lumbar.muscle.learn.phantom_back import with_other_back
-from lumbar.muscle.learn.views import MUSCLE_GREY, AxialSlice, FloatImage, Origin
 from lumbar.phantom.anatomy import Anatomy
 from lumbar.phantom.build import build_anatomy, person_degeneration
 from lumbar.phantom.canvas import Plane
-from lumbar.phantom.labels import MUSCLE
+from lumbar.phantom.labels import BODY, DISC, MUSCLE
 from lumbar.phantom.population import sample_person
 from lumbar.phantom.render import render_labels, render_slice
 from lumbar.phantom.signal import Palette, Sequence
 
-_LABELS = {("erector_spinae", "right"): 1, ("multifidus", "right"): 2, ("multifidus", "left"): 3, ("erector_spinae", "left"): 4}
 _CLOSED = 0.6  # share of slices without a visible border between multifidus and erector spinae, as in lean people on Dixon water
 _OTHER_BACK = 0.5  # share of people with a random back; the others have that of the phantom, which is used for evaluation
 _ROWS, _COLUMNS = 220, 300  # at 1 mm: from in front of the spine to behind the skin, and the whole back
@@ -37,12 +37,13 @@ def _one(anatomy: Anatomy, name: str, rng: Generator) -> AxialSlice:
     water, fat = render_slice(anatomy, plane, 4.0, palette, 1)
     painted = render_labels(anatomy, plane)
     labels = np.zeros(painted.shape, np.uint8)
-    for key, label in _LABELS.items():
-        labels[painted == MUSCLE[key]] = label
+    for label, (muscle, side) in LABELS.items():
+        labels[painted == MUSCLE[muscle.value, side.value]] = label
+    labels[np.isin(painted, (*BODY.values(), *DISC.values()))] = VERTEBRA
     if rng.random() < _CLOSED:
         water, fat = _close_seams(water, fat, labels)
     scale = np.float32(MUSCLE_GREY / palette["muscle"][0])
-    return AxialSlice(name, np.asarray(water * scale, np.float32), np.asarray(fat * scale, np.float32), labels, 1.0, Origin.PHANTOM)
+    return AxialSlice(name, np.asarray(water * scale, np.float32), np.asarray(fat * scale, np.float32), labels, 1.0)
 
 
 def _close_seams(water: FloatImage, fat: FloatImage, labels: NDArray[np.uint8]) -> tuple[FloatImage, FloatImage]:
@@ -50,7 +51,7 @@ def _close_seams(water: FloatImage, fat: FloatImage, labels: NDArray[np.uint8]) 
     seam = np.zeros(labels.shape, bool)
     for inner, outer in ((2, 1), (3, 4)):
         seam |= ndimage.binary_dilation(labels == inner, iterations=3) & ndimage.binary_dilation(labels == outer, iterations=3)
-    source = ((labels > 0) & ~seam).astype(np.float32)
+    source = (np.isin(labels, BACK) & ~seam).astype(np.float32)
     weight = np.maximum(ndimage.gaussian_filter(source, 2.0), 1e-3)
     soft = ndimage.gaussian_filter(seam.astype(np.float32), 0.6)
     return tuple(np.asarray(p * (1 - soft) + soft * ndimage.gaussian_filter(p * source, 2.0) / weight, np.float32) for p in (water, fat))  # type: ignore[return-value]

@@ -1,0 +1,126 @@
+"""Trains the shipped muscle packages: two networks, each on half of the people, and both together as one file.
+
+    python recipes/muscle/train.py ../shared/data OUT --half 0 [--research] [--start OUT/half1/weights.pt] [--steps 2100] [--rate 2e-3]
+    python recipes/muscle/train.py ../shared/data OUT --package NAME --version 1.0.0 [--research] [--results FIGURES.json]
+
+`--half 0` and `--half 1` each write a model folder OUT/half0 or OUT/half1 that `recipes/muscle/reader_masks.py --half` measures on the people left out.
+Both learn from half of the T1 people (reader masks, L4/L5), drawn slices and phantoms; half 1 also from TUM01 (Dixon), so that half 0 is measured on it.
+With `--research` they also learn from half of the T2 slices, whose source states no licence, so what comes out is for research only. `--package` puts the
+two networks of OUT into one file with 8-bit convolutions, one of which looks at the mirror image, so that each checks the other.
+
+The engine is our own U-Net (`lumbar.muscle.learn.mixture`), on one processor core, bfloat16. How many steps the shipped networks took is on their cards.
+"""
+
+import argparse
+import json
+import logging
+from pathlib import Path
+
+import torch
+
+from lumbar.datasets.muscle_slices import half_of, read_muscle_t1, read_muscle_t2
+from lumbar.datasets.myosegmentum import read_dixon
+from lumbar.models.card import Result, TrainingData
+from lumbar.muscle.learn.build import BuildOptions, export, synthetic_examples
+from lumbar.muscle.learn.data import training_slices
+from lumbar.muscle.learn.ensemble import NetworkPair
+from lumbar.muscle.learn.grey_slices import GreySlice, Source, from_dixon, from_reader
+from lumbar.muscle.learn.mixture import MixtureModule, MixtureTraining, train_mixture
+from lumbar.training.fit import FitOptions
+
+SYNTHETIC = 60  # drawn people, and as many phantoms
+WEIGHTS = "weights.pt"
+CALIBRATION = 24  # slices for the 8-bit ranges
+SUDIRMAN = "images of Sudirman et al., Mendeley k57fr854j2 (CC BY 4.0); masks of 3Shot-LPM-Seg (Apache-2.0)"
+TUM = "freely accessible (Burian 2019; its own licence was not found), masks redistributed in LPM_Segmentator (Apache-2.0)"
+
+
+def main() -> None:
+    options = _options()
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    if options.package:
+        package(options)
+    else:
+        train_half(options)
+
+
+def train_half(options: argparse.Namespace) -> None:
+    """Train one network and write it as a model folder."""
+    examples = people(options.data, options.half, options.research) + synthetic_examples(SYNTHETIC, SYNTHETIC)
+    folder = options.out / f"half{options.half}"
+    fit = FitOptions(steps=options.steps, seed=options.seed + options.half, threads=1, average_decay=0.995, checkpoint_every=100)
+    config = MixtureTraining(learning_rate=options.rate, fit=fit)
+    module = train_mixture(examples, folder / "work", config, torch.load(options.start) if options.start else None)
+    (folder / "model").mkdir(parents=True, exist_ok=True)
+    torch.save(module.state_dict(), folder / WEIGHTS)
+    words = BuildOptions(name=f"muscle-half{options.half}", threads=1, research_only=options.research)
+    card = export(module.network, folder / "model", words, sources(options.research))
+    print(f"{folder}: {len(examples)} slices, {options.steps} steps; ONNX differs from PyTorch by at most {card.export_difference:.1e}")
+
+
+def people(data: Path, half: int, research: bool) -> list[GreySlice]:
+    """What one half learns from, without the synthetic slices."""
+    t1 = list(read_muscle_t1(data / "muscle_t1"))
+    learnt = half_of([one.patient for one in t1], half)
+    found = [from_reader(one, Source.T1, complete=False) for one in t1 if one.patient in learnt]
+    if half == 1:
+        case = next(iter(read_dixon(data / "dixon")))
+        found += [from_dixon(one, Source.DIXON, complete=False) for one in training_slices(case.subject, case.water, case.fat, case.mask)]
+    if research:
+        t2 = list(read_muscle_t2(data / "muscle_t2"))
+        learnt = half_of([one.patient for one in t2], half)
+        found += [from_reader(one, Source.T2, complete=True) for one in t2 if one.patient in learnt]
+    return found
+
+
+def package(options: argparse.Namespace) -> None:
+    """Both halves as one model folder."""
+    networks = []
+    for half in (0, 1):
+        module = MixtureModule(MixtureTraining())
+        module.load_state_dict(torch.load(options.out / f"half{half}" / WEIGHTS))
+        networks.append(module.eval().network)
+    results = tuple(Result(**one) for one in json.loads(options.results.read_text(encoding="utf-8"))) if options.results else ()
+    folder = options.out / options.package
+    folder.mkdir(parents=True, exist_ok=True)
+    how = f"Two networks of {options.steps} steps of 8 views, each trained on one half of the people; the second looks at the mirror image."
+    words = BuildOptions(name=options.package, version=options.version, how=how, research_only=options.research, results=results)
+    examples = people(options.data, 1, options.research)
+    card = export(NetworkPair(*networks), folder, words, sources(options.research), examples[:: max(1, len(examples) // CALIBRATION)])
+    size = (folder / "model.onnx").stat().st_size / 2**20
+    print(f"{folder}: {size:.1f} MB; before the step to 8 bits ONNX differs from PyTorch by at most {card.export_difference:.1e}")
+
+
+def sources(research: bool) -> tuple[TrainingData, ...]:
+    """What both halves together learnt from, for the card."""
+    found = [
+        TrainingData("Sudirman lumbar MRI, axial T1 at L4/L5", SUDIRMAN, "310 people, reader masks of erector spinae and multifidus"),
+        TrainingData("MyoSegmenTUM spine, subject TUM01", TUM, "29 axial slices, Dixon water and fat; half 1 only"),
+        TrainingData("lumbar synthetic slices", "Apache-2.0", f"drawn slices and phantoms of {SYNTHETIC} people each"),
+    ]
+    if research:
+        found.append(
+            TrainingData("axial T2 of sillyboy1213's public repository", "the source states no licence: research only", "136 slices with reader masks")
+        )
+    return tuple(found)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("out", type=Path)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--half", type=int, choices=(0, 1))
+    what.add_argument("--package", help="name of the package to make of both halves")
+    parser.add_argument("--research", action="store_true", help="learn from muscle_t2, too")
+    parser.add_argument("--start", type=Path, help="weights of another run to begin with")
+    parser.add_argument("--steps", type=int, default=2100)
+    parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate")
+    parser.add_argument("--seed", type=int, default=20240601)
+    parser.add_argument("--version", default="1.0.0")
+    parser.add_argument("--results", type=Path, help="figures for the card, as JSON")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
