@@ -19,7 +19,7 @@ OPTIONS = CropOptions()
 
 
 class GivenAges:
-    """Answers what it was told, whatever it sees."""
+    """A stand-in with fixed predictions."""
 
     def __init__(self, years: list[float], strange: float = 0.0) -> None:
         self.years, self.strange = years, strange
@@ -85,7 +85,7 @@ def test_what_must_be_known_is_said() -> None:
     assert "the person is 12 years" in warnings(_predictor([50.0] * 5), 12.0)
     assert "predicted age is 97 years" in warnings(_predictor([50.0, 50.0, 50.0, 50.0, 97.0]), 80.0)
     assert "out of distribution" in warnings(_predictor([50.0] * 5, strange=4.0), 50.0)
-    assert "L5/S1 not seen" in warnings(_predictor([50.0] * 5), 50.0, (4,))
+    assert "L5/S1 not in view" in warnings(_predictor([50.0] * 5), 50.0, (4,))
     assert warnings(_predictor([50.0] * 5), 50.0) == ""
 
 

@@ -60,10 +60,10 @@ def test_without_a_reference_there_is_no_selta() -> None:
     assert fit_calibration(few, ANY, (20.0, 85.0)).selta == {}
 
 
-def test_familiarity_tells_the_strange_from_the_usual() -> None:
+def test_unusual_features_are_out_of_distribution() -> None:
     random = np.random.default_rng(0)
     mixing = random.standard_normal((20, 20))
     usual = random.standard_normal((900, 20)) @ mixing
-    familiarity = fit_feature_distribution(usual[:500], usual[500:800])
-    assert (familiarity.distance(usual[800:]) > familiarity.limit).mean() < 0.05
-    assert (familiarity.distance(4 * usual[800:]) > familiarity.limit).mean() > 0.95
+    distribution = fit_feature_distribution(usual[:500], usual[500:800])
+    assert (distribution.distance(usual[800:]) > distribution.limit).mean() < 0.05
+    assert (distribution.distance(4 * usual[800:]) > distribution.limit).mean() > 0.95

@@ -61,7 +61,7 @@ def test_images_at_one_place_that_nothing_tells_apart_are_refused_and_repeats_ar
                 save(dataset, root / f"{k}-{n}.dcm")
     (series,) = read_study(unknown).series
     assert not series.usable
-    assert f"{count} images at every place" in series.reason
+    assert f"{count} images at every position" in series.reason
     (series,) = read_study(repeated).series
     assert series.usable
     assert series.instances == len(slices(AXIAL, SHAPE))

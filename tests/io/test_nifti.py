@@ -86,7 +86,7 @@ def test_masks_are_written_as_uint8(tmp_path):
 @pytest.mark.parametrize(("values", "dtype"), [(0.5, np.float32), (-1, np.int16), (300, np.int16)])
 def test_an_image_is_no_mask(tmp_path, values, dtype):
     path = save(tmp_path / "a.nii", data=np.full((3, 3, 3), values), dtype=dtype)
-    with pytest.raises(UnreadableInput, match="no mask"):
+    with pytest.raises(UnreadableInput, match="not a mask"):
         read_nifti_mask(path)
 
 
@@ -120,7 +120,7 @@ def test_without_affine_codes_left_and_right_are_unknown(tmp_path):
     raw = bytearray(path.read_bytes())
     raw[252:256] = bytes(4)  # qform_code and sform_code
     path.write_bytes(raw)
-    with pytest.raises(GeometryError, match="left and right cannot be told"):
+    with pytest.raises(GeometryError, match="left and right are unknown"):
         read_nifti(path)
 
 
@@ -186,7 +186,7 @@ def test_a_flat_affine_is_refused(tmp_path):
     raw = bytearray(path.read_bytes())
     raw[280:328] = np.zeros(12, "<f4").tobytes()  # srow_x, srow_y, srow_z
     path.write_bytes(raw)
-    with pytest.raises(GeometryError, match="no way to place voxels"):
+    with pytest.raises(GeometryError, match="its affine is invalid"):
         read_nifti(path)
 
 

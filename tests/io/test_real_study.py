@@ -11,7 +11,7 @@ import pytest
 from lumbar.domain.study import Plane, Role, Study, Weighting
 from lumbar.domain.volume import Volume
 from lumbar.io.read import read_study
-from lumbar.io.roles import UNTOLD
+from lumbar.io.roles import UNKNOWN_WEIGHTING
 from lumbar.io.weighting_from_pixels import settle
 
 STUDY = "100206310"
@@ -108,7 +108,7 @@ def test_an_axial_series_is_told_by_what_it_makes_of_fluid(study, weighting):
         array = np.where(inside, source.array[tuple(np.clip(there, 0, np.array(source.array.shape) - 1).transpose(3, 0, 1, 2))], 0)
         noisy = array + np.random.default_rng(0).normal(0, array.std() / 2, array.shape) * inside
         stacks.append(replace(stack, volume=Volume(noisy.astype(np.float32), grid)))
-    unknown = replace(axial, stacks=tuple(stacks), weighting=Weighting.UNKNOWN, role=Role.OTHER, reason=UNTOLD)
+    unknown = replace(axial, stacks=tuple(stacks), weighting=Weighting.UNKNOWN, role=Role.OTHER, reason=UNKNOWN_WEIGHTING)
     assert settle([*sagittal, unknown])[-1].weighting is weighting
 
 

@@ -73,7 +73,7 @@ def test_times_win_over_words_with_a_warning():
     verdict = judge(A(description="T1", repetition_ms=4000, echo_ms=100))
     assert verdict.weighting is Weighting.T2
     assert len(verdict.warnings) == 1
-    assert "description says T1" in verdict.warnings[0]
+    assert "description indicates T1" in verdict.warnings[0]
     assert "TR 4000 ms, TE 100 ms" in verdict.warnings[0]
 
 

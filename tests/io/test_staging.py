@@ -77,7 +77,7 @@ def test_a_folder_without_a_result_loses_nothing(tmp_path):
     write(out, overwrite=True, findings__json="1")
     assert (out / "dicom" / "image.dcm").read_text() == "image"
     (out / "findings.json").unlink()
-    with pytest.raises(UsageError, match="in the way"), staged_folder(out, overwrite=True) as stage:
+    with pytest.raises(UsageError, match="was not written by lumbar"), staged_folder(out, overwrite=True) as stage:
         (stage / "dicom").mkdir()
     assert (out / "dicom" / "image.dcm").read_text() == "image"
 

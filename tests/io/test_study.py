@@ -247,7 +247,7 @@ def spoil(dataset: Dataset, how: str) -> None:
 SPOILS = {
     "no position": "no image position",
     "position of two": "2 numbers instead of 3",
-    "position far": "no place in a scanner",
+    "position far": "not a possible position in a scanner",
     "no orientation": "no image orientation",
     "orientation not unit": "length 1",
     "orientation not square": "right angles",

@@ -23,7 +23,7 @@ _BINS = 5  # of the predicted age, for the intervals
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """Outputs of the network for people that it was not trained on, one row a person."""
+    """Outputs of the network for people that it was not trained on, one row per person."""
 
     age_years: Array  # (n,)
     segment_years: Mapping[str, Array]  # segment → (n,) predicted ages

@@ -46,7 +46,7 @@ class DeltaAge:
     """Residual dependence of the delta on age under one correction, cross-fitted."""
 
     model: str
-    slope: float  # years of delta a year of age
+    slope: float  # years of delta per year of age
     pearson: float
     sd_years: float
     inflates_accuracy: bool
@@ -58,7 +58,7 @@ class Baseline:
 
     median_age_years: float
     mae_years: float
-    mae_difference_years: Interval  # model − guess, drawn in pairs; below 0 the model is better
+    mae_difference_years: Interval  # model − baseline, paired bootstrap; below 0 the model is better
 
 
 @dataclass(frozen=True)

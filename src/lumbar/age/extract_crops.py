@@ -1,4 +1,4 @@
-"""From an age table with images to crops: the levels come from the spine model or from a table of known points."""
+"""Crops of the images of an age table, at levels of the spine model or of a table of known points."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -39,7 +39,9 @@ def known_finder(points: Mapping[str, Mapping[Level, Points]]) -> Finder:
     return find
 
 
-def gather(table: AgeTable, folder: Path, rows: Iterable[int], finder: Finder, options: CropOptions, failures: list[str]) -> Iterator[tuple[Subject, SliceSet]]:
+def extract_crops(
+    table: AgeTable, folder: Path, rows: Iterable[int], finder: Finder, options: CropOptions, failures: list[str]
+) -> Iterator[tuple[Subject, SliceSet]]:
     """Crops of the rows of a table that can be used; the errors of the others are added to `failures`."""
     for row in rows:
         name = str(table.image[row]) if table.image is not None else ""

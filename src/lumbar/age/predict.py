@@ -28,7 +28,7 @@ class AgeResult:
     """The predicted age of one study, with the data for images and text of the report."""
 
     finding: AgeFinding  # the part that goes into findings.json
-    structures: tuple[Structure, ...]  # importance of each disc and vertebra, as a whole and by slice; empty if not asked for
+    structures: tuple[Structure, ...]  # importance of each disc and vertebra, as a whole and by slice; empty unless requested
     heat_map: HeatMap | None  # years by place near the midline; `heat_map.at(points_mm)` samples it
     out_of_distribution: bool  # the study is out of distribution
     synthetic_only: bool  # the model was trained on synthetic people only: its ages are not valid for patients
@@ -140,7 +140,9 @@ class Predictor:
             warnings.append("age: this series is out of distribution (it differs from the training images); age and interval may be wrong")
         missing = [level.value for level in Level if level not in slices.levels]
         if missing:
-            warnings.append(f"age: {', '.join(missing)} not seen; segments with these levels have no age, and the age of the whole spine uses the other levels")
+            warnings.append(
+                f"age: {', '.join(missing)} not in view; segments with these levels have no age, and the age of the whole spine uses the other levels"
+            )
         return tuple(warnings)
 
 

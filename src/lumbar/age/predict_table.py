@@ -22,7 +22,7 @@ class Predictions:
     """Predictions for a table."""
 
     table: AgeTable  # the rows that could be used, with predicted, low and high
-    results: tuple[AgeResult, ...]  # one a row
+    results: tuple[AgeResult, ...]  # one per row
     failures: tuple[str, ...]  # errors of the others
 
 
@@ -33,7 +33,7 @@ class PopulationMap:
     structures: tuple[str, ...]  # discs and vertebrae from head to foot
     decades: tuple[int, ...]  # 20 for 20 to 29 years
     people: NDArray[np.int64]  # (decades,)
-    mean_years: Array  # (structures, decades) mean change of age; NaN where nobody shows the structure
+    mean_years: Array  # (structures, decades) mean change of age; NaN where no person shows the structure
     mean_size_years: Array  # (structures, decades) mean of its absolute value
 
 
@@ -107,7 +107,7 @@ def predictions_rows(predictions: Predictions) -> Iterator[list[str]]:
 
 
 def map_rows(found: PopulationMap) -> Iterator[list[str]]:
-    """Header and rows of the population map as a CSV: one row a structure and decade."""
+    """Header and rows of the population map as a CSV: one row per structure and decade."""
     yield ["structure", "ages", "people", "mean_delta_years", "mean_absolute_delta_years"]
     for s, name in enumerate(found.structures):
         for d, low in enumerate(found.decades):

@@ -46,7 +46,7 @@ class SegmentReference:
 
 
 def fit_selta(segment_years: Mapping[str, ArrayLike], age_years: ArrayLike, coverage: float = 0.95, seed: int = 0) -> dict[str, SegmentReference]:
-    """Reference per lower segment from healthy people, one row a person, that the age model was not trained on.
+    """Reference per lower segment from healthy people left out of training of the age model, one row per person.
 
     Args:
         segment_years: segment → (n,) predicted ages; "L1-L3" must be among them.

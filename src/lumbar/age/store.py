@@ -1,7 +1,7 @@
-"""Crops of many studies in one memory-mapped array, so that a training reads only the crops that it draws.
+"""Crops of many studies in one memory-mapped array, so that training reads only the sampled crops.
 
 FOLDER/crops.npy      (n, 5, slices, rows, columns) uint8, with a margin around the network's input
-FOLDER/people.npz     one row a study: places of the slices, age, sex, site, subject, labels of the levels
+FOLDER/people.npz     one row per study: positions of the slices, age, sex, site, subject, labels of the levels
 """
 
 from collections.abc import Iterable
@@ -47,7 +47,7 @@ class CropStore:
     site: NDArray[np.str_]
     repeat: NDArray[np.str_]
     healthy: NDArray[np.bool_]
-    labels: NDArray[np.float32]  # (n, 5, labels) of each level, to be learnt beside the age; NaN where not known
+    labels: NDArray[np.float32]  # (n, 5, labels) of each level, auxiliary targets besides the age; NaN where unknown
     options: CropOptions  # of the network's input, without the margin
 
     def __len__(self) -> int:
@@ -108,7 +108,7 @@ def write_store(folder: Path, studies: Iterable[tuple[Subject, SliceSet]], most:
             position[number, level, : len(nearest)], present[number, level, : len(nearest)] = slices.position_mm[level, nearest], 1
         people.append(subject)
     if not people:
-        raise UsageError(f"no study came for {folder}")
+        raise UsageError(f"there are no studies to store in {folder}")
     crops.flush()
     _write_people(folder, people, position[: len(people)], present[: len(people)])
     return open_store(folder, options)

@@ -11,19 +11,19 @@ from lumbar.cli.stdout import print_json
 from lumbar.errors import UsageError
 from lumbar.pipeline import TASKS
 
-_WORKER_BYTES = 3 << 29  # 1.5 GiB: what a worker with its models takes
+_WORKER_BYTES = 3 << 29  # 1.5 GiB: memory of a worker with its models
 
 
 @click.command()
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
 @output_option("Folder for one folder a study, the tables and index.html.")
-@click.option("--workers", type=click.IntRange(1), help="Local processes that each do one study at a time  [default: one a core, as memory allows]")
+@click.option("--workers", type=click.IntRange(1), help="Local processes, one study at a time each  [default: one per core, as memory allows]")
 @click.option("--scheduler", metavar="ADDRESS", help="A running Dask scheduler (tcp://host:8786), or its JSON file, in place of local workers.")
 @click.option("--resume", is_flag=True, help="Resume OUT: repeat only studies that are missing, unfinished or changed.")
 @click.option("--retry-failed", is_flag=True, help="With --resume: also repeat failed studies.")
 @click.option("--tasks", metavar=",".join(TASKS), callback=tasks_of(TASKS), help="As of `lumbar analyze`.")
 @models_option
-@click.option("--allow-unsigned", is_flag=True, help="Use models that no key of the trust list has signed.")
+@click.option("--allow-unsigned", is_flag=True, help="Use models that are not signed by a key of the trust list.")
 @click.option("--trust", type=click.Path(path_type=Path), help="Trust list  [default: ~/.lumbar/trust.json]")
 @click.option("--threads", type=click.IntRange(1), help="Processor threads of each worker's networks  [default: cores / workers]")
 @click.option("--limit-minutes", type=click.FloatRange(0.01), default=15.0, show_default=True, help="A study that takes longer is stopped.")

@@ -18,9 +18,9 @@ _MOST_BYTES = 4 << 30
 @click.command("install")
 @click.argument("source")
 @click.option("--to", "store", type=click.Path(path_type=Path), help="Folder of installed models  [default: ~/.lumbar/models]")
-@click.option("--sha256", help="Expected hash of a downloaded zip; any other is refused.")
+@click.option("--sha256", help="Expected hash of a downloaded zip; any other is rejected.")
 @click.option("--trust", type=click.Path(path_type=Path), help="Trust list  [default: ~/.lumbar/trust.json]")
-@click.option("--allow-unsigned", is_flag=True, help="Install models that no key of the trust list has signed.")
+@click.option("--allow-unsigned", is_flag=True, help="Install models that are not signed by a key of the trust list.")
 def install_model(source: str, store: Path | None, sha256: str | None, trust: Path | None, allow_unsigned: bool) -> None:
     """Install the model in SOURCE: a folder, a zip, or an https:// address of a zip. Versions lie side by side; the newest is used.
 

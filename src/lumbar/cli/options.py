@@ -33,7 +33,7 @@ def _weightings(_: click.Context, __: click.Parameter, values: tuple[str, ...]) 
 
 weighting_option = click.option(
     "--weighting", "weightings", multiple=True, callback=_weightings, metavar="[FILE=]" + "|".join(NAMES),
-    help="Contrast of a NIfTI image (FILE), or of all images that do not tell theirs. Can be given several times.",
+    help="Weighting of a NIfTI image (FILE), or of all images of unknown weighting. Can be given several times.",
 )  # fmt: skip
 
 
@@ -50,7 +50,7 @@ lowest_level_option = click.option(
 
 
 def tasks_of(names: tuple[str, ...]) -> Callable[[click.Context, click.Parameter, str | None], tuple[str, ...] | None]:
-    """A callback that splits `--tasks` and refuses words that are not in `names`."""
+    """A callback that splits `--tasks` and rejects words that are not in `names`."""
 
     def parse(_: click.Context, __: click.Parameter, value: str | None) -> tuple[str, ...] | None:
         if value is None:

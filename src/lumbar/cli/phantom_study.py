@@ -37,8 +37,8 @@ def study(out: Path, dixon: bool, no_masks: bool, overwrite: bool, as_json: bool
     """
     options = StudyOptions(roles=(*ROLES, *MUSCLE_ROLES) if dixon else ROLES, **wanted)  # type: ignore[arg-type]
     with staged_folder(out, overwrite) as stage:
-        answers = write_study(make_study(options), stage, masks=not no_masks)
+        truth = write_study(make_study(options), stage, masks=not no_masks)
     if as_json:
-        print_json(answers)
+        print_json(truth)
     else:
         click.echo(f"{out}")

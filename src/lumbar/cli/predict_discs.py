@@ -73,8 +73,8 @@ def predict_discs(
 
 
 def _line(name: str, disc: DiscGrades) -> tuple[str, ...]:
-    chances = [*(disc.probabilities[str(k + 1)] for k in range(GRADES)), *(getattr(disc, finding) for finding in FINDINGS)]
-    return (name, disc.level.value, str(disc.pfirrmann_grade), *(f"{chance:.6f}" for chance in chances))
+    probabilities = [*(disc.probabilities[str(k + 1)] for k in range(GRADES)), *(getattr(disc, finding) for finding in FINDINGS)]
+    return (name, disc.level.value, str(disc.pfirrmann_grade), *(f"{p:.6f}" for p in probabilities))
 
 
 def _present(rows: list[GradedImage], images: Path, table: Path, allow_missing: bool) -> list[GradedImage]:

@@ -67,9 +67,9 @@ def predict_rsna2024(
     failures = {study: one.warning for study, one in graded.items() if one.warning}
     for failure in failures.values():
         click.echo(f"warning: {failure}", err=True)
-    answers = {name: np.array(row) for one in graded.values() for name, row in one.rows.items()}
+    predictions = {name: np.array(row) for one in graded.values() for name, row in one.rows.items()}
     with staged_file(out, overwrite) as path:
-        write_submission(path, ((name, answers[name]) for name in names))
+        write_submission(path, ((name, predictions[name]) for name in names))
     shutil.rmtree(parts)
     facts = {"rows": len(names), "studies": len(studies), "failures": failures, "out": str(out)}
     click.echo(json.dumps(facts) if as_json else f"{out}: {facts['rows']} rows of {facts['studies']} studies, {len(failures)} of them not analysed")

@@ -27,7 +27,7 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option("--orthanc-user", "archive_user", metavar="NAME", help="User of Orthanc.")
 @click.option("--orthanc-password-file", "archive_password", type=_FILE, help="File with that user's password.")
 @click.option("--receive", "receive_port", type=click.IntRange(1, 65535), metavar="PORT", help="Also receive studies by C-STORE on this port.")
-@click.option("--demo", is_flag=True, help="Come up with synthetic studies to look at, in a folder that is removed afterwards.")
+@click.option("--demo", is_flag=True, help="Start with synthetic studies in a temporary folder.")
 def serve(config_file: Path | None, **given: Any) -> None:
     """Show a worklist and a viewer, take studies from browsers, an Orthanc or scanners, and give the results back.
 
@@ -37,7 +37,7 @@ def serve(config_file: Path | None, **given: Any) -> None:
     lumbar serve --data /srv/lumbar --orthanc http://127.0.0.1:8042 --orthanc-user node --orthanc-password-file password
     lumbar serve --config lumbar.toml
 
-    It listens on 127.0.0.1 unless told otherwise. Needs lumbar[service]. Research use only, not a medical device.
+    It listens on 127.0.0.1 by default. Needs lumbar[service]. Research use only, not a medical device.
     """
     try:
         from lumbar.service.config import config_from, read_config  # noqa: PLC0415  (optional dependencies)
@@ -49,7 +49,7 @@ def serve(config_file: Path | None, **given: Any) -> None:
     tables = with_options(read_config(config_file) if config_file else {}, given)
     if not tables.get("demo"):
         if "data" not in tables:
-            raise UsageError("the service needs a folder to keep its data in; give --data, or --demo to look at synthetic studies")
+            raise UsageError("the service needs a folder for its data; give --data, or --demo for synthetic studies")
         config = config_from(tables)
         first_user(config.data)
         run(config)
@@ -61,7 +61,7 @@ def serve(config_file: Path | None, **given: Any) -> None:
 
 
 def with_options(tables: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    """The tables of a file with what was given on the command line."""
+    """The configuration of a file, overridden by options of the command line."""
     own = {name: given[name] for name in ("data", "host", "port", "certificate", "key", "workers", "models") if given[name] is not None}
     archive = {"url": given["archive_url"], "user": given["archive_user"], "password_file": given["archive_password"]}
     archive = {name: value for name, value in archive.items() if value is not None}
@@ -76,7 +76,7 @@ def with_options(tables: dict[str, Any], given: dict[str, Any]) -> dict[str, Any
 
 
 def first_user(data: Path) -> None:
-    """Where nobody can log in yet, make an administrator and say the password once."""
+    """If there are no accounts yet, create an administrator and print the password once."""
     from lumbar.service.folders import DataFolder  # noqa: PLC0415
     from lumbar.service.users import Role, UserFile  # noqa: PLC0415
 

@@ -23,7 +23,7 @@ from lumbar.spine.segment import network_of
 @click.argument("table", type=click.Path(path_type=Path))
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Model folder to write.")
 @click.option("--runs", type=click.Path(path_type=Path), required=True, help="Folder for crops, checkpoints and logs; interrupted runs resume from it.")
-@click.option("--licence", required=True, help="Licence of the training data, in words, for the card.")
+@click.option("--licence", required=True, help="Licence of the training data, for the card.")
 @click.option("--points", type=click.Path(path_type=Path), help="CSV image,level,x_mm,y_mm,z_mm: known disc centres; by default from the spine model.")
 @click.option("--models", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="DIR", help="Model folders (spine) before the packaged ones.")
 @click.option("--features", "from_features", is_flag=True, help="Fit measured features and the ages of the installed network instead of training a network.")

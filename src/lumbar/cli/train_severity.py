@@ -53,7 +53,7 @@ class _Request:
 @click.option("--grades", type=click.Path(path_type=Path), help="Table like train.csv: needed for a store; foraminal grades by study, which crop tables lack.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Model folder to write.")
 @click.option("--runs", type=click.Path(path_type=Path), required=True, help="Folder for checkpoints and logs; interrupted runs resume from it.")
-@click.option("--licence", required=True, help="Licence of the training data, in words, for the card.")
+@click.option("--licence", required=True, help="Licence of the training data, for the card.")
 @click.option("--research-only", is_flag=True, help="The licence of the training data allows research only. (Always set for graders of axial crops.)")
 @click.option("--kind", type=click.Choice(["hybrid", "vit"]), default="hybrid", show_default=True, help="Network.")
 @click.option("--encoder", default="medium", show_default=True, help="Of the hybrid for whole studies: tiny, small, medium, large or timm/NAME.")
@@ -62,7 +62,9 @@ class _Request:
 @click.option("--steps", type=click.IntRange(2), default=1300, show_default=True, help="Optimiser steps a fold, at most.")
 @click.option("--stop-early", is_flag=True, help="Axial crops: set a tenth aside and stop by the official score on it. (Whole studies always do.)")
 @click.option("--devices", type=click.IntRange(1), default=1, show_default=True, help="GPUs (or processes) per node.")
-@click.option("--nodes", type=click.IntRange(1), default=1, show_default=True, help="Machines; start the same command on each as Lightning's manual says.")
+@click.option(
+    "--nodes", type=click.IntRange(1), default=1, show_default=True, help="Number of machines; start the same command on each (see the manual of Lightning)."
+)
 @click.option("--precision", default="bf16-mixed", show_default=True, help="Precision, as named by Lightning; 32-true for processors without bfloat16.")
 @click.option("--workers", type=click.IntRange(0), default=0, show_default=True, help="Processes that load studies during training.")
 @workers_option("--folds-at-once", what="fold")

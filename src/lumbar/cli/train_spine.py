@@ -14,7 +14,7 @@ from lumbar.models.card import TrainingData
 @click.argument("data", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("-o", "--output", "out", required=True, type=click.Path(path_type=Path), help="Model folder to write.")
 @click.option("--runs", required=True, type=click.Path(path_type=Path), help="Folder for checkpoints and logs; interrupted runs resume from it.")
-@click.option("--licence", required=True, help="Licence of the training data, in words, for the card.")
+@click.option("--licence", required=True, help="Licence of the training data, for the card.")
 @click.option("--leave-out", default="", metavar="PATIENTS", help="Patients left out for testing, by the numbers in their file names: 7,57,107.")
 @click.option("--steps", type=click.IntRange(2), default=3000, show_default=True, help="Optimiser steps.")
 @click.option("--threads", type=click.IntRange(0), default=0, help="Processor threads; 0: as PyTorch chooses.")

@@ -31,7 +31,7 @@ T = TypeVar("T", bound=np.generic)
 
 @dataclass(frozen=True, eq=False)
 class AgeTable:
-    """Rows of a table as columns of equal length n; what the table does not have is None."""
+    """Rows of a table as columns of equal length n; columns missing from the table are None."""
 
     name: str  # of the file, for messages
     lines: NDArray[np.int64]  # line of the file of each row, the header being line 1
@@ -170,7 +170,7 @@ def _check_twice(path: Path, table: AgeTable) -> None:
         if key in seen:
             raise UnreadableInput(
                 f"{path}, line {line}: subject {key[0]!r} was in line {seen[key]} already; if these are visits or repeated scans of one person, "
-                "tell them apart by a column visit, date (YYYY-MM-DD) or repeat; if they are two people, give them different names"
+                "distinguish them by a column visit, date (YYYY-MM-DD) or repeat; if they are two people, give them different names"
             )
         seen[key] = int(line)
 

@@ -59,7 +59,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     """The image (rows, columns, 3) in `path`; a grey one has the same values three times.
 
     Raises:
-        UnreadableInput: there is no such image, or it cannot be decoded.
+        UnreadableInput: the image is missing or cannot be decoded.
     """
     try:
         with Image.open(path) as image:

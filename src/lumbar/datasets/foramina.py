@@ -31,9 +31,9 @@ class ForamenPoint:
     level: Level
     x: float  # column in the cut image, in pixels of the 250 × 250 grid
     y: float  # row, likewise
-    left: float = 0.0  # column of the cut image's first pixel in the whole one; 0 where the table does not say
+    left: float = 0.0  # column of the first pixel of the cut image in the whole one; 0 if missing in the table
     top: float = 0.0
-    native_rows: float = 1.0  # of the DICOM slice; equal to `native_columns` where the table does not say: the shape of the field of view
+    native_rows: float = 1.0  # of the DICOM slice; equal to `native_columns` if missing in the table: the shape of the field of view
     native_columns: float = 1.0
     severity: Severity | None = None  # None where blank
     series_id: str = ""

@@ -1,4 +1,4 @@
-"""The tables of the published muscle data (LPM_Segmentator): volumes by hand and by program, and the slices of each subject."""
+"""The tables of the published muscle data (LPM_Segmentator): manual and automatic volumes, and the slices of each subject."""
 
 import re
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ def has_quantity(path: Path, quantity: str) -> bool:
 
 
 def read_slice_ranges(path: Path) -> tuple[SliceRange, ...]:
-    """Rows `pid, slice_start, slice_stop` of a table of slices chosen by hand.
+    """Rows `pid, slice_start, slice_stop` of a table of manually chosen slices.
 
     Raises:
         UnreadableInput: no table, a column is missing, or a range that is none.
@@ -62,7 +62,7 @@ def read_slice_ranges(path: Path) -> tuple[SliceRange, ...]:
     for row in read_table(path, ("pid", "slice_start", "slice_stop")).rows:
         found = SliceRange(row.identifier("pid"), row.whole("slice_start"), row.whole("slice_stop"))
         if not 0 <= found.slice_start <= found.slice_stop:
-            raise UnreadableInput(f"{path}, line {row.line}: slices {found.slice_start} to {found.slice_stop} are no range")
+            raise UnreadableInput(f"{path}, line {row.line}: slices {found.slice_start} to {found.slice_stop} are not a range")
         ranges.append(found)
     return tuple(ranges)
 

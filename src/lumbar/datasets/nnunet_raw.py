@@ -47,7 +47,7 @@ def write_raw(root: Path, number: int, name: str, labels: dict[str, int], cases:
     nnU-Net ignores voxels of a label named "ignore" in training; its number has to be the highest.
 
     Raises:
-        UsageError: the folder is there already, or there is no case.
+        UsageError: the folder exists, or there is no case.
     """
     folder = root / f"Dataset{number:03d}_{name}"
     if folder.exists():

@@ -84,7 +84,7 @@ def read_rsna2024(folder: Path) -> Rsna2024:
     """Read the data set in `folder`. The grades are needed; a series or coordinate table that is missing is a problem in the list.
 
     Raises:
-        UnreadableInput: there is no train.csv, or it is not a table of grades.
+        UnreadableInput: train.csv is missing, or is not a table of grades.
     """
     if not (folder / "train.csv").is_file():
         raise UnreadableInput(f"{folder} has no train.csv; give the folder that holds {', '.join(_TABLES)}")

@@ -45,7 +45,7 @@ class Association:
 
 @dataclass(frozen=True)
 class SeriesCounts:
-    """How many series there are, and how many studies have none or several of a kind."""
+    """Number of series, and of studies with none or several of a kind."""
 
     total: int
     by_kind: dict[str, int]

@@ -1,4 +1,4 @@
-"""Tables of grades: `train.csv` with a row a study and 25 columns."""
+"""Tables of grades: `train.csv` with one row per study and 25 columns."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,7 +15,7 @@ Report = Callable[[str, str], None]  # called with the study and its error
 def read_grades(path: Path, report: Report | None = None) -> Grades:
     """The grades in `path`; columns that the table does not have are left out.
 
-    With `report`, a cell that is no grade is reported and counts as blank, and a study's second row is reported and left out.
+    With `report`, an invalid grade is reported and counts as blank, and a second row of a study is reported and left out.
 
     Raises:
         UnreadableInput: the file cannot be read, has no study_id or none of the 25 columns; or, without `report`, one of the faults above.

@@ -1,6 +1,6 @@
 """Findings of an analysis: the tree that becomes `findings.json`, without the data that only images need.
 
-Points are LPS millimetres of the input. A value that could not be measured is None, and a warning of the findings says why.
+Points are LPS millimetres of the input. A value that could not be measured is None, and a warning of the findings gives the reason.
 """
 
 from collections.abc import Mapping
@@ -21,12 +21,12 @@ UNWRITTEN = {"written": "never"}
 class ModelResult:
     """One measured figure of a model, as its card states it."""
 
-    structure: str  # what was judged: "canal", "both recesses", "left multifidus"
+    structure: str  # evaluated structure: "canal", "both recesses", "left multifidus"
     metric: str  # "dice", "auc_severe", "mae_years"
     value: float
     data: str  # on which cases: people not trained on, and whether they are real or synthetic
     interval: tuple[float, float] | None = field(default=None, metadata=IF_ANY)  # 95 %
-    headline: bool = field(default=False, metadata=UNWRITTEN)  # one of the few figures that stand in every findings.json
+    headline: bool = field(default=False, metadata=UNWRITTEN)  # one of the few figures in every findings.json
 
     @property
     def text(self) -> str:
@@ -104,7 +104,7 @@ class LevelFinding:
 
 @dataclass(frozen=True)
 class SpineFinding:
-    """Levels, vertebrae and what was measured on them."""
+    """Levels and vertebrae with their measurements."""
 
     numbering: Numbering
     vertebrae: tuple[VertebraFinding, ...]

@@ -1,4 +1,4 @@
-"""Which way the spine runs at each level, told from the discs above and below."""
+"""Direction of the spine at each level, from the discs above and below."""
 
 from collections.abc import Mapping, Sequence
 

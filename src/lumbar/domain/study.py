@@ -46,8 +46,8 @@ class Stack:
     """Parallel slices in order along their normal, with the instance numbers and UIDs of each."""
 
     volume: Volume
-    instance_numbers: tuple[int, ...]  # one a slice; 1, 2, … where the source has none
-    sop_uids: tuple[str, ...] = ()  # one a slice, or empty where the source has none
+    instance_numbers: tuple[int, ...]  # one per slice; 1, 2, … where the source has none
+    sop_uids: tuple[str, ...] = ()  # one per slice, or empty where the source has none
     moved_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)  # from where its header places it, so that it fits the other series
 
 
@@ -60,10 +60,10 @@ class Series:
     plane: Plane
     weighting: Weighting
     role: Role
-    reason: str  # why this role, in words for `lumbar inspect`
+    reason: str  # reason for this role, shown by `lumbar inspect`
     description: str = ""
     warnings: tuple[str, ...] = ()
-    usable: bool = True  # False: nothing is read from it, and `reason` says why
+    usable: bool = True  # False: not used; `reason` gives the cause
     scale_doubt: str = ""  # why its grey values may not be compared with those of another series, or ""
 
     @property

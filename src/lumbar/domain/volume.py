@@ -16,14 +16,14 @@ class Volume:
 
     array: NDArray[np.float32] | NDArray[np.uint8]
     grid: Grid
-    stored_step: float | None = None  # what one step of the stored whole numbers is worth, where the file says it
+    stored_step: float | None = None  # value of one step of the stored integers, if given in the file
 
     def __post_init__(self) -> None:
         if self.array.shape != self.grid.shape:
             raise GeometryError(f"an array of shape {self.array.shape} does not fit a grid of {self.grid.shape}")
 
     def rearranged(self, axes: tuple[int, int, int], flips: tuple[bool, bool, bool]) -> "Volume":
-        """The same voxels at the same points with axes permuted (new axis k is old axis `axes[k]`) and then flipped where `flips` says so.
+        """The same voxels at the same points with axes permuted (new axis k is old axis `axes[k]`) and then flipped where `flips` is true.
 
         Raises:
             GeometryError: another axis than the slices is to become the slices of an unevenly spaced volume.

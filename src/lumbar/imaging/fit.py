@@ -14,9 +14,9 @@ from scipy import fft
 from lumbar.domain.volume import Volume
 from lumbar.imaging.raster import PIXEL_MM, Raster, Values, box_of, common_box, rasterize
 
-_FARTHEST_MM = (24.0, 45.0, 84.0)  # shifts that are looked at: to the left, to the back, to the head
+_FARTHEST_MM = (24.0, 45.0, 84.0)  # search range: to the left, to the back, to the head
 _REACH = (np.array(_FARTHEST_MM) / PIXEL_MM).astype(int)
-_LEAST_OVERLAP = 0.4  # of what is seen in common without a shift, or of the smaller series
+_LEAST_OVERLAP = 0.4  # of the overlap without a shift, or of the smaller series
 _ALIKE = 0.6  # correlation of brightness from which on edges need not be compared
 
 
@@ -24,7 +24,7 @@ _ALIKE = 0.6  # correlation of brightness from which on edges need not be compar
 class Fit:
     """How two series lie to each other."""
 
-    offset_mm: tuple[float, float, float]  # LPS: how far the second lies off the place at which it fits the first best
+    offset_mm: tuple[float, float, float]  # LPS: displacement of the second against its best fit to the first
     here: float  # correlation as they lie
     best: float  # correlation when moved
     second: float  # highest correlation farther than 12 mm from the best place
@@ -82,7 +82,7 @@ def _peak(correlation: Values, count: Values, zero: NDArray[np.int_], size: floa
 
 
 def _between(values: NDArray[np.float64], top: NDArray[np.intp]) -> NDArray[np.float64]:
-    """(3,) by how much of a voxel the vertex of a parabola through the highest value and its neighbours lies beside it."""
+    """(3,) subvoxel offset of the maximum, from a parabola through the highest value and its neighbours."""
     found = np.zeros(3)
     for axis in range(3):
         step = np.eye(3, dtype=int)[axis]

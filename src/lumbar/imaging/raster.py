@@ -97,7 +97,7 @@ def _add(volume: Volume, corner: NDArray[np.float64], total: Values, mask: Value
 
 
 def _smoothed(volume: Volume) -> tuple[Values, NDArray[np.int_]]:
-    """The slices, blurred to the pixels of the common grid, and by how many pixels (slice, row, column) they were binned for it."""
+    """The slices, blurred to the pixel size of the common grid, and the binning factors (slice, row, column)."""
     sigma = np.array([0.0, *(PIXEL_MM / 2.5 / spacing for spacing in volume.grid.spacing_mm[1:])])
     bins = np.maximum((sigma / _BINNED_SIGMA).astype(int), 1)
     values = np.asarray(volume.array, np.float32)

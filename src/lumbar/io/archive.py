@@ -210,7 +210,7 @@ class _Names:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.taken: set[str] = set()  # without case: some file systems do not tell a.dcm from A.dcm
+        self.taken: set[str] = set()  # case-insensitive: some file systems do not distinguish a.dcm from A.dcm
         self.repeated = 0
 
     def target(self, member: str) -> Path:

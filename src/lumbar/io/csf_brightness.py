@@ -1,9 +1,9 @@
-"""Weighting from the image alone, for series whose header tells none: is the cerebrospinal fluid bright (T2, STIR) or dark (T1)?
+"""Weighting from the image alone, for series without it in the header, by whether cerebrospinal fluid is bright (T2, STIR) or dark (T1).
 
 In a sagittal slice the canal is an upright, smooth band. The brightest and the darkest such band between the middle and the back of the body are followed
 from top to bottom; how strong each is, how it stands out from what lies before and behind it, and how smooth it is goes into a logistic function. Its
-numbers were fitted on SPIDER's mid-sagittal images by `recipes/io/csf_brightness.py`, which prints how often it is right. An image unlike those,
-or one that leaves doubt, is left undecided.
+numbers were fitted on SPIDER's mid-sagittal images by `recipes/io/csf_brightness.py`, which prints its accuracy. The weighting of an image unlike
+those, or of an ambiguous one, remains unknown.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from scipy import ndimage
 from lumbar.domain.volume import Volume
 
 SURE_LOG_ODDS = 3.5  # 97 %
-_FARTHEST = 4.5  # spreads by which a feature may differ from what was fitted on
+_FARTHEST = 4.5  # spreads by which a feature may differ from the training images
 CLIPPED = 2.5  # spreads beyond which a feature counts no more
 _PIXEL_MM = 2.0
 _BAND_PX = 3.5  # scale of the band's profile: the canal is 12 to 18 mm wide
@@ -26,7 +26,7 @@ _OFFSET = 0.7027
 
 
 def log_odds_of_bright_csf(volume: Volume) -> float | None:
-    """Log-odds that fluid is bright in a sagittal volume, averaged over its middle slices; None where they look like no spine that was fitted on."""
+    """Log-odds that fluid is bright in a sagittal volume, averaged over its middle slices; None where they are unlike the training images."""
     upright = _upright(volume)
     count = len(upright.array)
     middle = upright.array[count // 3 : max(count - count // 3, count // 3 + 1)]
@@ -45,7 +45,7 @@ def _log_odds(found: NDArray[np.float64] | None) -> float | None:
 
 
 def features(image: NDArray[np.float32], pixel_mm: tuple[float, float]) -> NDArray[np.float64] | None:
-    """(12,) what tells T1 from T2 in one sagittal slice with the head up and the back at the right; None where no body is seen.
+    """(12,) features that distinguish T1 from T2 in one sagittal slice with the head up and the back at the right; None without a visible body.
 
     For the bright band, then the dark one: mean and low strength, its log brightness against the 20 mm before it and the 16 mm behind it, and the
     unevenness along itself and along what lies before it.
@@ -56,7 +56,7 @@ def features(image: NDArray[np.float32], pixel_mm: tuple[float, float]) -> NDArr
     rows = slice(int(0.15 * len(zoomed)), int(0.7 * len(zoomed)))
     if top <= 0 or len(zoomed) < 40 or searched[rows].any(axis=1).mean() < 0.5:
         return None
-    # Coils make what is near them bright; in logarithms a wide blur takes that away.
+    # Tissue near the coils is bright; subtracting a wide blur of the logarithm corrects that.
     flat = np.log(zoomed + 0.01 * top)
     flat = flat - ndimage.gaussian_filter(flat, (6, 20))
     along = ndimage.gaussian_filter1d(flat, 5, axis=0)

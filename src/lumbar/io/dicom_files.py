@@ -57,9 +57,9 @@ def files_below(folder: Path) -> list[Path]:
 
 
 def names_below(folder: Path, unreadable: Callable[[OSError], None] | None = None) -> Iterator[Path]:
-    """Names in a folder and in those nested in it that are no folders, in a fixed order; each folder once, though links lead to it again.
+    """Names in a folder and in those nested in it that are not folders, in a fixed order; each folder once, even if several links lead to it.
 
-    Folders whose name begins with a dot are passed over; names that begin with a dot, and what is no file (links that lead nowhere, pipes), are not.
+    Folders with a name that starts with a dot are skipped; such files, and entries that are not files (broken links, pipes), are included.
     """
     seen: set[str] = set()
     for parent, folders, names in os.walk(folder, followlinks=True, onerror=unreadable):
@@ -147,7 +147,7 @@ def _bare_dataset(start: bytes) -> bool:
 
 
 def _header(path: Path) -> FileDataset | None:
-    """The header, or None for a file that is no DICOM and does not claim to be."""
+    """The header, or None for a file that is not DICOM and is not named as such."""
     try:
         with path.open("rb") as file:
             start = file.read(132)
@@ -166,7 +166,7 @@ def _header(path: Path) -> FileDataset | None:
 
 
 def _check_deflated(path: Path) -> None:
-    """Deflated files are unpacked as a whole by pydicom; count first what that comes to."""
+    """Size of a deflated file after decompression, checked first because pydicom decompresses it as a whole."""
     with path.open("rb") as file:
         start = file.read(2048)
         if DeflatedExplicitVRLittleEndian.encode() not in start or start[128:132] != b"DICM":

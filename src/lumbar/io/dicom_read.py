@@ -14,7 +14,7 @@ from lumbar.io.pixel_checks import pixel_warnings, without_empty
 from lumbar.io.pixels import decode
 from lumbar.io.positions import misplaced
 from lumbar.io.roles import Verdict, contrast_key, judge, reason, role_of
-from lumbar.io.same_place import told_apart
+from lumbar.io.same_place import distinguished
 from lumbar.io.slices import Acquisition, SliceHeader
 from lumbar.io.stacks import SliceImage, acquisitions, blocks, gaps_warning, layers, parallel_groups, runs, stack, turned_degrees, without_copies
 
@@ -34,7 +34,7 @@ def read_dicom(paths: list[Path], root: Path, progress: Progress | None = None) 
         progress: called with (files done, files in all).
 
     Raises:
-        UnreadableInput: no file is an MR slice that can be read; the message says why.
+        UnreadableInput: no file is a readable MR slice; the message gives the reason.
         NoUsableSeries: there are slices, but of another modality.
     """
     headers = read_headers(paths, root, progress)
@@ -108,7 +108,7 @@ def _planes(group: list[SliceHeader], warnings: list[str]) -> list[list[SliceHea
 
 
 def _with_steep_slices(planes: dict[Plane, list[SliceHeader]]) -> dict[Plane, list[SliceHeader]]:
-    """Slices just beyond the middle between two planes join the plane of most slices: blocks through steep discs are no series of their own."""
+    """Slices just beyond the middle between two planes join the plane of most slices: blocks through steep discs are not separate series."""
     most = max(planes, key=lambda plane: len(planes[plane]))
     axis = _PLANES.index(most)
     joined: dict[Plane, list[SliceHeader]] = {most: list(planes[most])}
@@ -132,7 +132,7 @@ def _scouting(parts: Sequence[Sequence[SliceHeader]]) -> str:
 
 
 def _one_acquisition(slices: list[SliceHeader], census: Census, scouting: str) -> list[Series]:
-    """The series that slices of one contrast make: one, or one a kind where several images lie at one place and no header says which is which."""
+    """The series of slices of one contrast: one, or one per kind where several images have the same position and no header distinguishes them."""
     warnings: list[str] = []
     layered: list[list[list[SliceImage]]] = []
     blank = ""
@@ -164,7 +164,7 @@ def _one_acquisition(slices: list[SliceHeader], census: Census, scouting: str) -
     verdict = replace(verdict, excluded=verdict.excluded or scouting or blank)
     if len(layered) == 1:
         return [_series_of(slices, layered[0], verdict, warnings)]
-    return _told_series(slices, layered, verdict, warnings)
+    return _series_by_kind(slices, layered, verdict, warnings)
 
 
 def _kept_layers(found: list[list[list[SliceImage]]], warnings: list[str]) -> list[list[list[SliceImage]]]:
@@ -189,18 +189,18 @@ def _kept_layers(found: list[list[list[SliceImage]]], warnings: list[str]) -> li
     return kept
 
 
-def _told_series(slices: list[SliceHeader], layered: list[list[list[SliceImage]]], verdict: Verdict, warnings: list[str]) -> list[Series]:
-    """A series for each kind of image at one place; one series of no use where the pixels do not tell the kinds."""
-    told = told_apart([[image for run in layer for image in run] for layer in layered])
-    if not told.kinds:
-        why = f"it holds {len(layered)} images at every place, and neither the header nor the pixels tell which is which ({told.why})"
+def _series_by_kind(slices: list[SliceHeader], layered: list[list[list[SliceImage]]], verdict: Verdict, warnings: list[str]) -> list[Series]:
+    """A series for each kind of image at one position; one unusable series if the pixels do not distinguish the kinds."""
+    kinds = distinguished([[image for run in layer for image in run] for layer in layered])
+    if not kinds.kinds:
+        why = f"it has {len(layered)} images at every position, and neither the header nor the pixels distinguish them ({kinds.why})"
         return [_series_of(slices, layered[0], replace(verdict, excluded=verdict.excluded or why), warnings)]
     made = []
-    for number, (kind, layer) in enumerate(zip(told.kinds, layered, strict=True)):
+    for number, (kind, layer) in enumerate(zip(kinds.kinds, layered, strict=True)):
         if kind == "repeat":
             continue
-        note = [f"{len(layered)} images lie at every place; {told.why}" + ("; the first was used" if kind == "first" else "")]
-        factor = told.scales[number] if told.scales else 1.0
+        note = [f"{len(layered)} images have the same position; {kinds.why}" + ("; the first was used" if kind == "first" else "")]
+        factor = kinds.scales[number] if kinds.scales else 1.0
         if factor != 1.0:
             layer = [[(replace(one, slope=one.slope * factor, intercept=one.intercept * factor), pixels) for one, pixels in run] for run in layer]  # noqa: PLW2901
         weighting = {"water": Weighting.DIXON_WATER, "fat": Weighting.DIXON_FAT}.get(kind, verdict.weighting)
@@ -254,7 +254,7 @@ def _turned(images: Sequence[SliceImage]) -> str:
 
 
 def _typical(slices: Sequence[SliceHeader]) -> Acquisition:
-    """What most slices of the series say."""
+    """The most frequent value among the slices of the series."""
     return Counter(one.acquisition for one in slices).most_common(1)[0][0]
 
 
@@ -272,7 +272,7 @@ def _chosen(studies: dict[str, list[Series]], headers: Headers, root: Path, warn
     ranked = sorted(studies.items(), key=lambda item: (-_usable(item[1]), -sum(s.instances for s in item[1]), item[0]))
     uid = ranked[0][0] if ranked else f"folder:{root.name}"
     if not ranked:
-        warnings.append("no StudyInstanceUID; the folder's name stands in for it")
+        warnings.append("no StudyInstanceUID; the name of the folder is used instead")
     if sum(bool(series) for _, series in ranked) > 1:
         warnings.append(f"{len(ranked)} studies lie in one place; the one with most usable series was taken ({uid})")
     series = _settled((*(ranked[0][1] if ranked else []), *nameless))
@@ -288,7 +288,7 @@ def _settled(series: tuple[Series, ...]) -> tuple[Series, ...]:
 
 
 def _patient(slices: Sequence[SliceHeader], series_uids: set[str]) -> Patient:
-    """Age and sex as most of the study's slices say."""
+    """Age and sex from most slices of the study."""
     own = [one for one in slices if one.series_uid in series_uids or not one.series_uid]
     ages = Counter(one.age_years for one in own if one.age_years is not None)
     sexes = Counter(one.sex for one in own if one.sex is not None)

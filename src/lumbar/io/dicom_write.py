@@ -63,7 +63,7 @@ def derived_uid(*parts: str | int) -> str:
 
 
 def write_slice(path: Path, image: SliceImage, study: StudyHeader, series: SeriesHeader) -> None:
-    """Write one MR Image Storage instance with the attributes that the standard asks for."""
+    """Write one MR Image Storage instance with the attributes required by the standard."""
     instance = derived_uid(series.series_uid, image.instance_number)
     data = FileDataset(str(path), {}, file_meta=_meta(MRImageStorage, instance), preamble=b"\0" * 128)
     data.SpecificCharacterSet = "ISO_IR 192"
@@ -94,7 +94,7 @@ def write_slice(path: Path, image: SliceImage, study: StudyHeader, series: Serie
 
 
 def write_stripped_slice(path: Path, image: SliceImage, series: SeriesHeader, study_id: int, series_id: int) -> None:
-    """Write one instance with no more than what the RSNA 2024 files carry: no modality, no maker, no patient but a number, description T1 or T2."""
+    """Write one instance with only the attributes of the RSNA 2024 files: no modality, no maker, no patient but a number, description T1 or T2."""
     instance = f"{study_id}.{series.number}.{image.instance_number}"
     data = FileDataset(str(path), {}, file_meta=_meta(MRImageStorage, instance), preamble=b"\0" * 128)
     data.SOPInstanceUID = instance

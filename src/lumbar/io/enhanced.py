@@ -15,7 +15,7 @@ _ALIASES = {"EchoTime": "EffectiveEchoTime", "InversionTime": "InversionTimes", 
 
 
 def frame_count(header: "Dataset") -> int:
-    """Number of frames; 1 for an ordinary file, whatever its SOP class says."""
+    """Number of frames; 1 for an ordinary file, whatever its SOP class."""
     return integer(header.get("NumberOfFrames")) or 1
 
 
@@ -23,13 +23,13 @@ def lookups(header: "Dataset") -> Iterator[tuple[int | None, Lookup]]:
     """Per slice: its frame number from 0 (None in an ordinary file) and a look-up of its tags.
 
     Raises:
-        Refused: several frames without functional groups, so nothing says where each lies.
+        Refused: several frames without functional groups, so that their positions are unknown.
     """
     per_frame = header.get("PerFrameFunctionalGroupsSequence")
     count = frame_count(header)
     if not per_frame:
         if count > 1:
-            raise Refused("it holds several frames without functional groups (5200,9230), which say where each frame lies")
+            raise Refused("it has several frames without functional groups (5200,9230), which give the position of each frame")
         yield None, _ordinary(header)
         return
     if len(per_frame) != count:

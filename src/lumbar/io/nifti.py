@@ -1,4 +1,4 @@
-"""NIfTI files to volumes and back. This is the only place of the package that knows RAS, NIfTI's patient space (x to the right, y to the front).
+"""NIfTI files to volumes and back. This is the only module of the package that uses RAS, NIfTI's patient space (x to the right, y to the front).
 
 File axes (i, j, k) become (slice k, row j, column i), and the first two patient axes change sign; nothing is resampled or turned, so that reading and
 writing a file keeps every voxel's place and order.
@@ -29,14 +29,14 @@ _MULTIPLE_TOLERANCE = 0.05  # share of the spacing by which a gap may miss a who
 
 @dataclass(frozen=True, eq=False)
 class NiftiImage:
-    """A volume and what was odd about its file."""
+    """A volume and warnings about its file."""
 
     volume: Volume
     warnings: tuple[str, ...]
 
 
 def read_nifti(path: Path) -> Volume:
-    """The image in a NIfTI file as float32, scaled as its header says; see `open_nifti`."""
+    """The image in a NIfTI file as float32, scaled according to its header; see `open_nifti`."""
     return open_nifti(path).volume
 
 
@@ -44,22 +44,22 @@ def read_nifti_mask(path: Path) -> Volume:
     """The labels in a NIfTI file as uint8.
 
     Raises:
-        UnreadableInput: a value is no whole number from 0 to 255.
+        UnreadableInput: a value is not an integer from 0 to 255.
         GeometryError: see `open_nifti`.
     """
     volume = open_nifti(path).volume
     labels = np.round(volume.array).astype(np.int64)
     if np.abs(volume.array - labels).max(initial=0) > 1e-3 or labels.min(initial=0) < 0 or labels.max(initial=0) > 255:
-        raise UnreadableInput(f"{path} is no mask: its values are not whole numbers from 0 to 255; give a file of labels")
+        raise UnreadableInput(f"{path} is not a mask: its values are not whole numbers from 0 to 255; give a file of labels")
     return Volume(labels.astype(np.uint8), volume.grid)
 
 
 def open_nifti(path: Path) -> NiftiImage:
-    """The image in a NIfTI file with warnings on what is odd about it.
+    """The image in a NIfTI file with warnings about inconsistencies.
 
     Raises:
         UnreadableInput: no NIfTI file, damaged, of colour or complex values, or not of three dimensions.
-        GeometryError: the file does not say where its voxels lie, or says two things of which one swaps left and right.
+        GeometryError: the file lacks the position of its voxels, or has two of them that differ in left and right.
     """
     image = _load(path)
     warnings: list[str] = []
@@ -84,7 +84,7 @@ def open_nifti(path: Path) -> NiftiImage:
 def write_nifti(path: Path, volume: Volume) -> None:
     """Write `volume` to `path` (.nii or .nii.gz): masks as uint8, images as float32.
 
-    Where slices are missing (gaps that are whole multiples of the spacing), empty slices fill the gaps, since NIfTI knows even spacing only.
+    Where slices are missing (gaps that are whole multiples of the spacing), empty slices fill the gaps, since NIfTI supports even spacing only.
 
     Raises:
         GeometryError: the slices are unevenly spaced otherwise, or shifted against each other.
@@ -105,7 +105,7 @@ def _load(path: Path) -> Any:
     except FileNotFoundError:
         raise UnreadableInput(f"{path} does not exist") from None
     except ImageFileError as error:
-        raise UnreadableInput(f"{path} is no NIfTI file ({error})") from None
+        raise UnreadableInput(f"{path} is not a NIfTI file ({error})") from None
     except Exception as error:  # a damaged header or a cut-off gzip stream raises nearly anything
         raise UnreadableInput(f"{path} cannot be read ({type(error).__name__}: {error}); export it again") from None
     if not isinstance(image, (nib.Nifti1Image, nib.Nifti1Pair)):
@@ -121,7 +121,7 @@ def _voxels(image: Any, path: Path) -> NDArray[np.float32]:
     if len(shape) == 2:
         shape = (*shape, 1)
     if len(shape) != 3:
-        raise UnreadableInput(f"{path} has {len(shape)} dimensions ({' × '.join(map(str, shape))}); split it into files of three, one a contrast")
+        raise UnreadableInput(f"{path} has {len(shape)} dimensions ({' × '.join(map(str, shape))}); split it into files of three, one per contrast")
     if image.get_data_dtype().kind not in "iuf":
         raise UnreadableInput(f"{path} holds colour or complex values ({image.get_data_dtype()}); give the grey image")
     try:
@@ -144,7 +144,7 @@ def _affine(image: Any, path: Path, warnings: list[str]) -> Points:
         qform, qform_code = None, 0
     if not sform_code and not qform_code:
         raise GeometryError(
-            f"{path}: neither sform nor qform says where its voxels lie (both codes are 0), so left and right cannot be told; "
+            f"{path}: neither sform nor qform gives the position of its voxels (both codes are 0), so left and right are unknown; "
             "convert the DICOM files again, or set the affine if you know it"
         )
     aligned = sform_code > 1 and qform_code == 1  # the sform leads to a template or another scan, the qform to the scanner
@@ -156,7 +156,7 @@ def _affine(image: Any, path: Path, warnings: list[str]) -> Points:
     unit = _unit(image, affine, path, warnings)
     affine = unit @ affine
     if not np.isfinite(affine).all() or np.linalg.norm(affine[:3, :3], axis=0).min() < 1e-3 or abs(_orthogonality(affine)) < 0.1:
-        raise GeometryError(f"{path}: its affine is no way to place voxels ({affine[:3].round(3).tolist()}); convert the source again")
+        raise GeometryError(f"{path}: its affine is invalid ({affine[:3].round(3).tolist()}); convert the source again")
     if sform_code and qform_code:
         _compare(affine, unit @ np.asarray(other, dtype=np.float64), image.shape, path, warnings, "qform" if aligned else "sform")
     return affine
@@ -191,7 +191,7 @@ def _unit(image: Any, affine: Points, path: Path, warnings: list[str]) -> Points
         return np.diag([declared, declared, declared, 1.0])
     extent = " × ".join(f"{value:.3g}" for value in steps * sizes * declared)
     if declared != 1.0 and plausible(1.0):
-        warnings.append(f"its unit code says {_UNIT_NAMES[code]}, which would make it {extent} mm large; it was read in millimetres")
+        warnings.append(f"its unit code is {_UNIT_NAMES[code]}, which would make it {extent} mm large; it was read in millimetres")
         return np.eye(4)
     if np.isfinite(steps).all() and steps.min() >= 1e-3:  # an affine that is none has an error of its own
         raise GeometryError(f"{path}: it would be {extent} mm large with voxels of {steps.max() * declared:.3g} mm, which no scan is; set its affine right")

@@ -18,7 +18,7 @@ from lumbar.io.weighting_from_pixels import settle
 _PLANES = (Plane.SAGITTAL, Plane.CORONAL, Plane.AXIAL)  # by the patient axis that the normal follows
 _MASK_WORDS = {"mask", "masks", "seg", "dseg", "probseg", "segmentation", "label", "labels", "gt"}
 _MOST_LABELS = 64  # different values of a mask
-_PERSON = re.compile(r"(^|(?<=[_/]))(sub|ses)-[a-z0-9]+", re.IGNORECASE)  # of BIDS: what a patient is called says nothing about an image
+_PERSON = re.compile(r"(^|(?<=[_/]))(sub|ses)-[a-z0-9]+", re.IGNORECASE)  # of BIDS: subject names carry no information about the image
 
 
 def read_nifti_study(paths: list[Path], root: Path) -> Study:

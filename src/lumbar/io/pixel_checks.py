@@ -1,4 +1,4 @@
-"""What is odd about decoded images: nothing in them, other numbers than the header says, text burnt into them."""
+"""Checks of decoded images: empty images, values that contradict the header, burnt-in text."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -23,12 +23,12 @@ def without_empty(images: Sequence[SliceImage]) -> tuple[list[SliceImage], int]:
 def pixel_warnings(images: Sequence[SliceImage]) -> list[str]:
     """Sentences on the pixels of a series."""
     notes = Counter(one.pixel_note for one, _ in images if one.pixel_note)
-    said = [f"{count} of {len(images)} slices: {note}" for note, count in notes.items()]
+    warnings = [f"{count} of {len(images)} slices: {note}" for note, count in notes.items()]
     if any(one.burnt_in for one, _ in images):
-        said.append("its header says that text is burnt into its images (0028,0301), which may name the patient")
+        warnings.append("according to its header, text is burnt into its images (0028,0301), which may name the patient")
     elif has_text(images):
-        said.append("text or marks seem to be burnt into its images; they may name the patient, and where they cover anatomy nothing can be measured")
-    return said
+        warnings.append("text or marks seem to be burnt into its images; they may name the patient, and hidden anatomy cannot be measured")
+    return warnings
 
 
 def has_text(images: Sequence[SliceImage]) -> bool:

@@ -1,4 +1,4 @@
-"""Decoding: the stored numbers of slices as an array, with what the header says about how they are stored undone."""
+"""Decoding of the stored values of slices to an array, independent of their encoding."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -56,7 +56,7 @@ def _frame(frames: NDArray[Any], one: SliceHeader) -> NDArray[Any]:
 
 
 def _frames(path: str) -> tuple[NDArray[Any], str]:
-    """What `_stored` gives of a file, and what was odd about it."""
+    """Result of `_stored` for a file, and a warning about it."""
     dataset = pydicom.dcmread(path, force=True)
     _check(dataset)
     return _stored(dataset)
@@ -85,7 +85,7 @@ def _stored(dataset: pydicom.Dataset) -> tuple[NDArray[Any], str]:
 
 
 def _holds_all_bits(dataset: pydicom.Dataset) -> bool:
-    """Whether numbers are stored as they are, so that bits beyond BitsStored can be looked at."""
+    """Whether values are uncompressed, so that bits beyond BitsStored can be checked."""
     stored, allocated = integer(dataset.get("BitsStored")), integer(dataset.get("BitsAllocated"))
     plain = not dataset.file_meta.TransferSyntaxUID.is_encapsulated or dataset.file_meta.TransferSyntaxUID == RLELossless
     return "PixelData" in dataset and plain and allocated in (8, 16, 32) and stored is not None and 1 <= stored < allocated
@@ -130,7 +130,7 @@ def _inverted(dataset: pydicom.Dataset) -> bool:
 
 
 def _cause(error: BaseException) -> str:
-    # Messages of decoders speak of lengths and codecs, never of header values; the first line says enough.
+    # Messages of decoders contain lengths and codecs, never header values; the first line suffices.
     if not isinstance(error, Exception):
         return "the compressed data are damaged"
     words = str(error).splitlines()

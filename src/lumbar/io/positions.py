@@ -8,13 +8,13 @@ from PIL import Image
 
 from lumbar.io.stacks import SliceImage, mean_directions
 
-_FEWEST = 3  # slices that say something about their spacing
+_FEWEST = 3  # slices needed to check their spacing
 _SAME_MM = 0.05
 _OF_THICKNESS = (0.2, 12.0)  # spacing in slice thicknesses: interpolated slices overlap by half, localizers leave wide gaps
 _SPACING_MM = (0.2, 60.0)  # where the thickness is unknown
-_FEWEST_IN_ORDER = 8  # slices from which on their order is looked at
+_FEWEST_IN_ORDER = 8  # slices needed to check their order
 _IN_ORDER = 0.75  # share of slices that resemble a neighbour most: 0.94 and more in every series measured, below 0.5 in long ones that were shuffled
-_COHERENT = 0.45  # correlation with the most similar slice below which images say nothing about their order
+_COHERENT = 0.45  # correlation with the most similar slice below which images do not determine their order
 _CLEARLY = 0.05  # by which the best correlation exceeds that with a neighbour
 # What another order may gain in the sum of correlations between neighbours, and in slices of drop of that correlation. In order: at most 0.2 and 0.6
 # in 77 series; sorted by name as text (1, 10, 11, …): 1.3 and 3.0 and more.
@@ -23,8 +23,8 @@ _GAIN_IN_SLICES = 0.75
 _WHOLE_GAP = 1.6  # of the median gap: beyond, neighbours need not resemble each other,
 _NEAR_MM = 7.0  # nor at larger gaps than these
 _SYMMETRIC = 0.75  # share of slices whose most similar slice, neighbours left out, is the mirrored one
-_FEWEST_MIRRORED = 6  # slices that say so
-_SMOOTHER = 0.4  # roughness of brightness over that of the other order, below which brightness speaks for the order as it is
+_FEWEST_MIRRORED = 6  # slices needed for this test
+_SMOOTHER = 0.4  # roughness of brightness over that of the other order, below which brightness supports the given order
 _SMALL = 48  # pixels along the edge of the compared images
 
 
@@ -71,13 +71,13 @@ def order_is_wrong(images: Sequence[NDArray[np.generic]], along_mm: NDArray[np.f
     full = spread > 0.05 * spread.max(initial=0.0)
     if full.sum() < _FEWEST_IN_ORDER:
         return False
-    alike = _without_mirrored(_correlations(small[full] - small[full].mean(axis=0)))  # what all slices share says nothing about their order
+    alike = _without_mirrored(_correlations(small[full] - small[full].mean(axis=0)))  # the mean image carries no information on their order
     other = _smoothest_order(alike)
     return (
         bool(np.median(alike.max(axis=1)) > _COHERENT)
         and _gains(alike, other, _GAIN)
-        and _gains(_correlations(small[full]), other, 0.0)  # on both sides of the mean image neighbours differ by nature
-        and not _speaks_for_it(np.array([float(np.mean(images[k])) for k in order])[full], other)
+        and _gains(_correlations(small[full]), other, 0.0)  # on both sides of the mean image neighbours differ by construction
+        and not _brightness_supports_order(np.array([float(np.mean(images[k])) for k in order])[full], other)
         and (_is_shuffled(alike) if _share_in_order(alike) < _IN_ORDER else _is_dense(along_mm[order][full]))
     )
 
@@ -90,7 +90,7 @@ def _gains(alike: NDArray[np.float64], other: Sequence[int], least: float) -> bo
     return gain > least and gain > _GAIN_IN_SLICES * drop
 
 
-def _speaks_for_it(brightness: NDArray[np.float64], other: Sequence[int]) -> bool:
+def _brightness_supports_order(brightness: NDArray[np.float64], other: Sequence[int]) -> bool:
     """Whether the brightness of slices runs much more smoothly than in another order."""
     return _roughness(brightness) < _SMOOTHER * _roughness(brightness[list(other)])
 

@@ -20,13 +20,13 @@ def read_study(path: Path | str | Sequence[Path | str], progress: Progress | Non
     Args:
         path: a file or folder, or several.
         progress: called with (files done, files in all).
-        weightings: contrasts of images that do not tell theirs.
+        weightings: weightings of images without it in their headers.
 
     Raises:
         UsageError: a weighting is given for a file that is not there.
-        UnreadableInput: nothing there can be read; the message says what was seen and what would help.
+        UnreadableInput: nothing can be read; the message lists what was found, and a remedy.
         NoUsableSeries: images are there, but not of MR.
-        GeometryError: a single NIfTI file that does not say where its voxels lie.
+        GeometryError: a single NIfTI file without the position of its voxels.
     """
     inputs = [Path(path)] if isinstance(path, str | Path) else [Path(one).absolute() for one in path]
     if not inputs:
@@ -35,8 +35,8 @@ def read_study(path: Path | str | Sequence[Path | str], progress: Progress | Non
         try:
             study = _read(sources, progress)
         except LumbarError as error:
-            said = [sources.renamed(str(error)), *sources.sentences()]
-            raise type(error)("; ".join(said)) from None
+            messages = [sources.renamed(str(error)), *sources.sentences()]
+            raise type(error)("; ".join(messages)) from None
         renamed = tuple(replace(one, warnings=tuple(map(sources.renamed, one.warnings))) for one in study.series)
         warnings = (*sources.sentences(), *map(sources.renamed, study.warnings))
     study = replace(study, series=renamed, warnings=warnings)

@@ -1,6 +1,6 @@
-"""What a series shows: weighting and role from its header, each with the evidence in words.
+"""Weighting and role of a series from its header, each with the evidence as text.
 
-Tags are read together. Times (TR, TE, TI) say what physics did and win over words; words fill in where times are missing.
+Tags are combined. Times (TR, TE, TI) are physical and take precedence over text; text is used where times are missing.
 """
 
 import re
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from lumbar.domain.study import Plane, Role, Weighting
 from lumbar.io.slices import Acquisition
 
-# What stands in ImageType for images that a computer made from others.
+# Values of ImageType for images derived from others.
 _DERIVED = {"MPR", "REFORMATTED", "PROJECTION IMAGE", "MIP", "MINIP", "CSA REPORT", "SCREEN SAVE", "SUB", "SUBTRACTION", "CURVED", "COMPOSED"}
 _DIFFUSION = {"ADC", "TRACEW", "FA", "DIFFUSION", "DIRECTIONS", "ADC_UNSPECIFIED", "EADC"}
 # Maps that scanners compute, by image type.
@@ -44,16 +44,16 @@ _WORDS = {
     "out of phase": r"\b(out|opp|opposed)( ?of)? ?(phase)?$|\bop$",
     "dixon": r"dixon|ideal|mdixon|flex\b|\bvibe\b|\blava\b",
 }
-_NEGATED = re.compile(r"\b(w ?o|without|ohne|no|non|pre)\b ?(iv )?(c|gd|gad|km|contrast)\b")  # "without contrast" is no contrast
+_NEGATED = re.compile(r"\b(w ?o|without|ohne|no|non|pre)\b ?(iv )?(c|gd|gad|km|contrast)\b")  # "without contrast" is not contrast
 _PATTERNS = {name: re.compile(pattern) for name, pattern in _WORDS.items()}
 
 
-UNTOLD = "nothing in words or times tells its weighting"  # then the pixels may
+UNKNOWN_WEIGHTING = "neither text nor times give its weighting"  # then the pixels may
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a header says about contrast."""
+    """Contrast of a series according to its header."""
 
     weighting: Weighting
     excluded: str  # why the series is of no use here whatever its weighting, or ""
@@ -62,16 +62,16 @@ class Verdict:
 
 
 def judge(acquisition: Acquisition) -> Verdict:
-    """Weighting as far as the header tells it; UNKNOWN leaves it to the pixels."""
+    """Weighting from the header; UNKNOWN if it must be determined from the pixels."""
     said = {name for name, pattern in _PATTERNS.items() if pattern.search(_plain(acquisition.description))}
     times, why_times = _from_times(acquisition)
     spoken, why_spoken = _from_words(acquisition, said)
     evidence = [why for why in (why_times, why_spoken) if why]
     warnings: list[str] = []
-    # Where TI was stripped off, STIR has the times of T2: the word tells more.
+    # If TI was removed, STIR has the times of T2, and the text takes precedence.
     weighting = Weighting.STIR if (times, spoken) == (Weighting.T2, Weighting.STIR) else times or spoken or Weighting.UNKNOWN
     if times and spoken and not _agree(times, spoken):
-        warnings.append(f"its description says {_shown(spoken)}, but its times say {_shown(times)} ({why_times}); the times were believed")
+        warnings.append(f"its description indicates {_shown(spoken)}, but its times {_shown(times)} ({why_times}); the times were used")
     dixon, why_dixon = _dixon(acquisition, said)
     fraction = _fat_fraction(acquisition, said)
     if fraction:
@@ -101,11 +101,11 @@ def role_of(plane: Plane, weighting: Weighting) -> Role:
 
 
 def reason(place: str, verdict: Verdict) -> str:
-    """Why a series has its role, in words: its plane with what told it, then the evidence on its contrast."""
+    """Reason for the role of a series: its plane with the evidence, then the evidence on its contrast."""
     evidence = list(verdict.evidence)
     if verdict.excluded:
         evidence.append(f"not used: {verdict.excluded}")
-    return "; ".join([place, *(evidence or [UNTOLD])])
+    return "; ".join([place, *(evidence or [UNKNOWN_WEIGHTING])])
 
 
 def contrast_key(a: Acquisition) -> tuple[object, ...]:
@@ -120,7 +120,7 @@ def dixon_kind(acquisition: Acquisition) -> str:
 
 
 def _fat_fraction(a: Acquisition, said: set[str]) -> str:
-    """What says that the images are a map of fat fractions, or ""."""
+    """Evidence that the images are a map of fat fractions, or ""."""
     if any(_FAT_FRACTION_TYPE.fullmatch(word) for word in a.image_type[2:]):
         return "its image type says fat fraction"
     return "its description says fat fraction" if "fat fraction" in said and not dixon_kind(a) else ""

@@ -1,7 +1,7 @@
-"""Several images at one place that no header tells apart: Dixon images, repeats, or something that must not be guessed.
+"""Several images at one position that no header distinguishes: Dixon images, repeats, or images that must not be guessed.
 
-Of a Dixon examination the in-phase image is the sum of water and fat, and the opposed-phase image their difference. Which of the two is fat is told by the
-layer under the skin, which is fat in everybody.
+Of a Dixon examination the in-phase image is the sum of water and fat, and the opposed-phase image their difference. The fat image is identified by the
+subcutaneous layer, which is fat in all people.
 """
 
 from collections.abc import Sequence
@@ -29,21 +29,21 @@ _FEW_PIXELS = 20
 
 
 @dataclass(frozen=True)
-class Told:
+class Kinds:
     """What the images at one place are."""
 
-    kinds: tuple[str, ...]  # one a layer: water, fat, in phase, out of phase, repeat; or empty where it cannot be told
-    why: str  # in words for `lumbar inspect`
+    kinds: tuple[str, ...]  # one per layer: water, fat, in phase, out of phase, repeat; empty if unknown
+    why: str  # reason, shown by `lumbar inspect`
     scales: tuple[float, ...] = ()  # by which each layer must be multiplied so that water and fat add up to the in-phase image
 
 
-def told_apart(layers: Sequence[Sequence[SliceImage]]) -> Told:
+def distinguished(layers: Sequence[Sequence[SliceImage]]) -> Kinds:
     """What each of the layers is, by their pixels alone."""
     images = _common(layers)
     if images is None:
-        return Told((), "they do not show the same places")
+        return Kinds((), "they do not show the same places")
     if _are_repeats(images):
-        return Told(("first", *["repeat"] * (len(images) - 1)), "they are repeats of one image")
+        return Kinds(("first", *["repeat"] * (len(images) - 1)), "they are repeats of one image")
     pixel_mm = layers[0][0][0].spacing_mm
     for total in range(len(images)):
         others = [k for k in range(len(images)) if k != total]
@@ -57,10 +57,10 @@ def told_apart(layers: Sequence[Sequence[SliceImage]]) -> Told:
             water, fat_layer = (a, b) if fat == 1 else (b, a)
             if (found := _dixon(images, total, (water, fat_layer), dict(zip((a, b), shares, strict=True)))) is not None:
                 return found
-    return Told((), "no two of them add up to a third, as water and fat do, and they are no repeats")
+    return Kinds((), "no two of them add up to a third, as water and fat do, and they are not repeats")
 
 
-def _dixon(images: Sequence[Values], total: int, pair: tuple[int, int], shares: dict[int, float]) -> Told | None:
+def _dixon(images: Sequence[Values], total: int, pair: tuple[int, int], shares: dict[int, float]) -> Kinds | None:
     kinds = {total: "in phase", pair[0]: "water", pair[1]: "fat"}
     rest = [k for k in range(len(images)) if k not in kinds]
     if len(rest) > 1:
@@ -72,11 +72,11 @@ def _dixon(images: Sequence[Values], total: int, pair: tuple[int, int], shares: 
         kinds[k] = "out of phase"
     ratio = shares[pair[1]] / shares[pair[0]]
     scales = [1.0] * len(images)
-    why = "water and fat add up to the in-phase image, and fat is what lies under the skin (told by their pixels)"
+    why = "water and fat add up to the in-phase image, and fat is the subcutaneous layer (according to their pixels)"
     if abs(ratio - 1) > _SAME_SCALE:
         scales[pair[1]] = ratio
         why += f"; they were scaled differently, so fat was multiplied by {ratio:.2f}"
-    return Told(tuple(kinds[k] for k in range(len(images))), why, tuple(scales))
+    return Kinds(tuple(kinds[k] for k in range(len(images))), why, tuple(scales))
 
 
 def _common(layers: Sequence[Sequence[SliceImage]]) -> list[Values] | None:
@@ -115,7 +115,7 @@ def _shares(total: Values, a: Values, b: Values) -> tuple[float, float] | None:
 
 
 def _fat_of(a: Values, b: Values, pixel_mm: tuple[float, float]) -> int | None:
-    """0 if `a` is the fat image, 1 if `b` is; None where the layer under the skin does not tell."""
+    """0 if `a` is the fat image, 1 if `b` is; None if the subcutaneous layer does not decide it."""
     profiles = [profile for one, other in zip(a, b, strict=True) if (profile := _share_by_depth(one, other, pixel_mm)) is not None]
     if not profiles:
         return None

@@ -16,12 +16,12 @@ _UNIT_TOLERANCE = 0.01  # direction cosines are written with few digits; more th
 
 
 class Refused(Exception):
-    """This one file is no slice; the text says which rule it broke, without values that could name a person."""
+    """One file is not a slice; the text gives the violated rule, without values that could identify a person."""
 
 
 @dataclass(frozen=True)
 class Acquisition:
-    """What the header tells about contrast. Times are None, and texts empty, where it says nothing."""
+    """Contrast information of the header. Times are None, and texts empty, where missing."""
 
     repetition_ms: float | None = None
     echo_ms: float | None = None
@@ -64,8 +64,8 @@ class SliceHeader:
     sex: str | None  # "F" or "M"
     scale_doubt: str = ""  # why grey values may not be compared with those of another series, or ""
     thickness_mm: float | None = None  # of the slice, where the header has it
-    pixel_note: str = ""  # what is odd about its pixels, known once they are decoded
-    burnt_in: bool = False  # the header says that text is part of the image
+    pixel_note: str = ""  # warning about its pixels, known after decoding
+    burnt_in: bool = False  # text is part of the image, according to the header
 
     @property
     def center_mm(self) -> Points:
@@ -163,7 +163,7 @@ def _vector(value: Any, length: int, what: str) -> Points:
     if len(vector) != length:
         raise Refused(f"its {what} has {len(vector)} numbers instead of {length}")
     if not np.isfinite(vector).all() or np.abs(vector).max() > 1e5:
-        raise Refused(f"its {what} holds a value that is no place in a scanner")
+        raise Refused(f"its {what} is not a possible position in a scanner")
     return vector
 
 

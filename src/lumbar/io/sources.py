@@ -23,13 +23,13 @@ _LOOKED_AT = 20  # files of a hidden folder
 
 @dataclass
 class Sources:
-    """The files of an input and what was left out."""
+    """The files of an input, and those left out."""
 
     root: Path  # what names in messages are relative to
     files: list[Path] = field(default_factory=list)
     names: list[tuple[str, str]] = field(default_factory=list)  # (folder of an unpacked archive, how messages name it), the innermost last
     left_out: dict[str, list[str]] = field(default_factory=dict)  # reason → names
-    notes: list[str] = field(default_factory=list)  # sentences on what was left out of archives
+    notes: list[str] = field(default_factory=list)  # sentences on files left out of archives
 
     def leave_out(self, why: str, path: Path) -> None:
         """Count a file that is not read."""

@@ -15,13 +15,13 @@ from lumbar.io.slices import SliceHeader
 
 SliceImage = tuple[SliceHeader, NDArray[Any]]  # a slice and its stored pixels
 
-# Slices of one prescription share their directions to the last digit, while blocks that differ by 0.4 degrees are told apart on purpose:
+# Slices of one prescription share their directions to the last digit, while blocks that differ by 0.4 degrees are separated on purpose:
 # over half a field of view of 160 mm that is already 1 mm.
 _PARALLEL_DEGREES = 0.2
-# Slices that go on where others end, at the spacing of the series, belong to one stack even so: rounding or motion correction has turned them.
+# Slices that continue others at the spacing of the series belong to one stack nevertheless: rounding or motion correction has rotated them.
 _TURNED_DEGREES = 1.0  # between neighbouring slices
 _GOES_ON = (0.4, 1.6)  # step to the neighbour, in slice spacings
-_MOST_COMPARED = 2000  # slices whose distances to each other are looked at
+_MOST_COMPARED = 2000  # slices with pairwise distances
 _JUMP_MM = 25.0  # shift within the plane beyond which a slice belongs to another field of view
 _SAME_PLACE_MM = 0.05
 _FEWEST_SLICES_OF_BLOCK = 3
@@ -124,7 +124,7 @@ def acquisitions(slices: Sequence[SliceHeader], key: Mapping[int, Hashable]) -> 
 
 
 def without_copies(images: Sequence[SliceImage]) -> tuple[list[SliceImage], int]:
-    """Images without those that repeat an instance or its pixels at the same place, and how many were left out."""
+    """Images without those that repeat an instance or its pixels at the same place, and the number left out."""
     kept: list[SliceImage] = []
     at_place: dict[Hashable, list[SliceImage]] = {}
     for one, pixels in images:
@@ -182,7 +182,7 @@ def _same_places(run: Sequence[SliceImage], other: Sequence[SliceImage]) -> bool
 def blocks(run: list[SliceImage]) -> tuple[list[list[SliceImage]], list[SliceImage]]:
     """A run cut into parallel blocks as they are put through discs, and the one or two slices that lie far from all others.
 
-    A block ends where a gap is no whole number of slices, or leaves the line of the slices before; holes that missing slices leave do not end it, and
+    A block ends where a gap is not a whole number of slices, or leaves the line of the slices before; gaps of missing slices do not end it, and
     blocks of fewer than three slices are not cut off unless they lie far away.
     """
     if len(run) < _FEWEST_SLICES_OF_BLOCK:

@@ -1,8 +1,8 @@
 """Output that is complete or absent: after an error, a kill at any moment, on a full disk, and with two runs into one place.
 
-Everything is written in a hidden folder beside the output, `.NAME.lumbar`, forced to the disk, and moved into place by one rename. While a run writes it
-holds a lock there; what a killed run has left is removed by the next run into the same place, which also puts an earlier result back if the kill fell
-between the two renames of `--overwrite`.
+Everything is written in a hidden folder beside the output, `.NAME.lumbar`, forced to the disk, and moved into place by one rename. A running command holds
+a lock there; files left by an interrupted run are removed by the next run into the same place, which also restores an earlier result if the interruption
+fell between the two renames of `--overwrite`.
 """
 
 import errno
@@ -23,7 +23,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-# What commands leave in a result folder. `--overwrite` replaces all of it, also what the new run does not write; other files are kept.
+# Files that commands write to a result folder. `--overwrite` replaces all of it, also what the new run does not write; other files are kept.
 RESULT_NAMES = (
     "findings.json", "report.html", "grades.csv", "muscles.csv", "muscles.json", "masks", "previews", "dicom", "fhir.json", "spine.json", "spine.nii.gz",
     "levels.nii.gz", "muscle.nii.gz", "muscle_*.nii.gz", "results.csv", "results.parquet", "status.csv", "index.html", "compare.*", "comparison.*",
@@ -51,7 +51,7 @@ def staged_folder(out: Path, overwrite: bool, source: Path | None = None) -> Ite
     Args:
         out: the folder to be; there may be an empty one.
         overwrite: a result that lies there is replaced as a whole; files that no command writes (see `RESULT_NAMES`) are kept.
-        source: what the run reads; it must not lie in a folder that is replaced.
+        source: input of the run; it must not lie in a folder that is replaced.
 
     Raises:
         UsageError: `out` cannot be written to, is in use by another run, or is not empty and `overwrite` is off.
@@ -99,7 +99,7 @@ def staged_file(out: Path, overwrite: bool) -> Iterator[Path]:
 
 @contextmanager
 def _room(out: Path, target: Path) -> Iterator[Path]:
-    """The hidden folder beside `target`, held by this run alone and free of what killed runs have left; gone afterwards."""
+    """The hidden folder beside `target`, locked by this run and cleared of files left by interrupted runs; removed afterwards."""
     made = [folder for folder in (target.parent, *target.parent.parents) if not folder.exists()]
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -115,7 +115,7 @@ def _room(out: Path, target: Path) -> Iterator[Path]:
             _unlock(room, handle)
         for folder in made:
             with suppress(OSError):
-                folder.rmdir()  # only what is still empty goes
+                folder.rmdir()  # only if it is still empty
 
 
 def _lock(out: Path, target: Path) -> tuple[Path, int]:
@@ -191,7 +191,7 @@ def _holder(path: Path) -> str:
 
 
 def _unlock(room: Path, handle: int) -> None:
-    for name in ("owner", "lock"):  # the lock is held until its name is gone, so that nobody waits on a file without one
+    for name in ("owner", "lock"):  # the lock is held until its file is removed, so that no process waits on a removed file
         (room / name).unlink(missing_ok=True)
     with suppress(OSError):
         room.rmdir()
@@ -199,7 +199,7 @@ def _unlock(room: Path, handle: int) -> None:
 
 
 def _recover(room: Path, target: Path) -> None:
-    """Put back or remove what killed runs have left."""
+    """Restore or remove files left by interrupted runs."""
     old = room / "old"
     if old.exists() and not target.exists():
         old.rename(target)
@@ -231,7 +231,7 @@ def _carry_over(target: Path, stage: Path, out: Path) -> None:
         if result and (written or any(fnmatch(path.name, pattern) for pattern in RESULT_NAMES)):
             continue
         if written:
-            raise UsageError(f"{out / path.name} is in the way, and nothing there says that lumbar has written it; choose another folder with -o")
+            raise UsageError(f"{out / path.name} exists and was not written by lumbar; choose another folder with -o")
         if path.is_dir() and not path.is_symlink():
             shutil.copytree(path, stage / path.name, symlinks=True, copy_function=_link_or_copy)
         else:
@@ -262,7 +262,7 @@ def _swap(stage: Path, target: Path, old: Path) -> None:
 
 
 def _to_disk(folder: Path) -> None:
-    """Force all files to the disk: a share or a disk that is full says so now at the latest."""
+    """Flush all files to disk, so that a full disk or share raises an error now."""
     for parent, _, names in os.walk(folder):
         for name in names:
             _sync(Path(parent) / name)

@@ -2,7 +2,7 @@
 
 Understood are UTF-8 with or without a byte-order mark, UTF-16 with one, commas, semicolons, tabs or bars between cells, `sep=;` in the first line,
 points or commas for decimals, quoted cells with line breaks in them, and rows that end before their last blank cells. A cell that a spreadsheet has
-damaged, such as an identifier rounded to 4.003E+06, is refused by name: nothing is guessed.
+damaged, such as an identifier rounded to 4.003E+06, is rejected by name: no value is guessed.
 """
 
 import csv
@@ -16,7 +16,7 @@ from pathlib import Path, PureWindowsPath
 
 from lumbar.errors import UnreadableInput
 
-BLANK = frozenset({"", "nan", "na", "n/a", "#n/a", "none", "null", "-", "–", "—"})  # what stands for "unknown", in lower case
+BLANK = frozenset({"", "nan", "na", "n/a", "#n/a", "none", "null", "-", "–", "—"})  # representations of "unknown", in lower case
 _SEPARATORS = ",;\t|"
 _DECIMAL_COMMA = re.compile(r"[+-]?(?:\d+,(?:\d{1,2}|\d{4,})|0,\d+)(?:[eE][+-]?\d+)?")  # cannot be a thousands separator
 _DECIMAL_POINT = re.compile(r"[+-]?(?:\d+\.(?:\d{1,2}|\d{4,})|0\.\d+)(?:[eE][+-]?\d+)?")
@@ -58,7 +58,7 @@ class Row:
         return self._text(name)
 
     def identifier(self, name: str, remedy: str = "fill it or leave the row out") -> str:
-        """A name or number that stands for something: `="007"` and `12.0` of spreadsheets come back as 007 and 12.
+        """A name or number used as identifier: `="007"` and `12.0` of spreadsheets come back as 007 and 12.
 
         Raises:
             UnreadableInput: it is blank, or a spreadsheet has rounded it.
@@ -179,7 +179,7 @@ def read_table(path: Path, needs: Sequence[str] = (), example: str = "") -> Tabl
     Args:
         path: a CSV file.
         needs: columns that must be there, in any case and order.
-        example: added to the message on a missing column, to say what table is meant.
+        example: added to the message on a missing column, to describe the expected table.
 
     Raises:
         UnreadableInput: no file, no CSV, no rows, a column is missing or comes twice, or a row has more cells than the header.
@@ -208,7 +208,7 @@ def read_table(path: Path, needs: Sequence[str] = (), example: str = "") -> Tabl
 
 
 def _text(path: Path) -> str:
-    """The file as text with \\n for line breaks; bytes that are not UTF-8 become lone surrogates, which `Row` refuses where they are used."""
+    """The file as text with \\n for line breaks; bytes that are not UTF-8 become lone surrogates, which `Row` rejects where they are used."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -225,11 +225,11 @@ def _text(path: Path) -> str:
 
 
 def _separator(text: str, needs: Sequence[str]) -> tuple[str, int]:
-    """What stands between cells, and how many lines come before the header."""
+    """The separator, and the number of lines before the header."""
     lines = text.split("\n")
-    told = re.fullmatch(r'"?sep=(.)"?', lines[0].strip("\r\n ") if lines else "", flags=re.IGNORECASE)
-    if told:
-        return told[1], 1
+    declared = re.fullmatch(r'"?sep=(.)"?', lines[0].strip("\r\n ") if lines else "", flags=re.IGNORECASE)
+    if declared:
+        return declared[1], 1
     first = next((line for line in lines if line.strip()), "")
     found: dict[str, list[str]] = {}
     for separator in _SEPARATORS:

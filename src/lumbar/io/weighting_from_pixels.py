@@ -1,4 +1,4 @@
-"""Series whose headers tell no weighting: decided from images, each against what is known of the others, or left undecided."""
+"""Weighting from pixel data for series without it in their headers, using the other series; left unknown where uncertain."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from lumbar.domain.study import Plane, Series, Weighting
 from lumbar.domain.volume import Volume
 from lumbar.io.csf_brightness import SURE_LOG_ODDS, log_odds_of_bright_csf
-from lumbar.io.roles import UNTOLD, role_of
+from lumbar.io.roles import UNKNOWN_WEIGHTING, role_of
 
 _CLEAR_DIFFERENCE = 2.5  # of log-odds between two sagittal series, one of which then is T2 and the other T1
 # Fluid over other tissue that is dark in T1, as an axial series shows it: 4 in the T2 of the RSNA study, 1.2 in its T1 put in the axial's place.
@@ -32,7 +32,7 @@ def settle(series: Sequence[Series]) -> tuple[Series, ...]:
 
 
 def _open(one: Series) -> bool:
-    return one.weighting is Weighting.UNKNOWN and UNTOLD in one.reason
+    return one.weighting is Weighting.UNKNOWN and UNKNOWN_WEIGHTING in one.reason
 
 
 def _settle_sagittal(series: dict[int, Series]) -> dict[int, Series]:
@@ -54,7 +54,7 @@ def _settle_sagittal(series: dict[int, Series]) -> dict[int, Series]:
 
 
 def _settle_axial(axial: Series, others: Sequence[Series]) -> Series:
-    """T1 or T2 by whether it shows bright what a sagittal T1 shows dark and a sagittal T2 or STIR brightest: fluid."""
+    """T1 or T2 by the brightness of fluid, which is dark on a sagittal T1 and brightest on a sagittal T2 or STIR."""
     dark = [one for one in others if one.plane is Plane.SAGITTAL and one.weighting is Weighting.T1]
     bright = [one for one in others if one.plane is Plane.SAGITTAL and one.weighting in (Weighting.T2, Weighting.STIR)]
     if not dark or not bright:

@@ -1,4 +1,4 @@
-"""Contrasts that the user names, for images that do not tell theirs."""
+"""Weightings given by the user, for images without it in their headers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lumbar.domain.study import Role, Series, Study, Weighting
 from lumbar.errors import UsageError
-from lumbar.io.roles import UNTOLD, role_of
+from lumbar.io.roles import UNKNOWN_WEIGHTING, role_of
 
 NAMES = {one.name: one for one in Weighting if one not in (Weighting.UNKNOWN, Weighting.FAT_FRACTION)}
 _SUFFIXES = (".nii.gz", ".nii")
@@ -14,7 +14,7 @@ _SUFFIXES = (".nii.gz", ".nii")
 
 @dataclass(frozen=True)
 class GivenWeighting:
-    """The contrast of one image, or of all that do not tell theirs."""
+    """The weighting of one image, or of all images of unknown weighting."""
 
     weighting: Weighting
     file: str | None = None  # as the user wrote it
@@ -28,12 +28,12 @@ def parse(text: str) -> GivenWeighting:
     """
     file, _, name = text.rpartition("=")
     if name.upper() not in NAMES:
-        raise UsageError(f"--weighting {text}: {name or 'nothing'} is no weighting; choose from {', '.join(NAMES)}, or write FILE=WEIGHTING")
+        raise UsageError(f"--weighting {text}: unknown weighting {name or '(empty)'}; choose from {', '.join(NAMES)}, or write FILE=WEIGHTING")
     return GivenWeighting(NAMES[name.upper()], file or None)
 
 
 def with_weightings(study: Study, given: Sequence[GivenWeighting]) -> Study:
-    """The study with the given contrasts and the roles that follow from them; a contrast without a file is that of all series that tell none.
+    """The study with the given weightings and the resulting roles; a weighting without a file applies to all series of unknown weighting.
 
     Raises:
         UsageError: no series is that of a given file, or none leaves its contrast open.
@@ -43,7 +43,7 @@ def with_weightings(study: Study, given: Sequence[GivenWeighting]) -> Study:
         matching = [k for k, other in enumerate(series) if (_is_file(other, one.file) if one.file else _open(other))]
         if not matching:
             names = ", ".join(other.series_uid for other in series)
-            what = f"no series is that of {one.file}" if one.file else "every series tells its contrast; name the file, as in FILE=T2"
+            what = f"no series is that of {one.file}" if one.file else "the weighting of every series is known; name the file, as in FILE=T2"
             raise UsageError(f"--weighting {one.weighting.name}: {what} (series: {names})")
         for k in matching:
             series[k] = _with(series[k], one.weighting)
@@ -57,7 +57,7 @@ def _is_file(series: Series, file: str) -> bool:
 
 
 def _open(series: Series) -> bool:
-    return series.weighting is Weighting.UNKNOWN or UNTOLD in series.reason or "decided from the image" in series.reason
+    return series.weighting is Weighting.UNKNOWN or UNKNOWN_WEIGHTING in series.reason or "decided from the image" in series.reason
 
 
 def _with(series: Series, weighting: Weighting) -> Series:

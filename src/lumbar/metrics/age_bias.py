@@ -44,7 +44,7 @@ class Bias:
     coefficients: tuple[float, float, float]  # a, b, c of pred = a + b·age + c·age²
 
     def expected(self, age_years: ArrayLike) -> Array:
-        """(n,) what the model predicts on average for people of `age_years`."""
+        """(n,) mean prediction for people of `age_years`."""
         age = np.asarray(age_years, dtype=np.float64)
         a, b, c = self.coefficients
         return np.asarray(a + b * age + c * age**2)

@@ -14,7 +14,7 @@ from lumbar.errors import UsageError
 
 @dataclass(frozen=True)
 class Agreement:
-    """Agreement over `n` cases, in the unit of the measurements unless a field says otherwise."""
+    """Agreement over `n` cases, in the unit of the measurements unless noted otherwise."""
 
     n: int
     mae: float  # mean absolute difference

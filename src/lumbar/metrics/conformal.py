@@ -21,7 +21,7 @@ class Conformal:
 
     coverage: float  # share of people whose age the interval should contain
     edges_years: tuple[float, ...]  # inner edges of the bins; none for one bin
-    half_widths_years: tuple[float, ...]  # one a bin; infinite where a bin has too few people
+    half_widths_years: tuple[float, ...]  # one per bin; infinite where a bin has too few people
     counts: tuple[int, ...]  # people behind each
 
     def interval(self, predicted_years: ArrayLike) -> tuple[Array, Array]:

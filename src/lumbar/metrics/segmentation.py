@@ -62,7 +62,7 @@ def brought_onto(grid: Grid, volume: Volume) -> Volume:
     """`volume` with its axes flipped and permuted so that it lies on `grid`: the same voxels at the same points, no resampling.
 
     Raises:
-        GeometryError: no flip or permutation makes the grids equal; the message says what differs.
+        GeometryError: no flip or permutation makes the grids equal; the message gives the difference.
     """
     for axes in permutations(range(3)):
         if tuple(volume.grid.shape[axis] for axis in axes) != grid.shape or (axes[0] != 0 and not volume.grid.even):

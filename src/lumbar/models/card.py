@@ -23,7 +23,7 @@ class TensorSpec:
 
     name: str
     shape: tuple[int | str, ...]  # a word is the name of an axis of any length
-    meaning: str  # what the axes and values are, with units
+    meaning: str  # meaning of axes and values, with units
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class TrainingData:
 
     name: str
     licence: str
-    note: str = ""  # how much of it, which part, how it was made
+    note: str = ""  # amount, subset, and how it was made
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def read_card(folder: Path) -> Card:
     """The card of `folder`.
 
     Raises:
-        ModelError: there is no card, or it is not one that this version understands.
+        ModelError: the card is missing, or of an unsupported version.
     """
     path = folder / CARD_FILE
     try:

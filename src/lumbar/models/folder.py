@@ -46,7 +46,7 @@ def check_folder(folder: Path) -> Card:
     """The card of `folder` after every file was found and its hash compared.
 
     Raises:
-        ModelError: there is no readable card, a file is missing, or a file is not the one that the card describes.
+        ModelError: the card is unreadable, a file is missing, or a file has another hash than on the card.
     """
     card = read_card(folder)
     for name in card.files:
@@ -87,7 +87,9 @@ def _checked_bytes(folder: Path, name: str, card: Card) -> bytes:
         raise ModelError(f"{folder / name} is named by the card but cannot be read ({error.strerror}); fetch or export the model again") from error
     found = _sha256(content)
     if found != card.files[name]:
-        raise ModelError(f"{folder / name} has sha256 {found[:12]}…, the card says {card.files[name][:12]}…: the file was changed or damaged; fetch it again")
+        raise ModelError(
+            f"{folder / name} has sha256 {found[:12]}…, but {card.files[name][:12]}… on the card: the file was changed or damaged; download it again"
+        )
     return content
 
 

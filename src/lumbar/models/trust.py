@@ -51,7 +51,7 @@ def trust_of(folder: Path, trust_list: Path | None = None) -> Verdict:
     """Whether the card of `folder` is one that came with the package, or is signed by a key of the trust list.
 
     Raises:
-        ModelError: there is no card, or the signature or the trust list cannot be read.
+        ModelError: the card is missing, or the signature or the trust list cannot be read.
     """
     card = _card_bytes(folder)
     if hashlib.sha256(card).hexdigest() in shipped_cards().values():
@@ -72,7 +72,7 @@ def sign(folder: Path, private_key: Path) -> str:
     """Write `card.sig` with the key of the PEM file `private_key`; returns the public key.
 
     Raises:
-        ModelError: there is no card.
+        ModelError: the card is missing.
         UsageError: the key cannot be read.
     """
     card, key = _card_bytes(folder), _load_private(private_key)
@@ -106,10 +106,10 @@ def make_key(private_key: Path) -> str:
 
 
 def read_trust_list(path: Path | None = None) -> tuple[TrustedKey, ...]:
-    """The trusted keys; none where the user's own list is not there yet.
+    """The trusted keys; none if the user's own list does not exist yet.
 
     Raises:
-        ModelError: the list cannot be read, or one that was named is not there.
+        ModelError: the list cannot be read, or a given list does not exist.
     """
     own = path or default_trust_list()
     if path is None and not own.is_file():

@@ -1,4 +1,4 @@
-"""A population's ageing from a table: curves, stages of acceleration, deltas, sites, and people followed over time."""
+"""Ageing of a population from a table: curves, stages of acceleration, deltas, sites, and longitudinal changes."""
 
 from dataclasses import dataclass, field
 
@@ -19,19 +19,19 @@ _FAR_MADS = 20.0  # median absolute deviations from the median; ageing itself sp
 
 @dataclass(frozen=True)
 class PopulationOptions:
-    """How a population is described."""
+    """Options of the description."""
 
     confidence: float = 0.95  # of the bands
     draws: int = 1000  # of the bootstrap behind the bands
     seed: int = 0
-    adjust_sites: bool = True  # hold sites fixed in curves and stages
-    mixed: bool = True  # fit mixed models where people come more than once
+    adjust_sites: bool = True  # adjust curves and stages for site
+    mixed: bool = True  # fit mixed models if people have repeated visits
     stages: StageOptions = field(default_factory=StageOptions)
 
 
 @dataclass(frozen=True, eq=False)
 class Population:
-    """Everything that one table tells of ageing."""
+    """Description of ageing in one table."""
 
     table: AgeTable
     measure: str  # "index" or "predicted age"
@@ -46,7 +46,7 @@ class Population:
 
 
 def describe(table: AgeTable, options: PopulationOptions | None = None) -> Population:
-    """Everything at once.
+    """Run all analyses.
 
     Raises:
         UnreadableInput: the table has neither index nor predicted ages, or too few people for any curve.
@@ -95,10 +95,10 @@ def describe(table: AgeTable, options: PopulationOptions | None = None) -> Popul
 def _site_warnings(check: SiteCheck, adjusted: bool) -> list[str]:
     warnings = []
     if check.differs:
-        done = "sites were held fixed" if adjusted else "curves mix them; hold sites fixed or harmonise the images"
+        done = "curves are adjusted for site" if adjusted else "curves are not adjusted for site; adjust them or harmonise the images"
         warnings.append(f"{check.level}: sites differ beyond age and sex (p = {check.p_offset:.2g}); {done}")
     if check.age_share > 0.3:
-        warnings.append(f"{check.level}: ages differ so much between sites that a difference of sites and ageing cannot be told apart")
+        warnings.append(f"{check.level}: ages differ so much between sites that site effects and ageing are confounded")
     return warnings
 
 
@@ -107,7 +107,7 @@ def _levels(table: AgeTable) -> NDArray[np.str_]:
 
 
 def _outlier_warnings(table: AgeTable) -> list[str]:
-    """Values that no ageing explains: a typing error or a failed measurement can hide every stage."""
+    """Warnings about implausible values: a typing error or a failed measurement can mask stages."""
     values, level = values_of(table), _levels(table)
     warnings = []
     for name in dict.fromkeys(level.tolist()):
@@ -117,5 +117,5 @@ def _outlier_warnings(table: AgeTable) -> list[str]:
         if len(far):
             lines = ", ".join(str(line) for line in table.lines[far][:5])
             more = f" and {len(far) - 5} more" if len(far) > 5 else ""
-            warnings.append(f"{name}: values far beyond all others in line {lines}{more}; correct them or leave them out, they can hide what is there")
+            warnings.append(f"{name}: values far beyond all others in line {lines}{more}; correct or remove them, as they can mask real effects")
     return warnings

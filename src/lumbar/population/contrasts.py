@@ -2,8 +2,8 @@
 
 At an age c and a window of ±w years, the *excess* is the slope of the index around c minus the mean of the slopes in the windows of the same width before
 and after it. A straight line has no excess anywhere, nor has a parabola: ageing that only becomes faster and faster has no stages. A stage is a peak of
-the excess that is too high for chance at any age, any width and any curve of the file together (the highest value of each null draw is what peaks are
-held against), and that rises above the slope before it and the slope after it each. How many there are is not assumed.
+the excess that is significant over all ages, widths and curves of the file together (peaks are compared with the maximum of each null draw), and that
+exceeds both the slope before it and the slope after it. The number of stages is not assumed.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 WIDTHS_YEARS = (4.0, 5.0, 6.0, 7.5, 9.0)  # half-widths of the windows
-STEP_YEARS = 0.5  # between the ages that are looked at
+STEP_YEARS = 0.5  # between evaluated ages
 REACH = 1.75  # a window and three quarters of its neighbour must lie inside the ages of the data, in half-widths from c
 SIDE_Z = 2.33  # each side on its own: one in a hundred
 _SAME_STAGE_YEARS = 3.0
@@ -37,7 +37,7 @@ class Contrast:
 
 @dataclass(frozen=True, eq=False)
 class Search:
-    """The contrasts of one curve, and what chance makes of it."""
+    """The contrasts of one curve, and their null distribution."""
 
     contrasts: tuple[Contrast, ...]
     null_maxima: Array  # (draws,) highest z over all ages and widths in each null draw; −∞ without contrasts
@@ -54,13 +54,13 @@ class Stage:
     slope: float  # index per year around it
     excess: float  # slope minus the mean of the slopes before and after
     z: float
-    p_adjusted: float  # chance of so high a peak at any age, width and curve of the file if ageing were even; of this curve for a further stage
+    p_adjusted: float  # probability of such a peak at any age, width and curve of the file under linear ageing; of this curve for a further stage
     widths_years: tuple[float, ...]  # all half-widths at which it is significant
-    stability: float  # their share among the widths that could be looked at
+    stability: float  # their share among the evaluated widths
 
 
 def centres(ages_years: Array, width_years: float) -> Array:
-    """Ages to look at, for a half-width."""
+    """Ages evaluated for a half-width."""
     low, high = np.quantile(ages_years, [0.005, 0.995])
     first, last = low + REACH * width_years, high - REACH * width_years
     return np.arange(np.ceil(first / STEP_YEARS), np.floor(last / STEP_YEARS) + 1) * STEP_YEARS
@@ -79,10 +79,10 @@ def adjusted_p(z: float, maxima: Array) -> float:
 def find_stages(search: Search, maxima: Array, alpha: float) -> tuple[Stage, ...]:
     """Stages of one curve in order of age.
 
-    A curve has stages if one stands out against `maxima` (from `joint_maxima`, so that `alpha` is the chance of any false claim in the whole file). Then
-    it does not age evenly, and its further peaks are held against the null maxima of this curve alone at 5 % (serial gatekeeping).
+    A curve has stages if one stands out against `maxima` (from `joint_maxima`, so that `alpha` is the probability of any false detection in the whole
+    file). Its further peaks are then compared with the null maxima of this curve only at 5 % (serial gatekeeping).
 
-    A stage lies where the narrowest window that finds it says: wide ones are drawn towards neighbouring stages and away from the ends of the data.
+    The age of a stage is that of the narrowest window that finds it: wide ones are biased towards neighbouring stages and away from the ends of the data.
     """
     candidates = [peak for contrast in search.contrasts for peak in _peaks(contrast, search.null_maxima)]
     if not any(adjusted_p(float(contrast.z[k]), maxima) <= alpha for contrast, k in candidates):

@@ -28,7 +28,7 @@ class Deltas:
 
 @dataclass(frozen=True)
 class BiasFit:
-    """One bias model on all rows of a level, and what it leaves."""
+    """One bias model on all rows of a level, and its residuals."""
 
     level: str
     model: str

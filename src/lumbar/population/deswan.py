@@ -3,8 +3,8 @@
 At each age c people of [c − w, c) are compared with people of (c, c + w] by a linear model that holds sex and site fixed; their difference with its p
 value, corrected for the number of ages and widths after Benjamini & Hochberg, is the profile. Because an index that rises evenly differs everywhere, a
 difference is no stage yet: the difference per year of age is compared with the slopes of [c − 3w, c − w) and (c + w, c + 3w], and peaks of this excess
-are held against the highest ones after the ages were permuted. Permuted are residuals of the straight line (Freedman & Lane 1983), one a person, so that
-chance means even ageing and not no ageing.
+are compared with the highest ones after permutation. The residuals of the straight line are permuted (Freedman & Lane 1983), one per person, so that the
+null hypothesis is linear ageing and not absence of ageing.
 """
 
 from dataclasses import dataclass

@@ -44,7 +44,7 @@ def values_of(table: AgeTable) -> Array:
         return table.index
     if table.predicted_years is not None:
         return table.predicted_years
-    raise UnreadableInput(f"{table.name} has neither a column index (with level) nor a column predicted; one of them is what curves are drawn of")
+    raise UnreadableInput(f"{table.name} has neither a column index (with level) nor a column predicted; curves need one of them")
 
 
 def groups_of(table: AgeTable, adjust_sites: bool = True) -> tuple[Group, ...]:
@@ -59,7 +59,7 @@ def groups_of(table: AgeTable, adjust_sites: bool = True) -> tuple[Group, ...]:
     for name in dict.fromkeys(level.tolist()):
         rows = level == name
         if np.ptp(values[rows]) == 0:
-            raise UnreadableInput(f"{table.name}: all {int(rows.sum())} values of {name} are {values[rows][0]:g}; there is nothing to follow")
+            raise UnreadableInput(f"{table.name}: all {int(rows.sum())} values of {name} are {values[rows][0]:g}; there is no trend to analyse")
         sexes = [sex for sex in ("F", "M") if (table.sex[rows] == sex).any()]
         direction = _direction(table.age_years[rows], values[rows])
         groups.append(_group(table, values, rows, (name, "all"), direction, adjust_sites))
@@ -80,10 +80,10 @@ def _group(table: AgeTable, values: Array, rows: NDArray[np.bool_], name: tuple[
 
 
 def indicators(words: NDArray[np.str_], least: int) -> Array:
-    """(n, k) one column per word but the commonest; words with fewer rows than `least` share one column."""
+    """(n, k) one column per word except the commonest; words with fewer rows than `least` share one column."""
     names, count = np.unique(words, return_counts=True)
     large = names[count >= least]
-    code = np.where(np.isin(words, large), words, "\x00")  # a word that no table holds
+    code = np.where(np.isin(words, large), words, "\x00")  # a word that occurs in no table
     names, count = np.unique(code, return_counts=True)
     return np.asarray(code[:, None] == np.delete(names, int(count.argmax())), dtype=np.float64)
 

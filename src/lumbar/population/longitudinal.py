@@ -1,4 +1,4 @@
-"""The same people over time: change a year, whether a change is more than measuring noise, and a mixed model of all of them."""
+"""Longitudinal data: annual change, reliable change beyond measurement error, and a mixed model."""
 
 import importlib
 import warnings
@@ -15,10 +15,10 @@ from lumbar.population.groups import WHOLE, values_of
 
 Array = NDArray[np.float64]
 
-_LEAST_YEARS = 0.25  # between first and last visit; below it a change a year is noise divided by almost nothing
+_LEAST_YEARS = 0.25  # between first and last visit; below it the annual change is dominated by noise
 _LEAST_SUBJECTS = 10  # for a mixed model
 _DAYS_A_YEAR = 365.25
-_SLOPES_CHI2 = 5.14  # 95 % point of the even mixture of χ² with 1 and 2 degrees of freedom (Stram & Lee 1994)
+_SLOPES_CHI2 = 5.14  # 95 % point of the equal mixture of χ² with 1 and 2 degrees of freedom (Stram & Lee 1994)
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Change:
 class MixedModel:
     """Index ~ years since the first visit + age at the first visit + sex, with an intercept for each subject.
 
-    Each subject has a slope of its own, too, where three visits a subject are usual and a likelihood-ratio test asks for it.
+    With typically three visits per subject, each also has a random slope if a likelihood-ratio test supports it.
     """
 
     level: str
@@ -50,7 +50,7 @@ class MixedModel:
     low: float  # 95 %
     high: float
     p: float
-    between_people_per_year: float  # slope on age at the first visit: what a cross-section would show
+    between_people_per_year: float  # slope on age at the first visit, as in a cross-sectional analysis
     sd_between: float  # of the subjects' intercepts
     sd_slopes: float  # of the subjects' slopes; 0 where they are not modelled
     sd_within: float
@@ -70,7 +70,7 @@ class _Visits:
 
 @dataclass(frozen=True)
 class Longitudinal:
-    """Everything that people with several visits tell."""
+    """Results of people with several visits."""
 
     changes: tuple[Change, ...]
     sem: dict[str, float]  # level → standard error of measurement, from repeats of one visit; missing without repeats
@@ -99,7 +99,7 @@ def follow(table: AgeTable, mixed: bool = True) -> Longitudinal | None:
         own = _changes(visits, name, sem)
         changes += own
         if own and not np.isfinite(sem):
-            notes.append(f"{name}: no reliable change without a column repeat: how exact one measurement is cannot be told")
+            notes.append(f"{name}: no reliable change without a column repeat, as the measurement error is unknown")
         if mixed and len(own) >= _LEAST_SUBJECTS:
             models.append(_mixed(visits, name))
     return Longitudinal(tuple(changes), sems, tuple(models), tuple(notes)) if changes else None
@@ -157,7 +157,7 @@ def _mixed(visits: _Visits, level: str) -> MixedModel:
     scale = float(visits.value.std()) or 1.0
 
     def fitted_with(random: Array | None) -> Any:
-        with warnings.catch_warnings():  # what they say is in `converged`
+        with warnings.catch_warnings():  # convergence is recorded in `converged`
             warnings.simplefilter("ignore")
             model = mixed_linear.MixedLM(visits.value / scale, np.column_stack(columns), groups=code, exog_re=random)
             return model.fit(reml=True, method=["lbfgs", "powell"])

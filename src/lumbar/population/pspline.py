@@ -1,4 +1,4 @@
-"""Penalised B-splines (Eilers & Marx 1996): a smooth curve that falls back to a straight line where the data ask for no more.
+"""Penalised B-splines (Eilers & Marx 1996): a smooth curve that reduces to a straight line unless the data support more.
 
 Cubic B-splines on even knots with a penalty on second differences of their coefficients, whose null space is the straight line; the weight of the
 penalty is chosen by restricted likelihood (Wood 2011). Covariates (sex, site) enter as unpenalised offsets. Uncertainty comes from a wild bootstrap
@@ -17,7 +17,7 @@ Array = NDArray[np.float64]
 
 _DEGREE = 3
 _LOG_PENALTIES = np.linspace(-3, 9, 73)  # decades; from almost no smoothing to a straight line, whatever the number of rows
-# Of the weight that restricted likelihood likes best, bands take a third: best for the curve is too smooth for a band that shall hold the true curve. In
+# Bands use a third of the weight with the highest restricted likelihood: the optimum for the curve oversmooths a band that is to cover the true curve. In
 # 150 simulated cohorts with three steps the 95 % band of the derivative held the whole true derivative in 98 %, without this in 83 %.
 _UNDERSMOOTHING = 0.3
 
@@ -80,7 +80,7 @@ def fit(ages_years: Array, values: Array, covariates: Array, multipliers: Array,
 
     Args:
         ages_years: (n,) ages.
-        values: (n,) what is to be explained.
+        values: (n,) dependent variable.
         covariates: (n, c) further columns, c may be 0; they are centred here.
         multipliers: (n, draws) numbers of mean 0 and variance 1, equal for the rows of one subject.
         basis: of the curve.
@@ -90,7 +90,7 @@ def fit(ages_years: Array, values: Array, covariates: Array, multipliers: Array,
     root = np.hstack([basis.penalty_root(), np.zeros((basis.size - 2, covariates.shape[1]))])
     scale = len(values) / basis.size  # makes the penalty's weight independent of the number of rows
     gram, moment, penalty_matrix = design.T @ design, design.T @ values, scale * root.T @ root
-    ridge = 1e-9 * np.trace(gram) / len(gram) * np.eye(len(gram))  # covariates that say the same thing twice
+    ridge = 1e-9 * np.trace(gram) / len(gram) * np.eye(len(gram))  # for collinear covariates
     if penalty is None:
         penalty = _UNDERSMOOTHING * _restricted_likelihood(gram + ridge, moment, float(values @ values), len(values), penalty_matrix, len(root))
     factor = cho_factor(gram + ridge + penalty * penalty_matrix)
@@ -123,7 +123,7 @@ def _restricted_likelihood(gram: Array, moment: Array, total: float, n: int, pen
 
 
 def subject_multipliers(subjects: NDArray[np.str_], draws: int, seed: int) -> Array:
-    """(n, draws) Rademacher numbers, one a subject and draw: the signs of a wild bootstrap."""
+    """(n, draws) Rademacher numbers, one per subject and draw: the signs of a wild bootstrap."""
     _, code = np.unique(subjects, return_inverse=True)
     signs = np.random.default_rng(seed).integers(0, 2, (int(code.max()) + 1, draws)) * 2.0 - 1.0
     return np.asarray(signs[code])

@@ -1,4 +1,4 @@
-"""Simulated cohorts whose stages of acceleration are known: what the search for stages is measured on."""
+"""Simulated cohorts with known stages of acceleration, for evaluating the search for stages."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from lumbar.datasets.age_table import AgeTable
 
 @dataclass(frozen=True)
 class Cohort:
-    """A simulated population: an even rise with age, and steps of a given height around given ages."""
+    """A simulated population: a linear increase with age, and steps of a given height at given ages."""
 
     people: int = 1500
     youngest_years: float = 18.0
@@ -18,13 +18,13 @@ class Cohort:
     stages_years: tuple[float, ...] = ()  # middles of the steps
     step: float = 2.0  # height of each
     width_years: float = 1.5  # of the logistic step: 80 % of it happens within 4.4 widths
-    curvature: float = 0.0  # index per year²: ageing that becomes ever faster
-    spread_growth: float = 0.0  # by which the spread between people grows from the youngest to the oldest, as a share
+    curvature: float = 0.0  # index per year²: accelerating ageing
+    spread_growth: float = 0.0  # relative increase of the spread between people from the youngest to the oldest
     site_shift: float = 0.3  # largest offset of a site
 
 
 def simulate(cohort: Cohort, seed: int) -> AgeTable:
-    """A table with one row a person, a column `index` and one level; ages are spread evenly, sexes and three sites at random."""
+    """A table with one row per person, a column `index` and one level; ages are spread evenly, sexes and three sites at random."""
     rng = np.random.default_rng(seed)
     n = cohort.people
     age = rng.uniform(cohort.youngest_years, cohort.oldest_years, n)

@@ -1,4 +1,4 @@
-"""Whether sites measure alike: offsets and spreads of the index between sites once age and sex are taken out."""
+"""Site effects: offsets and spreads of the index between sites after adjustment for age and sex."""
 
 from dataclasses import dataclass
 
@@ -35,7 +35,7 @@ class SiteCheck:
     p_offset: float  # one-way analysis of variance of the residuals
     p_spread: float  # Brown–Forsythe test of equal spread
     variance_share: float  # η²: share of the residual variance that lies between sites
-    age_share: float  # η² of age on site: the nearer to 1, the less can sites and ageing be told apart
+    age_share: float  # η² of age on site: the closer to 1, the more site and ageing are confounded
     differs: bool  # p_offset below 0.05 after Bonferroni over the levels
 
 
@@ -43,7 +43,7 @@ _LEAST = 10  # subjects of a site
 
 
 def check_sites(group: Group, levels: int) -> SiteCheck | None:
-    """Compare the sites that have at least ten subjects in `group`, one value a subject and site; None if fewer than two do.
+    """Compare the sites that have at least ten subjects in `group`, one value per subject and site; None if fewer than two do.
 
     `levels` is the number of levels of the file, for Bonferroni's correction.
     """

@@ -1,7 +1,7 @@
 """Stages of acceleration from the derivative of a penalised spline.
 
 The curve is fitted with little smoothing, and its derivative is averaged over windows with a parabolic weight (which makes it the least-squares slope of
-the window). What chance makes of the excess is drawn by the wild bootstrap of `pspline`, over all ages, widths and curves at once: a simultaneous band.
+the window). The null distribution of the excess comes from the wild bootstrap of `pspline`, over all ages, widths and curves at once: a simultaneous band.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""The search for stages of acceleration in all curves of a table, by both methods, with one chance of a false claim for the whole file."""
+"""The search for stages of acceleration in all curves of a table, by both methods, controlling the probability of a false detection for the whole file."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ _SAME_STAGE_YEARS = 5.0  # two methods that point within this name one stage
 class StageOptions:
     """How stages are searched."""
 
-    alpha: float = 0.025  # chance that ageing along straight lines yields any stage in the whole file, both methods together; half of the 5 % aimed at
+    alpha: float = 0.025  # probability of any false stage in the whole file under linear ageing, both methods together; half of the 5 % target
     draws: int = 1000  # bootstrap draws, and permutations
     seed: int = 0
     least_subjects: int = 150  # in a curve that is searched
@@ -29,7 +29,7 @@ class StageOptions:
 
 @dataclass(frozen=True)
 class GroupStages:
-    """What was found in one curve."""
+    """Stages of one curve."""
 
     level: str
     sex: str
@@ -40,12 +40,12 @@ class GroupStages:
 
 @dataclass(frozen=True)
 class FoundStage:
-    """One stage of one curve, whichever method named it."""
+    """One stage of one curve, by either method."""
 
     level: str
     sex: str
     age_years: float  # mean of the methods that found it
-    low_years: float  # 95 % bootstrap range of its place, by the spline; NaN if only DE-SWAN found it
+    low_years: float  # 95 % bootstrap range of its age, by the spline; NaN if only DE-SWAN found it
     high_years: float
     methods: tuple[str, ...]
     confirmed: bool  # by both
@@ -56,7 +56,7 @@ class FoundStage:
 
 
 def search_stages(groups: tuple[Group, ...], options: StageOptions) -> tuple[GroupStages, ...]:
-    """Search every curve; the same random numbers serve all, so that the joint chance of a false claim is kept."""
+    """Search every curve; all use the same random numbers, which controls the joint probability of a false detection."""
     searched = [group for group in groups if _enough(group, options)]
     if not searched:
         return tuple(GroupStages(group.level, group.sex, False, dict.fromkeys(METHODS, ()), ()) for group in groups)
@@ -86,8 +86,8 @@ def search_stages(groups: tuple[Group, ...], options: StageOptions) -> tuple[Gro
 
 
 def _claims(groups: list[Group], searches: list[Search], options: StageOptions) -> dict[str, tuple[Stage, ...]]:
-    """Stages by name of the group. Women and men apart are looked at only where all people of that level together show a stage: a false claim has to
-    begin there, so that the search by sex costs the search of all people nothing (serial gatekeeping, Dmitrienko et al. 2003)."""
+    """Stages by name of the group. Women and men are searched separately only where all people of that level together show a stage, so
+    that the search by sex does not reduce the power of the search in all people (serial gatekeeping, Dmitrienko et al. 2003)."""
     alpha = options.alpha / len(METHODS)
     found: dict[str, tuple[Stage, ...]] = {}
     open_levels: set[str] = set()

@@ -1,4 +1,4 @@
-"""The quality gate: all checks of one analysis, and what they say about each result."""
+"""The quality gate: all checks of one analysis, and the status of each result."""
 
 from collections.abc import Iterable
 
@@ -21,7 +21,7 @@ def assess(study: Study, findings: Findings, given: Iterable[Check] = ()) -> Qua
         given: checks that reading and the tasks have made already.
 
     Returns:
-        All checks, the failed ones first. A check that looks at several things has one entry where it passed and one for each thing that did not.
+        All checks, the failed ones first. A check of several items has one entry if all passed, else one for each failed item.
     """
     checks = [*given, *check_series(study), *check_spine(findings.spine), *check_grades(study, findings), *check_muscles(findings.muscles, findings.spine)]
     bad = {check.name for check in checks if check.status != "passed"}
@@ -39,7 +39,7 @@ _PARTS = {
 
 
 def status_of(quality: Quality | None, part: str, level: Level | None = None, series_uids: Iterable[str] = ()) -> Status:
-    """What the checks say about one result.
+    """Quality status of one result.
 
     Args:
         quality: of the findings; without any, nothing is doubted.

@@ -1,4 +1,4 @@
-"""Checks of grades: evidence of the left lies on the left, and a canal is not graded against what it measures."""
+"""Checks of grades: evidence of the left lies on the left, and canal grades agree with measurements."""
 
 from collections.abc import Iterator
 
@@ -33,7 +33,7 @@ def check_grades(study: Study, findings: Findings) -> Iterator[Check]:
         if (width < _NARROW_MM and p.normal_mild >= _SURE) or (width > _WIDE_MM and p.severe >= _SURE):
             text = f"{level.value}: the canal measures {width:.1f} mm, yet it is graded {grade.severity.value.replace('_', ' or ')}"
             contradictions.append(Check("measurement_against_grade", "doubtful", text, level=level))
-    yield from contradictions or [Check("measurement_against_grade", "passed", "no canal is graded against what it measures")]
+    yield from contradictions or [Check("measurement_against_grade", "passed", "no canal grade contradicts the measured diameter")]
 
 
 def _sides(study: Study, grades: dict[tuple[Condition, Level], SeverityFinding]) -> Iterator[Check]:

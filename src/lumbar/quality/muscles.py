@@ -11,7 +11,7 @@ _AREA_MM2 = {
     Muscle.ERECTOR_SPINAE: (250.0, 5500.0), Muscle.MULTIFIDUS: (80.0, 2500.0), Muscle.PSOAS: (80.0, 4500.0), Muscle.QUADRATUS_LUMBORUM: (30.0, 2500.0),
 }  # fmt: skip
 _ASYMMETRY = 0.7  # (left − right) / mean of the volumes
-_COUNTED_TWICE = 1.25  # volume over what the largest section fills along the levels
+_COUNTED_TWICE = 1.25  # volume relative to the largest cross-section times the length of the levels
 _FAT = (0.0, 0.95)
 
 
@@ -52,7 +52,7 @@ def _volume(muscle: MuscleFinding) -> Iterator[tuple[Status, str]]:
 
 
 def _coverage(muscles: Sequence[MuscleFinding], spine: SpineFinding | None) -> Check | None:
-    """Volumes of a few levels are no volumes of the muscles; that the axial slices begin below L1/L2 or end above L5/S1 is usual."""
+    """Checks of incomplete volumes: axial slices often start below L1/L2 or end above L5/S1, which does not give the volume of the muscles."""
     levels = [level.level for level in spine.levels] if spine else []
     seen = {one.level for one in max(muscles, key=lambda m: len(m.per_level)).per_level}
     left_out = [level.value for level in levels if level not in seen]

@@ -19,7 +19,7 @@ def colored(values: Values, scale: tuple[tuple[int, int, int], ...]) -> NDArray[
 
 
 def laid_over(grey: NDArray[np.uint8], color: NDArray[np.float32], share: Values) -> Rgb:
-    """`grey` (rows, columns) with `color` over it, as opaque as `share` (rows, columns) says, 0 to 1."""
+    """`grey` (rows, columns) overlaid with `color` at opacity `share` (rows, columns), 0 to 1."""
     mixed = grey[..., None] * (1 - share[..., None]) + color * share[..., None]
     return np.asarray(np.clip(mixed, 0, 255), dtype=np.uint8)
 

@@ -70,7 +70,7 @@ def schema() -> dict[str, Any]:
 
 
 def _marked(findings: Findings, parts: dict[str, Any]) -> dict[str, Any]:
-    """`parts` with what the quality checks say beside each result."""
+    """`parts` with the quality status of each result."""
     if findings.quality is None:
         return parts
     levels = {level.value: level for level in Level}
@@ -88,7 +88,7 @@ def _is_written(value: Any, field: dataclasses.Field[Any]) -> bool:
 
 
 def to_plain(value: Any, digits: int = decimals("")) -> Any:
-    """Dataclasses, tuples, mappings and enumerations as plain rounded values; what is not finite becomes None."""
+    """Dataclasses, tuples, mappings and enumerations as plain rounded values; non-finite values become None."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: to_plain(getattr(value, field.name), decimals(field.name)) for field in dataclasses.fields(value) if _is_written(value, field)}
     if isinstance(value, Enum):
@@ -99,5 +99,5 @@ def to_plain(value: Any, digits: int = decimals("")) -> Any:
         return {key: to_plain(item, digits) for key, item in value.items()}
     if isinstance(value, float):
         return round(value, digits) if math.isfinite(value) else None
-    # File names may hold bytes that are no text.
+    # File names may contain bytes that are not text.
     return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value

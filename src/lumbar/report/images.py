@@ -129,7 +129,7 @@ def _heat(heat: HeatMap | ForamenHeatMap) -> ReportImage:
     axial = isinstance(heat, HeatMap)
     view = view_of_crop(heat.crop) if isinstance(heat, HeatMap) else view_of_foramen(heat.crop)
     drawn = draw_heat(view, importance_on(heat, (view.grey.shape[0], view.grey.shape[1])), sides=axial)
-    caption = f"Heat map of {words(heat.condition)} {heat.level.value} : brightness shows how much occlusion of the region changes the score"
+    caption = f"Heat map of {words(heat.condition)} {heat.level.value}: brightness shows the change of the score when the region is occluded"
     return ReportImage(f"heat_{heat.condition.value}_{heat.level.slug}", drawn, caption)
 
 

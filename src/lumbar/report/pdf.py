@@ -1,4 +1,4 @@
-"""The report as PDF: the page as Chromium prints it, or a plain one with the same figures and images where there is no Chromium."""
+"""The report as PDF: the page printed by Chromium, or plain pages with the same figures and images if Chromium is not installed."""
 
 import io
 import shutil

@@ -15,7 +15,7 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class QualitySection:
-    """What the top of the page says about quality."""
+    """Quality summary at the top of the page."""
 
     status: str
     sentence: str

@@ -1,4 +1,4 @@
-"""Reference ranges from the literature, for the table of measurements. Ranges describe groups; they are no verdict on one person."""
+"""Reference ranges from the literature, for the table of measurements. Ranges describe groups and do not diagnose a person."""
 
 from dataclasses import dataclass
 

@@ -159,7 +159,7 @@ def _block(level: Level, found: Sequence[SeverityFinding], analysis: Analysis, i
 def _detail(f: SeverityFinding, findings: Findings, images: Mapping[str, ReportImage]) -> Detail:
     use = next((use for use in findings.models if use.name == f.model), None)
     trust = _trust(_RESULTS[f.condition], use) if use else None
-    said = f"on unseen cases AUC {trust.auc} for severe, κ {trust.kappa}; see the table above" if trust else "its card has no figures on unseen cases"
+    figures = f"on unseen cases AUC {trust.auc} for severe, κ {trust.kappa}; see the table above" if trust else "its card has no figures on unseen cases"
     certainty = f"90 % set: {' or '.join(GRADE_WORDS[s] for s in f.conformal_set)}" + (" (uncertain)" if f.uncertain else "")
     certainty += f"; {f.note}" if f.note else ""
     level = next((one for one in findings.spine.levels if one.level is f.level), None) if findings.spine else None
@@ -174,7 +174,7 @@ def _detail(f: SeverityFinding, findings: Findings, images: Mapping[str, ReportI
         heat=images.get(name_of("heat", f)),
         place=_place(f.evidence),
         measure=_beside(f, level),
-        trust=f"{f.model}, {said}",
+        trust=f"{f.model}, {figures}",
     )
 
 

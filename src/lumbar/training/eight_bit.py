@@ -45,7 +45,7 @@ def store_eight_bit(path: Path) -> None:
 
 
 def _strip(graph: Any) -> None:
-    """Remove what the exporter notes about its own source code, a quarter of the size of a small network."""
+    """Remove the exporter's metadata about its source code, a quarter of the size of a small network."""
     del graph.value_info[:], graph.metadata_props[:]
     for node in graph.node:
         del node.metadata_props[:]

@@ -48,7 +48,7 @@ def export_onnx(
         verbose=False,
         external_data=False,
     )
-    if program is None:  # only the old exporter answers so
+    if program is None:  # only with the old exporter
         raise ModelError("PyTorch gave back no ONNX program; use PyTorch 2.6 or newer")
     unchecked = path.with_suffix(".unchecked")  # only a file that passed the checks gets the name
     program.save(str(unchecked), external_data=False)

@@ -17,7 +17,7 @@ from lumbar.models.folder import write_card
 
 
 @dataclass(frozen=True)
-class ModelWords:
+class ModelTexts:
     """Descriptions on the card beside the measured results."""
 
     name: str
@@ -26,7 +26,7 @@ class ModelWords:
     synthetic_only: bool  # all people in training were synthetic
 
 
-def build_model(folder: Path, network: AgeNetwork, store: CropStore, calibration: Calibration, words: ModelWords) -> Card:
+def build_model(folder: Path, network: AgeNetwork, store: CropStore, calibration: Calibration, words: ModelTexts) -> Card:
     """Write networks, typical crops and card to `folder`, which must exist; returns the card with hashes.
 
     Raises:
@@ -36,9 +36,9 @@ def build_model(folder: Path, network: AgeNetwork, store: CropStore, calibration
     write_baseline(fit_baseline(store), folder)
     width = network.options.features
     crop, sets = ("crops", 1, network.options.rows, network.options.columns), ("people", 5, "slices")
-    use = "Research. How old adult lumbar spines look on sagittal T2 or STIR series. Not a medical device."
+    use = "Research. Apparent age of adult lumbar spines on sagittal T2 or STIR series. Not a medical device."
     if words.synthetic_only:
-        use += " The training data hold synthetic people only: ages of patients are NOT valid and serve to try out the software."
+        use += " The training data hold synthetic people only: ages of patients are NOT valid; for trying out the software only."
     card = Card(
         name=words.name,
         version="0.1.0",

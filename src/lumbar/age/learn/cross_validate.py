@@ -26,7 +26,7 @@ class OutOfFold:
 
     people: HeldOut  # in the order of the store; rows that no fold tested are left out
     rows: NDArray[np.int64]  # (m,) their row numbers
-    limits: tuple[float, ...]  # of familiarity, one a fold
+    limits: tuple[float, ...]  # of the out-of-distribution distance, one per fold
     warnings: tuple[str, ...]
 
 
@@ -47,15 +47,15 @@ def splits(table: AgeTable, folds: int, by_site: bool, seed: int) -> Iterator[Sp
 def cross_validate(
     store: CropStore, table: AgeTable, runs: Path, config: AgeTraining, parts: Iterator[tuple[str, Mask, Mask]]
 ) -> Iterator[tuple[str, OutOfFold]]:
-    """Train one network a fold in a folder of its own below `runs` and yield its name and its predictions for the people left out."""
+    """Train one network per fold in its own folder below `runs`, and yield its name and its out-of-fold predictions."""
     for number, (name, fitted, tested) in enumerate(parts):
         trained, test = store.rows(fitted), store.rows(tested)
         network = train(trained, runs / f"fold{number}", config)
         found = held_out(network, test)
-        familiarity = fit_feature_distribution(held_out(network, trained).features, found.features)
+        distribution = fit_feature_distribution(held_out(network, trained).features, found.features)
         missing = uncovered_ages(table.rows(fitted), table.rows(tested))
         words = tuple(f"fold {name}: people of {low:.0f} to {high:.0f} years are tested, but hardly any were trained on" for low, high in missing)
-        yield name, OutOfFold(found, np.flatnonzero(tested), (familiarity.limit,), words)
+        yield name, OutOfFold(found, np.flatnonzero(tested), (distribution.limit,), words)
 
 
 def joined(parts: list[OutOfFold]) -> OutOfFold:
@@ -74,10 +74,10 @@ def joined(parts: list[OutOfFold]) -> OutOfFold:
 def calibrate(network: AgeNetwork, store: CropStore, found: OutOfFold, ages_years: tuple[float, float], coverage: float) -> Calibration:
     """The calibration of a network trained on all of `store`, from out-of-fold predictions, one scan per person.
 
-    Features of different networks cannot be mixed, so the limit of familiarity is the median of the folds' own.
+    Features of different networks cannot be mixed, so the out-of-distribution limit is the median over the folds.
     """
     first = np.zeros(len(found.rows), dtype=bool)
     first[np.unique(store.subject[found.rows], return_index=True)[1]] = True
     features = held_out(network, store).features
-    familiarity = replace(fit_feature_distribution(features, features), limit=float(np.median(found.limits)))
-    return fit_calibration(found.people.rows(first), familiarity, ages_years, coverage)
+    distribution = replace(fit_feature_distribution(features, features), limit=float(np.median(found.limits)))
+    return fit_calibration(found.people.rows(first), distribution, ages_years, coverage)

@@ -1,7 +1,7 @@
 """Losses that order features by age (needs lumbar[train]).
 
 Both take features (n, d) of n images and their ages (n,). Distances are taken between the features as they are (Rank-N-Contrast) or between their
-directions (y-aware InfoNCE). Directions of one-dimensional features are ±1 and have no gradient at all, so a width below two is refused.
+directions (y-aware InfoNCE). Directions of one-dimensional features are ±1 and have no gradient at all, so a width below two is rejected.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ ContrastLoss = Callable[[Tensor, Tensor], Tensor]
 
 
 def rank_n_contrast(features: Tensor, ages_years: Tensor, temperature: float = 2.0) -> Tensor:
-    """Rank-N-Contrast (Zha et al. 2023): for every anchor i and every other j, j shall be nearer to i than all k whose age is at least as far from i's.
+    """Rank-N-Contrast (Zha et al. 2023): for every anchor i and every other j, j should be closer to i than all k with an age at least as far from that of i.
 
     Similarity is the negative Euclidean distance over `temperature`; the loss is the mean over i and j ≠ i of
     −log( exp s(i, j) / Σ_{k ≠ i, |age_i − age_k| ≥ |age_i − age_j|} exp s(i, k) ), never negative.

@@ -13,7 +13,7 @@ _COARSE = 4  # studies are compared on means over so many pixels
 
 
 def fit_baseline(store: CropStore, groups: int = 6, most: int = 600) -> NDArray[np.float32]:
-    """(groups, levels, places, rows, columns) mean crops of groups of studies that look alike; of at most `most` studies, spread evenly over the store."""
+    """(groups, levels, places, rows, columns) mean crops of clusters of similar studies; of at most `most` studies, spread evenly over the store."""
     chosen = np.unique(np.linspace(0, len(store) - 1, min(most, len(store))).astype(int))
     means, counts = zip(*(_by_place(store, int(number)) for number in chosen), strict=True)
     total, count = np.array(means), np.array(counts)

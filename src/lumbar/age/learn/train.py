@@ -35,12 +35,12 @@ class AgeTraining:
     network: AgeNetworkOptions = field(default_factory=AgeNetworkOptions)
     contrast: str = "rank-n-contrast"  # one of losses.CONTRASTS
     contrast_weight: float = 1.0
-    segment_weight: float = 0.5  # of the mean loss of the segments beside that of the whole
+    segment_weight: float = 0.5  # of the mean loss of the segments relative to that of the whole spine
     label_weight: float = 5.0  # of the mean loss of the levels' labels, in standard deviations, where the store has any
     mirror: bool = True  # mirror at random: age does not depend on the side
     augment: AgeAugmentOptions = field(default_factory=AgeAugmentOptions)
     people_per_batch: int = 24
-    slices: int = 3  # drawn at each level in a step
+    slices: int = 3  # sampled at each level in a step
     level_absence: float = 0.05  # probability that a level is left out
     sex_absence: float = 0.3  # probability that the sex is withheld
     learning_rate: float = 1e-3  # highest of the one-cycle schedule
@@ -49,7 +49,7 @@ class AgeTraining:
 
 
 class RandomSets(IterableDataset[Batch]):
-    """An endless stream of batches; every study comes once before any comes again."""
+    """An endless stream of batches; every study is used once per epoch."""
 
     def __init__(self, store: CropStore, config: AgeTraining, start: int = 0) -> None:
         self.store, self.config, self.start = store, config, start
@@ -105,14 +105,14 @@ class AgeModule(lightning.LightningModule):
         contrast = CONTRASTS[self.config.contrast](features[:, _WHOLE].float(), age)
         loss = own[_WHOLE] + self.config.segment_weight * segments + self.config.contrast_weight * contrast
         if self.labels is not None:
-            told = label_loss(self.labels(levels).float(), labels, present)
-            loss = loss + self.config.label_weight * told
-            self.log("labels", told)
+            auxiliary = label_loss(self.labels(levels).float(), labels, present)
+            loss = loss + self.config.label_weight * auxiliary
+            self.log("labels", auxiliary)
         self.log_dict({"loss": loss, "whole": own[_WHOLE], "segments": segments, "contrast": contrast})
         return loss
 
     def configure_optimizers(self):  # type: ignore[no-untyped-def]
-        """What Lightning steps."""
+        """Optimiser and learning-rate schedule for Lightning."""
         return one_cycle(self, self.config.learning_rate, self.config.weight_decay, self.config.fit.steps + 1, rising=0.1)
 
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from lumbar.age.crops import CropOptions
 from lumbar.age.evaluate import evaluate
-from lumbar.age.extract_crops import Finder, gather, known_finder, spine_finder
-from lumbar.age.learn.build import ModelWords, build_model, trained_ages
+from lumbar.age.extract_crops import Finder, extract_crops, known_finder, spine_finder
+from lumbar.age.learn.build import ModelTexts, build_model, trained_ages
 from lumbar.age.learn.cross_validate import OutOfFold, calibrate, cross_validate, joined, splits
 from lumbar.age.learn.network import AgeNetworkOptions
 from lumbar.age.learn.train import AgeTraining, train
@@ -37,7 +37,7 @@ class RunOptions:
 
     training: AgeTraining = field(default_factory=AgeTraining)
     folds: int = 5
-    by_site: bool = False  # one fold a site
+    by_site: bool = False  # one fold per site
     synthetic_only: bool = False
     coverage: float = 0.9  # of the intervals
     seed: int = 0  # of the folds
@@ -83,7 +83,7 @@ def gather_crops(table: AgeTable, path: Path, runs: Path, places: Places, track:
         if kept["mark"] == mark:
             return open_store(folder, options), kept["failures"]
     failures: list[str] = []
-    studies = gather(table, path.parent, track(range(len(table))), places.finder, wide(options), failures)
+    studies = extract_crops(table, path.parent, track(range(len(table))), places.finder, wide(options), failures)
     store = write_store(folder, studies, len(table), options)
     note.write_text(json.dumps({"mark": mark, "failures": failures}), encoding="utf-8")
     return store, failures
@@ -113,8 +113,8 @@ def run(store: CropStore, runs: Path, folder: Path, name: str, data: tuple[Train
         Result("age", "mae_years", mae.estimate, where, (mae.low, mae.high), headline=True),
         Result("age: median of the others", "mae_years", guess, where, headline=True),
     )
-    build_model(folder, network, store, calibration, ModelWords(name, data, results, options.synthetic_only))
-    yield f"all: mean absolute error of people left out {mae.estimate:.2f} years ({mae.low:.2f} to {mae.high:.2f}), guessing the median age {guess:.2f}"
+    build_model(folder, network, store, calibration, ModelTexts(name, data, results, options.synthetic_only))
+    yield f"all: mean absolute error of people left out {mae.estimate:.2f} years ({mae.low:.2f} to {mae.high:.2f}), predicting the median age {guess:.2f}"
 
 
 def table_of(store: CropStore) -> AgeTable:

@@ -1,4 +1,4 @@
-"""One finding of a cohort as the table that curves of ageing are drawn from."""
+"""One finding of a cohort as a table for ageing curves."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ _LEAST_PEOPLE = 50
 
 
 def ageing_table(table: CohortTable, people: People, finding: str, site: str = "site", most_people: int = 5000, seed: int = 0) -> tuple[AgeTable, int]:
-    """The rows of `finding` by level, mean over sides, of people of known age; also how many people were drawn (all, unless there are more than `most_people`).
+    """The rows of `finding` by level, mean over sides, of people of known age; also the number of sampled people (at most `most_people`).
 
     Raises:
         UsageError: there is no such finding, or fewer than 50 people of known age have it.

@@ -1,4 +1,4 @@
-"""Groups of people compared in every value: effect sizes, and p values that are corrected for their number."""
+"""Comparison of groups of people in every value: effect sizes, and p values corrected for multiple testing."""
 
 from dataclasses import dataclass, replace
 
@@ -26,9 +26,9 @@ class Comparison:
     hedges_g: float  # second group minus first, in pooled standard deviations (Hedges 1981); NaN for more than two groups
     low: float  # 95 %
     high: float
-    partial_eta_squared: float  # of what age and sex leave
+    partial_eta_squared: float  # of the variance not explained by age and sex
     p_ranks: float  # Mann–Whitney U for two groups, Kruskal–Wallis for more; not adjusted for age and sex
-    p_model: float  # F test of the groups beside age and sex
+    p_model: float  # F test of the groups besides age and sex
     p_model_adjusted: float  # over all columns, Benjamini and Hochberg
 
 

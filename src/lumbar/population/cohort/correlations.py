@@ -1,4 +1,4 @@
-"""How findings go together, one value a person and finding: the mean over levels and sides, or the worst grade."""
+"""Correlations between findings, one value per person and finding: the mean over levels and sides, or the worst grade."""
 
 from dataclasses import dataclass
 from itertools import combinations
@@ -28,7 +28,7 @@ class Correlation:
 
 
 def per_person(table: CohortTable) -> dict[str, NDArray[np.float64]]:
-    """(n,) by `structure finding`: the largest grade over levels and sides of what is graded, else the mean of what is known."""
+    """(n,) by `structure finding`: the largest grade over levels and sides for grades, else the mean of known values."""
     groups: dict[tuple[str, str], list[int]] = {}
     for number, column in enumerate(table.columns):
         groups.setdefault((column.structure, column.finding), []).append(number)
@@ -46,7 +46,7 @@ def per_person(table: CohortTable) -> dict[str, NDArray[np.float64]]:
 
 
 def correlations(table: CohortTable) -> list[Correlation]:
-    """All pairs of findings that at least ten people have both of."""
+    """All pairs of findings with at least ten people who have both."""
     values = per_person(table)
     order = {name: np.argsort(value) for name, value in values.items()}
     found = []

@@ -1,4 +1,4 @@
-"""Age and sex as columns of a linear model, for those of whom they are known."""
+"""Age and sex as covariates of a linear model, for people with known values."""
 
 from dataclasses import dataclass
 
@@ -12,15 +12,15 @@ _LEAST_KNOWN = 0.5  # share of people; below it a covariate would cost more peop
 
 @dataclass(frozen=True, eq=False)
 class Covariates:
-    """The design matrix of what is held fixed."""
+    """The design matrix of the covariates."""
 
-    names: tuple[str, ...]  # of what is in it: "age", "sex"
+    names: tuple[str, ...]  # of the covariates: "age", "sex"
     design: NDArray[np.float64]  # (n, b) the constant, age and its square in decades from the mean, and sex
     known: NDArray[np.bool_]  # (n,) rows that can be used
 
 
 def covariates_of(people: People) -> Covariates:
-    """Age and sex where at least half of the people have them, else the constant alone."""
+    """Age and sex where at least half of the people have them, else only the constant."""
     n = len(people.sex)
     known, names, columns = np.ones(n, np.bool_), [], [np.ones(n)]
     has_age, has_sex = np.isfinite(people.age_years), people.sex != ""

@@ -1,4 +1,4 @@
-"""Everything that the results of a cohort tell, in one go."""
+"""Description of the results of a cohort."""
 
 from dataclasses import dataclass
 
@@ -24,11 +24,11 @@ from lumbar.population.cohort.zscores import z_scores
 
 @dataclass(frozen=True)
 class CohortOptions:
-    """What is described beside distributions, prevalence, correlations and z-scores."""
+    """Options of the description, besides distributions, prevalence, correlations and z-scores."""
 
     site: str = "site"  # column of the table of people
     compare: str | None = None  # column whose groups are compared
-    harmonize: bool = False  # take site effects out by ComBat before everything but the site effects themselves
+    harmonize: bool = False  # remove site effects by ComBat before all analyses except that of the site effects
     aging: str | None = None  # finding whose ageing is described
     draws: int = 1000  # bootstrap draws and permutations of the ageing page
     seed: int = 0
@@ -36,9 +36,9 @@ class CohortOptions:
 
 @dataclass(frozen=True, eq=False)
 class Cohort:
-    """What a cohort's results tell."""
+    """Description of a cohort."""
 
-    table: CohortTable  # what the figures describe: harmonized, if that was asked for
+    table: CohortTable  # the described table: harmonized, if requested
     people: People
     covariates: Covariates
     distributions: tuple[Distribution, ...]
@@ -58,7 +58,7 @@ def describe_cohort(table: CohortTable, people: People, options: CohortOptions, 
     """Describe `table`; `other` are results of another version or reader on the same studies.
 
     Raises:
-        UsageError: a column that is named is not there, or what was asked for needs more people.
+        UsageError: a named column is missing, or a requested analysis needs more people.
     """
     covariates = covariates_of(people)
     sites = people.facts.get(options.site)
@@ -76,7 +76,7 @@ def describe_cohort(table: CohortTable, people: People, options: CohortOptions, 
         rows, drawn = ageing_table(used, people, options.aging, options.site, seed=options.seed)
         ageing = describe(rows, PopulationOptions(draws=options.draws, seed=options.seed, mixed=False))
         if drawn < len(table.studies):
-            warnings.append(f"ageing of {options.aging} is that of {drawn} people, drawn at random from those of known age where there are more")
+            warnings.append(f"ageing of {options.aging} was analysed in a random sample of {drawn} people of known age")
     return Cohort(
         table=used,
         people=people,
@@ -103,7 +103,7 @@ def _merged(table: CohortTable, harmonized: Harmonized) -> CohortTable:
 
 
 def _harmonized(harmonized: Harmonized) -> str:
-    text = f"harmonized by ComBat over sites: {', '.join(harmonized.findings) or 'nothing'}; all figures but the site effects rest on these values"
+    text = f"harmonized by ComBat over sites: {', '.join(harmonized.findings) or 'nothing'}; all figures except the site effects use these values"
     if harmonized.left_out:
         text += f"; {harmonized.left_out} measured values could not be harmonized and are left out"
     return text
@@ -117,5 +117,5 @@ def _unknown(people: People, covariates: Covariates) -> list[str]:
     n, used = len(people.sex), int(covariates.known.sum())
     if not covariates.names:
         return ["age and sex are unknown for most: z-scores and comparisons are not adjusted for them (give a table with --people)"]
-    missing = f"; {n - used} people of whom these are unknown have no z-scores and are not compared" if used < n else ""
-    return [f"z-scores, site effects and comparisons hold {' and '.join(covariates.names)} fixed{missing}"]
+    missing = f"; {n - used} people with unknown values have no z-scores and are not compared" if used < n else ""
+    return [f"z-scores, site effects and comparisons are adjusted for {' and '.join(covariates.names)}{missing}"]

@@ -1,4 +1,4 @@
-"""How the values of every column are distributed, in each group."""
+"""Distribution of the values of every column in each group."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""ComBat: offsets and spreads of sites taken out of measurements, age and sex kept. Done only on request, and never in silence.
+"""ComBat harmonisation: removes offsets and spreads of sites, preserving effects of age and sex. Only on request, and always reported.
 
 Johnson et al., Biostatistics 2007;8:118; for images Fortin et al., NeuroImage 2018;167:104. The library is its authors' neuroCombat.
 """
@@ -69,7 +69,7 @@ def _fits(part: NDArray[np.float64], sites: NDArray[np.str_]) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class _Combat:
-    """What ComBat found on people who have every value; it applies to those who lack some as well."""
+    """ComBat parameters fitted on complete cases; they also apply to people with missing values."""
 
     sites: NDArray[np.str_]  # (s,)
     mean: NDArray[np.float64]  # (c,) over all sites
@@ -92,7 +92,7 @@ def _fit(part: NDArray[np.float64], sites: NDArray[np.str_], kept: NDArray[np.fl
 
     names: Sequence[str] = [f"kept{k}" for k in range(kept.shape[1])]
     known = pd.DataFrame({"site": sites, **{name: kept[:, k] for k, name in enumerate(names)}})
-    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():  # it prints its steps, and takes variances of a single number
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():  # it prints its steps, and computes variances of single values
         warnings.simplefilter("ignore", RuntimeWarning)
         found = neuroCombat(dat=part.T, covars=known, batch_col="site", continuous_cols=list(names), eb=part.shape[1] >= _POOLED_FROM)["estimates"]
     mean, spread = np.asarray(found["stand.mean"], np.float64)[:, 0], np.sqrt(np.asarray(found["var.pooled"], np.float64)[:, 0])

@@ -1,4 +1,4 @@
-"""What a set of columns adds to a linear model: the F test of nested models, and the partial eta squared."""
+"""Contribution of a set of columns to a linear model: F test of nested models, and partial eta squared."""
 
 from dataclasses import dataclass
 
@@ -12,16 +12,16 @@ _RCOND = 1e-12  # singular values below this share of the largest count as none
 
 @dataclass(frozen=True)
 class Added:
-    """What the added columns explain."""
+    """Variance explained by the added columns."""
 
     n: int
-    partial_eta_squared: float  # of the variance that the base leaves, the share that the added columns take
+    partial_eta_squared: float  # share of the residual variance of the base explained by the added columns
     p: float
     residuals: Array  # (n,) of the base model
 
 
 def added_share(values: Array, base: Array, added: Array) -> Added | None:
-    """Compare the model `base` (n, b), which holds the constant, with the one that also has `added` (n, a); None where there is nothing to compare."""
+    """Compare the model `base` (n, b), which contains the constant, with the one that also has `added` (n, a); None if the comparison is undefined."""
     both = np.hstack([base, added])
     first, second = residuals(values, base), residuals(values, both)
     rank = _rank(both)
@@ -34,9 +34,9 @@ def added_share(values: Array, base: Array, added: Array) -> Added | None:
 
 
 def residuals(values: Array, design: Array) -> Array:
-    """(n,) what the least-squares fit of `design` leaves of `values`.
+    """(n,) residuals of the least-squares fit of `values` by `design`.
 
-    By the normal equations: the columns (constant, decades of age, indicators) are of one size, and a matrix of a few columns is all that is decomposed.
+    By the normal equations: the columns (constant, decades of age, indicators) have similar scales, and only a matrix of a few columns is decomposed.
     """
     solution, *_ = np.linalg.lstsq(design.T @ design, design.T @ values, rcond=_RCOND)
     return np.asarray(values - design @ solution)
@@ -47,7 +47,7 @@ def _rank(design: Array) -> int:
 
 
 def indicators(codes: NDArray[np.int64]) -> Array:
-    """(n, k − 1) one column per number that occurs but the commonest."""
+    """(n, k − 1) one column per occurring number except the commonest."""
     count = np.bincount(codes)
     others = [code for code in np.flatnonzero(count) if code != count.argmax()]
     return np.asarray(codes[:, None] == np.array(others), dtype=np.float64)

@@ -1,4 +1,4 @@
-"""How far each study lies from the others: what a person should look at first."""
+"""Distance of each study from its cohort, to prioritise visual inspection."""
 
 from dataclasses import dataclass
 
@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from lumbar.population.cohort.table import CohortTable, Column
 
 _MAD_TO_SD = 1.4826  # of a normal distribution
-_CLIPPED = 12.0  # one absurd value should not hide how the others lie
-_WORST = 5  # values that the distance rests on
-_LEAST_STUDIES = 10  # with a value; fewer say nothing about what is usual
+_CLIPPED = 12.0  # one absurd value should not mask the others
+_WORST = 5  # values averaged in the distance
+_LEAST_STUDIES = 10  # with a value; fewer do not define a distribution
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +20,7 @@ class Outliers:
     distance: NDArray[np.float64]  # (n,) mean of the five largest |z|; NaN where the cohort is too small
     farthest: tuple[Column | None, ...]  # (n,) the column with the largest |z|
     farthest_z: NDArray[np.float64]  # (n,)
-    missing: NDArray[np.int64]  # (n,) columns that at least nine in ten studies have and this one has not
+    missing: NDArray[np.int64]  # (n,) columns present in at least 90 % of studies but missing in this one
 
 
 def find_outliers(table: CohortTable) -> Outliers:

@@ -1,4 +1,4 @@
-"""What is known of the people behind the studies: age, sex, and further columns such as site or group."""
+"""People of the studies: age, sex, and further columns such as site or group."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Words = NDArray[np.str_]
 
 @dataclass(frozen=True, eq=False)
 class People:
-    """One entry a study, in the order of a `CohortTable`."""
+    """One entry per study, in the order of a `CohortTable`."""
 
     age_years: NDArray[np.float64]  # (n,) NaN where unknown
     sex: Words  # (n,) "F", "M" or "" where unknown
@@ -39,13 +39,13 @@ class People:
 
 
 def nobody(studies: Words) -> People:
-    """People of whom nothing is known."""
+    """People without known attributes."""
     blank = np.full(len(studies), "")
     return People(np.full(len(studies), np.nan), blank, {})
 
 
 def read_people(path: Path, studies: Words) -> People:
-    """People of `studies` from a table with the column study and any of age_years (or age), sex, site, …; who is not in it is unknown.
+    """People of `studies` from a table with the column study and any of age_years (or age), sex, site, …; people missing from it have unknown attributes.
 
     Raises:
         UnreadableInput: a study comes twice, none of the studies is in it, or a cell cannot be read.
@@ -60,7 +60,7 @@ def read_people(path: Path, studies: Words) -> People:
     for row in table.rows:
         study = row.identifier("study")
         if study in seen:
-            raise row.error("study", f"is {study!r}, which was there before; one row a study is needed")
+            raise row.error("study", f"is {study!r}, which occurred before; give one row per study")
         seen.add(study)
         if (number := place.get(study)) is None:
             continue

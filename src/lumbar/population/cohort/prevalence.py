@@ -1,4 +1,4 @@
-"""How common findings are, with 95 % intervals by Wilson (J Am Stat Assoc 1927;22:209)."""
+"""Prevalence of findings, with 95 % Wilson intervals (J Am Stat Assoc 1927;22:209)."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -77,7 +77,7 @@ def _shares(strata: Sequence[Stratum], name: tuple[str, str, str, str], has: NDA
 
 
 def wilson(cases: int, n: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share of `cases` out of `n`; SciPy's binomtest gives the same, a thousand times slower, for it also tests."""
+    """Wilson's 95 % interval of a share of `cases` out of `n`; SciPy's binomtest gives the same but is a thousand times slower, as it also tests."""
     z, share = 1.959963984540054, cases / n
     middle, half = share + z**2 / (2 * n), z * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     low, high = (middle - half) / (1 + z**2 / n), (middle + half) / (1 + z**2 / n)

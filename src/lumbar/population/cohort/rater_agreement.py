@@ -1,4 +1,4 @@
-"""Two tables of results on the same studies, of two versions or two readers: how well they agree."""
+"""Agreement of two tables of results on the same studies, from two versions or two readers."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ class ColumnAgreement:
 
     column: Column
     agreement: Agreement  # second minus first
-    same_share: float | None  # of grades: given alike
+    same_share: float | None  # of grades: share of equal grades
     weighted_kappa: float | None  # of grades: Cohen's kappa with quadratic weights
 
 

@@ -1,4 +1,4 @@
-"""Whether sites measure alike: what the site explains of each value beside age and sex."""
+"""Site effects: variance of each value explained by site besides age and sex."""
 
 from dataclasses import dataclass
 
@@ -20,10 +20,10 @@ class SiteEffect:
     column: Column
     n: int
     sites: int
-    partial_eta_squared: float  # share of what age and sex leave
+    partial_eta_squared: float  # share of the variance not explained by age and sex
     p: float  # of different means
     p_adjusted: float  # over all columns, Benjamini and Hochberg
-    p_spread: float  # of different spreads: Brown–Forsythe on what age and sex leave
+    p_spread: float  # of different spreads: Brown–Forsythe on residuals of age and sex
 
 
 def site_effects(table: CohortTable, sites: NDArray[np.str_], covariates: Covariates) -> list[SiteEffect]:

@@ -1,4 +1,4 @@
-"""The groups that a cohort is described in: everyone, by sex, by decade of age, by site."""
+"""Groups of a cohort: everyone, by sex, by decade of age, by site."""
 
 from dataclasses import dataclass
 from itertools import pairwise

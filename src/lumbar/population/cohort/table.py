@@ -1,4 +1,4 @@
-"""Results of many studies as one matrix: a row a study, a column a finding at a level and a side. Read in pieces, so that 100,000 studies fit."""
+"""Results of many studies as one matrix: one row per study, one column per finding, level and side. Read in chunks, so that 100,000 studies fit."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Every value as its distance from what is usual in this cohort at that age and sex."""
+"""z-scores of all values relative to this cohort, adjusted for age and sex."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ _LEAST = 20  # people with a value
 def z_scores(table: CohortTable, covariates: Covariates) -> NDArray[np.float32]:
     """(n, c) residuals of a linear model on the covariates over their standard deviation; NaN where a value, age or sex is unknown.
 
-    Columns with fewer than 20 values, or without any spread, stay NaN: they say nothing about what is usual.
+    Columns with fewer than 20 values, or without any spread, are NaN, as their distribution is unknown.
     """
     scores = np.full(table.values.shape, np.nan, np.float32)
     for number in range(len(table.columns)):

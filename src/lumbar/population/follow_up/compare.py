@@ -14,7 +14,7 @@ from lumbar.population.follow_up.setting import Settings, settings_of
 CHANGED, WITHIN_ERROR, UNKNOWN_ERROR, NOT_COMPARABLE, SEEN_ONCE = "changed", "within_error", "unknown_error", "not_comparable", "seen_once"
 _GRADE_BEHIND = {"pfirrmann_grade": "pfirrmann_expected", "meyerding_grade": "slip_percent"}  # a grade changes where the continuous value behind it does
 _LUMBAR = {vertebra.value for vertebra in LUMBAR}
-_LEFT_OUT = ("_p_severe",)  # said by the score of the same grade
+_LEFT_OUT = ("_p_severe",)  # redundant with the score of the same grade
 _NOT_FOLLOWED = ("age_delta", "age_selta", "slip_error")  # derived from others
 
 
@@ -59,7 +59,7 @@ def compare(earlier: Examination, later: Examination, force: bool = False) -> Co
     Args:
         earlier: the first examination.
         later: the second one.
-        force: compare even where the persons or the level names do not fit; the comparison says so.
+        force: compare even where the persons or the level names do not fit; the comparison notes it.
 
     Raises:
         InputError: both are the same study, they have too few levels in common, or their geometry does not fit and `force` is off.
@@ -95,7 +95,7 @@ def _place(row: ValueRow) -> tuple[str, str, str, str]:
 
 
 def _behind(change: Change) -> str:
-    """The finding that decides whether a grade has changed; empty for what is no grade."""
+    """The finding that decides whether a grade has changed; empty for values other than grades."""
     if change.unit == GRADE_UNIT:
         return change.finding.removesuffix("_grade_0_2") + "_score"
     return _GRADE_BEHIND.get(change.finding, "")

@@ -1,4 +1,4 @@
-"""One examination of a person, as its `findings.json` tells it."""
+"""One examination of a person, from its `findings.json`."""
 
 import json
 from collections.abc import Mapping
@@ -50,12 +50,12 @@ class Examination:
 
     @property
     def numbering_confident(self) -> bool:
-        """Whether the analysis was sure of the level names."""
+        """Whether the level names were certain."""
         return bool(((self.document.get("spine") or {}).get("numbering") or {}).get("confident"))
 
     @property
     def spine_series(self) -> SpineSeries | None:
-        """The series in which the spine was measured, None where that cannot be told."""
+        """The series in which the spine was measured, None if unknown."""
         series = list(self.document["input"]["series"])
         measured_in = (self.document.get("spine") or {}).get("measured_in")
         own = [one for one in series if one["series_uid"] == measured_in]

@@ -45,7 +45,7 @@ def fit_of(earlier: Examination, later: Examination) -> Fit:
         found = ", ".join(level.value for level in common) or "none"
         return Fit("failed", tuple(level.value for level in common), None, None, 0, (f"the examinations have too few levels in common ({found})",))
     if own is None:
-        notes.append("too few levels in common to tell from their distances whether this is the same person")
+        notes.append("too few common levels to verify from their distances that this is the same person")
         status = "doubtful"
     elif own > OTHER_PERSON_DISAGREEMENT:
         notes.append(f"the distances between the discs differ by {100 * own:.0f} %: another person, or levels named otherwise")

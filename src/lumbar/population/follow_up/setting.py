@@ -20,7 +20,7 @@ _FAT = ("fat_", "lean_", "csa_lean")
 class Settings:
     """The setting of each group of findings, or why the group cannot be compared."""
 
-    spine: Setting | None  # None: it cannot be told in which series the spine was measured
+    spine: Setting | None  # None: the series in which the spine was measured is unknown
     axial: Setting
     spine_contrasts: tuple[str, str] | None  # of the earlier and the later series
     fat_methods: tuple[frozenset[str], frozenset[str]]

@@ -52,12 +52,12 @@ subjects again. Predictions are raw, not corrected.</p>
 <h2>What is left of age in the delta</h2>
 <table><tr><th>correction</th><th>slope, years a year</th><th>Pearson r</th><th>SD of delta, years</th><th></th></tr>
 {% for d in e.delta_age %}<tr><td>{{ d.model }}</td><td>{{ "%+.3f" | format(d.slope) }}</td><td>{{ n(d.pearson) }}</td><td>{{ n(d.sd_years) }}</td>
-<td>{{ "uses the true age: its ages are no measure of accuracy" if d.inflates_accuracy }}</td></tr>{% endfor %}</table>
+<td>{{ "uses the true age: its ages do not measure accuracy" if d.inflates_accuracy }}</td></tr>{% endfor %}</table>
 <p class="note">Each person is corrected by a model fitted on others (five folds by subject). Research use only.</p></body></html>"""
 
 
 def evaluation_document(e: AgeEvaluation) -> dict[str, Any]:
-    """The published form; what is undefined becomes null, an interval `x` becomes `x` and `x_interval`."""
+    """The published form; undefined values become null, an interval `x` becomes `x` and `x_interval`."""
     document: dict[str, Any] = _plain(e)
     document[f"within_{e.within_years:g}_years"] = document["share_within"]
     return document
@@ -98,7 +98,7 @@ def _scores(e: AgeEvaluation) -> list[tuple[str, Interval]]:
 
 def _figure(table: AgeTable) -> str:
     """Predicted on true age, and delta on age."""
-    assert table.predicted_years is not None  # evaluate() has refused it otherwise
+    assert table.predicted_years is not None  # evaluate() has rejected it otherwise
     age, predicted = table.age_years, table.predicted_years
     figure = Figure(figsize=(9, 4), layout="constrained")
     left, right = figure.subplots(1, 2)

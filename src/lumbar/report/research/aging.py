@@ -17,7 +17,7 @@ table{border-collapse:collapse;margin:1em 0}td,th{border-bottom:1px solid #ddd;p
 td:first-child,th:first-child{text-align:left}.note{color:#555}svg{max-width:100%;height:auto}</style></head><body>
 <h1>Ageing of a population</h1>
 <p>{{ d.table }}: {{ d.rows }} rows of {{ d.subjects }} subjects from {{ d.sites | length }} site(s), {{ "%.0f" | format(d.age_range_years[0]) }} to
-{{ "%.0f" | format(d.age_range_years[1]) }} years old; what is followed is the {{ d.measure }}.</p>
+{{ "%.0f" | format(d.age_range_years[1]) }} years old; the analysed variable is the {{ d.measure }}.</p>
 {% for warning in d.warnings %}<p><b>Note:</b> {{ warning }}.</p>{% endfor %}
 <h2>Stages of acceleration</h2>
 {% if p.stages %}<table><tr><th>level</th><th>people</th><th>age</th><th>95 % range</th><th>found by</th><th>p, adjusted</th><th>stability</th>
@@ -26,8 +26,8 @@ td:first-child,th:first-child{text-align:left}.note{color:#555}svg{max-width:100
 <td>{% if s.low_years == s.low_years %}{{ "%.1f – %.1f" | format(s.low_years, s.high_years) }}{% endif %}</td>
 <td>{{ s.methods | join(" and ") }}</td><td>{{ "%.3g" | format(s.p_adjusted) }}</td><td>{{ "%.0f" | format(100 * s.stability) }} %</td>
 <td>{{ "%.3g" | format(s.slope_per_year) }}</td><td>{{ "%+.3g" | format(s.excess_per_year) }}</td></tr>{% endfor %}</table>
-{% else %}<p>None: nothing here is steeper than its surroundings by more than chance makes of even ageing.</p>{% endif %}
-<p class="note">A stage is an age around which the index changes faster than before <i>and</i> after it, by more than chance would yield at any age, window
+{% else %}<p>None: no interval is significantly steeper than its surroundings under the null hypothesis of linear ageing.</p>{% endif %}
+<p class="note">A stage is an age around which the index changes faster than before <i>and</i> after it, significantly over all ages, windows
 and level of this file if ageing went evenly. Two methods look for it: the derivative of a penalised spline with a wild bootstrap, and sliding windows
 (DE-SWAN) against permuted ages. Stability is the share of window widths at which it stands out. Women and men apart are searched where all people
 together show a stage.</p>
@@ -54,7 +54,7 @@ noise (reliable-change index above 1.96; orange). Each is listed in longitudinal
 
 
 def write_population(folder: Path, p: Population, adjusted: bool) -> None:
-    """Write `aging.json`, the tables, `plots/*.svg` and `aging.html` into `folder`; `adjusted` says whether sites were held fixed."""
+    """Write `aging.json`, the tables, `plots/*.svg` and `aging.html` into `folder`; `adjusted`: whether curves are adjusted for site."""
     document = population_document(p)
     (folder / "aging.json").write_text(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
     write_tables(folder, p)
@@ -87,7 +87,7 @@ def population_text(p: Population) -> str:
         found = " and ".join(stage.methods)
         lines.append(f"{stage.level}, {stage.sex}: faster around {stage.age_years:.1f} years ({place}), by {found}, p = {stage.p_adjusted:.3g}")
     if not p.stages:
-        lines.append("no stage of acceleration: nothing is steeper than its surroundings by more than chance")
+        lines.append("no stage of acceleration: no interval is significantly steeper than its surroundings")
     return "\n".join([*lines, *(f"note: {warning}" for warning in p.warnings)])
 
 

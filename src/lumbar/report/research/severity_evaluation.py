@@ -17,7 +17,7 @@ td:first-child,th:first-child{text-align:left}.note{color:#555}svg{max-width:100
 <p>{{ submission }} against {{ truth }}: {{ e.overall.rows }} labelled rows of {{ e.studies }} studies; {{ e.missing_rows }} labelled rows without a
 prediction and {{ e.unused_rows }} predictions without a label were left out. Brackets hold 95 % intervals from drawing whole studies again.</p>
 <h2>Official score (lower is better)</h2>
-<table><tr><th>part</th><th>this submission</th><th>95 %</th><th>one answer per column</th></tr>
+<table><tr><th>part</th><th>this submission</th><th>95 %</th><th>one prediction per column</th></tr>
 {% for name in parts %}<tr><td>{{ name.replace('_', ' ') }}</td><td>{{ n(e.score[name]) }}</td>
 <td>{{ n(e.intervals[name].low) }} – {{ n(e.intervals[name].high) }}</td><td>{{ n(e.prior[name]) }}</td></tr>{% endfor %}</table>
 <p class="note">"One prediction per column" gives every study the grade shares of this truth table times the weights 1, 2, 4: what can be had without
