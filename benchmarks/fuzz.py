@@ -214,10 +214,10 @@ def run_batch(small: Path, work: Path, numbers: range, results: Path) -> None:
             place.mkdir()
             with mutilate.quiet():
                 name, words, out = fuzzed(small, small, place, number, 0)
-            said = io.StringIO()
+            output = io.StringIO()
             code: object = 0
             start = time.perf_counter()
-            with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
                 try:
                     run(words)
                 except SystemExit as left:
@@ -226,7 +226,15 @@ def run_batch(small: Path, work: Path, numbers: range, results: Path) -> None:
                     code = f"{type(error).__name__}: {error}"
             seconds = time.perf_counter() - start
             memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-            row = [number, name, code, said.getvalue()[-3000:], mutilate.verdict(code if isinstance(code, int) else 1, said.getvalue(), out), seconds, memory]
+            row = [
+                number,
+                name,
+                code,
+                output.getvalue()[-3000:],
+                mutilate.verdict(code if isinstance(code, int) else 1, output.getvalue(), out),
+                seconds,
+                memory,
+            ]
             file.write(json.dumps(row) + "\n")
             file.flush()
             shutil.rmtree(place, ignore_errors=True)
@@ -245,7 +253,7 @@ def fuzzed(small: Path, whole: Path, place: Path, number: int, full_every: int) 
         os.link(path, target)
     try:
         FUZZ[name](copy, rng)
-    except Exception as error:  # pydicom cannot write every nonsense; what it has written already is the input
+    except Exception as error:  # pydicom cannot write all invalid values; the part written so far is the input
         name = f"{name} ({type(error).__name__})"
     (place / "result").mkdir()
     out = place / "result" / "out"
@@ -273,7 +281,7 @@ def main() -> None:
     parser.add_argument("--inputs", type=int, default=10_000)
     parser.add_argument("--first", type=int, default=0, help="seed of the first input")
     parser.add_argument("--full-every", type=int, default=250, help="every so many inputs a whole analysis of the spine; 0: none")
-    parser.add_argument("--show", action="store_true", help="print what was said on each failed input")
+    parser.add_argument("--show", action="store_true", help="print the output of each failed input")
     options = parser.parse_args()
     import lumbar.cli.inspect  # noqa: PLC0415  (imported once, before the forks)
     import lumbar.io.nifti_read  # noqa: PLC0415
@@ -321,8 +329,8 @@ def analyzed(study: Path, work: Path, number: int, tally: "Tally") -> None:
     with mutilate.quiet():
         name, words, out = fuzzed(study, study, place, number, 1)
     code, seconds, memory = run_forked(words, place / "log")
-    said = (place / "log").read_text(errors="replace")
-    tally.add("analyze", number, name, code, said, mutilate.verdict(code, said, out), seconds, memory)
+    output = (place / "log").read_text(errors="replace")
+    tally.add("analyze", number, name, code, output, mutilate.verdict(code, output, out), seconds, memory)
     shutil.rmtree(place, ignore_errors=True)
 
 
@@ -336,14 +344,14 @@ class Tally:
         self.peak = 0
         self.longest = 0.0
 
-    def add(self, verb: str, number: int, name: str, code: object, said: str, wrong: str, seconds: float, memory: int) -> None:
+    def add(self, verb: str, number: int, name: str, code: object, output: str, wrong: str, seconds: float, memory: int) -> None:
         """Count one input, and print it if it failed."""
-        wrong = wrong or ("more than 2 GiB" if memory > LIMIT_BYTES else "") or ("a warning" if "Warning" in said else "")
+        wrong = wrong or ("more than 2 GiB" if memory > LIMIT_BYTES else "") or ("a warning" if "Warning" in output else "")
         self.outcomes[f"{verb}: {wrong or f'code {code}'}"] += 1
         self.peak, self.longest = max(self.peak, memory), max(self.longest, seconds)
         if wrong:
             self.failed += 1
-            print(f"{verb} {number} {name}: {wrong}, {code}", said[-1500:] if self.show else "", flush=True)
+            print(f"{verb} {number} {name}: {wrong}, {code}", output[-1500:] if self.show else "", flush=True)
         if self.outcomes.total() % 500 == 0:
             print(f"{self.outcomes.total()} inputs, {self.failed} failed", flush=True)
 

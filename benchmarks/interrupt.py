@@ -106,16 +106,16 @@ def disk(study: Path, sizes: int) -> int:
             size = round(4096 + number * (1.3 * needed) / (sizes - 1)) // 4096 * 4096
             subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(mount)], check=True)  # noqa: S607
             try:
-                said = "written"
+                outcome = "written"
                 try:
                     result.write(mount / "out")
                 except UsageError as error:
-                    said = str(error)
+                    outcome = str(error)
                 left = sorted(path.name for path in mount.iterdir())
-                whole = said == "written" and set(snapshot(mount / "out") or {}) == set(expected)
-                fine = (whole and left == ["out"]) or ("No space left" in said and not left)
+                whole = outcome == "written" and set(snapshot(mount / "out") or {}) == set(expected)
+                fine = (whole and left == ["out"]) or ("No space left" in outcome and not left)
                 failed += not fine
-                print(f"{size / 1024:8.0f} KiB: {'ok' if fine else f'FAILED, left {left}'}: {said.replace(work, '…')}")
+                print(f"{size / 1024:8.0f} KiB: {'ok' if fine else f'FAILED, left {left}'}: {outcome.replace(work, '…')}")
             finally:
                 subprocess.run(["umount", str(mount)], check=True)  # noqa: S607
     print(f"{sizes} sizes, {failed} failed")

@@ -49,7 +49,7 @@ def rewrite(path: Path, content: bytes) -> None:
 def edit(path: Path, change: Callable[[Dataset], None]) -> None:
     settings = pydicom.config.settings
     before = settings.writing_validation_mode
-    settings.writing_validation_mode = pydicom.config.IGNORE  # what is written is meant to be wrong
+    settings.writing_validation_mode = pydicom.config.IGNORE  # the written files are invalid on purpose
     try:
         dataset = pydicom.dcmread(path)
         change(dataset)
@@ -286,20 +286,20 @@ def child(words: list[str], log: Path) -> None:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without the warnings of writing what is meant to be wrong."""
+    """Suppress warnings about invalid values, which are intended."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
-def verdict(code: int, said: str, out: Path) -> str:
+def verdict(code: int, output: str, out: Path) -> str:
     """What is wrong with an outcome, or "" if it passes."""
     leftovers = [path.name for path in out.parent.iterdir() if path != out]
     outputs = files(out) if out.is_dir() else []
     checks = [
         (code not in ALLOWED_CODES, f"exit code {code}"),
-        ("Traceback" in said or "internal error" in said, "traceback"),
-        (code == 3 and not any(line.startswith("error: ") for line in said.splitlines()), "exit code 3 without a message"),
+        ("Traceback" in output or "internal error" in output, "traceback"),
+        (code == 3 and not any(line.startswith("error: ") for line in output.splitlines()), "exit code 3 without a message"),
         (bool(leftovers), f"left behind {leftovers}"),
         (code == 3 and out.exists(), "output in spite of an error"),
         (any(path.stat().st_size == 0 for path in outputs), "an empty file in the output"),
@@ -320,7 +320,7 @@ def main() -> None:
     parser.add_argument("study", type=Path)
     parser.add_argument("--copies", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--show", action="store_true", help="print what the command said on each copy")
+    parser.add_argument("--show", action="store_true", help="print the output of the command for each copy")
     parser.add_argument("command", nargs="*", default=["inspect", "{input}"], help="words of the lumbar command, after --")
     options = parser.parse_args()
     outcomes: dict[str, Counter[str]] = defaultdict(Counter)
@@ -335,13 +335,13 @@ def main() -> None:
             out = place / "result" / "out"
             words = [word.format(input=place / "in", out=out) for word in options.command]
             code, elapsed = run_command(words, place / "log")
-            said = (place / "log").read_text(errors="replace")
-            wrong = verdict(code, said, out)
+            output = (place / "log").read_text(errors="replace")
+            wrong = verdict(code, output, out)
             seconds.append(elapsed)
             outcomes[name][f"FAILED {wrong}" if wrong else f"code {code}"] += 1
             failed += bool(wrong)
             if wrong or options.show:
-                print(f"--- {name}, seed {options.seed + number}: {wrong or code}\n{said}")
+                print(f"--- {name}, seed {options.seed + number}: {wrong or code}\n{output}")
             shutil.rmtree(place)
     for name, counts in outcomes.items():
         print(f"{name:24}", "  ".join(f"{outcome}: {count}" for outcome, count in sorted(counts.items())))

@@ -28,15 +28,15 @@ def main() -> None:
     study = make_study(StudyOptions(options.seed, site=options.site))
     made = time.process_time()
     study_truth(study)
-    told = time.process_time()
+    described = time.process_time()
     for series in study.series.values():
         label_images(study.anatomy, series)
     labelled = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         write_study(study, Path(folder), masks=False)
     end = time.process_time()
-    print(f"series {made - start:.1f} s, truth {told - made:.1f} s, labels {labelled - told:.1f} s, files and truth again {end - labelled:.1f} s of processor")
-    print(f"whole {end - start - (told - made):.1f} s of processor, {time.perf_counter() - wall:.1f} s by the clock")
+    print(f"series {made - start:.1f} s, truth {described - made:.1f} s, labels {labelled - described:.1f} s, files and truth {end - labelled:.1f} s of CPU")
+    print(f"whole {end - start - (described - made):.1f} s of processor, {time.perf_counter() - wall:.1f} s by the clock")
     print(f"memory {peak_mb():.0f} MB at most")
     if options.cohort:
         with tempfile.TemporaryDirectory() as folder:

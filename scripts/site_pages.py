@@ -117,7 +117,11 @@ def fields() -> str:
     """Every field of the findings and of the request, from the dataclasses and their comments."""
     lines = ["# Fields of the findings", "", "Generated from the dataclasses. `findings.json` has the same names; its JSON Schema comes with the package"]
     lines[-1] += " (`lumbar.report.document.schema()`)."
-    lines += ["", "Points are LPS patient coordinates of the input in millimetres. A value that could not be measured is null, and a warning says why.", ""]
+    lines += [
+        "",
+        "Points are LPS patient coordinates of the input in millimetres. A value that could not be measured is null, and a warning gives the reason.",
+        "",
+    ]
     classes = [one for _, one in inspect.getmembers(findings, inspect.isclass) if dataclasses.is_dataclass(one)]
     for one in sorted(classes, key=lambda c: (c is not findings.Findings, c.__module__, inspect.getsourcelines(c)[1])):
         lines += _fields_of(one)

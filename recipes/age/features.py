@@ -6,7 +6,7 @@
 
 The ages of 30 people are known: all have a T2 SPACE volume, 11 a mid-sagittal T2 and 9 a T1 image, too. The series of the other 144 people give the scale of
 each kind of series (median and spread of every feature). The sets of features and the penalties were written down before any error of theirs was computed,
-after the correlations of single features with age had been seen. The spine model has learnt from masks of the 30 SPACE volumes, not from ages; the disc
+after the correlations of single features with age had been seen. The spine model was trained on masks of the 30 SPACE volumes, not on ages; the disc
 grader from the grades of some of these patients: expect a little more error on others. Priors: published prevalences of disc degeneration by decade
 (Brinjikji et al., AJNR 2015;36:811) as seven pseudo-people of 20 to 80 years.
 """

@@ -26,7 +26,7 @@ from lumbar.age.engine import POSITION_UNIT_MM, AgeEngine, Ages
 from lumbar.age.evaluate import evaluate
 from lumbar.age.importance import Explainer
 from lumbar.age.learn.augment import AgeAugmentOptions
-from lumbar.age.learn.build import ModelWords, build_model, trained_ages
+from lumbar.age.learn.build import ModelTexts, build_model, trained_ages
 from lumbar.age.learn.network import AgeNetwork, AgeNetworkOptions
 from lumbar.age.learn.train import AgeTraining, held_out, train
 from lumbar.age.learn.training_run import table_of
@@ -67,7 +67,7 @@ VARIANTS = {
     "attention+rnc+labels": Variant("attention", "rank-n-contrast", labels=True),
     "shipped": Variant("attention", "rank-n-contrast", labels=True),
 }
-# Less than the usual changes of grey values: phantoms have none beyond those of their sites, and marrow and muscle tell their fat by a tenth of a signal.
+# Weaker than the default contrast augmentation: phantoms vary only between sites, and fat of marrow and muscle changes the signal by a tenth.
 GREY = AgeAugmentOptions(gamma=0.06, gain=0.04, offset=0.02, tilt=0.05, noise=0.03)
 REFERENCE = "attention+rnc"  # the reference of the comparison
 SHIPPED = "shipped"  # with labels, trained on more people and longer than the comparison
@@ -308,11 +308,11 @@ def sanity(predictor: Predictor, store: CropStore, people: int = 40) -> None:
         a, b = (np.concatenate([m.ravel() for m in e.heat_map().maps.values()]) for e in (sane, drawn))
         alike.append(abs(pearson(a, b)))
         names = [s.name for s in sorted(sane.structures(), key=lambda s: -s.delta_years)]
-        chance = [np.mean(sane.deletion_curve(list(random.permutation(names)))) for _ in range(5)]
-        areas.append((np.mean(sane.deletion_curve(names)), np.mean(chance), np.mean(sane.deletion_curve(names[::-1]))))
-    first, chance, last = np.mean(areas, axis=0)
+        by_chance = [np.mean(sane.deletion_curve(list(random.permutation(names)))) for _ in range(5)]
+        areas.append((np.mean(sane.deletion_curve(names)), np.mean(by_chance), np.mean(sane.deletion_curve(names[::-1]))))
+    first, by_chance, last = np.mean(areas, axis=0)
     print(f"randomised weights: |r| of maps {np.mean(alike):.2f} (1 would mean that the maps depend on the image and not on the network), {people} people")
-    print(f"mean age along the deletion curve: {first:.1f} most ageing first, {chance:.1f} in random order, {last:.1f} least ageing first")
+    print(f"mean age along the deletion curve: {first:.1f} most ageing first, {by_chance:.1f} in random order, {last:.1f} least ageing first")
 
 
 def model(work: Path, out: Path) -> None:
@@ -334,7 +334,7 @@ def model(work: Path, out: Path) -> None:
     note = f"{words} (synthetic, sites A-F; wear, narrowing and fat of the levels as auxiliary targets); calibrated on {first.sum()} of sites G-I"
     data = TrainingData("lumbar phantom", "Apache-2.0", f"{note} (recipes/age/phantom.py)")
     with staged_folder(out, overwrite=False) as folder:
-        card = build_model(folder, network, fitted, calibration, ModelWords(out.name, (data,), tuple(results), synthetic_only=True))
+        card = build_model(folder, network, fitted, calibration, ModelTexts(out.name, (data,), tuple(results), synthetic_only=True))
         predictor = load(folder, threads=1)
         write_card(folder, replace(card, results=(*card.results, *heat_maps(predictor, store))))
     sanity(load(out, threads=1), store)

@@ -40,8 +40,8 @@ CHUNK = 50
 TEST_PEOPLE, RETESTS, AHEAD = 200, 40, 90
 AHEAD_YEARS = (20.0, 30.0)
 LOWER = (Level.L3_L4, Level.L4_L5, Level.L5_S1)
-JITTER_MM = 1.3  # about how far the spine model's discs lie from the true ones
-SPINE_REACH_MM = 8.0  # slices that the spine model looks at
+JITTER_MM = 1.3  # approximate position error of the spine model's discs
+SPINE_REACH_MM = 8.0  # slices segmented by the spine model
 OPTIONS = CropOptions()
 RATES = np.array([0.36, 0.37, 0.38, 0.43, 0.47, 0.53, 0.63, 0.60]) / 60  # wear a year of each disc from T10/T11, as in phantom/population.py
 OWN_SPREAD = 0.065  # wear of a disc per unit of its own trait, likewise
@@ -95,8 +95,8 @@ def marrow_fat(person: Person) -> float:
 def anatomy(study: Study) -> tuple[Anatomy, Subject]:
     """The anatomy and identity of a person."""
     person, worn = state(study)
-    told = (study.name, study.ahead is None, labels(person, worn))
-    return build_anatomy(person, worn), Subject(f"P{study.seed}", study.site, person.sex, person.age_years, *told)
+    attributes = (study.name, study.ahead is None, labels(person, worn))
+    return build_anatomy(person, worn), Subject(f"P{study.seed}", study.site, person.sex, person.age_years, *attributes)
 
 
 def scan(body: Anatomy, study: Study) -> Volume:

@@ -1,4 +1,4 @@
-"""Rehearsal of a data-set run: makes synthetic studies in the exact layout of RSNA 2024, runs them as `lumbar batch` and prints what they cost.
+"""Rehearsal of a data-set run: makes synthetic studies in the exact layout of RSNA 2024, runs them with `lumbar batch` and prints their cost.
 
     python recipes/batch/rehearsal.py --studies 300 --matrix-scale 0.25 --workers 2
     python recipes/batch/rehearsal.py --studies 200 --matrix-scale 0.5 --compare     # also one worker, and `lumbar analyze` one by one

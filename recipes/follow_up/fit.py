@@ -3,7 +3,7 @@
     python recipes/follow_up/fit.py WORK          # WORK as of phantom_people.py and spider_people.py
 
 Prints percentiles for unchanged phantom people and for real people in T1, T2 and T2 SPACE (SPIDER), the same for pairs of different people, the same with
-levels named one too high, and the share of each that `fit_of` doubts or refuses.
+levels named one too high, and the share of each that `fit_of` doubts or rejects.
 """
 
 import argparse

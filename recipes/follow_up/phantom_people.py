@@ -1,6 +1,6 @@
 """Phantom people seen twice: makes their studies, analyzes them, and keeps the results for the follow-up recipes.
 
-    python recipes/follow_up/phantom_people.py WORK calibrate --people 12      # the people whose scans tell the measurement errors
+    python recipes/follow_up/phantom_people.py WORK calibrate --people 12      # people for the estimation of measurement errors
     python recipes/follow_up/phantom_people.py WORK test --people 12           # others, for the published figures
     python recipes/follow_up/phantom_people.py WORK test --first 4 --people 8 --sagittal-only
 

@@ -28,9 +28,9 @@ from lumbar.spine.spine_map import map_spine
 
 def series_of(spider: Path) -> Iterator[tuple[str, str, Volume]]:
     """Patient, kind of series and its volume, upright."""
-    for picture in read_midsagittal(spider / "midsagittal", spider / "overview.csv"):
-        grid = Grid(np.zeros((1, 3)), np.array([0, 0, -picture.pixel_mm]), np.array([0, picture.pixel_mm, 0]), *picture.image.shape)
-        yield picture.patient, picture.series.split("_")[1], Volume(picture.image[None], grid)
+    for one in read_midsagittal(spider / "midsagittal", spider / "overview.csv"):
+        grid = Grid(np.zeros((1, 3)), np.array([0, 0, -one.pixel_mm]), np.array([0, one.pixel_mm, 0]), *one.image.shape)
+        yield one.patient, one.series.split("_")[1], Volume(one.image[None], grid)
     for patient, volume in space_volumes(spider / "t2_space"):
         yield patient, "space", volume
 

@@ -1,8 +1,8 @@
-"""Fits and checks the weights of `lumbar.io.csf_brightness`, which tells T1 from T2 where the header does not.
+"""Fits and checks the weights of `lumbar.io.csf_brightness`, which distinguishes T1 from T2 without header information.
 
     python recipes/io/csf_brightness.py ../shared/data/spider/midsagittal
 
-Prints the figures of a ten-fold cross-validation by patient on SPIDER's mid-sagittal images (CC BY 4.0), then the numbers that stand in the module,
+Prints the figures of a ten-fold cross-validation by patient on SPIDER's mid-sagittal images (CC BY 4.0), then the coefficients in the module,
 fitted on all. The images are stored without their size; a height of 290 mm, which most of them have, is assumed. Needs lumbar[stats].
 """
 

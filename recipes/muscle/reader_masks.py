@@ -3,7 +3,7 @@
     python recipes/muscle/reader_masks.py ../shared/data [--models DIR] [--half 0|1] [--only t1 t2 dixon] [--every 1]
 
 The slices run through the same inference as `lumbar segment muscle`. `--half` leaves out the people that a network of `recipes/muscle/train.py --half`
-learnt from, so that the figures are out of fold; for the shipped packages, which are both halves together, only sets that neither saw say something of
+used in training, so that the figures are out of fold; for the shipped packages, which are both halves together, only sets that neither saw say something of
 other people: the card names them. The pixel size of the T2 slices is an estimate.
 
 Prints Dice of every label with the mean of the four back muscles and its 95 % interval (people resampled), the fifth percentile of people's lowest label,

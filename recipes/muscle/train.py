@@ -6,7 +6,7 @@
 `--half 0` and `--half 1` each write a model folder OUT/half0 or OUT/half1 that `recipes/muscle/reader_masks.py --half` measures on the people left out.
 Both learn from half of the T1 people (reader masks, L4/L5), drawn slices and phantoms; half 1 also from TUM01 (Dixon), so that half 0 is measured on it.
 With `--research` they also learn from half of the T2 slices, whose source states no licence, so what comes out is for research only. `--package` puts the
-two networks of OUT into one file with 8-bit convolutions, one of which looks at the mirror image, so that each checks the other.
+two networks of OUT into one file with 8-bit convolutions, one of them applied to the mirror image, so that each checks the other.
 
 The engine is our own U-Net (`lumbar.muscle.learn.mixture`), on one processor core, bfloat16. How many steps the shipped networks took is on their cards.
 """
@@ -59,17 +59,17 @@ def train_half(options: argparse.Namespace) -> None:
 
 
 def people(data: Path, half: int, research: bool) -> list[GreySlice]:
-    """What one half learns from, without the synthetic slices."""
+    """Training slices of one half, without the synthetic ones."""
     t1 = list(read_muscle_t1(data / "muscle_t1"))
-    learnt = half_of([one.patient for one in t1], half)
-    found = [from_reader(one, Source.T1, complete=False) for one in t1 if one.patient in learnt]
+    training = half_of([one.patient for one in t1], half)
+    found = [from_reader(one, Source.T1, complete=False) for one in t1 if one.patient in training]
     if half == 1:
         case = next(iter(read_dixon(data / "dixon")))
         found += [from_dixon(one, Source.DIXON, complete=False) for one in training_slices(case.subject, case.water, case.fat, case.mask)]
     if research:
         t2 = list(read_muscle_t2(data / "muscle_t2"))
-        learnt = half_of([one.patient for one in t2], half)
-        found += [from_reader(one, Source.T2, complete=True) for one in t2 if one.patient in learnt]
+        training = half_of([one.patient for one in t2], half)
+        found += [from_reader(one, Source.T2, complete=True) for one in t2 if one.patient in training]
     return found
 
 
@@ -83,7 +83,7 @@ def package(options: argparse.Namespace) -> None:
     results = tuple(Result(**one) for one in json.loads(options.results.read_text(encoding="utf-8"))) if options.results else ()
     folder = options.out / options.package
     folder.mkdir(parents=True, exist_ok=True)
-    how = f"Two networks of {options.steps} steps of 8 views, each trained on one half of the people; the second looks at the mirror image."
+    how = f"Two networks of {options.steps} steps of 8 views, each trained on one half of the people; the second is applied to the mirror image."
     words = BuildOptions(name=options.package, version=options.version, how=how, research_only=options.research, results=results)
     examples = people(options.data, 1, options.research)
     card = export(NetworkPair(*networks), folder, words, sources(options.research), examples[:: max(1, len(examples) // CALIBRATION)])
@@ -92,7 +92,7 @@ def package(options: argparse.Namespace) -> None:
 
 
 def sources(research: bool) -> tuple[TrainingData, ...]:
-    """What both halves together learnt from, for the card."""
+    """Training data of both halves, for the card."""
     found = [
         TrainingData("Sudirman lumbar MRI, axial T1 at L4/L5", SUDIRMAN, "310 people, reader masks of erector spinae and multifidus"),
         TrainingData("MyoSegmenTUM spine, subject TUM01", TUM, "29 axial slices, Dixon water and fat; half 1 only"),

@@ -62,8 +62,8 @@ def main() -> None:
     prior = np.stack([(grades == g).mean(axis=0) for g in range(3)], axis=-1) * WEIGHTS
     prior = np.broadcast_to(prior / prior.sum(axis=-1, keepdims=True), probabilities.shape)
     print(f"synthetic, {count} people")
-    for name, answer in (("weighted prior per column", prior), ("best possible", weighted)):
-        print(f"{name:26s}", "  ".join(f"{part} {value:.3f}" for part, value in score(answer, grades).items()))
+    for name, predicted in (("weighted prior per column", prior), ("best possible", weighted)):
+        print(f"{name:26s}", "  ".join(f"{part} {value:.3f}" for part, value in score(predicted, grades).items()))
     print(f"best possible accuracy {100 * (probabilities.argmax(axis=-1) == grades).mean():.1f} %   majority {100 * (grades == 0).mean():.1f} %")
     rows = [age_features(seed) for seed in range(2 * count)]
     table, ages = np.array([row[0] for row in rows]), np.array([row[1] for row in rows])
@@ -72,7 +72,7 @@ def main() -> None:
     penalty = 1.0 * np.eye(design.shape[1])
     fitted = np.linalg.solve(design[count:].T @ design[count:] + penalty, design[count:].T @ ages[count:])
     error = np.abs(design[:count] @ fitted - ages[:count])
-    print(f"age: MAE {error.mean():.2f} years, median guess {np.abs(ages[:count] - np.median(ages)).mean():.2f} years")
+    print(f"age: MAE {error.mean():.2f} years, median age {np.abs(ages[:count] - np.median(ages)).mean():.2f} years")
 
 
 if __name__ == "__main__":

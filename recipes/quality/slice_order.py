@@ -1,10 +1,10 @@
-"""How often the check of slice order finds a wrong order, and how often it doubts a right one.
+"""Sensitivity and false alarms of the check of slice order.
 
     python recipes/quality/slice_order.py ../shared/data [--seed 0]
 
 Reads the sagittal images of data/sagittal and data/spider/t2_space, the Dixon images, and the RSNA study. Each series is put into wrong orders: shuffled,
 even before odd slices, sorted by number as text (1, 10, 11, ...), halves exchanged, two neighbours exchanged. Series of fewer than 11 slices have a row of
-their own. Prints the share that is refused.
+their own. Prints the share that is rejected.
 """
 
 import argparse
@@ -55,13 +55,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     rng = np.random.default_rng(options.seed)
-    refused: dict[tuple[str, str], list[bool]] = defaultdict(list)
+    rejected: dict[tuple[str, str], list[bool]] = defaultdict(list)
     for slices, along in series_of(options.data):
         size = f"fewer than {_SHORT} slices" if len(slices) < _SHORT else f"{_SHORT} slices and more"
         for name, order in orders(len(slices), rng):
-            refused[size, name].append(order_is_wrong([slices[k] for k in order], along[: len(order)]))
-    for (size, name), found in refused.items():
-        print(f"{size:22} {name:22} refused {sum(found)} of {len(found)}")
+            rejected[size, name].append(order_is_wrong([slices[k] for k in order], along[: len(order)]))
+    for (size, name), found in rejected.items():
+        print(f"{size:22} {name:22} rejected {sum(found)} of {len(found)}")
 
 
 if __name__ == "__main__":

@@ -93,8 +93,8 @@ def train(points: list[ForamenPoint], foramina: Foramina, beside: tuple[np.ndarr
     from lumbar.severity.learn.foramina.train import ForamenTraining, LabelledForamina  # noqa: PLC0415
 
     names, grades = np.array([point.study_id for point in points]), read_grades(arguments.data / "train.csv")
-    asked = np.concatenate([targets(points)[:, None], related_targets(points, grades)], axis=1)
-    labelled = LabelledForamina(foramina.crops, foramina.levels, foramina.sides, names, asked, *beside)
+    labels = np.concatenate([targets(points)[:, None], related_targets(points, grades)], axis=1)
+    labelled = LabelledForamina(foramina.crops, foramina.levels, foramina.sides, names, labels, *beside)
     images = arguments.data / "axial_crops"
     axial = [crop for crop in read_crop_table(arguments.data / "axial_crops.csv") if (images / crop.file).is_file()]
     fold_of = split(labelled, axial_split(axial, axial_targets(axial, grades), FoldOptions()))

@@ -37,7 +37,7 @@ PLACES = [tuple(Condition).index(condition) for condition in AXIAL_CONDITIONS]
 
 
 class AmongOthers:
-    """A network that sees every crop beside the other crops of its study."""
+    """A network that processes each crop with the other crops of its study."""
 
     def __init__(self, network: Network, others: np.ndarray, levels: np.ndarray) -> None:
         self.network, self.others, self.levels = network, others, levels

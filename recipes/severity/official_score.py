@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from foramina import answers
+from foramina import predictions
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from small_weights import held_out
@@ -86,7 +86,7 @@ def foraminal_predictions(data: Path, runs: Path, rows: dict[str, NDArray[np.flo
     foramina = Foramina(*(kept[name] for name in ("crops", "levels", "sides", "studies")))
     splits = json.loads((runs / SPLITS).read_text(encoding="utf-8"))
     folds = np.array([splits[point.study_id] for point in points])
-    raw = answers(runs / "held_out.npy", foramina, folds, runs)
+    raw = predictions(runs / "held_out.npy", foramina, folds, runs)
     there = np.flatnonzero(np.isfinite(raw[:, 0]))
     metric = crossfitted_levels(raw[there], foramen_targets(points)[there], foramina.levels[there], folds[there]).metric
     for place, values in zip(there.tolist(), metric, strict=True):
@@ -110,13 +110,13 @@ def second_stage(p: NDArray[np.float64], y: NDArray[np.int64], folds: NDArray[np
         x = np.concatenate([features(odds, *cell) for cell in cells])
         target, fold = np.concatenate([y[:, c * 5 + v] for c, v in cells]), np.tile(folds, len(cells))
         scaled = (x - x.mean(0)) / (x.std(0) + 1e-9)
-        answer = np.full((len(x), 3), np.nan)
+        fitted = np.full((len(x), 3), np.nan)
         for own in np.unique(folds):
             fit, held = (fold != own) & (target >= 0), fold == own
             model = LogisticRegression(C=STRENGTH, max_iter=500).fit(scaled[fit], target[fit], sample_weight=np.array(GRADE_WEIGHTS)[target[fit]])
-            answer[held] = model.predict_proba(scaled[held])
+            fitted[held] = model.predict_proba(scaled[held])
         for number, (c, v) in enumerate(cells):
-            mine = answer[number * len(p) : (number + 1) * len(p)]
+            mine = fitted[number * len(p) : (number + 1) * len(p)]
             known = ~np.isnan(p[:, c * 5 + v, 0])
             result[known, c * 5 + v] = mine[known]
     return result

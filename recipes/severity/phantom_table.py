@@ -134,7 +134,7 @@ def table(data: dict[str, StudySet], test_cohort: CohortOptions, arguments: argp
     print(f"synthetic: {len(train_set.names)} training studies (sites {SITES['train']}), {len(test.names)} test studies (sites {SITES['test']}),")
     print(f"test crops cut at places from {'the labels' if arguments.places == 'labels' else 'the spine model'}, matrix scale {arguments.matrix_scale}")
     print(f"{'':<16}{'official':>9}{'95 %':>16}{'spinal':>9}{'foraminal':>10}{'subartic.':>10}{'any':>8}{'closed':>8}{'accuracy':>10}{'idle':>7}")
-    rows = {name: graded(np.asarray(answer), test.targets) for name, answer in predictions.items()}
+    rows = {name: graded(np.asarray(predicted_grades), test.targets) for name, predicted_grades in predictions.items()}
     scores = {name: official_score(row) for name, row in rows.items()}
     span = scores["prior"].official_score - scores["best possible"].official_score
     for name, score in scores.items():

@@ -33,8 +33,8 @@ def main() -> None:
             shares.setdefault(condition.value, {})[level.slug] = (counts / counts.sum()).tolist()
     card = make_card(shares, len(grades), ())
     prior = Prior(Model(arguments.out, card, (), ""))
-    answers = {row_id(study, c, v): prior.metric(c, v) for study in grades for c in Condition for v in Level}
-    score = evaluate(answers, grades, repeats=2).score.official_score
+    predictions = {row_id(study, c, v): prior.metric(c, v) for study in grades for c in Condition for v in Level}
+    score = evaluate(predictions, grades, repeats=2).score.official_score
     print(f"official score of the weighted frequencies on the same {len(grades)} studies: {score:.3f}")
     with staged_folder(arguments.out, arguments.overwrite) as folder:
         data = f"the {len(grades)} studies from which the frequencies were computed; without images"

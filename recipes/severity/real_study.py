@@ -49,8 +49,8 @@ def main() -> None:
                 f"{f.condition.value:34s}{f.level.value} is {label.value if label else '-':12s} {shown}  {f.severity.value:12s} {distance:5.1f} mm  {f.model}"
             )
         truth = {name: data.grades[name]}
-        for title, answer in (("graded", rows), ("frequencies alone", prior)):
-            print(f"{title}: weighted log loss of all rows {pooled(answer, truth[name], name):.3f}, {evaluate(answer, truth, repeats=2).score}")
+        for title, predicted in (("graded", rows), ("frequencies only", prior)):
+            print(f"{title}: weighted log loss of all rows {pooled(predicted, truth[name], name):.3f}, {evaluate(predicted, truth, repeats=2).score}")
         print(f"evidence: median {np.median(distances):.1f} mm from the label, largest {max(distances):.1f} mm")
 
 
@@ -60,9 +60,9 @@ def place(study: Study, series_id: str, instance: int, x: float, y: float) -> np
     return stack.volume.grid.points_mm([stack.instance_numbers.index(instance), y, x])
 
 
-def pooled(answer: dict[str, np.ndarray], grades: dict, name: str) -> float:
+def pooled(predicted: dict[str, np.ndarray], grades: dict, name: str) -> float:
     cells = [(row_id(name, c, v), grades[row_id("", c, v)[1:]]) for c in Condition for v in Level if grades[row_id("", c, v)[1:]] is not None]
-    probabilities = np.array([answer[row] for row, _ in cells])
+    probabilities = np.array([predicted[row] for row, _ in cells])
     return weighted_log_loss(probabilities, np.array([GRADE_ORDER.index(grade) for _, grade in cells]), np.array(GRADE_WEIGHTS))
 
 

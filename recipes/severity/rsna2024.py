@@ -41,8 +41,8 @@ def main() -> None:
         licence = "synthetic" if arguments.rehearse else "RSNA 2024 challenge: non-commercial research only"
         how = ("--folds", arguments.folds, "--steps", arguments.steps, "--kind", arguments.kind, "--encoder", arguments.encoder, "--slices", arguments.slices)
         machine = ("--devices", arguments.devices, "--nodes", arguments.nodes, "--workers", arguments.workers, "--threads", arguments.threads)
-        asked = ("--store", store, "--grades", data / "train.csv", "--runs", work / "runs", "-o", model, "--licence", licence)
-        run(train_severity, *asked, *how, *machine, *([] if arguments.rehearse else ["--research-only"]))
+        common = ("--store", store, "--grades", data / "train.csv", "--runs", work / "runs", "-o", model, "--licence", licence)
+        run(train_severity, *common, *how, *machine, *([] if arguments.rehearse else ["--research-only"]))
     out_of_fold(data, work, arguments)
     if (data / SAMPLE).is_file() and (data / "test_images").is_dir():
         run(predict_rsna2024, data, "-o", work / "submission.csv", "--models", model, "--threads", arguments.threads, "--overwrite")
@@ -80,8 +80,8 @@ def out_of_fold(data: Path, work: Path, arguments: argparse.Namespace) -> None:
     oof = grade_held_out_studies(from_store(open_store(work / "store"), grades), work / "runs", arguments.kind, wanted, arguments.threads)
     folds = oof.folds if len(np.unique(oof.folds)) > 1 else np.arange(len(oof.folds)) % 2
     metric = crossfitted(by_level(oof.raw), by_level(oof.studies.targets), np.repeat(folds, 5))[0].metric
-    answers = metric.reshape(len(oof.raw), 5, 5, 3).swapaxes(1, 2)
-    write_submission(work / "out_of_fold.csv", submission_rows(oof.studies.names.tolist(), answers))
+    predictions = metric.reshape(len(oof.raw), 5, 5, 3).swapaxes(1, 2)
+    write_submission(work / "out_of_fold.csv", submission_rows(oof.studies.names.tolist(), predictions))
     result = evaluate(read_submission(work / "out_of_fold.csv"), grades, allow_missing=True, repeats=200)
     interval = result.intervals["official_score"]
     print(f"out of fold, {result.studies} studies: official score {result.score.official_score:.4f} ({interval.low:.3f} to {interval.high:.3f})")

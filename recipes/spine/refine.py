@@ -6,7 +6,7 @@ Starts from the weights of the 32-bit model in `--start`: 600 steps of a schedul
 core. Four sources, drawn 3 : 2 : 1 : 2:
 
 1. SPIDER T2 SPACE, labelled by readers. What lies above the uppermost vertebra that a reader labelled is ignored: in 6 of 30 patients vertebrae in view
-   are left blank there, and train.py taught the network that they are background.
+   are left blank there, so that train.py treats them as background.
 2. The near-mid-sagittal T1 and T2 images of SPIDER, pseudo-labelled by the network that is refined.
 3. Every slice of half of the MyoSegmenTUM subjects (Dixon water; split.py): bodies L1 to L5 as readers labelled them, the rest pseudo-labelled.
 4. Phantoms of all nine sites with their ground truth, every slice, T1 and T2: the only source of pedicles and facets beside the canal.
@@ -26,17 +26,17 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from scipy import ndimage
 from split import TEST_PATIENTS, TRAINING_SUBJECTS
-from train import guess
+from train import pseudo_labelled
 
 from lumbar.datasets.spider import ignoring_unlabelled_top, read_space
 from lumbar.domain.anatomy import SpineClass
 from lumbar.domain.study import Plane
 from lumbar.imaging.orient import to_sagittal
-from lumbar.imaging.resample import resize_picture
+from lumbar.imaging.resample import resize_image
 from lumbar.io.nifti import read_nifti
 from lumbar.models.folder import check_folder
 from lumbar.models.registry import find_model
-from lumbar.phantom.acquire import grid_of, label_pictures
+from lumbar.phantom.acquire import grid_of, label_images
 from lumbar.phantom.labels import BODY, CANAL, DISC, POSTERIOR
 from lumbar.phantom.study import StudyOptions, make_study
 from lumbar.spine.learn.train import SpineTraining, export, train
@@ -48,7 +48,7 @@ from lumbar.training.fit import FitOptions
 SITES = "ABCDEFGHI"
 FIRST_SEED, PHANTOMS = 70_000, 18  # seeds that no other recipe uses
 S1_STRIP_MM = 16.0  # under the lowest disc, as in the labels of SPIDER
-SURE = 0.75  # probability from which a pseudo-label is believed
+SURE = 0.75  # least probability of a pseudo-label
 MILD = AugmentOptions(rotation_degrees=20, scale=(0.8, 1.25), shear=0.1, remap_probability=0.3, tissue_probability=0.2, field_probability=0.3)
 
 
@@ -80,7 +80,7 @@ def sources(data: Path, start: Path, cache: Path) -> tuple[list[LabelledSlice], 
     network = network_of(find_model(TASK, start))
     space = [s for s in ignoring_unlabelled_top(read_space(data / "spider" / "t2_space")) if s.patient not in TEST_PATIENTS]
     makers = {
-        "midsagittal": lambda: guess(data / "spider", network),
+        "midsagittal": lambda: pseudo_labelled(data / "spider", network),
         "subjects": lambda: list(subjects(data / "sagittal", network)),
         "phantoms": lambda: list(phantoms()),
     }
@@ -99,15 +99,15 @@ def subjects(folder: Path, network: Network) -> Iterator[LabelledSlice]:
     for name in sorted(TRAINING_SUBJECTS):
         segmentation = segment(read_nifti(folder / f"{name}_image.nii.gz"), network, Plane.SAGITTAL)
         bodies = to_sagittal(read_nifti(folder / f"{name}_mask.nii.gz")).array > 0
-        for k, picture in enumerate(segmentation.picture.array):
+        for k, image in enumerate(segmentation.image.array):
             labels = np.where(segmentation.probabilities[k].max(axis=0) >= SURE, segmentation.labels[k], IGNORED).astype(np.uint8)
-            body = resize_picture(bodies[k].astype(np.float32), (picture.shape[0], picture.shape[1])) > 0.5
+            body = resize_image(bodies[k].astype(np.float32), (image.shape[0], image.shape[1])) > 0.5
             rows = np.flatnonzero(bodies.any(axis=(0, 2)))
-            scale = picture.shape[0] / bodies.shape[1]
-            inside = (np.arange(picture.shape[0]) >= rows[0] * scale) & (np.arange(picture.shape[0]) <= rows[-1] * scale)
+            scale = image.shape[0] / bodies.shape[1]
+            inside = (np.arange(image.shape[0]) >= rows[0] * scale) & (np.arange(image.shape[0]) <= rows[-1] * scale)
             labels[(labels == SpineClass.BODY) & ~body & inside[:, None]] = IGNORED
             labels[body] = SpineClass.BODY
-            yield LabelledSlice(name, np.asarray(picture, dtype=np.float32), labels, PIXEL_MM)
+            yield LabelledSlice(name, np.asarray(image, dtype=np.float32), labels, PIXEL_MM)
 
 
 def phantoms() -> Iterator[LabelledSlice]:
@@ -115,9 +115,9 @@ def phantoms() -> Iterator[LabelledSlice]:
     for number in range(PHANTOMS):
         study = make_study(StudyOptions(FIRST_SEED + number, site=SITES[number % len(SITES)], roles=("sagittal_t1", "sagittal_t2")))
         for series in study.series.values():
-            labels = label_pictures(study.anatomy, series)
+            labels = label_images(study.anatomy, series)
             pixel_mm = grid_of(list(series.planes)).spacing_mm[1]
-            for image, own in zip(series.pictures, labels, strict=True):
+            for image, own in zip(series.images, labels, strict=True):
                 if (own == CANAL).any() or np.isin(own, list(BODY.values())).any():
                     yield LabelledSlice(f"phantom {number}", image.astype(np.float32), phantom_classes(own, pixel_mm), pixel_mm)
 

@@ -60,7 +60,7 @@ def test_too_few_people_are_refused(tmp_path):
 
 
 @pytest.mark.slow
-def test_from_images_to_features(tmp_path, whole_pictures):
+def test_from_images_to_features(tmp_path, whole_images):
     """Drawn people: a row's features are measured on its image, and one that shows no spine is named."""
     volume, _ = draw(Drawing())
     rows = []

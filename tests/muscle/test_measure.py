@@ -160,10 +160,10 @@ def test_grey_values_tell_no_fat_of_the_psoas():
     mask, water, fat = scene()
     labels = np.asarray(mask.array).copy()
     labels[1:5, 2:12, 20:40], labels[1:5, 2:12, 120:150] = 5, 6
-    picture = Volume(0.3 * np.asarray(water.array) + np.asarray(fat.array), water.grid)
-    found = {(f.muscle, f.side): f for f in measure(picture, Volume(labels, mask.grid)).findings}
+    mixed = Volume(0.3 * np.asarray(water.array) + np.asarray(fat.array), water.grid)
+    found = {(f.muscle, f.side): f for f in measure(mixed, Volume(labels, mask.grid)).findings}
     assert found[Muscle.PSOAS, Side.LEFT].fat_infiltration is None and found[Muscle.PSOAS, Side.LEFT].lean_volume_ml is None
-    alone = measure(picture, mask).findings
+    alone = measure(mixed, mask).findings
     assert [found[f.muscle, f.side].fat_infiltration for f in alone] == [f.fat_infiltration for f in alone]  # the psoas does not change the others
 
 

@@ -32,8 +32,8 @@ def build_schema(version: str) -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"lumbar/findings-{version}",
         "title": "Findings of `lumbar analyze`",
-        "description": "Points are LPS millimetres of the input. A value that could not be measured is null, and a warning says why. "
-        "Fields may be added; none is renamed within a major version. A field that is not required may be missing where it has nothing to say.",
+        "description": "Points are LPS millimetres of the input. A value that could not be measured is null, and a warning gives the reason. "
+        "Fields may be added; none is renamed within a major version. A field that is not required may be missing where it does not apply.",
         "type": "object",
         "properties": {
             "schema_version": {"type": "string", "pattern": f"^{major}\\."},
