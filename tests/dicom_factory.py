@@ -1,4 +1,4 @@
-"""DICOM files for tests, built with pydicom and numpy alone, so that what they hold is known without the code under test."""
+"""DICOM files for tests, built with pydicom and numpy only, so that their content is independent of the code under test."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ SERIES = "1.2.3.4.5"
 
 
 def slice_dataset(pixels: np.ndarray, position, along_row, down_column, spacing=(0.7, 0.7), number: int = 1, **tags: Any) -> Dataset:
-    """One MR slice; `tags` replace or (with None) remove what is set here."""
+    """One MR slice; `tags` replace or (with None) remove attributes set here."""
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian

@@ -1,4 +1,4 @@
-"""The front door of the library: what a few lines of a user's script can rely on."""
+"""The Python interface of the library."""
 
 import subprocess
 import sys
@@ -40,6 +40,6 @@ def test_the_frame_has_one_row_per_value(tmp_path: Path) -> None:
 
 def test_import_of_the_package_loads_nothing_heavy() -> None:
     code = "import sys, lumbar; print(sorted({'numpy', 'onnxruntime', 'matplotlib', 'torch', 'pydicom'} & set(sys.modules)), lumbar.__all__)"
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert said.startswith("[]")
-    assert "load_models" in said
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert output.startswith("[]")
+    assert "load_models" in output

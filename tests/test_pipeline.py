@@ -37,19 +37,19 @@ def a_calibration() -> Calibration:
 
 
 class AgePredictor:
-    """Says 61 years of everybody, and keeps what it was asked."""
+    """Predicts 61 years for all studies, and records its arguments."""
 
     use = ModelUse("age", "made-here", "1", "0" * 64, "synthetic people")
     calibration = a_calibration()
 
     def __init__(self, levels_needed: int = 0) -> None:
         self.levels_needed = levels_needed
-        self.asked: list[tuple[float | None, str | None]] = []
+        self.calls: list[tuple[float | None, str | None]] = []
 
     def predict(self, volume: Volume, levels: tuple[LevelFinding, ...], known: float | None, sex: str | None) -> AgeResult:
         if len(levels) < self.levels_needed:
             raise InputError("too few levels")
-        self.asked.append((known, sex))
+        self.calls.append((known, sex))
         delta = self.calibration.delta(61.0, known) if known is not None else None
         selta = (Selta("L4/L5", 2.6, True),) if known is not None else ()
         finding = AgeFinding(
@@ -88,12 +88,12 @@ def page_of(analysis: Analysis) -> str:
     return render(analysis, images, dict.fromkeys(images, "data:,x"))
 
 
-def test_an_age_is_given_only_to_who_asks_for_it(study: Study, predictor: AgePredictor) -> None:
+def test_an_age_is_predicted_only_on_request(study: Study, predictor: AgePredictor) -> None:
     analysis = analyze(study, with_age(predictor), Request(tasks=("spine",)))
     assert analysis.findings.age is None
-    assert predictor.asked == []
+    assert predictor.calls == []
     analysis = aged(study, predictor)
-    assert predictor.asked == [(71.0, "F")]  # from the header
+    assert predictor.calls == [(71.0, "F")]  # from the header
     assert analysis.findings.age is not None
     assert analysis.findings.age.age_delta_years == -10.0
     assert analysis.findings.age.age_delta_z is not None
@@ -103,28 +103,28 @@ def test_an_age_is_given_only_to_who_asks_for_it(study: Study, predictor: AgePre
     jsonschema.validate(to_document(analysis.findings), schema())
 
 
-def test_what_the_command_says_comes_before_the_header(study: Study, predictor: AgePredictor) -> None:
+def test_options_take_precedence_over_the_header(study: Study, predictor: AgePredictor) -> None:
     aged(study, predictor, age_years=0.0, sex="M")
-    assert predictor.asked == [(0.0, "M")]
+    assert predictor.calls == [(0.0, "M")]
     aged(replace(study, patient=Patient()), predictor)
-    assert predictor.asked[-1] == (None, None)
+    assert predictor.calls[-1] == (None, None)
 
 
-def test_an_age_that_nothing_is_done_with_is_told(study: Study, predictor: AgePredictor) -> None:
-    said = "an age was given with --age"
-    assert any(said in warning for warning in analyze(study, with_age(predictor), Request(age_years=50.0)).findings.warnings)
-    assert not any(said in warning for warning in analyze(study, with_age(predictor)).findings.warnings)
-    assert predictor.asked == []
+def test_an_unused_age_is_reported(study: Study, predictor: AgePredictor) -> None:
+    text = "an age was given with --age"
+    assert any(text in warning for warning in analyze(study, with_age(predictor), Request(age_years=50.0)).findings.warnings)
+    assert not any(text in warning for warning in analyze(study, with_age(predictor)).findings.warnings)
+    assert predictor.calls == []
 
 
-def test_without_a_sagittal_t2_or_levels_there_is_no_age_and_it_is_said(study: Study, predictor: AgePredictor) -> None:
+def test_without_a_sagittal_t2_or_levels_there_is_no_age_but_a_warning(study: Study, predictor: AgePredictor) -> None:
     t1 = replace(study, series=(replace(study.series[0], role=Role.SAGITTAL_T1, weighting=Weighting.T1),))
-    for one, needed, said in ((t1, 0, "needs a sagittal T2 or STIR"), (study, 9, "too few levels")):
+    for one, needed, text in ((t1, 0, "needs a sagittal T2 or STIR"), (study, 9, "too few levels")):
         predictor.levels_needed = needed
         analysis = aged(one, predictor)
         assert analysis.findings.age is None
         assert analysis.findings.unmet_tasks == ("age",)
-        assert any(said in warning for warning in analysis.findings.warnings)
+        assert any(text in warning for warning in analysis.findings.warnings)
     analysis = aged(study, None)
     assert analysis.findings.unmet_tasks == ("age",)
     assert any("age: no model is installed" in warning for warning in analysis.findings.warnings)
@@ -155,7 +155,7 @@ def test_a_new_task_needs_only_its_room_and_a_row_of_the_table(study: Study) -> 
     jsonschema.validate(document, schema())
 
 
-def test_the_report_says_what_delta_and_selta_mean(study: Study, predictor: AgePredictor) -> None:
+def test_the_report_explains_delta_and_selta(study: Study, predictor: AgePredictor) -> None:
     text = page_of(aged(study, predictor))
     assert "61 years (90 % interval 50 to 72)" in text
     assert "Delta −10.0 years: the spine looks that much younger than the person&#39;s 71 years" in text

@@ -1,4 +1,4 @@
-"""What a predictor says of a person, with an engine whose answers are given."""
+"""The age predictor with a stand-in engine."""
 
 from types import SimpleNamespace
 
@@ -68,7 +68,7 @@ def test_with_an_age_there_are_deltas_and_selta() -> None:
     assert result.warnings == ()
 
 
-def test_without_an_age_there_is_the_predicted_age_alone() -> None:
+def test_without_an_age_only_the_predicted_age_is_given() -> None:
     result = _predictor([50.0, 50.0, 75.0, 50.0, 60.0]).predict_slices(_slices(), None, None)
     assert (result.finding.age_delta_years, result.finding.age_delta_corrected_years, result.finding.age_delta_z, result.finding.age_delta_percentile) == (
         None,
@@ -77,7 +77,7 @@ def test_without_an_age_there_is_the_predicted_age_alone() -> None:
     assert result.finding.predicted_age_years == 60
 
 
-def test_what_must_be_known_is_said() -> None:
+def test_limitations_are_reported() -> None:
     def warnings(predictor: Predictor, age: float | None, missing: tuple[int, ...] = ()) -> str:
         return " ".join(predictor.predict_slices(_slices(missing), age, None).warnings)
 

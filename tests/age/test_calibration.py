@@ -1,4 +1,4 @@
-"""What a calibration promises, on simulated predictions whose every number is known."""
+"""Calibration on simulated predictions with ground truth."""
 
 import json
 

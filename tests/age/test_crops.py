@@ -1,4 +1,4 @@
-"""Crops in patient space, held against a volume whose every voxel knows where it lies."""
+"""Crops in patient space, compared with a volume with coordinates as voxel values."""
 
 import numpy as np
 import pytest
@@ -74,7 +74,7 @@ def test_any_number_of_slices_and_a_mask_for_missing_levels() -> None:
     assert [frame is None for frame in slices.frames] == [True, True, False, False, True]
 
 
-def test_levels_outside_the_image_are_left_out_and_too_few_are_refused() -> None:
+def test_levels_outside_the_image_are_left_out_and_too_few_are_rejected() -> None:
     far = {**STRAIGHT, Level.L5_S1: np.array([2.0, -10.0, -300.0])}
     assert Level.L5_S1 not in cut_slices(_volume(lambda p: p[..., 1]), far).levels
     with pytest.raises(InputError, match="at least 2"):
@@ -83,7 +83,7 @@ def test_levels_outside_the_image_are_left_out_and_too_few_are_refused() -> None
         cut_slices(_volume(lambda p: p[..., 1]), {level: point + 900 for level, point in STRAIGHT.items()})
 
 
-def test_scale_is_one_for_the_whole_study() -> None:
+def test_the_whole_study_has_one_grey_scale() -> None:
     slices = cut_slices(_volume(lambda p: 100 + 3 * p[..., 1]), STRAIGHT)
     seen = slices.images[slices.present > 0]
     assert np.percentile(seen, 2) == pytest.approx(0, abs=1e-3)

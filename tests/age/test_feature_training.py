@@ -54,7 +54,7 @@ def test_the_folder_predicts_again(tmp_path):
     assert np.corrcoef(ages, table.age_years)[0, 1] > 0.9
 
 
-def test_too_few_people_are_refused(tmp_path):
+def test_too_few_people_are_rejected(tmp_path):
     with pytest.raises(InputError, match="at least 12"):
         list(train_features(people(8), NETWORK, tmp_path, "mine", TrainingData("people", "own")))
 

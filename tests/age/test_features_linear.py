@@ -127,7 +127,7 @@ def test_a_table_gives_back_the_features(tmp_path):
     np.testing.assert_allclose(table.means(SEEN)[:6], FeatureTable(rows).means(SEEN), rtol=1e-4)
 
 
-def test_too_few_people_are_refused():
+def test_too_few_people_are_rejected():
     with pytest.raises(InputError, match="at least 12"):
         fit_features(people(8, 3.0), SETS, FROM, "sha")
 

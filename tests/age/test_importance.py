@@ -1,4 +1,4 @@
-"""Importance by hiding, held against an engine whose rule is known: the age is a weighted sum of what each level shows."""
+"""Occlusion maps with a stand-in engine: its age is a weighted sum over the levels."""
 
 import numpy as np
 import pytest
@@ -45,7 +45,7 @@ TYPICAL = np.zeros((5, 3, OPTIONS.rows, OPTIONS.columns), dtype=np.float32)
 def test_structures_get_what_their_level_weighs() -> None:
     found = {s.name: s for s in Explainer(SumEngine(), _slices(), TYPICAL, None).structures()}  # type: ignore[arg-type]
     assert list(found) == ["L1", "L1/L2", "L2", "L2/L3", "L3", "L3/L4", "L4", "L4/L5", "L5", "L5/S1", "S1"]
-    assert found["L4/L5"].delta_years == pytest.approx(10, abs=1.5)  # the disc's band covers what the engine looks at
+    assert found["L4/L5"].delta_years == pytest.approx(10, abs=1.5)  # the disc's band covers the region the engine depends on
     assert found["L2/L3"].delta_years == pytest.approx(2, abs=0.3)
     assert abs(found["L1/L2"].delta_years) < 1e-5
     assert found["L4"].delta_years < 1.5
@@ -53,7 +53,7 @@ def test_structures_get_what_their_level_weighs() -> None:
     assert sum(found["L4/L5"].slice_delta_years) == pytest.approx(found["L4/L5"].delta_years, rel=1e-4)  # a sum has no interactions
 
 
-def test_the_map_lies_where_the_engine_looks() -> None:
+def test_the_map_highlights_the_region_the_engine_depends_on() -> None:
     heat_map = explain(SumEngine(), _slices(), TYPICAL, None).heat_map  # type: ignore[arg-type]
     weight = {name: float(np.abs(values).sum()) for name, values in heat_map.maps.items()}
     assert weight["L4/L5"] / sum(weight.values()) == pytest.approx(10 / 12, abs=0.02)

@@ -1,4 +1,4 @@
-"""Labels of the levels, learnt beside the age: read with blanks, put on one scale, and counted where they are known only."""
+"""Auxiliary labels of the levels: read with blanks, standardised, and used only where known."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def test_labels_are_read_by_level_and_blank_cells_are_not_known(tmp_path: Path) 
     assert read_age_table(tmp_path / "t.csv").labels is None
 
 
-def test_a_level_without_its_column_and_a_word_for_a_number_are_refused(tmp_path: Path) -> None:
+def test_a_missing_level_column_and_text_for_a_number_are_rejected(tmp_path: Path) -> None:
     with pytest.raises(UnreadableInput, match="pfirrmann_l5_s1"):
         read_age_table(_table(tmp_path / "t.csv", "2,2,3,4,5", (*LEVELS[:4], "s1_s2")), labels=("pfirrmann",))
     with pytest.raises(UnreadableInput, match="line 2: pfirrmann_l3_l4 is 'severe'"):

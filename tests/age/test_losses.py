@@ -1,4 +1,4 @@
-"""Contrastive losses: values by hand, gradients that are not zero, and the order of ages that they are published to bring about."""
+"""Contrastive losses: values by hand, gradients that are not zero, and features ordered by age."""
 
 import math
 
@@ -69,7 +69,7 @@ def test_descent_sorts_features_by_age(loss) -> None:  # type: ignore[no-untyped
     assert max(near) < min(far)
 
 
-def test_one_dimension_is_refused_because_its_direction_has_no_gradient() -> None:
+def test_one_dimension_is_rejected_as_its_direction_has_no_gradient() -> None:
     """The published system projected to one dimension: the direction of a number is its sign, and its gradient exactly zero."""
     narrow = torch.randn(6, 1).requires_grad_()
     torch.nn.functional.normalize(narrow, dim=1).sum().backward()

@@ -1,4 +1,4 @@
-"""The slice-set network: what is missing does not count, where a slice lies does, and every head gives years."""
+"""The slice-set network: missing slices are ignored, positions are used, and every head predicts years."""
 
 from dataclasses import replace
 
@@ -59,7 +59,7 @@ def test_a_missing_level_leaves_a_finite_answer_that_does_not_look_at_it() -> No
     assert torch.allclose(network(changed, position, present, sex)[0][:, -1], ages[:, -1], atol=1e-4)
 
 
-def test_a_segment_looks_at_its_own_levels_only() -> None:
+def test_a_segment_depends_on_its_own_levels_only() -> None:
     network = _network()
     images, position, present, sex = _input()
     before = network(images, position, present, sex)[0]
@@ -97,7 +97,7 @@ def test_heads_by_hand() -> None:
 
 
 @pytest.mark.parametrize("head", HEADS)
-def test_a_head_alone_learns_an_age(head: str) -> None:
+def test_the_head_alone_can_be_trained(head: str) -> None:
     options = replace(AgeNetworkOptions(), head=head)
     width = {"regression": 1, "soft-label": options.bins, "ordinal": options.bins - 1}[head]
     outputs = torch.zeros(2, width, requires_grad=True)
@@ -110,6 +110,6 @@ def test_a_head_alone_learns_an_age(head: str) -> None:
     assert ages_of(outputs, options).tolist() == pytest.approx([33, 71], abs=1.1)
 
 
-def test_unknown_choices_are_refused() -> None:
+def test_unknown_choices_are_rejected() -> None:
     with pytest.raises(UsageError, match="median"):
         AgeNetwork(replace(SMALL, pooling="median"))

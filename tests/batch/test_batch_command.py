@@ -1,4 +1,4 @@
-"""The whole command on synthetic studies: what it writes is what `lumbar analyze` writes, and the tables follow from it."""
+"""The whole command on synthetic studies: results equal those of `lumbar analyze`, and the tables are derived from them."""
 
 import csv
 import json

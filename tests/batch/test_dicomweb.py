@@ -1,4 +1,4 @@
-"""Studies of a DICOMweb server, against a small server of the tests that answers as PS3.18 prescribes."""
+"""Studies of a DICOMweb server, against a small server of the tests that responds as specified in PS3.18."""
 
 import io
 import json
@@ -24,11 +24,11 @@ UIDS = ("1.2.3.1", "1.2.3.2")
 class Server(BaseHTTPRequestHandler):
     """QIDO-RS for studies and WADO-RS for one study."""
 
-    asked: ClassVar[list] = []
+    requests: ClassVar[list] = []
 
     def do_GET(self):
         parts = urlsplit(self.path)
-        self.asked.append((parts.path, parse_qs(parts.query)))
+        self.requests.append((parts.path, parse_qs(parts.query)))
         if parts.path == "/dicom-web/studies":
             start = int(parse_qs(parts.query).get("offset", ["0"])[0])
             found = [{"0020000D": {"vr": "UI", "Value": [uid]}, "00100010": {"vr": "PN", "Value": [{"Alphabetic": "Doe^Jane"}]}} for uid in UIDS[start:]]
@@ -67,10 +67,10 @@ def address():
 
 
 def test_studies_are_found_named_by_their_uid_and_fetched_when_their_turn_comes(address):
-    Server.asked.clear()
+    Server.requests.clear()
     found = find_inputs([f"dicomweb+{address}?ModalitiesInStudy=MR"])
     assert [study.name for study in found] == list(UIDS)
-    assert Server.asked[0][1]["ModalitiesInStudy"] == ["MR"] and len(Server.asked) == 1
+    assert Server.requests[0][1]["ModalitiesInStudy"] == ["MR"] and len(Server.requests) == 1
     with local_copy(found[1].source) as (folder, remote):
         assert remote
         headers = [pydicom.dcmread(path) for path in sorted(folder.iterdir())]

@@ -83,7 +83,7 @@ def test_models_are_loaded_once_a_worker(tmp_path):
     assert len({pid for pid, _ in calls}) == 1 and [int(call) for _, call in calls] == [1, 2, 3, 4, 5]
 
 
-def test_tables_are_the_same_whatever_the_number_of_workers(tmp_path):
+def test_tables_are_independent_of_the_number_of_workers(tmp_path):
     data = studies(tmp_path / "in", {f"s{number:02d}": f"slow:{0.05 * (number % 3)}:{number}.25" for number in range(12)})
     made = []
     for workers in (1, 3):
@@ -122,7 +122,7 @@ def test_another_model_or_request_does_everything_again(tmp_path, monkeypatch):
     assert run(data, out, resume=True).done_now == 0
 
 
-def test_an_output_folder_in_the_way_is_refused(tmp_path):
+def test_an_existing_output_folder_is_rejected(tmp_path):
     data, out = studies(tmp_path / "in", {"a": "1"}), tmp_path / "out"
     out.mkdir()
     (out / "thesis.doc").touch()
@@ -134,8 +134,8 @@ def test_an_output_folder_in_the_way_is_refused(tmp_path):
 
 
 @pytest.mark.slow
-def test_killed_workers_lose_nothing(tmp_path):
-    """Dask's worker processes are killed again and again; every study is done, and its table is that of a quiet run."""
+def test_killed_workers_lose_no_results(tmp_path):
+    """Dask's worker processes are killed again and again; every study is finished, and the table equals that of an undisturbed run."""
     data = studies(tmp_path / "in", {f"s{number:02d}": f"slow:0.6:{number}" for number in range(20)})
     run(data, tmp_path / "quiet", workers=2)
     over, killed = threading.Event(), []
@@ -183,8 +183,8 @@ if __name__ == "__main__":
 
 
 @pytest.mark.slow
-def test_a_killed_command_goes_on_with_resume(tmp_path):
-    """Scheduler and command are one process with local workers: it is killed twice, and the third call finishes, each study done whole once."""
+def test_an_interrupted_command_resumes(tmp_path):
+    """Scheduler and command are one process with local workers: it is killed twice, and the third call finishes, with each study analysed once."""
     data = studies(tmp_path / "in", {f"s{number:02d}": f"slow:0.3:{number}" for number in range(20)})
     out, script = tmp_path / "out", tmp_path / "main.py"
     script.write_text(SCRIPT)
@@ -203,8 +203,8 @@ def test_a_killed_command_goes_on_with_resume(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_killed_scheduler_is_reported_and_the_next_one_goes_on(tmp_path):
-    """A cluster of its own: the scheduler is killed twice while studies are done; with --resume and a new one all are done, each whole."""
+def test_a_killed_scheduler_is_reported_and_the_next_one_resumes(tmp_path):
+    """A cluster of its own: the scheduler is killed twice while studies are done; with --resume and a new one all are finished."""
     data = studies(tmp_path / "in", {f"s{number:02d}": f"slow:0.5:{number}" for number in range(16)})
     out = tmp_path / "out"
     for done in (3, 8):

@@ -68,13 +68,13 @@ def test_a_table_names_studies_and_carries_what_is_known_of_people(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"), [("study,path\n1,missing\n", "line 2: path"), ("study,path,sex\n1,.,x\n", "line 2: sex"), ("id,path\n1,.\n", "study")]
 )
-def test_a_faulty_table_is_refused_by_its_line(tmp_path, text, message):
+def test_a_faulty_table_is_rejected_with_its_line(tmp_path, text, message):
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(UnreadableInput, match=message):
         find_inputs([str(tmp_path / "t.csv")])
 
 
-def test_two_studies_of_one_name_are_refused(tmp_path):
+def test_two_studies_of_one_name_are_rejected(tmp_path):
     for place in ("x", "y"):
         dicom_study(tmp_path / place / "p1", f"1.{ord(place)}")
     with pytest.raises(UsageError, match="two studies are called p1"):

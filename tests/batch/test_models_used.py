@@ -1,4 +1,4 @@
-"""A batch uses trusted models only, unless it is told otherwise."""
+"""A batch uses trusted models only, unless `--allow-unsigned` is given."""
 
 import sys
 from pathlib import Path

@@ -43,7 +43,7 @@ def test_failed_studies_come_first_then_the_farthest_outlier(page):
     assert [row["study"] for row in rows[:2]] == ["s03", "s07"] and len(rows) == 20
     assert rows[1]["distance"] > 5 and rows[1]["farthest"].startswith("disc_height_mm L4/L5 (z +")
     assert rows[1]["images"] == ["levels"] and rows[0]["images"] == []
-    assert "</script><b>" not in page.read_text()  # what a study says cannot end the script
+    assert "</script><b>" not in page.read_text()  # text of a study cannot end the script
 
 
 @pytest.mark.slow
@@ -53,7 +53,7 @@ def test_keys_mark_studies_and_marks_clean_a_table(page, tmp_path):
     with api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         tab = browser.new_context(accept_downloads=True).new_page()
-        tab.add_init_script("delete window.showSaveFilePicker")  # its dialog has nobody to answer it here
+        tab.add_init_script("delete window.showSaveFilePicker")  # its dialog would block here
         tab.goto(page.as_uri())
         assert tab.locator("article").count() == 20
         tab.keyboard.press("j")

@@ -57,7 +57,7 @@ def test_json_is_the_only_thing_on_standard_output(study, tmp_path, capsys):
     assert json.loads(captured.out)["software"]["name"] == "lumbar"
 
 
-def test_grades_come_in_the_columns_of_a_submission_and_a_study_without_axial_slices_says_so(study, tmp_path):
+def test_grades_have_submission_columns_and_missing_axial_slices_are_reported(study, tmp_path):
     out = tmp_path / "out"
     stir = study.rename(tmp_path / "sagittal_stir.nii.gz")  # no grader takes it: foramina are graded on T1, or on plain T2 with a warning
     assert run("analyze", stir, "-o", out, "--tasks", "severity") == 4  # nothing but frequencies
@@ -72,7 +72,7 @@ def test_grades_come_in_the_columns_of_a_submission_and_a_study_without_axial_sl
     assert all(abs(sum(float(row[k]) for k in ("normal_mild", "moderate", "severe")) - 1) < 1e-5 for row in rows)
 
 
-def test_an_output_folder_in_use_is_left_alone(study, tmp_path, capsys):
+def test_an_output_folder_in_use_is_not_changed(study, tmp_path, capsys):
     out = tmp_path / "out"
     out.mkdir()
     (out / "mine.txt").write_text("mine")

@@ -23,11 +23,11 @@ def study(tmp_path):
 def run(capsys, *words: str) -> tuple[int, str, str]:
     with pytest.raises(SystemExit) as left:
         main(list(words))
-    said = capsys.readouterr()
-    return left.value.code, said.out, said.err
+    captured = capsys.readouterr()
+    return left.value.code, captured.out, captured.err
 
 
-def test_the_table_says_what_each_series_is_and_why(study, capsys):
+def test_the_table_lists_the_role_of_each_series_with_the_reason(study, capsys):
     before = sorted(study.rglob("*"))
     code, out, err = run(capsys, "inspect", str(study))
     assert code == 0

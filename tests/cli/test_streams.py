@@ -1,4 +1,4 @@
-"""Terminals of the world: nothing that is said can fail for the lack of a character."""
+"""Terminal encodings: output never fails for a missing character."""
 
 import json
 import os

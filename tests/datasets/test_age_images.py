@@ -34,7 +34,7 @@ def test_png_stacks_lie_from_right_to_left(tmp_path: Path) -> None:
     assert weighting is Weighting.T2
 
 
-def test_png_without_a_size_are_refused(tmp_path: Path) -> None:
+def test_png_without_a_size_are_rejected(tmp_path: Path) -> None:
     (tmp_path / "s").mkdir()
     Image.fromarray(np.zeros((4, 4), dtype=np.uint8)).save(tmp_path / "s" / "1.png")
     with pytest.raises(UnreadableInput, match="pixel_mm and slice_mm"):

@@ -1,4 +1,4 @@
-"""Reading tables of ages: what is accepted, and what is refused with the line and the reason."""
+"""Reading tables of ages: accepted forms, and errors with line and reason."""
 
 from pathlib import Path
 
@@ -106,7 +106,7 @@ def _table(subjects: int, seed: int = 0) -> AgeTable:
     return AgeTable("t", np.arange(2 * subjects), names, site, np.full(2 * subjects, "F"), age)
 
 
-def test_folds_keep_subjects_whole_and_ages_alike() -> None:
+def test_folds_are_grouped_by_subject_and_stratified_by_age() -> None:
     table = _table(100)
     fold = subject_folds(table, 5, seed=1)
     assert all(np.unique(fold[table.subject == name]).size == 1 for name in np.unique(table.subject))

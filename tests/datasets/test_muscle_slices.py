@@ -29,7 +29,7 @@ def test_slices_come_in_order_with_their_masks_and_people(tmp_path: Path) -> Non
     assert not next(iter(read_muscle_t2(tmp_path))).pixel_known
 
 
-def test_a_folder_without_slices_and_a_mask_of_another_size_are_refused(tmp_path: Path) -> None:
+def test_a_folder_without_slices_and_a_mask_of_another_size_are_rejected(tmp_path: Path) -> None:
     with pytest.raises(UnreadableInput, match="no axial slices"):
         next(read_muscle_t1(tmp_path))
     write_slice(tmp_path, "0001_D4", np.zeros((5, 8), np.uint8))

@@ -92,7 +92,7 @@ def test_facts_of_a_gapped_grid():
         _ = grid.matrix
 
 
-def test_contains_counts_whole_voxels_and_a_margin():
+def test_contains_includes_whole_voxels_and_a_margin():
     grid = grid_from_matrix(np.diag([4.0, 1.0, 1.0, 1.0]), (3, 10, 10))  # slices along x
     assert grid.contains([0, 0, 0])
     assert grid.contains([9.9, 9.4, -0.4])
@@ -122,7 +122,7 @@ def test_a_single_slice_reaches_a_millimetre_a_step_along_its_normal():
         ([0, 0, 0], [0, 1, 0], [1, 0, 0], "at least one slice"),
     ],
 )
-def test_contradictions_are_refused(origins, row, column, message):
+def test_contradictions_are_rejected(origins, row, column, message):
     with pytest.raises(GeometryError, match=message):
         Grid(np.array(origins, float), np.array(row, float), np.array(column, float), 4, 4)
 

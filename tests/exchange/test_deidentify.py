@@ -155,7 +155,7 @@ def written_text(words: str, value: int) -> Dataset:
     return one
 
 
-def test_burnt_in_text_is_refused() -> None:
+def test_burnt_in_text_is_rejected() -> None:
     with pytest.raises(UnreadableInput, match="burnt"):
         deidentified(written_text("JONES 1961", 4095), KEY)
     one = image()
@@ -170,7 +170,7 @@ def test_noise_and_bright_spots_are_no_text() -> None:
         assert not shows_text(random.integers(0, top + 1, (256, 256)).astype(np.uint16))
 
 
-def test_other_objects_are_refused() -> None:
+def test_other_objects_are_rejected() -> None:
     one = image()
     one.Modality = "SR"
     with pytest.raises(UnreadableInput, match="no MR image"):

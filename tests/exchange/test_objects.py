@@ -132,7 +132,7 @@ def test_the_bundle_fits_the_published_schema_of_r4(written: Written) -> None:
         for resource in resources:
             validator.validate(resource)
         broken = {**resources[0], "status": 5, "nonsense": True}
-        assert not validator.is_valid(broken)  # the schema can say no
+        assert not validator.is_valid(broken)  # the schema can fail
     assert set(by_type) == {"DiagnosticReport", "Patient", "ImagingStudy", "Observation"}
     ids = {entry["fullUrl"] for entry in bundle["entry"]}
     assert len(ids) == len(bundle["entry"])

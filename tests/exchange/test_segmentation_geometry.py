@@ -151,7 +151,7 @@ def test_frames_of_an_enhanced_object(tmp_path: Path) -> None:
         assert points_read(path, number) == points_of(segment.mask, found.stack.volume)
 
 
-def test_a_mask_on_other_slices_is_refused() -> None:
+def test_a_mask_on_other_slices_is_rejected() -> None:
     a, b = grid_from_matrix(sagittal_matrix(), SHAPE), grid_from_matrix(turned(sagittal_matrix(), (1, 0, 0)), SHAPE)
     with pytest.raises(ValueError, match="slices"):
         check_same_slices(a, b)

@@ -19,7 +19,7 @@ from lumbar.cli.main import main
 
 @dataclass(frozen=True)
 class Written:
-    """A study and what `analyze --dicom` made of it."""
+    """A study and the output of `analyze --dicom`."""
 
     study: Path
     out: Path
@@ -37,8 +37,8 @@ def errors_of(path: Path) -> list[str]:
     """What Debian's dciodvfy calls errors, without those on identifiers that the source itself breaks the rules with."""
     if shutil.which("dciodvfy") is None:
         pytest.skip("dciodvfy is not installed (Debian package dicom3tools)")
-    told = subprocess.run(["dciodvfy", "-new", str(path)], capture_output=True, text=True, check=False)
-    lines = (told.stdout + told.stderr).splitlines()
+    checked = subprocess.run(["dciodvfy", "-new", str(path)], capture_output=True, text=True, check=False)
+    lines = (checked.stdout + checked.stderr).splitlines()
     assert any(not line.startswith(("Error", "Warning")) and line for line in lines), "dciodvfy knows no such object"
     return [line for line in lines if line.startswith("Error") and "Illegal root for UID" not in line]
 

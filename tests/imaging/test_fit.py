@@ -15,7 +15,7 @@ FIELD = ((FIELD - FIELD.min()) / np.ptp(FIELD) * 1000).astype(np.float32)
 
 
 def image_of(grid: Grid, moved_mm: tuple[float, float, float] = (0, 0, 0)) -> Volume:
-    """What a scanner sees on `grid` after the patient, whose field begins at (-70, -110, -110) mm, moved by `moved_mm`."""
+    """The image on `grid` after the patient, whose field begins at (-70, -110, -110) mm, moved by `moved_mm`."""
     points = grid.points_mm(np.moveaxis(np.indices(grid.shape), 0, -1)) - np.array(moved_mm)
     at = (points + np.array([70.0, 110.0, 110.0])) / FIELD_MM
     return Volume(ndimage.map_coordinates(FIELD, np.moveaxis(at, -1, 0), order=1, mode="nearest"), grid)

@@ -103,7 +103,7 @@ def test_to_sagittal_runs_right_to_left_head_to_foot_front_to_back(angles, axes,
     assert np.allclose(turned.array, field(grid.points_mm(index)), atol=1e-2)
 
 
-def test_standardized_images_have_zero_mean_and_unit_variance_whatever_their_scale():
+def test_standardized_images_have_zero_mean_and_unit_variance_for_any_scale():
     image = np.random.default_rng(2).gamma(2.0, 300.0, (64, 64)).astype(np.float32)
     for scaled in (image, image * 0.001 - 5):
         out = standardized(scaled)

@@ -107,7 +107,7 @@ def test_enhanced_multiframe_keeps_points_values_and_times(tmp_path, order):
     assert study.series[0].weighting.value == "T1"
 
 
-def test_multiframe_without_functional_groups_is_refused_in_words(tmp_path):
+def test_multiframe_without_functional_groups_is_rejected_with_the_reason(tmp_path):
     dataset = enhanced_dataset(LABELS, sagittal_matrix())
     del dataset.PerFrameFunctionalGroupsSequence
     save(dataset, tmp_path / "multi.dcm")

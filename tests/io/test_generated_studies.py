@@ -49,7 +49,7 @@ def test_every_block_is_used_and_no_place_twice(folder, blocks, repeated):
 
 @FEW
 @given(st.integers(2, 4), st.integers(0, 99))
-def test_images_at_one_place_that_nothing_tells_apart_are_refused_and_repeats_are_not(folder, count, seed):
+def test_indistinguishable_images_at_one_position_are_rejected_unless_they_are_repeats(folder, count, seed):
     rng = np.random.default_rng(seed)
     unknown, repeated = folder(), folder()
     for k in range(count):
@@ -140,7 +140,7 @@ def test_broken_positions_give_one_clear_reason(folder, how, seed):
         with pytest.raises(InputError, match="no image position"):
             read_study(root)
         return
-    if how == "micrometres":  # refused slice by slice, or as a series
+    if how == "micrometres":  # rejected slice by slice, or as a series
         try:
             (series,) = read_study(root).series
         except InputError as error:

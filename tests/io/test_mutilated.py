@@ -1,4 +1,4 @@
-"""A small study damaged in every way that `benchmarks/mutilate.py` knows: either it is read, or one clear error says why not."""
+"""A small study with every damage of `benchmarks/mutilate.py`: it is read, or rejected with one clear error."""
 
 import importlib.util
 from pathlib import Path

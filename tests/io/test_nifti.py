@@ -109,7 +109,7 @@ def test_missing_slices_are_filled_with_zeros_at_their_places(tmp_path, position
     assert np.count_nonzero(again.array) == volume.array.size
 
 
-def test_uneven_spacing_is_refused(tmp_path):
+def test_uneven_spacing_is_rejected(tmp_path):
     with pytest.raises(GeometryError, match="unevenly spaced"):
         write_nifti(tmp_path / "a.nii", uneven((0, 4, 9.5, 13.5)))
     assert not (tmp_path / "a.nii").exists()
@@ -124,7 +124,7 @@ def test_without_affine_codes_left_and_right_are_unknown(tmp_path):
         read_nifti(path)
 
 
-def test_sform_and_qform_that_swap_sides_are_refused(tmp_path):
+def test_sform_and_qform_that_swap_sides_are_rejected(tmp_path):
     image = nib.Nifti1Image(LABELS.astype(np.int16), np.diag([0.6, 0.8, 4.4, 1]))
     image.set_sform(np.diag([0.6, 0.8, 4.4, 1]), code=1)
     image.set_qform(np.diag([-0.6, 0.8, 4.4, 1]), code=1)
@@ -176,12 +176,12 @@ def test_voxels_that_are_not_numbers_become_zero_with_a_warning(tmp_path):
         (np.zeros((4, 4, 4), np.complex64), "complex"),
     ],
 )
-def test_images_of_another_kind_are_refused(tmp_path, data, message):
+def test_images_of_another_kind_are_rejected(tmp_path, data, message):
     with pytest.raises(UnreadableInput, match=message):
         read_nifti(save(tmp_path / "a.nii", data=data, dtype=data.dtype))
 
 
-def test_a_flat_affine_is_refused(tmp_path):
+def test_a_flat_affine_is_rejected(tmp_path):
     path = save(tmp_path / "a.nii")
     raw = bytearray(path.read_bytes())
     raw[280:328] = np.zeros(12, "<f4").tobytes()  # srow_x, srow_y, srow_z
@@ -192,7 +192,7 @@ def test_a_flat_affine_is_refused(tmp_path):
 
 @pytest.mark.parametrize("keep", [0, 100, 352, 500])
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
-def test_cut_off_files_are_refused(tmp_path, suffix, keep):
+def test_cut_off_files_are_rejected(tmp_path, suffix, keep):
     path = save(tmp_path / f"a{suffix}", data=np.random.default_rng(0).integers(0, 999, (12, 12, 12)))
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(UnreadableInput):
@@ -215,7 +215,7 @@ def test_a_folder_of_nifti_is_a_study_with_roles_from_names(tmp_path):
     assert all(s.stacks[0].volume.array.shape[0] == 6 for s in study.series)
 
 
-def test_slices_are_the_axis_of_widest_spacing_whatever_the_order_of_axes(tmp_path):
+def test_slices_are_the_axis_of_widest_spacing_for_any_order_of_axes(tmp_path):
     # Stored as right-left first, as tools that turn volumes to RAS do.
     path = save(tmp_path / "T2.nii", np.diag([4.0, 0.8, 0.6, 1]), LABELS.transpose(2, 1, 0))
     series = read_study(path).series[0]

@@ -87,7 +87,7 @@ def without_descriptions(folder: Path, target: Path) -> Path:
 
 
 @pytest.mark.real
-def test_without_descriptions_the_image_decides_and_says_so(study, shared_data, tmp_path):
+def test_without_descriptions_the_weighting_comes_from_the_pixels(study, shared_data, tmp_path):
     stripped = read_study(without_descriptions(shared_data / "rsna2024" / "train_images" / STUDY, tmp_path / "stripped"))
     assert {s.series_uid: s.role for s in stripped.series} == {s.series_uid: s.role for s in study.series}
     assert all("decided from the image" in s.reason for s in stripped.series)
@@ -95,7 +95,7 @@ def test_without_descriptions_the_image_decides_and_says_so(study, shared_data, 
 
 @pytest.mark.real
 @pytest.mark.parametrize("weighting", [Weighting.T1, Weighting.T2])
-def test_an_axial_series_is_told_by_what_it_makes_of_fluid(study, weighting):
+def test_the_weighting_of_an_axial_series_follows_from_the_brightness_of_fluid(study, weighting):
     sagittal = [s for s in study.series if s.plane is Plane.SAGITTAL]
     axial = study.with_role(Role.AXIAL_T2)[0]
     source = next(s for s in sagittal if s.weighting is weighting).stacks[0].volume
@@ -114,7 +114,7 @@ def test_an_axial_series_is_told_by_what_it_makes_of_fluid(study, weighting):
 
 @pytest.mark.real
 def test_images_that_leave_doubt_stay_undecided_rather_than_wrong(shared_data):
-    # Fractures, scoliosis, whole-spine fields of view and re-windowed grey values: nothing like what the numbers were fitted on.
+    # Fractures, scoliosis, whole-spine fields of view and re-windowed grey values: unlike the training images.
     truth = {"VB1_02": "T1", "VB1_03": "STIR", "VB1_06": "T1", "VB1_07": "STIR", "VB1_08": "T1", "VB1_10": "T1", "VB1_11": "T2", "VB1_12": "T2"}
     truth |= {f"IVD_{n}": "T2" for n in (11, 20, 25)}
     truth |= {f"VB2_{n:02}": "T2" for n in (2, 4, 5, 6, 7, 8, 9, 10, 12, 13, 14, 16)}

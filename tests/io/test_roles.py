@@ -65,7 +65,7 @@ def test_weighting(acquisition, weighting):
         (A(description="dixon", image_type=("DERIVED", "PRIMARY", "DIXON", "OPP_PHASE")), "out-of-phase"),
     ],
 )
-def test_what_is_not_used_says_why(acquisition, why):
+def test_unused_series_have_a_reason(acquisition, why):
     assert why in judge(acquisition).excluded
 
 
@@ -77,7 +77,7 @@ def test_times_win_over_words_with_a_warning():
     assert "TR 4000 ms, TE 100 ms" in verdict.warnings[0]
 
 
-def test_a_stir_whose_inversion_time_was_stripped_is_no_contradiction():
+def test_a_stir_without_inversion_time_is_no_contradiction():
     verdict = judge(A(description="STIR", repetition_ms=4500, echo_ms=70))
     assert verdict.weighting is Weighting.STIR
     assert not verdict.warnings

@@ -32,7 +32,7 @@ def sagittal_matrix() -> np.ndarray:
     return matrix
 
 
-def said(study) -> str:
+def notes(study) -> str:
     return " | ".join([*study.warnings, *(text for series in study.series for text in series.warnings)])
 
 
@@ -54,7 +54,7 @@ def test_one_name_many_times_in_a_zip(folder, tmp_path):
             archive.write(path, path.name)
     study = read_study(tmp_path / "s.zip")
     assert instances(study) == [4, 5]
-    assert "4 files of the archive have the name of another" in said(study)
+    assert "4 files of the archive have the name of another" in notes(study)
 
 
 def test_names_that_some_file_systems_cannot_tell_apart_or_take(folder, tmp_path):
@@ -82,8 +82,8 @@ def test_archives_in_archives_and_beside_files(folder, tmp_path):
     (folder / "b.zip").write_bytes(inner.getvalue()[:2000])
     study = read_study(folder)
     assert instances(study) == [4]
-    assert "b.zip was left out: it is a damaged or incomplete zip" in said(study)
-    assert "/tmp/" not in said(study)
+    assert "b.zip was left out: it is a damaged or incomplete zip" in notes(study)
+    assert "/tmp/" not in notes(study)
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
@@ -121,7 +121,7 @@ def test_a_cut_off_gz_and_other_archives_are_named(folder):
     Path(f"{path}.gz").write_bytes(packed[: len(packed) // 2])
     (folder / "more.7z").write_bytes(b"7z\xbc\xaf\x27\x1c" + bytes(40))
     (folder / "more.rar").write_bytes(b"Rar!\x1a\x07\x01\x00" + bytes(40))
-    text = said(read_study(folder))
+    text = notes(read_study(folder))
     assert "000.dcm.gz was left out: it is a damaged or incomplete gzip" in text
     assert "more.7z was left out: it is packed with 7z" in text
     assert "more.rar was left out: it is packed with rar" in text
@@ -138,7 +138,7 @@ def test_bombs_stop_wherever_they_lie(folder, tmp_path, monkeypatch):
         archive.writestr("inner.zip", inner.getvalue())
     study = read_study(folder)
     assert instances(study) == [4, 5]
-    assert "3 files were left out (y.zip/inner.zip, …): it unpacks to more than a study of its size does" in said(study)
+    assert "3 files were left out (y.zip/inner.zip, …): it unpacks to more than a study of its size does" in notes(study)
     nested = min((folder / "a").iterdir()).read_bytes()
     for _ in range(6):
         layer = io.BytesIO()
@@ -173,7 +173,7 @@ def test_links_in_a_zip_are_named(folder, tmp_path):
         for path in (folder / "a").iterdir():
             archive.write(path, path.name)
         archive.writestr(link, "000.dcm")
-    assert "link.dcm is a link and was left out" in said(read_study(tmp_path / "s.zip"))
+    assert "link.dcm is a link and was left out" in notes(read_study(tmp_path / "s.zip"))
 
 
 def test_a_folder_that_cannot_be_opened_is_named(folder, monkeypatch):
@@ -187,12 +187,12 @@ def test_a_folder_that_cannot_be_opened_is_named(folder, monkeypatch):
     monkeypatch.setattr(os, "scandir", scandir)
     study = read_study(folder)
     assert instances(study) == [4]
-    assert "b was left out: the folder cannot be opened (Permission denied)" in said(study)
+    assert "b was left out: the folder cannot be opened (Permission denied)" in notes(study)
 
 
 def test_pipes_never_block(folder):
     os.mkfifo(folder / "pipe.dcm")
-    assert "pipe.dcm was left out: it is neither a file nor a folder" in said(read_study(folder))
+    assert "pipe.dcm was left out: it is neither a file nor a folder" in notes(read_study(folder))
     with pytest.raises(UnreadableInput, match="neither a file nor a folder"):
         read_study(folder / "pipe.dcm")
     with pytest.raises(UnreadableInput, match="neither a file nor a folder"):
@@ -206,7 +206,7 @@ def test_hidden_images_are_named_and_rubbish_is_not(folder):
     shutil.copytree(folder / "a", folder / ".out.lumbar")
     (folder / "._x.dcm").write_bytes(b"\x00\x05\x16\x07")
     (folder / ".DS_Store").write_bytes(b"\x00\x00\x00\x01Bud1")
-    assert "2 files were left out (.trash, …): its name begins with a dot" in said(read_study(folder))
+    assert "2 files were left out (.trash, …): its name begins with a dot" in notes(read_study(folder))
 
 
 def nifti(path: Path) -> None:
@@ -219,7 +219,7 @@ def test_nifti_beside_dicom_is_named(folder):
     nifti(folder / "sag_t2.nii.gz")
     study = read_study(folder)
     assert instances(study) == [4, 5]
-    assert "sag_t2.nii.gz was left out: the input holds DICOM images too" in said(study)
+    assert "sag_t2.nii.gz was left out: the input holds DICOM images too" in notes(study)
 
 
 def test_nifti_beside_dicom_without_images_is_read(tmp_path):
@@ -229,12 +229,12 @@ def test_nifti_beside_dicom_without_images_is_read(tmp_path):
     nifti(tmp_path / "ax_t2.nii.gz")
     study = read_study(tmp_path)
     assert len(study.series) == 1
-    assert "report.dcm" in said(study) and "NIfTI files were read" in said(study)
+    assert "report.dcm" in notes(study) and "NIfTI files were read" in notes(study)
 
 
 def test_images_of_other_formats_are_named(folder):
     (folder / "t2.nrrd").write_bytes(b"NRRD0004")
-    assert "t2.nrrd was left out: images of this format are not read" in said(read_study(folder))
+    assert "t2.nrrd was left out: images of this format are not read" in notes(read_study(folder))
 
 
 def test_a_dicomdir_stands_for_its_medium(folder):

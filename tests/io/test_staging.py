@@ -27,7 +27,7 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-def test_a_folder_comes_whole_and_alone(tmp_path):
+def test_a_result_folder_appears_as_a_whole(tmp_path):
     out = tmp_path / "a" / "out"
     write(out, findings__json="1")
     assert names(out) == {"findings.json"}
@@ -51,7 +51,7 @@ def test_an_error_leaves_nothing_not_even_folders_above(tmp_path):
     assert names(tmp_path) == set()
 
 
-def test_overwriting_replaces_the_whole_result_and_keeps_what_is_not_one(tmp_path):
+def test_overwriting_replaces_the_whole_result_and_keeps_other_files(tmp_path):
     out = tmp_path / "out"
     write(out, findings__json="earlier", muscles__csv="earlier", grades__csv="earlier")
     (out / "masks").mkdir()
@@ -70,7 +70,7 @@ def test_overwriting_replaces_the_whole_result_and_keeps_what_is_not_one(tmp_pat
 
 
 def test_a_folder_without_a_result_loses_nothing(tmp_path):
-    """Images in a folder named as one of a result are no result."""
+    """Images in a folder with the name of a result folder are not a result."""
     out = tmp_path / "patient"
     (out / "dicom").mkdir(parents=True)
     (out / "dicom" / "image.dcm").write_text("image")
@@ -139,7 +139,7 @@ def test_shares_without_locks_have_one_writer_too(tmp_path, monkeypatch):
         write(out, overwrite=True, findings__json="x")
 
 
-def test_a_full_disk_is_said_and_leaves_the_earlier_result(tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_and_leaves_the_earlier_result(tmp_path, monkeypatch):
     out = tmp_path / "out"
     write(out, findings__json="earlier")
 
@@ -162,7 +162,7 @@ def test_an_error_of_another_file_is_not_taken_for_one_of_the_output(tmp_path):
 
 @pytest.mark.parametrize("moment", ["_check_free", "_carry_over", "_to_disk", "_swap", "_sync"])
 @pytest.mark.parametrize("earlier", [False, True])
-def test_a_kill_leaves_one_result_whole_and_the_next_run_cleans_up(tmp_path, moment, earlier):
+def test_an_interruption_leaves_one_complete_result_and_the_next_run_cleans_up(tmp_path, moment, earlier):
     out = tmp_path / "out"
     if earlier:
         write(out, findings__json="earlier", extra__csv="earlier")
@@ -204,7 +204,7 @@ def test_a_kill_between_the_two_renames_puts_the_earlier_result_back(tmp_path):
     assert names(tmp_path) == {"out"}
 
 
-def test_a_file_is_whole_or_absent(tmp_path):
+def test_a_file_is_complete_or_absent(tmp_path):
     with staged_file(tmp_path / "s" / "submission.csv", overwrite=False) as path:
         path.write_text("rows")
         assert not (tmp_path / "s" / "submission.csv").exists()
@@ -215,7 +215,7 @@ def test_a_file_is_whole_or_absent(tmp_path):
         pass
 
 
-def test_many_runs_at_once_leave_one_whole_result(tmp_path):
+def test_concurrent_runs_leave_one_complete_result(tmp_path):
     out = tmp_path / "out"
 
     def run(word: str) -> None:

@@ -1,4 +1,4 @@
-"""Folders as they come from scanners, archives and challenges: stacks, copies, gaps, strangers, and what is said about them."""
+"""Folders as from scanners, archives and challenges: stacks, copies, gaps, foreign files, and the warnings about them."""
 
 import shutil
 import zipfile
@@ -51,7 +51,7 @@ def test_files_without_preamble_are_read(tmp_path):
     assert read_study(tmp_path).series[0].instances == 4
 
 
-def test_one_file_is_taken_alone(tmp_path):
+def test_a_single_file_is_read_without_its_folder(tmp_path):
     path = write_stack(tmp_path, noise(4), sagittal_matrix())[2]
     series = read_study(path).series[0]
     assert series.instances == 1
@@ -110,7 +110,7 @@ def test_a_slice_whose_position_is_far_off_is_left_out_by_name(tmp_path):
     assert any("far from all others" in text and "3.dcm" in text for text in series.warnings)
 
 
-def test_uneven_spacing_is_said(tmp_path):
+def test_uneven_spacing_is_reported(tmp_path):
     for dataset, x in zip(stack_datasets(noise(5), sagittal_matrix()), (0, 4, 9, 12, 17), strict=True):
         dataset.ImagePositionPatient[0] = x
         save(dataset, tmp_path / str(x))
@@ -151,7 +151,7 @@ def test_two_echoes_in_one_series_become_two_series(tmp_path):
     assert {s.series_uid for s in series} == {"1.2.3.4.5"}
 
 
-def test_dixon_images_of_one_series_are_told_apart(tmp_path):
+def test_dixon_images_of_one_series_are_distinguished(tmp_path):
     for word in ("WATER", "FAT", "IN_PHASE", "OPP_PHASE"):
         image_type = ["DERIVED", "PRIMARY", "DIXON", word]
         write_stack(tmp_path / word, noise(6), axial_matrix(), ImageType=image_type, SeriesDescription="t1_vibe_dixon")
@@ -277,7 +277,7 @@ def test_one_bad_slice_is_left_out_with_its_name_and_reason(tmp_path, how, words
 
 
 @pytest.mark.parametrize(("how", "words"), SPOILS.items())
-def test_if_all_are_bad_the_message_says_how_many_and_why(tmp_path, how, words):
+def test_if_no_file_is_readable_the_message_counts_the_reasons(tmp_path, how, words):
     for dataset in stack_datasets(noise(4), sagittal_matrix()):
         spoil(dataset, how)
         save(dataset, tmp_path / f"{dataset.InstanceNumber}.dcm")
@@ -313,9 +313,9 @@ def test_reports_and_empty_files_and_liars_among_good_ones(tmp_path):
     (tmp_path / "random.dcm").write_bytes(bytes(128) + b"DICM" + np.random.default_rng(1).bytes(3000))
     study = read_study(tmp_path)
     assert study.series[0].instances == 4
-    said = " ".join(study.warnings)
+    notes = " ".join(study.warnings)
     for words in ("holds no image", "(empty.dcm): it is named as DICOM but is empty", "(text.dcm): it is named as DICOM but is not"):
-        assert words in said
+        assert words in notes
 
 
 @pytest.mark.parametrize("make", ["missing", "empty folder", "only text", "text file"])
@@ -339,9 +339,9 @@ def test_no_message_holds_the_patients_name_or_number(tmp_path, capfd, recwarn):
     path = save(bad, tmp_path / "bad.dcm")
     path.write_bytes(path.read_bytes()[:-70])
     study = read_study(tmp_path)
-    said = " ".join([*study.warnings, *(text for s in study.series for text in (*s.warnings, s.reason)), *map(str, recwarn.list), *capfd.readouterr()])
-    assert "bad.dcm" in said
-    assert "SECRET" not in said.upper()
+    notes = " ".join([*study.warnings, *(text for s in study.series for text in (*s.warnings, s.reason)), *map(str, recwarn.list), *capfd.readouterr()])
+    assert "bad.dcm" in notes
+    assert "SECRET" not in notes.upper()
 
 
 def test_a_zip_is_the_folder_in_it(tmp_path):
@@ -357,7 +357,7 @@ def test_a_zip_is_the_folder_in_it(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["../evil.dcm", "/evil.dcm", "a/../../evil.dcm", "..\\evil.dcm", "C:/evil.dcm"])
-def test_a_zip_that_wants_out_is_refused(tmp_path, name):
+def test_a_zip_with_paths_outside_is_rejected(tmp_path, name):
     with zipfile.ZipFile(tmp_path / "s.zip", "w") as archive:
         archive.writestr(name, b"x")
     with pytest.raises(UnreadableInput, match="outside of its folder"):
@@ -365,14 +365,14 @@ def test_a_zip_that_wants_out_is_refused(tmp_path, name):
     assert not list(tmp_path.parent.rglob("evil.dcm"))
 
 
-def test_a_zip_bomb_is_refused(tmp_path):
+def test_a_zip_bomb_is_rejected(tmp_path):
     with zipfile.ZipFile(tmp_path / "s.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("zeros.dcm", bytes(80 * 2**20))
     with pytest.raises(UnreadableInput, match="unpacks to more than"):
         read_study(tmp_path / "s.zip")
 
 
-def test_a_damaged_member_is_left_out_and_a_damaged_zip_refused(tmp_path):
+def test_a_damaged_member_is_left_out_and_a_damaged_zip_rejected(tmp_path):
     write_stack(tmp_path / "study", noise(5), sagittal_matrix())
     with zipfile.ZipFile(tmp_path / "s.zip", "w") as archive:
         for path in sorted((tmp_path / "study").iterdir()):

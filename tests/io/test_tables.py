@@ -1,4 +1,4 @@
-"""Tables of spreadsheets around the world: the same content comes back, and what a spreadsheet has damaged is refused by name."""
+"""Tables from spreadsheets in any locale: the same content is read, and damaged values are rejected by name."""
 
 import csv
 import io
@@ -62,7 +62,7 @@ def test_the_same_table_in_many_spellings(tmp_path, content):
         (b"id,x\nM\xfcller,1\n", "id", ["line 2", "UTF-8"]),
     ],
 )
-def test_damaged_identifiers_are_refused(tmp_path, content, column, words):
+def test_damaged_identifiers_are_rejected(tmp_path, content, column, words):
     with pytest.raises(UnreadableInput) as caught:
         [row.identifier(column) for row in table(tmp_path, content).rows]
     assert all(word in str(caught.value) for word in words), caught.value
@@ -99,7 +99,7 @@ def test_decimal_signs(tmp_path, content, values):
 @pytest.mark.parametrize(
     "content", ["a;x\n1;1,234\n", "a;x\n1;1.234\n2;0,5\n", 'a,x\n1,"1,234"\n', "a;x\n1;1.234,5\n", "a,x\n1,0x10\n", "a,x\n1,1_000\n", "a,x\n1,inf\n"]
 )
-def test_numbers_that_can_be_read_in_two_ways_or_none_are_refused(tmp_path, content):
+def test_ambiguous_and_invalid_numbers_are_rejected(tmp_path, content):
     with pytest.raises(UnreadableInput, match="line 2"):
         [row.number("x") for row in table(tmp_path, content).rows]
 
@@ -117,7 +117,7 @@ def test_numbers_that_can_be_read_in_two_ways_or_none_are_refused(tmp_path, cont
         ('a,b\n"1,2\n', ["proper CSV"]),
     ],
 )
-def test_what_is_no_table_is_refused(tmp_path, content, words):
+def test_files_that_are_not_tables_are_rejected(tmp_path, content, words):
     with pytest.raises(UnreadableInput) as caught:
         table(tmp_path, content)
     assert all(word in str(caught.value) for word in words), caught.value
@@ -148,8 +148,8 @@ words = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Cf
     st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
     st.sampled_from(["\n", "\r\n"]),
 )
-def test_what_is_written_comes_back_or_is_refused(tmp_path_factory, rows, signs, encoding, line_end):
-    """Numbers of four decimals with trailing zeros can never look like thousands."""
+def test_written_values_are_read_back_or_rejected(tmp_path_factory, rows, signs, encoding, line_end):
+    """Numbers of four decimals with trailing zeros are never mistaken for thousands."""
     separator, decimal = signs
     out = io.StringIO()
     writer = csv.writer(out, delimiter=separator, lineterminator=line_end)

@@ -1,4 +1,4 @@
-"""Bias models on numbers worked by hand, and what correcting unseen people leaves."""
+"""Bias models on numbers worked by hand, and the residuals of unseen people."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def test_cole_does_not_look_at_the_true_age() -> None:
 
 
 def test_beheshti_makes_noise_look_accurate() -> None:
-    """Predictions that know nothing of age come out with a correlation near one: why corrected ages are no measure of accuracy."""
+    """Predictions independent of age correlate with age after correction, so corrected ages do not measure accuracy."""
     rng = np.random.default_rng(0)
     age, noise = rng.uniform(20, 80, 500), rng.normal(50, 3, 500)
     corrected = fit_bias(BiasModel.BEHESHTI, noise, age).corrected_age(noise, age)

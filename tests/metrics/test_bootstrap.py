@@ -16,7 +16,7 @@ def test_interval_of_a_mean_is_the_one_of_normal_theory() -> None:
     assert interval.high == pytest.approx(values.mean() + half, abs=0.03)
 
 
-def test_interval_covers_the_truth_as_often_as_it_says() -> None:
+def test_the_interval_has_its_nominal_coverage() -> None:
     generator = np.random.default_rng(2)
     held = 0
     for seed in range(200):
@@ -36,7 +36,7 @@ def test_copies_of_a_person_do_not_narrow_the_interval() -> None:
     assert naive.high - naive.low == pytest.approx((once.high - once.low) / 2, rel=0.1)
 
 
-def test_draws_keep_groups_whole() -> None:
+def test_resampling_keeps_groups_together() -> None:
     groups = np.array(["b", "a", "b", "c", "a", "b"])
     for rows in resamples(groups, 50):
         for group, size in {"a": 2, "b": 3, "c": 1}.items():

@@ -57,7 +57,7 @@ def test_a_mirrored_mask_is_another_mask():
         (volume(np.zeros((4, 9, 7)), origin=(13.0, -20.0, 30.0)), "3.0 mm apart"),
     ],
 )
-def test_other_grids_are_refused_with_what_differs(other, said):
+def test_other_grids_are_rejected_with_the_difference(other, said):
     with pytest.raises(GeometryError, match=said):
         score_labels(volume(labels()), other, (1,))
 

@@ -85,7 +85,7 @@ def test_agrees_with_the_surface_distance_library(spacing, change):
     assert score.assd_mm == pytest.approx(mean, rel=0.01)
 
 
-def test_shifted_balls_are_as_far_apart_as_geometry_says():
+def test_shifted_balls_have_the_geometric_distance():
     # The gap between a ball's surface and its copy moved by d is close to d·|cos θ|, and cos θ is evenly spread: mean d/2, 95th percentile 0.95 d.
     z, y, x = np.mgrid[-30:31, -30:31, -40:41]
     a, b = z**2 + y**2 + x**2 <= 22**2, z**2 + y**2 + (x - 8) ** 2 <= 22**2

@@ -1,4 +1,4 @@
-"""Model folders: what is written can be loaded, and what was changed cannot."""
+"""Model folders: written ones can be loaded, changed ones cannot."""
 
 import json
 from pathlib import Path
@@ -53,7 +53,7 @@ def make_folder(folder: Path, **names: str) -> Path:
 
 def test_a_written_folder_loads_and_computes(tmp_path: Path) -> None:
     model = load_folder(make_folder(tmp_path / "toy"))
-    result = model.run({"x": np.array([[1, 2], [3, 4]])})  # integers are cast to what the graph wants
+    result = model.run({"x": np.array([[1, 2], [3, 4]])})  # integers are cast to the type of the graph
     np.testing.assert_array_equal(result["y"], [[2, 4], [6, 8]])
     assert model.card.parameters == {"pixel_mm": 0.5}
     assert model.card.inputs[0].shape == ("batch", 2)
@@ -73,7 +73,7 @@ def test_an_ensemble_runs_each_network_and_refuses_to_run_as_one(tmp_path: Path)
         model.run({"x": np.ones((1, 2))})
 
 
-def test_a_changed_file_is_refused(tmp_path: Path) -> None:
+def test_a_changed_file_is_rejected(tmp_path: Path) -> None:
     folder = make_folder(tmp_path / "toy")
     doubling_network(folder / "model.onnx", factor=3.0)
     with pytest.raises(ModelError, match=r"model\.onnx has sha256 .* changed or damaged"):
@@ -89,7 +89,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         load_folder(folder)
 
 
-def test_a_network_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_an_invalid_network_is_rejected(tmp_path: Path) -> None:
     folder = tmp_path / "toy"
     folder.mkdir()
     (folder / "model.onnx").write_bytes(b"not a network")
@@ -102,7 +102,7 @@ def test_a_network_that_is_none_is_refused(tmp_path: Path) -> None:
     ("change", "message"),
     [({"schema": 99}, "schema 99"), ({"inputs": [{"name": "x"}]}, "lacks a field"), ({"files": {"../../etc/passwd": "0"}}, "plain name")],
 )
-def test_a_wrong_card_is_refused(tmp_path: Path, change: dict[str, object], message: str) -> None:
+def test_a_wrong_card_is_rejected(tmp_path: Path, change: dict[str, object], message: str) -> None:
     folder = make_folder(tmp_path / "toy")
     card = json.loads((folder / "card.json").read_text())
     (folder / "card.json").write_text(json.dumps({**card, **change}))

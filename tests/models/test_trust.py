@@ -133,7 +133,7 @@ def test_install_from_a_zip_refuses_the_unsigned_and_the_wrong_hash(signed: tupl
     assert run("models", "install", "http://example.org/toy.zip", "--to", store) == 2
 
 
-def test_verify_tells_who_vouches(signed: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_verify_names_the_signing_key(signed: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder, trust = signed
     assert run("models", "verify", "--models", folder, "--trust", trust, "--json") == 0
     first, *shipped = json.loads(capsys.readouterr().out)

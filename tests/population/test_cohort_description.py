@@ -76,7 +76,7 @@ def test_parquet_and_csv_give_the_same_table(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "study,finding\n1,2\n", CSV.splitlines()[0] + "\n"])
-def test_what_is_no_table_of_results_is_refused(tmp_path: Path, text: str) -> None:
+def test_other_tables_than_results_are_rejected(tmp_path: Path, text: str) -> None:
     (tmp_path / "results.csv").write_text(text)
     with pytest.raises(UnreadableInput):
         read_results(tmp_path)
@@ -151,7 +151,7 @@ def test_site_effects_are_the_f_test_of_statsmodels() -> None:
     assert one.partial_eta_squared == pytest.approx((base.ssr - whole.ssr) / base.ssr)
     assert one.p == pytest.approx(whole.compare_f_test(base)[1], rel=1e-6)
     assert one.p_adjusted < 1e-6 and one.p_spread < 1e-6  # B was planted larger, C wider
-    assert effects[table.columns[4]].p_adjusted > 0.01  # the muscle knows no site
+    assert effects[table.columns[4]].p_adjusted > 0.01  # the muscle has no site effect
 
 
 def test_groups_are_compared_with_age_held_fixed() -> None:
@@ -199,7 +199,7 @@ def test_combat_is_its_authors_and_takes_sites_out_while_age_stays() -> None:
     assert np.polyfit(people.age_years, found.table.values[:, 0], 1)[0] == pytest.approx(-0.05, abs=0.005)
 
 
-def test_combat_also_reaches_people_who_lack_a_level() -> None:
+def test_combat_also_applies_to_people_with_missing_levels() -> None:
     pytest.importorskip("neuroCombat")
     table, people = made(600, missing=0.1)
     found = harmonize(table, people.facts["site"], covariates_of(people))

@@ -64,14 +64,14 @@ def test_a_grade_changes_only_with_the_score_behind_it():
     assert change.verdict == CHANGED and (change.earlier, change.later, change.change) == (0, 2, 2)
 
 
-def test_a_value_of_one_examination_alone_is_named():
+def test_a_value_of_only_one_examination_is_listed():
     later = replace(findings("1.2"), severity=(replace(severity(0.1), level=Level.L3_L4),))
     found = changes_of(later)
     assert found["L4/L5", "", "canal", "spinal_canal_stenosis_score"].verdict == SEEN_ONCE
     assert found["L3/L4", "", "canal", "spinal_canal_stenosis_score"].earlier is None
 
 
-def test_the_same_study_and_displaced_names_are_refused():
+def test_the_same_study_and_displaced_names_are_rejected():
     with pytest.raises(InputError, match="two different examinations"):
         compare(examination(findings("1.1")), examination(findings("1.1")))
     with pytest.raises(InputError, match="check the names"):

@@ -1,4 +1,4 @@
-"""Change over time by hand, and the mixed model on planted effects."""
+"""Change over time worked by hand, and the mixed model on simulated effects."""
 
 import importlib
 from pathlib import Path
@@ -49,7 +49,7 @@ def test_visits_days_apart_are_no_course(tmp_path: Path) -> None:
     assert follow(_table(tmp_path, "a,x,F,40.0,L4/L5,9,1,1", "a,x,F,40.1,L4/L5,15,2,1")) is None
 
 
-def test_dates_tell_the_time_where_ages_are_whole_years(tmp_path: Path) -> None:
+def test_time_is_taken_from_dates_if_ages_are_whole_years(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("subject,site,sex,age,predicted,date\na,x,F,40,41,2020-01-01\na,x,F,40,42,2020-12-31\n")
     found = follow(read_age_table(tmp_path / "t.csv"))
     assert found is not None

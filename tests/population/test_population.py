@@ -1,4 +1,4 @@
-"""Odd tables: what is refused, and what is said."""
+"""Irregular tables: errors and warnings."""
 
 import json
 from dataclasses import replace
@@ -23,7 +23,7 @@ def test_a_value_far_beyond_all_others_is_named() -> None:
     assert any("line 7;" in warning for warning in describe(wild, QUICK).warnings)
 
 
-def test_equal_values_are_refused() -> None:
+def test_equal_values_are_rejected() -> None:
     table = simulate(Cohort(people=300), 0)
     with pytest.raises(UnreadableInput, match="L4/L5 are 3"):
         describe(replace(table, index=np.full(300, 3.0)), QUICK)

@@ -30,7 +30,7 @@ def test_equal_sites_rarely_differ() -> None:
     assert sum(_check(simulate(Cohort(people=400, site_shift=0), seed)).differs for seed in range(20)) <= 4
 
 
-def test_sites_of_different_ages_cannot_be_told_from_ageing() -> None:
+def test_sites_of_different_ages_are_confounded_with_ageing() -> None:
     table = simulate(Cohort(site_shift=0), seed=1)
     apart = replace(table, site=np.where(table.age_years < 50, "young", "old"))
     assert _check(apart).age_share > 0.6

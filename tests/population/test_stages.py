@@ -54,7 +54,7 @@ def test_even_ageing_has_no_stage(cohort: Cohort) -> None:
     assert claims <= 1  # at 2.5 % each, two or more of four happen less than once in a hundred
 
 
-def test_a_site_that_measures_higher_and_sees_older_people_is_no_stage() -> None:
+def test_a_site_with_higher_values_and_older_people_is_no_stage() -> None:
     """Site B starts at 50 and reads two standard deviations higher: a step at 50 that ageing did not make."""
     table = simulate(Cohort(site_shift=0), seed=4)
     assert table.index is not None

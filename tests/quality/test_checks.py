@@ -59,9 +59,9 @@ def muscle(kind=Muscle.ERECTOR_SPINAE, side=Side.LEFT, levels=tuple(Level), **ch
 
 
 def grade(condition: Condition, evidence: Evidence | None, p=(0.95, 0.04, 0.01), level=Level.L3_L4) -> SeverityFinding:
-    chances = Probabilities(*p)
+    probabilities = Probabilities(*p)
     severity = tuple(Severity)[int(np.argmax(p))]
-    return SeverityFinding(condition, level, chances, chances, severity, 0.1, evidence)
+    return SeverityFinding(condition, level, probabilities, probabilities, severity, 0.1, evidence)
 
 
 def not_passed(found: Findings, what: Study | None = None, given=()) -> list[tuple[str, str, str | None]]:

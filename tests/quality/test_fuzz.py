@@ -36,7 +36,7 @@ def study(tmp_path_factory) -> Path:
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("part", range(6))
-def test_damaged_inputs_are_read_or_refused(fuzz, study, tmp_path, part):
+def test_damaged_inputs_are_read_or_rejected(fuzz, study, tmp_path, part):
     tally = fuzz.Tally(show=True)
     fuzz.inspected(study, tmp_path, range(50 * part, 50 * part + 50), tally)
     assert tally.outcomes.total() == 50

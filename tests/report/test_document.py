@@ -102,7 +102,7 @@ def test_short_parts_of_the_document_stand_on_one_line():
     assert max(len(line) for line in text.splitlines() if "note" not in line) <= 160
 
 
-def test_documents_hold_the_headlines_of_models_and_leave_out_what_says_nothing():
+def test_documents_contain_headline_figures_and_omit_empty_fields():
     results = (ModelResult("canal", "loss", 0.3, "unseen", (0.2, 0.4), headline=True), ModelResult("canal", "kappa", 0.8, "unseen"))
     document = to_document(replace(FINDINGS, models=(ModelUse("severity", "crops", "1", "ab", "data", results=results),)))
     assert document["models"][0]["results"] == [{"structure": "canal", "metric": "loss", "value": 0.3, "data": "unseen", "interval": [0.2, 0.4]}]

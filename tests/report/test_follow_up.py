@@ -32,8 +32,8 @@ def run(results, *words):
 
 
 def test_page_table_and_json(results):
-    said = run(results)
-    assert "L4/L5 spinal canal stenosis: normal/mild → severe (+2)" in said.output
+    result = run(results)
+    assert "L4/L5 spinal canal stenosis: normal/mild → severe (+2)" in result.output
     document = json.loads((results / "out" / "comparison.json").read_text())
     jsonschema.validate(document, comparison_schema())
     assert document["images"] == ["sagittal_plain"]  # of both examinations
@@ -44,12 +44,12 @@ def test_page_table_and_json(results):
     assert page.count("<img") == 2 and not re.search(r"(src|href)=\"(?!data:|#)", page)
 
 
-def test_json_alone_on_standard_output(results):
-    said = run(results, "--json")
-    assert json.loads(said.stdout)["earlier"] == "1.1"
+def test_standard_output_contains_only_json(results):
+    result = run(results, "--json")
+    assert json.loads(result.stdout)["earlier"] == "1.1"
 
 
-def test_nothing_is_written_where_the_input_is_refused(results):
+def test_nothing_is_written_if_the_input_is_rejected(results):
     (results / "later" / "findings.json").write_text((results / "earlier" / "findings.json").read_text())
     with pytest.raises(InputError, match="two different"):
         run(results)

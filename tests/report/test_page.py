@@ -91,7 +91,7 @@ def test_all_files_are_written_and_every_image_has_words(analysis: Analysis, tmp
     jsonschema.validate(document, schema())
     names = {path.stem for path in (tmp_path / "previews").iterdir()}
     assert {"sagittal", "sagittal_plain", "axial_l4_l5", "crop_l4_l5", "heat_left_subarticular_stenosis_l4_l5"} <= names
-    assert not any(name.startswith("heat_right") for name in names)  # even chances of the metric are mostly normal ones: no map
+    assert not any(name.startswith("heat_right") for name in names)  # equal probabilities of the metric are mostly normal ones: no map
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     page = Page(text)
     assert page.open == []
@@ -109,7 +109,7 @@ def test_grades_stand_in_the_column_of_their_side_beside_what_was_measured(analy
     cells = {cell.title: cell for cell in rows["L4/L5"].cells}
     assert cells["Left recess"].css == "severe"
     assert cells["Right recess"].css == "normal_mild"
-    assert cells["Right recess"].score == "0.29"  # even chances over 1, 2, 4 are 4/7, 2/7, 1/7: half of 2/7 and 1/7
+    assert cells["Right recess"].score == "0.29"  # equal probabilities over 1, 2, 4 are 4/7, 2/7, 1/7: half of 2/7 and 1/7
     assert {title: value for title, value, _ in rows["L4/L5"].measures}["canal"].startswith(("13.", "14."))  # drawn 14 mm deep
     assert "Severe: L1/L2 left recess and left foramen" in dict(summary(analysis.findings))["severe"]
 
@@ -128,7 +128,7 @@ def test_levels_without_a_graded_image_say_so(analysis: Analysis) -> None:
     assert "“Not graded”" not in page_of(analysis)
 
 
-def test_each_grade_says_how_well_its_model_did(analysis: Analysis) -> None:
+def test_each_grade_is_shown_with_the_accuracy_of_its_model(analysis: Analysis) -> None:
     use = ModelUse("severity_axial_crops", "made-here", "1", "0" * 64, "crops of a data set", True, RESULTS)
     findings = replace(analysis.findings, models=(use,))
     lines = {line.structure: line for line in trusts(findings)}
@@ -141,7 +141,7 @@ def test_each_grade_says_how_well_its_model_did(analysis: Analysis) -> None:
     assert "research only" in text
 
 
-def test_clinical_and_metric_weighted_probabilities_are_told_apart(analysis: Analysis) -> None:
+def test_clinical_and_metric_weighted_probabilities_are_distinguished(analysis: Analysis) -> None:
     text = page_of(analysis)
     grade = next(g for g in analysis.findings.severity if g.condition is Condition.LEFT_SUBARTICULAR_STENOSIS and g.level is Level.L4_L5)
     clinical, weighted = grade.clinical_probabilities, grade.probabilities
@@ -191,7 +191,7 @@ def test_numbers_for_people(value: float | None, digits: int, plain: str, with_s
     assert signed(value, digits) == with_sign
 
 
-def test_a_network_that_looks_at_the_left_edge_is_shown_there(analysis: Analysis) -> None:
+def test_the_map_of_a_network_that_depends_on_the_left_edge_is_drawn_there(analysis: Analysis) -> None:
     grades = Predictor(a_prior(), grader_of(LooksAt((slice(0, 20), slice(0, 30))))).explain(analysis.study, analysis.findings.spine.levels)  # type: ignore[union-attr]
     for finding in grades.findings:
         if finding.most_important is not None and finding.evidence is not None:
@@ -203,9 +203,9 @@ def test_a_narrow_canal_that_is_graded_normal_is_pointed_out(analysis: Analysis)
     assert analysis.findings.spine is not None
     narrow = tuple(replace(f, canal_ap_mm=7.0 if f.level is Level.L4_L5 else 14.0) for f in analysis.findings.spine.levels)
     findings = replace(analysis.findings, spine=replace(analysis.findings.spine, levels=narrow))
-    said = dict(summary(findings))["notice"]
-    assert said.startswith("Measurement and grade disagree at L4/L5:")
+    notice = dict(summary(findings))["notice"]
+    assert notice.startswith("Measurement and grade disagree at L4/L5:")
     assert "notice" not in dict(summary(analysis.findings))
     prior = a_prior()
-    frequencies = tuple(prior.finding(g.condition, g.level) for g in findings.severity)  # nobody looked, so nothing disagrees
+    frequencies = tuple(prior.finding(g.condition, g.level) for g in findings.severity)  # no image was graded, so there is no contradiction
     assert "notice" not in dict(summary(replace(findings, severity=frequencies, models=(prior.use,))))

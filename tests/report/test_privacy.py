@@ -22,11 +22,11 @@ def test_no_name_or_number_of_the_patient_leaves_the_header(tmp_path: Path, caps
         main(["analyze", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--json"])
     assert left.value.code in (0, 4)
     captured = capsys.readouterr()
-    said = (captured.out + captured.err).encode()
+    output = (captured.out + captured.err).encode()
     written = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
     assert len(written) >= 5
     for secret in (part for value in SECRETS.values() for part in value.split("^")):
-        assert secret.encode() not in said
+        assert secret.encode() not in output
         for path, content in written.items():
             assert secret.encode() not in content, f"{secret} in {path.name}"
             assert secret not in path.name

@@ -84,7 +84,7 @@ def test_an_unusable_study_fails_at_once(tmp_path: Path) -> None:
     assert not ledger.wants("study", archive.studies()[0].fingerprint, 3)
 
 
-def test_what_was_running_when_the_node_was_killed_is_done_again(tmp_path: Path) -> None:
+def test_jobs_of_a_killed_node_are_repeated(tmp_path: Path) -> None:
     Ledger(tmp_path / "node.sqlite").began("study", "x")
     ledger = Ledger(tmp_path / "node.sqlite")
     assert ledger.wants("study", "x", 3)
@@ -101,9 +101,9 @@ def test_the_hospital_on_loopback(tmp_path: Path) -> None:
     root = Path(__file__).resolve().parents[2]
     made = [sys.executable, "-c", "from lumbar.cli.main import main; main()", "phantom", "study", str(tmp_path / "p"), "--matrix-scale", "0.5", "--no-masks"]
     subprocess.run(made, check=True, capture_output=True)
-    told = subprocess.run(
+    checked = subprocess.run(
         [sys.executable, str(root / "scripts" / "hospital"), "check", str(tmp_path / "p" / "dicom")], capture_output=True, text=True, check=False
     )
-    assert told.returncode == 0, told.stderr
-    counts = json.loads(told.stdout)
+    assert checked.returncode == 0, checked.stderr
+    counts = json.loads(checked.stdout)
     assert counts["seg"] >= 1 and counts["sr"] == 1 and counts["pdf"] == 1 and counts["key_images"] >= 1

@@ -85,7 +85,7 @@ def test_a_lost_event_is_found_by_reconciling(node: Node, tmp_path: Path) -> Non
     assert node.worker.step() and len(node.archive.stored) == 1
 
 
-def test_an_archive_whose_index_was_made_anew_is_read_from_the_start(node: Node, tmp_path: Path) -> None:
+def test_an_archive_with_a_new_index_is_read_from_the_start(node: Node, tmp_path: Path) -> None:
     for name in ("x", "y", "z"):
         node.archive.add(name, small_study(tmp_path / name), (name,))
     node.follower.step()
@@ -180,7 +180,7 @@ def test_files_are_kept_without_names_and_equal_files_are_one_job(node: Node, tm
     assert node.archive.stored == []  # nobody asked for the results of an upload
 
 
-def test_two_studies_in_one_upload_are_refused(node: Node, tmp_path: Path) -> None:
+def test_two_studies_in_one_upload_are_rejected(node: Node, tmp_path: Path) -> None:
     small_study(tmp_path / "in" / "a")
     small_study(tmp_path / "in" / "b", StudyInstanceUID="1.2.9")
     with pytest.raises(Exception, match="2 studies"):

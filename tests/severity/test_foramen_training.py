@@ -78,7 +78,7 @@ def bright_is_severe(studies: int, seed: int) -> LabelledForamina:
     return LabelledForamina(crops, np.tile([2, 3], studies), np.tile([0, 1], studies), names, targets, nothing, np.zeros(0, np.int64))
 
 
-def test_a_batch_holds_whole_studies_with_their_labels() -> None:
+def test_a_batch_contains_whole_studies_with_labels() -> None:
     foramina = bright_is_severe(6, 1)
     plain = ForamenTraining(studies_per_batch=3, absence_probability=0.0, alone_probability=0.0, smoothing=0.0)
     plain = replace(plain, mix=replace(plain.mix, mixup_probability=0.0, cutmix_probability=0.0))
@@ -91,7 +91,7 @@ def test_a_batch_holds_whole_studies_with_their_labels() -> None:
     np.testing.assert_array_equal(middle > 0, labels[:, 0, 2] == 1)  # the labels belong to the crops
 
 
-def test_folds_keep_what_is_known_and_studies_whole() -> None:
+def test_known_folds_are_kept_and_studies_are_not_split() -> None:
     foramina = bright_is_severe(40, 2)
     fold_of = split(foramina, {"study000": 3, "elsewhere": 1})
     assert fold_of["study000"] == 3 and "elsewhere" not in fold_of and len(fold_of) == 40

@@ -253,7 +253,7 @@ def test_foramina_are_graded_on_t1_and_their_evidence_lies_there() -> None:
     assert at[0] > CENTER[0] + 5  # the patient's left
 
 
-def test_without_t1_plain_t2_is_graded_and_said_to_be_uncertain() -> None:
+def test_without_t1_plain_t2_is_graded_and_marked_uncertain() -> None:
     findings = graded(AXIAL, T2)
     for condition in FORAMINA:
         assert (findings[condition].model, findings[condition].note, findings[condition].uncertain) == ("foramina-here", ON_T2, True)
@@ -262,7 +262,7 @@ def test_without_t1_plain_t2_is_graded_and_said_to_be_uncertain() -> None:
         assert findings[condition].evidence.series_uid == T2.series_uid
 
 
-def test_stir_is_not_graded_and_the_axial_grade_says_so() -> None:
+def test_stir_is_not_graded_and_the_axial_grade_notes_it() -> None:
     findings = graded(AXIAL, replace(T2, weighting=Weighting.STIR))
     for condition in FORAMINA:
         assert (findings[condition].model, findings[condition].note) == ("made-here", ON_AXIAL)
@@ -291,7 +291,7 @@ def test_the_map_lights_what_the_network_reads() -> None:
     assert importance(foramen_grader(LeftIsSevere()), crop).max() < 1e-6
 
 
-def test_input_is_standardised_and_moved_as_asked() -> None:
+def test_the_input_is_standardised_and_shifted() -> None:
     stored = image_of((STORED_SIZE, STORED_SIZE), (50.0, 44.0), (3, 3))[None]
     plain, moved = network_input(stored)[0, 0], network_input(stored, shift=(4.0, -3.0))[0, 0]
     assert plain.shape == (72, 64)

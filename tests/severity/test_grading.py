@@ -91,7 +91,7 @@ def test_an_ensemble_gives_the_mean_of_its_networks() -> None:
     np.testing.assert_allclose(grades.clinical[0, 0], clinical / clinical.sum(), atol=1e-6)
 
 
-def test_a_card_without_calibration_is_refused() -> None:
+def test_a_card_without_calibration_is_rejected() -> None:
     with pytest.raises(ModelError, match="lacks a calibration"):
         CropGrader(model_of(LooksAtTheRightEdge(), card=replace(CARD, parameters={})))
     with pytest.raises(ModelError, match="contains no network"):
@@ -167,7 +167,7 @@ def test_missing_images_are_counted_or_left_out(tmp_path: Path, monkeypatch: pyt
         ("crop,study_id,level\n", "no rows"),
     ],
 )
-def test_a_crop_table_that_is_none_says_why(tmp_path: Path, text: str, message: str) -> None:
+def test_an_invalid_crop_table_is_rejected_with_the_reason(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(UnreadableInput, match=message):
         read_crop_table(tmp_path / "t.csv")

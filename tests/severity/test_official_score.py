@@ -122,7 +122,7 @@ def test_a_labelled_row_without_prediction_is_an_error_unless_allowed() -> None:
         ("row_id,normal_mild,moderate,severe\n", "no rows"),
     ],
 )
-def test_a_submission_that_is_none_says_why(tmp_path: Path, text: str, message: str) -> None:
+def test_an_invalid_submission_is_rejected_with_the_reason(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "s.csv").write_text(text)
     with pytest.raises(UnreadableInput, match=message):
         read_submission(tmp_path / "s.csv")
@@ -136,7 +136,7 @@ def test_a_submission_that_is_none_says_why(tmp_path: Path, text: str, message: 
         ("study_id,age\n1,2\n", "not a table like train.csv"),
     ],
 )
-def test_a_truth_table_that_is_none_says_why(tmp_path: Path, text: str, message: str) -> None:
+def test_an_invalid_truth_table_is_rejected_with_the_reason(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(UnreadableInput, match=message):
         read_grades(tmp_path / "t.csv")

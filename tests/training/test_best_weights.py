@@ -1,4 +1,4 @@
-"""Early stopping, with validations fed to the callback by hand."""
+"""Early stopping, with simulated validation results."""
 
 from types import SimpleNamespace
 

@@ -1,4 +1,4 @@
-"""Weights as 8-bit whole numbers: nearly the same answers from a quarter of the bytes."""
+"""8-bit integer weights: nearly equal outputs from a quarter of the bytes."""
 
 from pathlib import Path
 
