@@ -1,10 +1,11 @@
 """`lumbar aging`."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import click
 
+from lumbar.cli.options import grouped, json_option, output_option, overwrite_option
 from lumbar.cli.stdout import print_json
 from lumbar.datasets.age_table import read_age_table
 from lumbar.io.staging import staged_folder
@@ -14,7 +15,7 @@ from lumbar.population.stages import StageOptions
 
 @click.command("aging")
 @click.argument("table", type=click.Path(path_type=Path))
-@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Folder for the tables, plots and aging.html.")
+@output_option("Folder for the tables, plots and aging.html.")
 @click.option(
     "--alpha",
     type=click.FloatRange(0.001, 0.2),
@@ -26,9 +27,10 @@ from lumbar.population.stages import StageOptions
 @click.option("--adjust-sites/--no-adjust-sites", default=True, show_default=True, help="Adjust curves and stages for site.")
 @click.option("--mixed/--no-mixed", default=True, show_default=True, help="Fit mixed models where people have repeated visits (needs lumbar[stats]).")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random draws.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-@click.option("--overwrite", is_flag=True, help="Replace existing results.")
-def aging(table: Path, out: Path, alpha: float, as_json: bool, overwrite: bool, **wanted: Any) -> None:
+@json_option
+@overwrite_option
+@grouped("wanted", PopulationOptions)
+def aging(table: Path, out: Path, alpha: float, as_json: bool, overwrite: bool, wanted: PopulationOptions) -> None:
     """Describe how a population ages: curves with bands, stages of acceleration, deltas, sites, and people over time.
 
     TABLE is a CSV with subject, site, sex, age and either level and index (a measure of degeneration, one row a subject and level) or predicted (an age
@@ -41,7 +43,7 @@ def aging(table: Path, out: Path, alpha: float, as_json: bool, overwrite: bool, 
     from lumbar.report.research.aging import population_text, write_population  # noqa: PLC0415  (matplotlib is slow to import)
     from lumbar.report.research.aging_tables import population_document  # noqa: PLC0415
 
-    options = PopulationOptions(**wanted, stages=StageOptions(alpha=alpha, draws=wanted["draws"], seed=wanted["seed"]))
+    options = replace(wanted, stages=StageOptions(alpha=alpha, draws=wanted.draws, seed=wanted.seed))
     with staged_folder(out, overwrite) as folder:
         result = describe(read_age_table(table), options)
         write_population(folder, result, options.adjust_sites)

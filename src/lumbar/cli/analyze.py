@@ -4,13 +4,13 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 from tqdm import tqdm
 
 from lumbar.api import write_with_objects
 from lumbar.cli.options import (
+    grouped,
     json_option,
     lowest_level_option,
     models_option,
@@ -68,7 +68,8 @@ class _Options:
 @overwrite_option
 @json_option
 @quiet_option
-def analyze(study: Path, **options: Any) -> int:
+@grouped("wanted", _Options)
+def analyze(study: Path, wanted: _Options) -> int:
     """Analyze one study: a DICOM folder, a zip of one, or NIfTI files.
 
     \b
@@ -79,7 +80,6 @@ def analyze(study: Path, **options: Any) -> int:
     Writes report.html (open it in a browser), findings.json, masks and preview images into OUT. Exit code 4 means: done, but some requested task
     had no usable series or model, or the quality checks failed. Research use only, not a medical device.
     """
-    wanted = _Options(**options)
     findings = _analyzed(study, wanted)
     if wanted.as_json:
         print_json(to_document(findings))

@@ -1,17 +1,37 @@
 """`lumbar batch`: many studies on an engine."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
-from lumbar.cli.options import json_option, models_option, output_option, tasks_of
+from lumbar.cli.options import grouped, json_option, models_option, output_option, quiet_option, tasks_of
 from lumbar.cli.stdout import print_json
 from lumbar.errors import UsageError
 from lumbar.pipeline import TASKS
 
 _WORKER_BYTES = 3 << 29  # 1.5 GiB: memory of a worker with its models
+
+
+@dataclass(frozen=True)
+class _Options:
+    """The options of the engine and of the analyses, one field each."""
+
+    workers: int | None
+    scheduler: str | None
+    resume: bool
+    retry_failed: bool
+    tasks: tuple[str, ...] | None
+    models: Path | None
+    allow_unsigned: bool
+    trust: Path | None
+    threads: int | None
+    limit_minutes: float
+    memory_gb: float
+    watts_per_core: float
+    pue: float
 
 
 @click.command()
@@ -31,8 +51,9 @@ _WORKER_BYTES = 3 << 29  # 1.5 GiB: memory of a worker with its models
 @click.option("--watts-per-core", type=click.FloatRange(0.1), default=12.0, show_default=True, help="Power of a busy core, for the energy in status.csv.")
 @click.option("--pue", type=click.FloatRange(1), default=1.67, show_default=True, help="Power of the building / of its computers; 1 for a workstation.")
 @json_option
-@click.option("--quiet", is_flag=True, help="No progress bar and no summary; OUT/batch.log is written all the same.")
-def batch(inputs: tuple[str, ...], out: Path, as_json: bool, quiet: bool, **wanted: Any) -> int:
+@quiet_option
+@grouped("wanted", _Options)
+def batch(inputs: tuple[str, ...], out: Path, as_json: bool, quiet: bool, wanted: _Options) -> int:
     """Analyze many studies: folders of studies, zips, NIfTI files, a CSV with the columns study and path, s3:// or other URLs, dicomweb+https://…
 
     \b
@@ -65,7 +86,7 @@ def _engine() -> tuple[Any, Any, Any]:
     return run_batch, _options, find_inputs
 
 
-def _options(quiet: bool, wanted: dict[str, Any]) -> Any:
+def _options(quiet: bool, wanted: _Options) -> Any:
     import psutil  # noqa: PLC0415
 
     from lumbar.batch.energy import PowerModel  # noqa: PLC0415
@@ -74,16 +95,16 @@ def _options(quiet: bool, wanted: dict[str, Any]) -> Any:
     from lumbar.batch.work import JobOptions, Limits  # noqa: PLC0415
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    workers = wanted["workers"] or max(1, min(cores, int(psutil.virtual_memory().available / _WORKER_BYTES)))
-    threads = wanted["threads"] or (1 if wanted["scheduler"] else max(1, cores // workers))
-    models = wanted["models"]
+    workers = wanted.workers or max(1, min(cores, int(psutil.virtual_memory().available / _WORKER_BYTES)))
+    threads = wanted.threads or (1 if wanted.scheduler else max(1, cores // workers))
+    models = wanted.models
     return BatchOptions(
-        job=JobOptions(wanted["tasks"], str(models.resolve()) if models else None, threads),
-        engine=EngineOptions(workers, wanted["scheduler"], limits=Limits(60 * wanted["limit_minutes"], 1024 * wanted["memory_gb"])),
-        resume=wanted["resume"],
-        retry_failed=wanted["retry_failed"],
-        allow_unsigned=wanted["allow_unsigned"],
-        trust=wanted["trust"],
-        power=PowerModel(wanted["watts_per_core"], wanted["pue"]),
+        job=JobOptions(wanted.tasks, str(models.resolve()) if models else None, threads),
+        engine=EngineOptions(workers, wanted.scheduler, limits=Limits(60 * wanted.limit_minutes, 1024 * wanted.memory_gb)),
+        resume=wanted.resume,
+        retry_failed=wanted.retry_failed,
+        allow_unsigned=wanted.allow_unsigned,
+        trust=wanted.trust,
+        power=PowerModel(wanted.watts_per_core, wanted.pue),
         quiet=quiet,
     )

@@ -1,15 +1,28 @@
 """`lumbar cohort`."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
-from lumbar.cli.options import json_option, output_option, overwrite_option
+from lumbar.cli.options import grouped, json_option, output_option, overwrite_option
 from lumbar.cli.stdout import print_json
 from lumbar.errors import UnreadableInput, UsageError
 from lumbar.io.staging import staged_folder
 from lumbar.io.tables import read_table
+
+
+@dataclass(frozen=True)
+class _Options:
+    """What is described, and how."""
+
+    compare: str | None
+    site: str
+    harmonize: bool
+    aging: str | None
+    draws: int
+    seed: int
 
 
 @click.command()
@@ -26,7 +39,8 @@ from lumbar.io.tables import read_table
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random draws.")
 @json_option
 @overwrite_option
-def cohort(results: Path, out: Path, marks: Path | None, against: Path | None, people: Path | None, as_json: bool, overwrite: bool, **wanted: Any) -> None:
+@grouped("wanted", _Options)
+def cohort(results: Path, out: Path, marks: Path | None, against: Path | None, people: Path | None, as_json: bool, overwrite: bool, wanted: _Options) -> None:
     """Describe the results of many studies: distributions, prevalence, correlations, sites, groups, z-scores, agreement.
 
     RESULTS is the folder of `lumbar batch`, or a results.parquet or results.csv.
@@ -53,7 +67,7 @@ def cohort(results: Path, out: Path, marks: Path | None, against: Path | None, p
     beside = (results if results.is_dir() else results.parent) / "people.csv"
     source = people or (beside if beside.is_file() else None)
     who = read_people(source, table.studies) if source else nobody(table.studies)
-    found = describe_cohort(table, who, CohortOptions(**wanted), read_results(against) if against else None)
+    found = describe_cohort(table, who, CohortOptions(**vars(wanted)), read_results(against) if against else None)
     with staged_folder(out, overwrite) as stage:
         write_cohort(stage, found)
         for path in _tables(results) if wrong else ():

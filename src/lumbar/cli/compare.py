@@ -1,15 +1,29 @@
 """`lumbar compare`: what changed between two examinations of one person."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from lumbar.api import compare, load_models
-from lumbar.cli.options import json_option, models_option, output_option, overwrite_option, quiet_option, threads_option
+from lumbar.cli.options import grouped, json_option, models_option, output_option, overwrite_option, quiet_option, threads_option
 from lumbar.cli.stdout import print_json
 from lumbar.population.follow_up.compare import Comparison
 from lumbar.report.follow_up.document import comparison_document
 from lumbar.report.follow_up.page import sentence
+
+
+@dataclass(frozen=True)
+class _Options:
+    """The options of the command, one field each."""
+
+    out: Path
+    force: bool
+    models: Path | None
+    threads: int
+    overwrite: bool
+    as_json: bool
+    quiet: bool
 
 
 @click.command("compare")
@@ -22,7 +36,8 @@ from lumbar.report.follow_up.page import sentence
 @overwrite_option
 @json_option
 @quiet_option
-def compare_command(earlier: Path, later: Path, out: Path, force: bool, models: Path | None, threads: int, overwrite: bool, as_json: bool, quiet: bool) -> None:
+@grouped("wanted", _Options)
+def compare_command(earlier: Path, later: Path, wanted: _Options) -> None:
     """Compare two examinations of one person: every value with its change, and whether that exceeds the measurement error.
 
     EARLIER and LATER are folders that `lumbar analyze` has written, or studies, which are analyzed first (into OUT/earlier and OUT/later).
@@ -33,11 +48,11 @@ def compare_command(earlier: Path, later: Path, out: Path, force: bool, models: 
 
     Refuses examinations whose geometry does not fit each other; names what cannot be compared, such as signals of different contrasts.
     """
-    comparison = compare(earlier, later, out, lambda: load_models(models, threads), force, overwrite)
-    if as_json:
+    comparison = compare(earlier, later, wanted.out, lambda: load_models(wanted.models, wanted.threads), wanted.force, wanted.overwrite)
+    if wanted.as_json:
         print_json(comparison_document(comparison))
-    elif not quiet:
-        _say(comparison, out)
+    elif not wanted.quiet:
+        _say(comparison, wanted.out)
 
 
 def _say(comparison: Comparison, out: Path) -> None:

@@ -4,12 +4,12 @@ import csv
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import click
 
 from lumbar.age.evaluate import EvaluationOptions, evaluate
 from lumbar.age.predict_table import Predictions
+from lumbar.cli.options import grouped, json_option, output_option, overwrite_option
 from lumbar.cli.progress import track
 from lumbar.cli.stdout import print_json
 from lumbar.datasets.age_table import read_age_table
@@ -24,15 +24,16 @@ from lumbar.io.staging import staged_folder
     "--points", type=click.Path(path_type=Path), help="With --model: CSV image,level,x_mm,y_mm,z_mm of disc centres; by default from the spine model."
 )
 @click.option("--importance", is_flag=True, help="With --model and -o: also write importance.csv, by structure and age.")
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="Folder for evaluation.json and evaluation.html, with --model also predictions.csv.")
+@output_option("Folder for evaluation.json and evaluation.html, with --model also predictions.csv.", required=False)
 @click.option(
     "--within", "within_years", type=click.FloatRange(min=0), default=5.0, show_default=True, help="Report the share of errors within this many years."
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the bootstrap.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-@click.option("--overwrite", is_flag=True, help="Replace existing results.")
+@json_option
+@overwrite_option
+@grouped("scoring", EvaluationOptions)
 def evaluate_age(
-    table: Path, model: Path | None, points: Path | None, importance: bool, out: Path | None, as_json: bool, overwrite: bool, **scoring: Any
+    table: Path, model: Path | None, points: Path | None, importance: bool, out: Path | None, as_json: bool, overwrite: bool, scoring: EvaluationOptions
 ) -> None:
     """Score predicted ages against true ones.
 
@@ -53,7 +54,7 @@ def evaluate_age(
         raise UsageError("--importance writes a file; say where with -o")
     found = _predict(table, model, points, importance) if model else None
     rows = found.table if found else read_age_table(table, needs=("predicted",))
-    result = evaluate(rows, EvaluationOptions(**scoring))
+    result = evaluate(rows, scoring)
     document = evaluation_document(result)
     if out is not None:
         with staged_folder(out, overwrite) as folder:

@@ -1,12 +1,13 @@
 """`lumbar evaluate muscle`."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
+from lumbar.cli.options import grouped, json_option, output_option, overwrite_option
 from lumbar.cli.progress import track
 from lumbar.cli.stdout import print_json
 from lumbar.datasets.lpm_tables import has_quantity, read_volume_table
@@ -22,14 +23,27 @@ from lumbar.report.research.muscle_agreement import write_agreement
 _FILE = click.Path(path_type=Path)
 
 
+@dataclass(frozen=True)
+class _Options:
+    """The options of the command, one field each."""
+
+    reference: Path | None
+    prediction: Path | None
+    volumes: Path | None
+    out: Path | None
+    overwrite: bool
+    as_json: bool
+
+
 @click.command("muscle")
 @click.option("--reference", type=_FILE, help="Reference mask, or a folder of them.")
 @click.option("--prediction", type=_FILE, help="Mask to score, or a folder with masks of the same names.")
 @click.option("--volumes", type=_FILE, help="Table with columns volume1_gd, volume1_ai, … in cm³ (manual, automatic), optionally fat1_gd, …")
-@click.option("-o", "out", type=_FILE, help="With --volumes: also write plots, a table and a page into this folder.")
-@click.option("--overwrite", is_flag=True, help="Replace files that are already in OUT.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def evaluate_muscle(**options: Any) -> None:
+@output_option("With --volumes: also write plots, a table and a page into this folder.", required=False)
+@overwrite_option
+@json_option
+@grouped("options", _Options)
+def evaluate_muscle(options: _Options) -> None:
     """Score a muscle mask against a reference mask, or the agreement of automatic with manual volumes.
 
     Differences are automatic minus reference; limits of agreement are the bias ∓ 1.96 standard deviations (n − 1); equivalence is tested by two one-sided
@@ -39,18 +53,18 @@ def evaluate_muscle(**options: Any) -> None:
     Example: lumbar evaluate muscle --reference truth.nii.gz --prediction muscle.nii.gz --json
              lumbar evaluate muscle --volumes volumes.csv -o agreement
     """
-    masks = bool(options["reference"] and options["prediction"])
-    if masks == bool(options["volumes"]) or bool(options["reference"]) != bool(options["prediction"]):
-        raise UsageError("give either --reference and --prediction (two masks) or --volumes (one table)")
-    if masks:
-        if options["out"]:
+    reference, prediction, volumes = options.reference, options.prediction, options.volumes
+    if reference and prediction and not volumes:
+        if options.out:
             raise UsageError("-o goes with --volumes; two masks give numbers only")
-        if options["reference"].is_dir():
-            _folders(options["reference"], options["prediction"], options["as_json"])
+        if reference.is_dir():
+            _folders(reference, prediction, options.as_json)
         else:
-            _show_masks(_scored(options["reference"], options["prediction"]), options["as_json"])
+            _show_masks(_scored(reference, prediction), options.as_json)
+    elif volumes and not (reference or prediction):
+        _volumes(volumes, options.out, options.overwrite, options.as_json)
     else:
-        _volumes(options["volumes"], options["out"], options["overwrite"], options["as_json"])
+        raise UsageError("give either --reference and --prediction (two masks) or --volumes (one table)")
 
 
 def _scored(reference: Path, prediction: Path) -> MaskEvaluation:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from lumbar.cli.options import json_option, output_option, overwrite_option
 from lumbar.datasets.rsna2024_grades import read_grades
 from lumbar.datasets.submission import read_submission
 from lumbar.io.staging import staged_folder
@@ -18,10 +19,10 @@ from lumbar.severity.evaluate import Evaluation, evaluate
 @click.command("severity")
 @click.option("--submission", type=click.Path(path_type=Path), required=True, help="CSV with row_id, normal_mild, moderate, severe.")
 @click.option("--truth", type=click.Path(path_type=Path), required=True, help="CSV like train.csv: study_id and up to 25 columns of grades.")
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="Folder for evaluation.json and evaluation.html.")
+@output_option("Folder for evaluation.json and evaluation.html.", required=False)
 @click.option("--allow-missing", is_flag=True, help="Leave labelled rows without a prediction out instead of stopping.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-@click.option("--overwrite", is_flag=True, help="Replace existing results.")
+@json_option
+@overwrite_option
 def evaluate_severity(submission: Path, truth: Path, out: Path | None, allow_missing: bool, as_json: bool, overwrite: bool) -> None:
     """Score a submission against known grades with the official metric of RSNA 2024 and further metrics.
 

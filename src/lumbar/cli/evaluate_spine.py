@@ -6,6 +6,7 @@ from typing import Any
 import click
 import numpy as np
 
+from lumbar.cli.options import json_option
 from lumbar.cli.stdout import print_json
 from lumbar.domain.anatomy import LUMBAR, Level
 from lumbar.domain.volume import Volume
@@ -20,7 +21,7 @@ INSTANCES = {**{n: level.value for n, level in enumerate(Level, start=1)}, **{n:
 @click.command("spine")
 @click.option("--reference", type=click.Path(path_type=Path), required=True, help="Reference mask.")
 @click.option("--prediction", type=click.Path(path_type=Path), required=True, help="Mask to score.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@json_option
 def evaluate_spine(reference: Path, prediction: Path, as_json: bool) -> None:
     """Compare two spine masks: Dice, surface Dice, HD95, ASSD and volumes.
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from lumbar.cli.options import json_option, output_option, overwrite_option
 from lumbar.datasets.rsna2024 import read_rsna2024
 from lumbar.datasets.rsna2024_explore import Exploration, explore
 from lumbar.io.staging import staged_folder
@@ -18,9 +19,9 @@ from lumbar.report.research.rsna2024_exploration import exploration_html, explor
 
 @click.command("rsna2024")
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="Folder for exploration.html, exploration.json and the tables as CSV.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-@click.option("--overwrite", is_flag=True, help="Replace existing results.")
+@output_option("Folder for exploration.html, exploration.json and the tables as CSV.", required=False)
+@json_option
+@overwrite_option
 def explore_rsna2024(data: Path, out: Path | None, as_json: bool, overwrite: bool) -> None:
     """Describe the RSNA 2024 data set DATA: shares of grades, missing labels, correlations, series, geometry, and all inconsistencies.
 

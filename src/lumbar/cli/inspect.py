@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from lumbar.cli.options import weighting_option
+from lumbar.cli.options import json_option, weighting_option
 from lumbar.cli.stdout import print_json
 from lumbar.domain.geometry import Grid
 from lumbar.domain.study import Role, Series, Study
@@ -16,10 +16,12 @@ _COLUMNS = ("#", "plane", "weighting", "role", "slices", "stacks", "pixels", "sp
 
 @click.command()
 @click.argument("input", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the table (without descriptions, which can hold names).")
+@json_option
 @weighting_option
 def inspect(input: Path, as_json: bool, weightings: tuple[GivenWeighting, ...]) -> None:
     """List the series found in INPUT with plane, weighting and role, and why. Nothing is written.
+
+    With --json, descriptions are left out, because they can hold names.
 
     INPUT is a DICOM folder (nested, with other files in it), a zip of one, a DICOM file, or NIfTI.
 

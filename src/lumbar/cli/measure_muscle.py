@@ -1,11 +1,12 @@
 """`lumbar measure muscle`."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
 
 import click
 
+from lumbar.cli.options import grouped, json_option, output_option, overwrite_option
 from lumbar.cli.stdout import print_json
 from lumbar.domain.findings import MuscleFinding
 from lumbar.errors import GeometryError
@@ -20,6 +21,21 @@ from lumbar.muscle.scene import MeasureOptions
 _FILE = click.Path(path_type=Path)
 
 
+@dataclass(frozen=True)
+class _Options:
+    """The options of the command, one field each."""
+
+    image: Path
+    mask: Path
+    fat: Path | None
+    levels: Path | None
+    method: Method
+    inner: float
+    out: Path | None
+    overwrite: bool
+    as_json: bool
+
+
 @click.command("muscle")
 @click.argument("image", type=_FILE)
 @click.argument("mask", type=_FILE)
@@ -27,10 +43,11 @@ _FILE = click.Path(path_type=Path)
 @click.option("--levels", type=_FILE, help="levels.nii.gz of `lumbar segment spine` (disc labels 1 to 5), for areas by level.")
 @click.option("--method", type=click.Choice(list(METHODS)), default="gmm3", show_default=True, help="Fat classification method without a fat image.")
 @click.option("--inner", type=click.FloatRange(min=0), default=0.0, help="Measure fat only in voxels deeper than this inside the outline, in mm.")
-@click.option("-o", "out", type=_FILE, help="Also write muscles.csv and muscles.json into this folder.")
-@click.option("--overwrite", is_flag=True, help="Replace files that are already in OUT.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document: muscles and warnings.")
-def measure_muscle(**options: Any) -> None:
+@output_option("Also write muscles.csv and muscles.json into this folder.", required=False)
+@overwrite_option
+@json_option
+@grouped("options", _Options)
+def measure_muscle(options: _Options) -> None:
     """Measure the muscles of MASK on IMAGE, both NIfTI on one grid.
 
     Labels: 1 right erector spinae, 2 right and 3 left multifidus, 4 left erector spinae, 5 right and 6 left psoas; 7, the vertebral body or disc,
@@ -42,19 +59,19 @@ def measure_muscle(**options: Any) -> None:
 
     Example: lumbar measure muscle water.nii.gz muscle.nii.gz --fat fat.nii.gz --json
     """
-    discs = read_nifti_mask(options["levels"]) if options["levels"] else None
-    settings = MeasureOptions(levels_of(discs) if discs else (), discs, cast(Method, options["method"]), options["inner"])
-    fat = read_nifti(options["fat"]) if options["fat"] else None
-    image, mask = read_nifti(options["image"]), read_nifti_mask(options["mask"])
+    discs = read_nifti_mask(options.levels) if options.levels else None
+    settings = MeasureOptions(levels_of(discs) if discs else (), discs, options.method, options.inner)
+    fat = read_nifti(options.fat) if options.fat else None
+    image, mask = read_nifti(options.image), read_nifti_mask(options.mask)
     try:
         found = measure(image, mask, fat, settings)
     except GeometryError as error:
-        names = [options[key] for key in ("image", "mask", "fat") if options[key]]
+        names = [path for path in (options.image, options.mask, options.fat) if path]
         raise GeometryError(f"{', '.join(str(name) for name in names)}: {error}") from None
-    if options["out"]:
-        with staged_folder(options["out"], options["overwrite"], options["image"]) as stage:
+    if options.out:
+        with staged_folder(options.out, options.overwrite, options.image) as stage:
             write_measurement(stage, found)
-    show_measurement(found, options["as_json"])
+    show_measurement(found, options.as_json)
 
 
 def show_measurement(found: Measurement, as_json: bool) -> None:

@@ -1,12 +1,14 @@
 """`lumbar models import-nnunet`."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
+from lumbar.cli.options import grouped, output_option, overwrite_option
 from lumbar.errors import ModelError, UsageError
 from lumbar.io.nifti import read_nifti
 from lumbar.io.staging import staged_folder
@@ -16,18 +18,31 @@ from lumbar.muscle.axial import to_axial
 LEAST_EQUAL = 0.999  # share of voxels that nnU-Net and the imported model must label alike
 
 
+@dataclass(frozen=True)
+class _Options:
+    """What is imported, and the words of its card."""
+
+    name: str | None
+    version: str
+    licence: str
+    fold: str | None
+    checkpoint: str
+    axial: bool
+
+
 @click.command("import-nnunet")
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("-o", "out", type=click.Path(path_type=Path), required=True, help="Model folder to write.")
+@output_option("Model folder to write.")
 @click.option("--check", "images", type=click.Path(path_type=Path), multiple=True, help="NIfTI image to compare both on; repeat for more.")
 @click.option("--name", help="Name on the model's card; by default the name of FOLDER.")
 @click.option("--version", default="0.1.0", show_default=True, help="Version on the model's card.")
 @click.option("--licence", default="not stated", show_default=True, help="Licence of its training data, for the card.")
 @click.option("--fold", help="Which fold_*; by default the only one.")
-@click.option("--checkpoint", default="checkpoint_final.pth", show_default=True)
+@click.option("--checkpoint", default="checkpoint_final.pth", show_default=True, help="Which file of the fold.")
 @click.option("--axial", is_flag=True, help="It was trained on slices foot to head, rows front to back, columns right to left: reorient images first.")
-@click.option("--overwrite", is_flag=True, help="Replace files that are already in OUT.")
-def import_nnunet(folder: Path, out: Path, images: tuple[Path, ...], **options: Any) -> None:
+@overwrite_option
+@grouped("options", _Options)
+def import_nnunet(folder: Path, out: Path, images: tuple[Path, ...], overwrite: bool, options: _Options) -> None:
     """Convert FOLDER, a trained nnU-Net v2 (plans.json, dataset.json, fold_0 …), to a model folder that needs neither nnU-Net nor PyTorch.
 
     With --check, nnU-Net and the imported model label the same images, and the import fails unless 99.9 % of the voxels agree. nnU-Net's checkpoints are
@@ -35,9 +50,8 @@ def import_nnunet(folder: Path, out: Path, images: tuple[Path, ...], **options: 
 
     Example: lumbar models import-nnunet nnUNetTrainer__nnUNetPlans__2d -o models/mine --check case_0000.nii.gz
     """
-    axial = options.pop("axial")
-    overwrite = options.pop("overwrite")
-    words = {**options, "name": options["name"] or folder.name, "orientation": "axial" if axial else "file"}
+    words = {key: value for key, value in asdict(options).items() if key != "axial"}
+    words |= {"name": options.name or folder.name, "orientation": "axial" if options.axial else "file"}
     with staged_folder(out, overwrite) as stage:
         card, equal = import_checked(folder, stage, images, words)
     click.echo(f"{out}: {card.name} {card.version}, ONNX differs from PyTorch by at most {card.export_difference:.1e}")

@@ -4,20 +4,21 @@ from pathlib import Path
 
 import click
 
+from lumbar.cli.options import json_option, models_option
 from lumbar.models.card import Card, card_to_json
 from lumbar.models.registry import find_named
 
 
 @click.command("show")
 @click.argument("name")
-@click.option("--models", "extra", type=click.Path(path_type=Path), help="Your own model folder, or a folder of them; searched first.")
-@click.option("--json", "as_json", is_flag=True, help="Print the card as it is.")
-def show_model(name: str, extra: Path | None, as_json: bool) -> None:
+@models_option
+@json_option
+def show_model(name: str, models: Path | None, as_json: bool) -> None:
     """Show the card of model NAME: purpose, training data, measured results.
 
     Example: lumbar models show spine-sagittal
     """
-    folder, card = find_named(name, extra)
+    folder, card = find_named(name, models)
     click.echo(card_to_json(card).rstrip() if as_json else _text(folder, card))
 
 

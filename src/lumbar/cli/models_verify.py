@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from lumbar.cli.options import json_option, models_option
 from lumbar.errors import LumbarError, ModelError
 from lumbar.models.folder import load_folder
 from lumbar.models.registry import model_folders
@@ -13,16 +14,16 @@ from lumbar.models.trust import trust_of
 
 
 @click.command("verify")
-@click.option("--models", "extra", type=click.Path(path_type=Path), help="Your own model folder, or a folder of them; checked as well.")
+@models_option
 @click.option("--trust", type=click.Path(path_type=Path), help="Trust list  [default: ~/.lumbar/trust.json]")
 @click.option("--require-trust", is_flag=True, help="A model that is not trusted counts as failed.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def verify_models(extra: Path | None, trust: Path | None, require_trust: bool, as_json: bool) -> None:
+@json_option
+def verify_models(models: Path | None, trust: Path | None, require_trust: bool, as_json: bool) -> None:
     """Check the hash of every model file, load every network, and check whether it is trusted; the exit code is 3 if any fails.
 
     Example: lumbar models verify --models my-model --require-trust
     """
-    checks = [_check(folder, trust) for folder in model_folders(extra)]
+    checks = [_check(folder, trust) for folder in model_folders(models)]
     if as_json:
         click.echo(json.dumps([asdict(check) | {"folder": str(check.folder), "ok": check.problem is None} for check in checks]))
     for check in () if as_json else checks:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from lumbar.cli.options import grouped, quiet_option
 from lumbar.cli.phantom_options import matrix_scale
 from lumbar.cli.progress import track
 from lumbar.phantom.cohort import make_cohort
@@ -20,6 +21,15 @@ def _years(_: click.Context, __: click.Parameter, value: str | None) -> tuple[fl
     return years
 
 
+def _range(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[float, float] | None:
+    years = _years(context, parameter, value)
+    if not years:
+        return None
+    if len(years) != 2 or years[0] >= years[1]:
+        raise click.BadParameter("--ages takes two years, the lower first, such as 20-88")
+    return years[0], years[1]
+
+
 @click.command()
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option(
@@ -31,7 +41,7 @@ def _years(_: click.Context, __: click.Parameter, value: str | None) -> tuple[fl
 )
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
 @click.option("--sites", default="ABCDEFGHI", show_default=True, help="Letters of the sites to draw from.")
-@click.option("--ages", "ages_years", callback=_years, metavar="LOW-HIGH", help="Draw ages uniformly from this range; by default as in a hospital.")
+@click.option("--ages", "ages_years", callback=_range, metavar="LOW-HIGH", help="Draw ages uniformly from this range; by default as in a hospital.")
 @click.option("--stages", "stages_years", callback=_years, metavar="YEARS", help="Ages of accelerated degeneration to plant, such as 38,55,70.")
 @click.option("--repeats", type=click.IntRange(1), default=1, show_default=True, help="Scans of each visit (age).")
 @click.option("--follow-up", "follow_up_years", type=click.FloatRange(0, 30), default=0.0, metavar="YEARS", help="A second visit this many years later (age).")
@@ -40,8 +50,9 @@ def _years(_: click.Context, __: click.Parameter, value: str | None) -> tuple[fl
     "--blanks", "blank_share", type=click.FloatRange(0, MOST_BLANK), default=0.0, metavar="SHARE", help="Grades left blank (rsna2024); the data set has 0.012."
 )
 @click.option("--metal", "metal_share", type=click.FloatRange(0, 1), default=0.0, metavar="SHARE", help="People with screws and rods at L4 and L5.")
-@click.option("--quiet", is_flag=True, help="No progress bar and no summary.")
-def cohort(out: Path, jobs: int, quiet: bool, ages_years: tuple[float, ...], **wanted: object) -> None:
+@quiet_option
+@grouped("options", CohortOptions)
+def cohort(out: Path, jobs: int, quiet: bool, options: CohortOptions) -> None:
     """Make many synthetic studies in the layout of a data set.
 
     \b
@@ -52,10 +63,6 @@ def cohort(out: Path, jobs: int, quiet: bool, ages_years: tuple[float, ...], **w
     Interrupted runs resume with the same options; a larger number of studies adds some. truth/ holds the ground truth of each study. Everything
     in it is synthetic.
     """
-    if len(ages_years) not in (0, 2) or (ages_years and ages_years[0] >= ages_years[1]):
-        raise click.BadParameter("--ages takes two years, the lower first, such as 20-88")
-    pair = (ages_years[0], ages_years[1]) if ages_years else None
-    options = CohortOptions(ages_years=pair, **wanted)  # type: ignore[arg-type]
     for _ in track(make_cohort(options, out, jobs), "studies", total=options.studies, quiet=quiet):
         pass
     if not quiet:

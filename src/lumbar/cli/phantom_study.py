@@ -1,9 +1,11 @@
 """`lumbar phantom study`: one synthetic study with its truth."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
+from lumbar.cli.options import grouped, json_option, overwrite_option
 from lumbar.cli.phantom_options import matrix_scale
 from lumbar.cli.stdout import print_json
 from lumbar.io.staging import staged_folder
@@ -23,9 +25,10 @@ from lumbar.phantom.study import MUSCLE_ROLES, ROLES, StudyOptions, make_study, 
 @matrix_scale
 @click.option("--metal", is_flag=True, help="Screws, rods and a cage at L4 and L5.")
 @click.option("--no-masks", is_flag=True, help="Do not write the label volumes.")
-@click.option("--overwrite", is_flag=True, help="Replace an existing result as a whole.")
-@click.option("--json", "as_json", is_flag=True, help="Print truth.json on standard output.")
-def study(out: Path, dixon: bool, no_masks: bool, overwrite: bool, as_json: bool, **wanted: object) -> None:
+@overwrite_option
+@json_option
+@grouped("wanted", StudyOptions)
+def study(out: Path, dixon: bool, no_masks: bool, overwrite: bool, as_json: bool, wanted: StudyOptions) -> None:
     """Make one synthetic study: sagittal T1, sagittal T2 or STIR, axial T2.
 
     \b
@@ -35,7 +38,7 @@ def study(out: Path, dixon: bool, no_masks: bool, overwrite: bool, as_json: bool
     OUT/dicom holds the series, OUT/truth their ground truth: truth.json with severities, places, measurements, muscles and age, and label
     volumes in the grid of each series. Everything in it is synthetic.
     """
-    options = StudyOptions(roles=(*ROLES, *MUSCLE_ROLES) if dixon else ROLES, **wanted)  # type: ignore[arg-type]
+    options = replace(wanted, roles=(*ROLES, *MUSCLE_ROLES) if dixon else ROLES)
     with staged_folder(out, overwrite) as stage:
         truth = write_study(make_study(options), stage, masks=not no_masks)
     if as_json:

@@ -2,10 +2,12 @@
 
 import csv
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
+from lumbar.cli.options import grouped, json_option, models_option, output_option, overwrite_option, quiet_option, threads_option
 from lumbar.cli.progress import track
 from lumbar.datasets.pfirrmann import GradedImage, read_image_table
 from lumbar.discs.find import map_image
@@ -22,29 +24,33 @@ from lumbar.spine.segment import network_of
 COLUMNS = ("image", "level", "pfirrmann_grade", *(f"p{grade + 1}" for grade in range(GRADES)), *FINDINGS)
 
 
+@dataclass(frozen=True)
+class _Options:
+    """The options of the command, one field each."""
+
+    out: Path
+    pixel_mm: float | None
+    models: Path | None
+    threads: int
+    allow_missing: bool
+    as_json: bool
+    quiet: bool
+    overwrite: bool
+
+
 @click.command("discs")
 @click.argument("table", type=click.Path(path_type=Path))
 @click.argument("images", type=click.Path(path_type=Path))
-@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="CSV file to write.")
+@output_option("CSV file to write.")
 @click.option("--pixel-mm", type=click.FloatRange(0.1, 3.0), help="Pixel size, if known; otherwise the size at which most discs are found.")
-@click.option("--models", type=click.Path(path_type=Path), help="Your own model folder, or a folder of them.")
-@click.option("--threads", type=click.IntRange(0), default=0, help="Processor threads; 0: all cores.")
+@models_option
+@threads_option
 @click.option("--allow-missing", is_flag=True, help="Leave out missing images, instead of stopping.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-@click.option("--quiet", is_flag=True, help="No progress bar.")
-@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
-def predict_discs(
-    table: Path,
-    images: Path,
-    out: Path,
-    pixel_mm: float | None,
-    models: Path | None,
-    threads: int,
-    allow_missing: bool,
-    as_json: bool,
-    quiet: bool,
-    overwrite: bool,
-) -> int:
+@json_option
+@quiet_option
+@overwrite_option
+@grouped("wanted", _Options)
+def predict_discs(table: Path, images: Path, wanted: _Options) -> int:
     """Grade the lumbar discs (Pfirrmann 1 to 5) on the mid-sagittal T2 images that TABLE names in the folder IMAGES.
 
     TABLE needs the column image. The front of the patient is to the left; an image that is upside down is turned over. Every disc from L1/L2 to
@@ -53,22 +59,23 @@ def predict_discs(
 
     Example: lumbar predict discs grades.csv images -o discs.csv
     """
-    rows = _present(read_image_table(table), images, table, allow_missing)
+    rows = _present(read_image_table(table), images, table, wanted.allow_missing)
     failures: dict[str, str] = {}
-    with staged_file(out, overwrite) as path:
-        network, grader = network_of(find_model(SPINE_TASK, models, threads)), DiscGrader(find_model(TASK, models, threads))
+    with staged_file(wanted.out, wanted.overwrite) as path:
+        network = network_of(find_model(SPINE_TASK, wanted.models, wanted.threads))
+        grader = DiscGrader(find_model(TASK, wanted.models, wanted.threads))
         lines = []
-        for row in track(rows, "grading discs", quiet=quiet):
+        for row in track(rows, "grading discs", quiet=wanted.quiet):
             image = read_grey_image(images / row.file)
             try:
-                lines += [_line(row.file, disc) for disc in grader.grade(map_image(image, network, pixel_mm))]
+                lines += [_line(row.file, disc) for disc in grader.grade(map_image(image, network, wanted.pixel_mm))]
             except InputError as error:
                 failures[row.file] = str(error)
                 click.echo(f"warning: {row.file}: {error}", err=True)
         with path.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file, lineterminator="\n").writerows([COLUMNS, *lines])
-    facts = {"pictures": len(rows), "discs": len(lines), "failures": failures, "model": grader.model.card.name, "out": str(out)}
-    click.echo(json.dumps(facts) if as_json else f"{out}: {len(lines)} discs on {len(rows)} images, {len(failures)} without a spine")
+    facts = {"pictures": len(rows), "discs": len(lines), "failures": failures, "model": grader.model.card.name, "out": str(wanted.out)}
+    click.echo(json.dumps(facts) if wanted.as_json else f"{wanted.out}: {len(lines)} discs on {len(rows)} images, {len(failures)} without a spine")
     return 4 if failures else 0
 
 

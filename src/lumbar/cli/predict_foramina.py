@@ -1,11 +1,13 @@
 """`lumbar predict foramina`."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 import numpy as np
 
+from lumbar.cli.options import grouped, json_option, models_option, output_option, overwrite_option, quiet_option, threads_option
 from lumbar.cli.progress import track
 from lumbar.datasets.foramina import ForamenPoint, read_foramen_table
 from lumbar.datasets.rsna2024_labels import row_id
@@ -19,17 +21,33 @@ from lumbar.severity.foramina.grader import TASK, ForamenGrader
 from lumbar.severity.foramina.table import from_points
 
 
+@dataclass(frozen=True)
+class _Options:
+    """The options of the command, one field each."""
+
+    out: Path
+    models: Path | None
+    threads: int
+    allow_missing: bool
+    clinical: bool
+    as_json: bool
+    quiet: bool
+    overwrite: bool
+
+
 @click.command("foramina")
 @click.argument("table", type=click.Path(path_type=Path))
 @click.argument("images", type=click.Path(path_type=Path))
-@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="CSV file to write.")
-@click.option("--models", type=click.Path(path_type=Path), help="Your own model folder, or a folder of them.")
+@output_option("CSV file to write.")
+@models_option
+@threads_option
 @click.option("--allow-missing", is_flag=True, help="Leave out rows whose image is missing, instead of stopping.")
 @click.option("--clinical", is_flag=True, help="Write probabilities calibrated to the prevalence of the grades, not those for the official score.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-@click.option("--quiet", is_flag=True, help="No progress bar.")
-@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
-def predict_foramina(table: Path, images: Path, out: Path, models: Path | None, overwrite: bool, quiet: bool, **wanted: bool) -> None:
+@json_option
+@quiet_option
+@overwrite_option
+@grouped("wanted", _Options)
+def predict_foramina(table: Path, images: Path, wanted: _Options) -> None:
     """Grade the foraminal points that TABLE names on the sagittal T1 slices in the folder IMAGES.
 
     TABLE needs the columns image (the file), study_id, side, level, x and y: the point in pixels of the image. Where an image was cut from a
@@ -38,16 +56,15 @@ def predict_foramina(table: Path, images: Path, out: Path, models: Path | None, 
 
     Example: lumbar predict foramina foramina.csv foramina -o submission.csv
     """
-    allow_missing, clinical, as_json = (wanted[name] for name in ("allow_missing", "clinical", "as_json"))
     rows = read_foramen_table(table)
-    points = sorted(_present(rows, images, table, allow_missing), key=_order)
-    with staged_file(out, overwrite) as path:
-        grader = ForamenGrader(find_model(TASK, models))
-        grades = grader.grade(from_points(points, images, track(range(len(points)), "reading", quiet=quiet)))
-        probabilities = grades.clinical if clinical else grades.metric
+    points = sorted(_present(rows, images, table, wanted.allow_missing), key=_order)
+    with staged_file(wanted.out, wanted.overwrite) as path:
+        grader = ForamenGrader(find_model(TASK, wanted.models, wanted.threads))
+        grades = grader.grade(from_points(points, images, track(range(len(points)), "reading", quiet=wanted.quiet)))
+        probabilities = grades.clinical if wanted.clinical else grades.metric
         write_submission(path, ((row_id(p.study_id, CONDITIONS[p.side], p.level), np.asarray(row)) for p, row in zip(points, probabilities, strict=True)))
-    facts = {"rows": len(points), "missing": len(rows) - len(points), "model": grader.model.card.name, "out": str(out)}
-    click.echo(json.dumps(facts) if as_json else f"{out}: {len(points)} rows ({facts['missing']} without an image)")
+    facts = {"rows": len(points), "missing": len(rows) - len(points), "model": grader.model.card.name, "out": str(wanted.out)}
+    click.echo(json.dumps(facts) if wanted.as_json else f"{wanted.out}: {len(points)} rows ({facts['missing']} without an image)")
 
 
 def _order(point: ForamenPoint) -> tuple[str, str, int]:

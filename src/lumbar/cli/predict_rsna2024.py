@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -13,6 +14,7 @@ from lumbar.batch.fingerprint import plan_key
 from lumbar.batch.grading import GradedStudy, GradingWork, read_graded
 from lumbar.batch.models_used import card_digests
 from lumbar.cli.engine_options import scheduler_option, workers_option
+from lumbar.cli.options import grouped, json_option, models_option, output_option, overwrite_option, quiet_option, threads_option
 from lumbar.cli.progress import track
 from lumbar.datasets.rsna2024_labels import row_id
 from lumbar.datasets.submission import write_submission
@@ -24,22 +26,36 @@ from lumbar.io.tables import read_table
 SAMPLE = "sample_submission.csv"
 
 
+@dataclass(frozen=True)
+class _Options:
+    """The options of the command, one field each."""
+
+    out: Path
+    split: str
+    models: Path | None
+    threads: int
+    workers: int
+    scheduler: str | None
+    as_json: bool
+    quiet: bool
+    overwrite: bool
+
+
 @click.command("rsna2024")
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="CSV file to write.")
+@output_option("CSV file to write.")
 @click.option(
     "--split", type=click.Choice(["test", "train"]), default="test", show_default=True, help="Which image folder; test takes its rows from the sample."
 )
-@click.option("--models", type=click.Path(path_type=Path), help="Your own model folder, or a folder of them.")
-@click.option("--threads", type=click.IntRange(0), default=0, help="Processor threads; 0: all cores.")
+@models_option
+@threads_option
 @workers_option("--workers", what="study")
 @scheduler_option
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-@click.option("--quiet", is_flag=True, help="No progress bar.")
-@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
-def predict_rsna2024(
-    data: Path, out: Path, split: str, overwrite: bool, as_json: bool, quiet: bool, models: Path | None, threads: int, workers: int, scheduler: str | None
-) -> int:
+@json_option
+@quiet_option
+@overwrite_option
+@grouped("wanted", _Options)
+def predict_rsna2024(data: Path, wanted: _Options) -> int:
     """Grade the studies of the RSNA 2024 data set in the folder DATA and write a submission.
 
     A model in the folder of --models comes first: one for whole studies (from lumbar train severity --store) or one for axial crops. What it cannot grade
@@ -54,25 +70,25 @@ def predict_rsna2024(
     lumbar predict rsna2024 rsna-2024-lumbar-spine -o submission.csv
     lumbar predict rsna2024 rsna-2024-lumbar-spine -o submission.csv --workers 8 --threads 1
     """
-    images = data / f"{split}_images"
-    names = _sample_rows(data / SAMPLE) if split == "test" else _all_rows(images)
-    if out.exists() and not overwrite:
+    images, out = data / f"{wanted.split}_images", wanted.out
+    names = _sample_rows(data / SAMPLE) if wanted.split == "test" else _all_rows(images)
+    if out.exists() and not wanted.overwrite:
         raise UsageError(f"{out} exists; choose another name or add --overwrite")
     studies = list(dict.fromkeys(name.split("_", 1)[0] for name in names))
-    parts = _parts_folder(out, images, models)
-    work = {study: GradingWork(images / study, parts / f"{study}.json", models, threads) for study in studies}
+    parts = _parts_folder(out, images, wanted.models)
+    work = {study: GradingWork(images / study, parts / f"{study}.json", wanted.models, wanted.threads) for study in studies}
     missing = {study: one for study, one in work.items() if read_graded(one.part) is None}
-    crashed = dict(track(run_calls(missing, parts, Where(workers, scheduler)), "grading studies", total=len(missing), quiet=quiet))
+    crashed = dict(track(run_calls(missing, parts, Where(wanted.workers, wanted.scheduler)), "grading studies", total=len(missing), quiet=wanted.quiet))
     graded = {study: _result(study, one.part, crashed) for study, one in work.items()}
     failures = {study: one.warning for study, one in graded.items() if one.warning}
     for failure in failures.values():
         click.echo(f"warning: {failure}", err=True)
     predictions = {name: np.array(row) for one in graded.values() for name, row in one.rows.items()}
-    with staged_file(out, overwrite) as path:
+    with staged_file(out, wanted.overwrite) as path:
         write_submission(path, ((name, predictions[name]) for name in names))
     shutil.rmtree(parts)
     facts = {"rows": len(names), "studies": len(studies), "failures": failures, "out": str(out)}
-    click.echo(json.dumps(facts) if as_json else f"{out}: {facts['rows']} rows of {facts['studies']} studies, {len(failures)} of them not analysed")
+    click.echo(json.dumps(facts) if wanted.as_json else f"{out}: {facts['rows']} rows of {facts['studies']} studies, {len(failures)} of them not analysed")
     return 4 if failures else 0
 
 

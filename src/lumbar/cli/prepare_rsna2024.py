@@ -8,6 +8,7 @@ import click
 
 from lumbar.batch.calls import Where, run_calls
 from lumbar.cli.engine_options import scheduler_option, workers_option
+from lumbar.cli.options import grouped, json_option, models_option, output_option, quiet_option
 from lumbar.cli.progress import track
 from lumbar.datasets.rsna2024 import IMAGES, read_rsna2024
 from lumbar.errors import InputError
@@ -17,7 +18,7 @@ from lumbar.severity.studies.store import FAILURES, open_store
 
 @click.command("rsna2024")
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Folder of the store; an unfinished one is resumed.")
+@output_option("Folder of the store; an unfinished one is resumed.")
 @click.option(
     "--places",
     type=click.Choice(["labels", "spine"]),
@@ -26,12 +27,13 @@ from lumbar.severity.studies.store import FAILURES, open_store
     help="Cut at the label coordinates, or at the levels of the spine model.",
 )
 @click.option("--masks", is_flag=True, help="Also store masks and measurements of the spine model as further inputs.")
-@click.option("--models", type=click.Path(path_type=Path), help="Your own folder with a spine model.")
+@models_option
 @workers_option("--workers", "--jobs", "workers", what="study")
 @scheduler_option
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-@click.option("--quiet", is_flag=True, help="No progress bar.")
-def prepare_rsna2024(data: Path, out: Path, workers: int, scheduler: str | None, as_json: bool, quiet: bool, **wanted: object) -> int:
+@json_option
+@quiet_option
+@grouped("options", PrepareOptions)
+def prepare_rsna2024(data: Path, out: Path, workers: int, scheduler: str | None, as_json: bool, quiet: bool, options: PrepareOptions) -> int:
     """Cut the training crops of severity grading from the studies of the RSNA 2024 data set in the folder DATA.
 
     \b
@@ -46,7 +48,6 @@ def prepare_rsna2024(data: Path, out: Path, workers: int, scheduler: str | None,
     studies = list(tables.imaged_studies)
     if not studies:
         raise InputError(f"{data} has no studies with images in {IMAGES}; give the folder of the data set")
-    options = PrepareOptions(**wanted)  # type: ignore[arg-type]
     run = partial(run_calls, folder=out, where=Where(workers, scheduler))
     outcomes = list(track(prepare(tables, data / IMAGES, studies, out, options, run), "studies", total=len(studies), quiet=quiet))
     failures = {outcome.study: outcome.failure for outcome in outcomes if outcome.failure}

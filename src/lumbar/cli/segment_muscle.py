@@ -1,13 +1,14 @@
 """`lumbar segment muscle`."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
 
 import click
 import numpy as np
 from numpy.typing import NDArray
 
 from lumbar.cli.measure_muscle import show_measurement, write_measurement
+from lumbar.cli.options import grouped, json_option, models_option, output_option, overwrite_option, threads_option
 from lumbar.datasets.lpm_tables import read_slice_ranges
 from lumbar.domain.findings import LevelFinding
 from lumbar.domain.volume import Volume
@@ -30,10 +31,29 @@ from lumbar.spine.segment import network_of
 _FILE = click.Path(path_type=Path)
 
 
+@dataclass(frozen=True)
+class _Options:
+    """The options of the command, one field each."""
+
+    image: Path
+    fat: Path | None
+    out: Path
+    levels: Path | None
+    find: bool | None
+    slices: Path | None
+    pid: str | None
+    method: Method
+    inner: float
+    models: Path | None
+    threads: int
+    overwrite: bool
+    as_json: bool
+
+
 @click.command("muscle")
 @click.argument("image", type=_FILE)
 @click.option("--fat", type=_FILE, help="The fat image of a Dixon pair; IMAGE is then its water image.")
-@click.option("-o", "out", type=_FILE, required=True, help="Folder for muscle.nii.gz, muscles.csv, muscles.json and muscle.png.")
+@output_option("Folder for muscle.nii.gz, muscles.csv, muscles.json and muscle.png.")
 @click.option(
     "--levels", type=_FILE, help="levels.nii.gz of `lumbar segment spine`: only slices between L1/L2 and L5/S1 are labelled, and areas given by level."
 )
@@ -47,10 +67,12 @@ _FILE = click.Path(path_type=Path)
 @click.option("--pid", help="The row of --slices to take; by default the one whose pid is in the name of IMAGE.")
 @click.option("--method", type=click.Choice(list(METHODS)), default="gmm3", show_default=True, help="Fat classification method without a fat image.")
 @click.option("--inner", type=click.FloatRange(min=0), default=0.0, help="Measure fat only in voxels deeper than this inside the outline, in mm.")
-@click.option("--models", "models", type=_FILE, help="Your own model folder, or a folder of them; searched first.")
-@click.option("--overwrite", is_flag=True, help="Replace files that are already in OUT.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document: muscles and warnings.")
-def segment_muscle(**options: Any) -> None:
+@models_option
+@threads_option
+@overwrite_option
+@json_option
+@grouped("options", _Options)
+def segment_muscle(options: _Options) -> None:
     """Label the muscles of both sides on IMAGE (axial NIfTI, also of one slice: T1, T2, Dixon water or fat) and measure them.
 
     muscle.nii.gz has the grid and affine of IMAGE: 1 right erector spinae, 2 right multifidus, 3 left multifidus, 4 left erector spinae, and where the
@@ -58,52 +80,52 @@ def segment_muscle(**options: Any) -> None:
 
     Example: lumbar segment muscle water.nii.gz --fat fat.nii.gz -o out
     """
-    image = read_nifti(options["image"])
-    fat = read_nifti(options["fat"]) if options["fat"] else None
-    discs = read_nifti_mask(options["levels"]) if options["levels"] else None
+    image = read_nifti(options.image)
+    fat = read_nifti(options.fat) if options.fat else None
+    discs = read_nifti_mask(options.levels) if options.levels else None
     levels, kept, doubts = _levels(image, discs, options)
-    model = find_model(TASK, options["models"])
+    model = find_model(TASK, options.models, options.threads)
     found = run_model(model, image, fat, _wanted(image, kept, options))
     measured = Measurement((), ())
     if found.mask.array.any():
-        measured = measure(image, found.mask, fat, MeasureOptions(levels, discs, cast(Method, options["method"]), options["inner"], found.agreement))
+        measured = measure(image, found.mask, fat, MeasureOptions(levels, discs, options.method, options.inner, found.agreement))
     everything = Measurement(measured.findings, tuple(dict.fromkeys((*doubts, *found.warnings, *measured.warnings))))
-    with staged_folder(options["out"], options["overwrite"], options["image"]) as stage:
+    with staged_folder(options.out, options.overwrite, options.image) as stage:
         write_nifti(stage / "muscle.nii.gz", found.mask)
         write_measurement(stage, everything)
         (stage / "muscle.png").write_bytes(sheet_png(image, found.mask))
-    show_measurement(everything, options["as_json"])
+    show_measurement(everything, options.as_json)
 
 
 Levels = tuple[LevelFinding, ...]
 
 
-def _levels(image: Volume, discs: Volume | None, options: dict[str, Any]) -> tuple[Levels, Levels, tuple[str, ...]]:
+def _levels(image: Volume, discs: Volume | None, options: _Options) -> tuple[Levels, Levels, tuple[str, ...]]:
     """(levels to measure at, levels whose slices are kept, warnings)."""
     if discs is not None:
         given = levels_of(discs)
         return given, given, ()
-    find = options["find"]
+    find = options.find
     if find is None:
-        find = options["slices"] is None and is_long(image)
+        find = options.slices is None and is_long(image)
     if not find:
         return (), (), ()
-    found = find_levels(image, network_of(find_model(SPINE_TASK, options["models"])))
-    if found.both_ends or (options["find"] and found.levels):
+    found = find_levels(image, network_of(find_model(SPINE_TASK, options.models, options.threads)))
+    if found.both_ends or (options.find and found.levels):
         return found.levels, found.levels, found.warnings
     doubt = "L1/L2 and L5/S1 were not both found for certain, so all slices were labelled; choose them with --slices or --levels"
     return found.levels, (), (*found.warnings, doubt)
 
 
-def _wanted(image: Volume, levels: Levels, options: dict[str, Any]) -> NDArray[np.bool_] | None:
+def _wanted(image: Volume, levels: Levels, options: _Options) -> NDArray[np.bool_] | None:
     """(slices of the axial volume,) which slices are to be labelled; None for all."""
-    if options["slices"] is None:
+    if options.slices is None:
         return lumbar_slices(to_axial(image).grid, levels) if levels else None
-    ranges = read_slice_ranges(options["slices"])
-    name = options["image"].name
-    matching = [r for r in ranges if r.pid == options["pid"]] if options["pid"] else [r for r in ranges if r.pid and r.pid in name]
+    ranges = read_slice_ranges(options.slices)
+    name = options.image.name
+    matching = [r for r in ranges if r.pid == options.pid] if options.pid else [r for r in ranges if r.pid and r.pid in name]
     if len(matching) != 1:
-        raise UsageError(f"{options['slices']} has {len(matching)} rows for {options['pid'] or name}; name the row with --pid")
+        raise UsageError(f"{options.slices} has {len(matching)} rows for {options.pid or name}; name the row with --pid")
     axial = to_axial(image)
     # Slices are counted as the file stores them: the numbers are put on the file's own slices and turned along with them.
     number = np.broadcast_to(np.arange(image.grid.shape[0], dtype=np.float32)[:, None, None], image.grid.shape)

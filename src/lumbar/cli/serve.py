@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from lumbar.cli.options import models_option
 from lumbar.errors import UsageError
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -20,9 +21,7 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option("--certificate", type=_FILE, help="PEM file of the HTTPS certificate.")
 @click.option("--key", type=_FILE, help="PEM file of its key.")
 @click.option("--workers", type=click.IntRange(0, 64), help="Number of worker processes  [default: 1].")
-@click.option(
-    "--models", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="DIR", help="A model folder, or a folder of them, to use first."
-)
+@models_option
 @click.option("--orthanc", "archive_url", metavar="URL", help="Orthanc with its DICOMweb plug-in, whose studies are analyzed.")
 @click.option("--orthanc-user", "archive_user", metavar="NAME", help="User of Orthanc.")
 @click.option("--orthanc-password-file", "archive_password", type=_FILE, help="File with that user's password.")

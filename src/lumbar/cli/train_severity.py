@@ -11,6 +11,7 @@ import click
 from lumbar.batch.calls import Where, run_calls
 from lumbar.batch.work import Limits
 from lumbar.cli.engine_options import scheduler_option, workers_option
+from lumbar.cli.options import grouped, output_option, overwrite_option, training_threads_option
 from lumbar.cli.progress import track
 from lumbar.datasets.axial_crops import AxialCrop, read_crop_table
 from lumbar.datasets.rsna2024_grades import Grades, read_grades
@@ -42,6 +43,7 @@ class _Request:
     folds_at_once: int
     scheduler: str | None
     threads: int
+    overwrite: bool
     licence: str
     research_only: bool
 
@@ -51,7 +53,7 @@ class _Request:
 @click.argument("images", type=click.Path(path_type=Path), required=False)
 @click.option("--store", type=click.Path(path_type=Path), help="Store of whole studies from lumbar prepare rsna2024.")
 @click.option("--grades", type=click.Path(path_type=Path), help="Table like train.csv: needed for a store; foraminal grades by study, which crop tables lack.")
-@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Model folder to write.")
+@output_option("Model folder to write.")
 @click.option("--runs", type=click.Path(path_type=Path), required=True, help="Folder for checkpoints and logs; interrupted runs resume from it.")
 @click.option("--licence", required=True, help="Licence of the training data, for the card.")
 @click.option("--research-only", is_flag=True, help="The licence of the training data allows research only. (Always set for graders of axial crops.)")
@@ -69,8 +71,10 @@ class _Request:
 @click.option("--workers", type=click.IntRange(0), default=0, show_default=True, help="Processes that load studies during training.")
 @workers_option("--folds-at-once", what="fold")
 @scheduler_option
-@click.option("--threads", type=click.IntRange(0), default=0, help="Processor threads; 0: as PyTorch chooses.")
-def train_severity(table: Path | None, images: Path | None, store: Path | None, grades: Path | None, out: Path, **wanted: object) -> None:
+@training_threads_option
+@overwrite_option
+@grouped("request", _Request)
+def train_severity(table: Path | None, images: Path | None, store: Path | None, grades: Path | None, out: Path, request: _Request) -> None:
     """Train an ensemble of graders, one network for each fold of a cross-validation by study.
 
     \b
@@ -82,7 +86,6 @@ def train_severity(table: Path | None, images: Path | None, store: Path | None, 
     trains on whole studies, the third on both, and make a model for lumbar predict rsna2024. The calibration and the results on the card come from
     out-of-fold predictions.
     """
-    request = _Request(**wanted)  # type: ignore[arg-type]
     if (table is None) != (images is None) or (table is None and store is None):
         raise UsageError("give TABLE and IMAGES of axial crops, or --store with whole studies, or both")
     if store is not None and grades is None:
@@ -110,7 +113,7 @@ def _train_crops(crops: list[AxialCrop], images: Path, grades: Grades | None, ou
     config = default_training(request.kind, request.steps, request.threads)
     config = replace(config, fit=replace(config.fit, devices=request.devices, nodes=request.nodes, precision=request.precision))
     options = FoldOptions(folds=request.folds, stopping_parts=10 if request.stop_early else 0)
-    with staged_folder(out, overwrite=False) as folder:
+    with staged_folder(out, request.overwrite) as folder:
         one = partial(train_fold, crops, labels, images.resolve(), request.runs.resolve(), config=config, options=options)
         _train_elsewhere({fold: partial(one, fold=fold) for fold in range(request.folds)}, request)
         for fold in range(request.folds):
@@ -137,7 +140,7 @@ def _train_studies(store: Path, grades: Grades, crops: tuple[list[AxialCrop], Pa
     config = default_study_training(request.kind, request.steps, request.encoder, masks=prepared.masks, slices=request.slices)
     fit = replace(config.fit, devices=request.devices, nodes=request.nodes, precision=request.precision, threads=request.threads)
     config = replace(config, fit=fit, workers=request.workers)
-    with staged_folder(out, overwrite=False) as folder:
+    with staged_folder(out, request.overwrite) as folder:
         split = StudyFoldOptions(folds=request.folds)
         _train_elsewhere(
             {fold: StoreFold(store.resolve(), grades, crops, request.runs.resolve(), fold, config, split) for fold in range(request.folds)}, request
