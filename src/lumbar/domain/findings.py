@@ -78,6 +78,7 @@ class VertebraFinding:
     height_anterior_mm: float | None = None
     height_middle_mm: float | None = None
     height_posterior_mm: float | None = None
+    wedge_degrees: float | None = None  # angle between its endplates, positive if it is higher in front
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,12 @@ class LevelFinding:
     slip_percent: float | None = None
     meyerding_grade: int | None = None  # 0 to 4, 5 for ptosis
     segmental_lordosis_degrees: float | None = None
+    foramen_height_left_mm: float | None = None  # between the pedicles; left is the patient's left
+    foramen_height_right_mm: float | None = None
+    foramen_width_left_mm: float | None = None  # narrowest, from the column to the posterior elements
+    foramen_width_right_mm: float | None = None
+    foramen_area_left_mm2: float | None = None
+    foramen_area_right_mm2: float | None = None
 
 
 @dataclass(frozen=True)
@@ -110,6 +117,10 @@ class SpineFinding:
     vertebrae: tuple[VertebraFinding, ...]
     levels: tuple[LevelFinding, ...]
     total_lordosis_degrees: float | None = None  # L1 upper endplate to S1 upper endplate
+    sacral_slope_degrees: float | None = None  # lying; upper endplate of S1 against the horizontal plane
+    coronal_cobb_degrees: float | None = None  # between the two discs that are tilted most to either side
+    coronal_cobb_between: str = ""  # these discs: "T12/L1 and L3/L4"
+    errors: Mapping[str, float] = field(default_factory=dict)  # ± of each kind of measurement, 95 %, by the name of its field
     measured_in: str | None = None  # series_uid of the series that was measured
 
 

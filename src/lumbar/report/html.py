@@ -45,6 +45,8 @@ def render(analysis: Analysis, images: Mapping[str, ReportImage], urls: Mapping[
         age=age_section(analysis, images),
         levels=findings.spine.levels if findings.spine else (),
         measurements=_measurements(findings),
+        posture=_posture(findings),
+        wedge_error=_error(findings, "wedge_degrees", 0),
         bodies=[v for v in findings.spine.vertebrae if v.vertebra is not Vertebra.S1] if findings.spine else (),
         sources=[f"{r.title}: {r.source}" for r in RANGES if r.source],
         scales={"importance": scale_css(IMPORTANCE), "fat": scale_css(FAT), "age": scale_css(YOUNGER_OLDER)},
@@ -65,8 +67,33 @@ def _measurements(findings: Findings) -> list[dict[str, Any]]:
         {
             "title": r.title,
             "unit": r.unit,
+            "error": _error(findings, r.field, r.digits),
             "usual": r.usual,
             "cells": [{"level": level.level.value, "text": shown(getattr(level, r.field), r.digits), "marked": r.marked(level)} for level in levels],
         }
         for r in RANGES
+        if any(getattr(level, r.field) is not None for level in levels)
+    ]
+
+
+def _error(findings: Findings, field: str, digits: int) -> str:
+    """The ± of a kind of measurement as shown; empty where it is not known."""
+    error = findings.spine.errors.get(field) if findings.spine else None
+    return "" if error is None else f"± {shown(error, digits)}"
+
+
+def _posture(findings: Findings) -> list[str]:
+    """Sentences on the angles of the whole spine that could be measured."""
+    spine = findings.spine
+    if spine is None:
+        return []
+    angles = (
+        ("Total lordosis, L1 to S1", "total_lordosis_degrees", ""),
+        ("Sacral slope", "sacral_slope_degrees", ""),
+        ("Coronal Cobb angle", "coronal_cobb_degrees", f" between {spine.coronal_cobb_between}"),
+    )
+    return [
+        f"{title}: {shown(value, 0)}° {_error(findings, field, 0)}{where}.".replace("  ", " ").replace("° .", "°.")
+        for title, field, where in angles
+        if (value := getattr(spine, field)) is not None
     ]

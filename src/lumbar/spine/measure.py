@@ -6,12 +6,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from lumbar.domain.anatomy import LUMBAR, Level, SpineClass, Vertebra
+from lumbar.domain.anatomy import LUMBAR, Level, Side, SpineClass, Vertebra
 from lumbar.domain.findings import LevelFinding, Point, SpineFinding, VertebraFinding
 from lumbar.domain.study import Weighting
+from lumbar.spine.alignment import coronal_curve, sacral_slope_degrees
 from lumbar.spine.chain import Chain
 from lumbar.spine.column import Column
+from lumbar.spine.foramen import foramen_at
 from lumbar.spine.instances import FIRST_BODY
+from lumbar.spine.measurement_errors import ERRORS
 from lumbar.spine.midplane import Midplane
 from lumbar.spine.morphometry import SLIP_ERROR_MM, body_heights, canal_at, cobb_degrees, disc_heights, meyerding, signal_ratio, slip
 from lumbar.spine.naming import Names
@@ -46,7 +49,20 @@ def measure(flat: Flat, instances: NDArray[np.uint8], weighting: Weighting) -> t
     warnings += [f"{f.level.value}: {', '.join(gaps)} could not be measured" for f in levels if (gaps := _gaps(f, weighting))]
     if weighting not in _BRIGHT_FLUID:
         warnings.append("the ratio of disc signal to CSF needs a T2-weighted or STIR series; it was not measured")
-    return SpineFinding(flat.names.numbering, tuple(vertebrae), tuple(levels), total), tuple(warnings)
+    finding = SpineFinding(flat.names.numbering, tuple(vertebrae), tuple(levels), total, errors=ERRORS)
+    return _with_posture(finding, flat, instances), tuple(warnings)
+
+
+def _with_posture(finding: SpineFinding, flat: Flat, instances: NDArray[np.uint8]) -> SpineFinding:
+    """The finding with sacral slope and coronal curve, where they can be measured."""
+    if flat.names.discs and flat.names.discs[-1] is Level.L5_S1 and (lowest := flat.discs[-1]) is not None:
+        finding = replace(finding, sacral_slope_degrees=sacral_slope_degrees(flat.midplane, lowest))
+    curve = coronal_curve(instances, flat.midplane.segmentation.grid, len(flat.discs))
+    if curve is None:
+        return finding
+    bodies = [vertebra.value if vertebra else "?" for vertebra in flat.names.bodies]
+    between = " and ".join(f"{bodies[k]}/{bodies[k + 1]}" for k in (curve.upper, curve.lower))
+    return replace(finding, coronal_cobb_degrees=curve.degrees, coronal_cobb_between=between)
 
 
 def _body_outlines(flat: Flat) -> list[Outline | None]:
@@ -74,7 +90,8 @@ def _vertebrae(flat: Flat, instances: NDArray[np.uint8], bodies: Sequence[Outlin
         center = _point(flat.midplane.segmentation.grid.points_mm(voxels.mean(axis=0)))
         body = bodies[i]
         heights = body_heights(body) if body else (None, None, None)
-        out.append(VertebraFinding(vertebra, center, *heights))
+        wedge = cobb_degrees(body.border(upper=True), body.border(upper=False)) if body else None
+        out.append(VertebraFinding(vertebra, center, *heights, wedge_degrees=wedge))
     return out
 
 
@@ -102,7 +119,18 @@ def _level(flat: Flat, i: int, bodies: Sequence[Outline | None], weighting: Weig
         canal_ap_mm=canal.ap_mm if canal else None,
         canal_area_mm2=canal.area_mm2 if canal else None,
     )
-    return _with_alignment(finding, flat, i, bodies)
+    return _with_alignment(_with_foramina(finding, flat.midplane, disc), flat, i, bodies)
+
+
+def _with_foramina(finding: LevelFinding, midplane: Midplane, disc: Outline) -> LevelFinding:
+    if finding.level is Level.L5_S1:  # the pedicle of S1 is not labelled
+        return finding
+    left, right = (foramen_at(midplane, disc, side) for side in (Side.LEFT, Side.RIGHT))
+    if left:
+        finding = replace(finding, foramen_height_left_mm=left.height_mm, foramen_width_left_mm=left.width_mm, foramen_area_left_mm2=left.area_mm2)
+    if right:
+        finding = replace(finding, foramen_height_right_mm=right.height_mm, foramen_width_right_mm=right.width_mm, foramen_area_right_mm2=right.area_mm2)
+    return finding
 
 
 def _with_alignment(finding: LevelFinding, flat: Flat, i: int, bodies: Sequence[Outline | None]) -> LevelFinding:

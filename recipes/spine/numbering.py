@@ -1,0 +1,92 @@
+"""Whether the spine model names phantoms correctly, and doubts its names where it does not.
+
+    python recipes/spine/numbering.py [--model FOLDER] [--transitional 60] [--plain 100] [--first 0]
+
+Phantoms with a lumbarised S1 and with a sacralised L5, half of each, and plain ones, of all sites. A phantom is named correctly if the centre of each of the
+five levels lies within 10 mm of its true place. Prints how many are named correctly, how many of the others are doubted (`numbering.confident` is false),
+the false alarms on plain phantoms with their interval (Wilson, 95 %), and the reliability of `numbering.probability`.
+"""
+
+import argparse
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from statsmodels.stats.proportion import proportion_confint
+
+from lumbar.domain.anatomy import Level
+from lumbar.domain.study import Plane, Weighting
+from lumbar.errors import InputError
+from lumbar.models.registry import find_model
+from lumbar.phantom.study import StudyOptions, make_study
+from lumbar.spine.segment import TASK, Network, network_of
+from lumbar.spine.spine_map import map_spine
+
+FIRST_SEED = 9000  # seeds that no training uses
+SITES = "ABCDEFGHI"
+NEAR_MM = 10.0
+BINS = (0.0, 0.5, 0.9, 0.97, 0.99, 1.0)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the model said of one phantom."""
+
+    variant: str
+    correct: bool
+    confident: bool
+    probability: float | None
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--transitional", type=int, default=60)
+    parser.add_argument("--plain", type=int, default=100)
+    parser.add_argument("--first", type=int, default=0)
+    arguments = parser.parse_args()
+    network = network_of(find_model(TASK, arguments.model, threads=1))
+    variants = [("lumbarised", "sacralised")[k % 2] for k in range(arguments.transitional)] + ["none"] * arguments.plain
+    outcomes = [outcome(arguments.first + number, variant, network) for number, variant in enumerate(variants)]
+    for variant in ("lumbarised", "sacralised", "none"):
+        own = [o for o in outcomes if o.variant == variant]
+        if own:
+            right = sum(o.correct for o in own)
+            print(f"{variant}: {right} of {len(own)} named correctly, {sum(o.correct or not o.confident for o in own)} named correctly or doubted")
+    plain = [o for o in outcomes if o.variant == "none"]
+    if plain:
+        alarms = sum(o.correct and not o.confident for o in plain)
+        low, high = proportion_confint(alarms, len(plain), method="wilson")
+        print(f"false alarms: {alarms} of {len(plain)} plain phantoms ({low:.1%} to {high:.1%})")
+    print_reliability([o for o in outcomes if o.probability is not None])
+
+
+def outcome(number: int, variant: str, network: Network) -> Outcome:
+    study = make_study(StudyOptions(FIRST_SEED + number, site=SITES[number % len(SITES)], roles=("sagittal_t2",), variant=variant, matrix_scale=0.5))
+    try:
+        finding = map_spine(study.series["sagittal_t2"].volumes()[0], Plane.SAGITTAL, Weighting.T2, network).finding
+    except InputError as error:
+        print(f"phantom {number}, {variant}: {error}", flush=True)
+        return Outcome(variant, False, False, None)
+    places = {entry.level: np.array(entry.center_mm) for entry in finding.levels}
+    true = {level: study.anatomy.disc(level.value).frame.center_mm for level in Level}
+    correct = all(level in places and np.linalg.norm(places[level] - true[level]) <= NEAR_MM for level in Level)
+    if not correct or not finding.numbering.confident:
+        word = "correct" if correct else "WRONG"
+        print(
+            f"phantom {number}, site {study.site.name}, {variant}: {word}; {'confident' if finding.numbering.confident else finding.numbering.note}", flush=True
+        )
+    return Outcome(variant, correct, finding.numbering.confident, finding.numbering.probability)
+
+
+def print_reliability(outcomes: list[Outcome]) -> None:
+    for low, high in pairwise(BINS):
+        own = [o for o in outcomes if low <= (o.probability or 0.0) < high or (high == 1.0 and o.probability == 1.0)]
+        if own:
+            mean = np.mean([o.probability or 0.0 for o in own])
+            print(f"probability {low:.2f} to {high:.2f}: mean {mean:.3f}, named correctly {np.mean([o.correct for o in own]):.3f}, n = {len(own)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""Neural foramina beside the canal, measured in parasagittal slices.
+
+* Height: from the lower border of the upper pedicle to the upper border of the lower pedicle.
+* Width: narrowest distance between the back of the disc and bodies and the posterior elements behind it, in the middle 70 % of the height.
+* Area: between the two pedicles, the column in front and the posterior elements behind.
+
+After Hasegawa et al., J Bone Joint Surg Am 1995;77:32 (height of 15 mm or less and a posterior disc height of 4 mm or less go with compression of the root) and
+Cinotti et al., Spine 2002;27:223. At L5/S1 nothing is measured: the pedicle of S1 is not labelled.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from lumbar.domain.anatomy import Side, SpineClass
+from lumbar.spine.midplane import Midplane
+from lumbar.spine.segment import PIXEL_MM
+from lumbar.spine.shape import Outline
+
+_ASIDE_MM = (10.0, 27.0)  # of the pedicles from the midline
+_STEP_MM = 0.5
+_REACH_MM = 30.0  # up and down from the middle of the disc, as far as the pedicles
+_BEHIND_MM = 32.0  # from the back of the disc: further behind there is no facet joint
+_JOINED_MM = 1.5  # a gap no wider than this between column and posterior elements is a pedicle
+_LEAST_PEDICLE_MM = 3.0
+_PLAUSIBLE_HEIGHT_MM = (6.0, 32.0)
+_OPEN_SHARE = 0.25  # of the rows may show nothing behind, as between two facet joints
+_COLUMN = (SpineClass.BODY, SpineClass.DISC, SpineClass.SACRUM)
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Foramen:
+    """Size of one foramen."""
+
+    height_mm: float
+    width_mm: float
+    area_mm2: float
+
+
+def foramen_at(midplane: Midplane, disc: Outline, side: Side) -> Foramen | None:
+    """The foramen at a disc, as the median over the slices that show both of its pedicles; None where no slice does."""
+    grid = midplane.segmentation.grid
+    row = float(np.clip(disc.center[0] / PIXEL_MM, 0, len(midplane.slice_of_row) - 1))
+    middle = float(np.interp(row, np.arange(len(midplane.slice_of_row)), midplane.slice_of_row))
+    sign = 1.0 if side is Side.LEFT else -1.0  # slices run from the patient's right to the left
+    aside = sign * (np.arange(grid.shape[0]) - middle) * grid.spacing_mm[0]
+    numbers = np.flatnonzero((aside >= _ASIDE_MM[0]) & (aside <= _ASIDE_MM[1]))
+    found = [size for k in numbers if (size := _in_slice(midplane.segmentation.probabilities[k], disc)) is not None]
+    if not found:
+        return None
+    height, width, area = np.median([(f.height_mm, f.width_mm, f.area_mm2) for f in found], axis=0)
+    return Foramen(float(height), float(width), float(area))
+
+
+def _in_slice(probabilities: NDArray[np.float16], disc: Outline) -> Foramen | None:
+    """The foramen in one slice, or None where it lacks a pedicle or the posterior elements."""
+    widths = _widths(probabilities, disc)
+    joined = widths <= _JOINED_MM
+    middle = len(widths) // 2
+    if joined[middle]:
+        return None
+    above, below = np.flatnonzero(joined[:middle]), np.flatnonzero(joined[middle:])
+    if not len(above) or not len(below):
+        return None
+    top, foot = int(above[-1]) + 1, middle + int(below[0])
+    least = round(_LEAST_PEDICLE_MM / _STEP_MM)
+    if joined[max(top - least, 0) : top].mean() < 0.8 or joined[foot : foot + least].mean() < 0.8:
+        return None
+    height = (foot - top) * _STEP_MM
+    inside = widths[top:foot]
+    seen = np.isfinite(inside)
+    if not _PLAUSIBLE_HEIGHT_MM[0] <= height <= _PLAUSIBLE_HEIGHT_MM[1] or 1 - seen.mean() > _OPEN_SHARE:
+        return None
+    inside = np.interp(np.arange(len(inside)), np.flatnonzero(seen), inside[seen])
+    edge = round(0.15 * len(inside))
+    width = float(ndimage.median_filter(inside, 3, mode="nearest")[edge : len(inside) - edge].min())
+    return Foramen(height, width, float(inside.sum() * _STEP_MM))
+
+
+def _widths(probabilities: NDArray[np.float16], disc: Outline) -> Floats:
+    """(n,) free distance behind the column from above the disc to below it, in steps of `_STEP_MM`; infinite where nothing lies behind."""
+    back = float(disc.offsets_mm[-1])
+    heights = np.arange(-_REACH_MM, _REACH_MM + _STEP_MM, _STEP_MM)
+    offsets = np.arange(back - 14.0, back + _BEHIND_MM, _STEP_MM / 2)
+    places = (disc.center + offsets[None, :, None] * disc.across + heights[:, None, None] * disc.down) / PIXEL_MM
+    at = np.moveaxis(places, -1, 0)
+    column, posterior = (
+        ndimage.map_coordinates(np.sum([probabilities[kind] for kind in kinds], axis=0, dtype=np.float32), at, order=1, cval=0) > 0.5
+        for kinds in (_COLUMN, (SpineClass.POSTERIOR,))
+    )
+    return np.array([_free(column[k], posterior[k], _STEP_MM / 2) for k in range(len(heights))])
+
+
+def _free(column: NDArray[np.bool_], posterior: NDArray[np.bool_], step_mm: float) -> float:
+    """Distance from the end of the column to the first posterior element behind it."""
+    ends = np.flatnonzero(column)
+    if not len(ends):
+        return np.inf
+    behind = np.flatnonzero(posterior[ends[-1] :])
+    return float(behind[0] * step_mm) if len(behind) else np.inf
