@@ -92,13 +92,12 @@ def _widths(probabilities: NDArray[np.float16], disc: Outline) -> Floats:
         ndimage.map_coordinates(np.sum([probabilities[kind] for kind in kinds], axis=0, dtype=np.float32), at, order=1, cval=0) > 0.5
         for kinds in (_COLUMN, (SpineClass.POSTERIOR,))
     )
-    return np.array([_free(column[k], posterior[k], _STEP_MM / 2) for k in range(len(heights))])
+    return _free_mm(column, posterior, _STEP_MM / 2)
 
 
-def _free(column: NDArray[np.bool_], posterior: NDArray[np.bool_], step_mm: float) -> float:
-    """Distance from the end of the column to the first posterior element behind it."""
-    ends = np.flatnonzero(column)
-    if not len(ends):
-        return np.inf
-    behind = np.flatnonzero(posterior[ends[-1] :])
-    return float(behind[0] * step_mm) if len(behind) else np.inf
+def _free_mm(column: NDArray[np.bool_], posterior: NDArray[np.bool_], step_mm: float) -> Floats:
+    """(n,) distance from the end of the column to the first posterior element behind it, in each row of (n, m) samples."""
+    count = column.shape[1]
+    end = count - 1 - column[:, ::-1].argmax(axis=1)
+    behind = posterior & (np.arange(count)[None] >= end[:, None])
+    return np.where(column.any(axis=1) & behind.any(axis=1), (behind.argmax(axis=1) - end) * step_mm, np.inf)

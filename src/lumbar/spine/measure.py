@@ -91,7 +91,7 @@ def _vertebrae(flat: Flat, instances: NDArray[np.uint8], bodies: Sequence[Outlin
         body = bodies[i]
         heights = body_heights(body) if body else (None, None, None)
         wedge = cobb_degrees(body.border(upper=True), body.border(upper=False)) if body else None
-        out.append(VertebraFinding(vertebra, center, *heights, wedge_degrees=wedge))
+        out.append(replace(VertebraFinding(vertebra, center, *heights), wedge_degrees=wedge))
     return out
 
 

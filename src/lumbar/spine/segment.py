@@ -139,9 +139,14 @@ def _with_neighbours(probabilities: NDArray[np.float16], grid: Grid) -> NDArray[
     side = np.float32(_NEIGHBOUR_WEIGHT * min(1.0, 4.0 / max(grid.spacing_mm[0], 1e-6)))
     mixed = np.empty_like(probabilities)
     last = len(probabilities) - 1
-    for k in range(last + 1):  # slice by slice in single precision: half-precision arithmetic is slow
-        before, own, after = (probabilities[n].astype(np.float32) for n in (max(k - 1, 0), k, min(k + 1, last)))
-        mixed[k] = own + side * (before - 2 * own + after)
+    before = own = probabilities[0].astype(np.float32)  # one slice at a time in single precision: half precision is slow
+    for k in range(last + 1):
+        after = probabilities[k + 1].astype(np.float32) if k < last else own
+        sum_of_both = before + after
+        sum_of_both *= side
+        sum_of_both += (1 - 2 * side) * own
+        mixed[k] = sum_of_both
+        before, own = own, after
     return mixed
 
 
