@@ -96,7 +96,7 @@ def _model(card: Card) -> list[str]:
     lines = [f"## {card.name}", "", f"Version {card.version}, task `{card.task}`{', **research only**' if card.research_only else ''}. {card.description}", ""]
     lines += [f"*Intended use.* {card.intended_use}", ""]
     synthetic = [result for result in card.results if re.search("synthetic|phantom", result.data)]
-    trained = [result for result in card.results if "says nothing of other people" in result.data]
+    trained = [result for result in card.results if "training subject" in result.data]
     real = [result for result in card.results if result not in synthetic and result not in trained]
     for title, results in (("On real images", real), ("On synthetic images", synthetic), ("On the training data: no evidence for other people", trained)):
         shown = [result for result in results if result.headline]

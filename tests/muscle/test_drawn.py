@@ -1,4 +1,4 @@
-"""Drawn slices against what is known of people's backs."""
+"""Drawn slices against published muscle areas."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def test_erector_spinae_shrinks_and_multifidus_grows_downwards():
     assert (np.diff(multifidus) > 0).all()
 
 
-def test_people_differ_as_people_do():
+def test_areas_vary_between_people():
     both = areas(0.5).sum(axis=1)
     assert 0.12 < both.std() / both.mean() < 0.45
 
@@ -55,7 +55,7 @@ def test_the_same_seed_draws_the_same_slices():
     assert not np.array_equal(first[0].labels, first[1].labels)
 
 
-def test_shapes_cover_what_geometry_says():
+def test_shapes_cover_their_geometric_area():
     canvas = DrawnCanvas(80, 100, 30)
     square = np.array([(-10, 0), (10, 0), (10, 25), (-10, 25)], float)
     assert canvas.shape(square).sum() == pytest.approx(500, rel=0.05)

@@ -1,4 +1,4 @@
-"""Sizes and fat against scenes whose truth is known, and the published example."""
+"""Sizes and fat against synthetic scenes with ground truth, and the published example."""
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def test_sizes_by_hand():
     assert right_erector.volume_asymmetry == pytest.approx((30 - 24) / 27)
 
 
-def test_dixon_fat_is_what_was_put_in():
+def test_dixon_fat_equals_the_simulated_fraction():
     mask, water, fat = scene()
     for label, finding in enumerate(measure(water, mask, fat).findings, start=1):
         assert finding.fat_fraction_mean == pytest.approx(FRACTIONS[label], abs=1e-3)
@@ -58,7 +58,7 @@ def test_mean_of_fractions_is_not_the_ratio_of_sums():
     assert found.fat_fraction_ratio == pytest.approx(300 / (300 + 200))
 
 
-def test_voxels_without_any_signal_do_not_count():
+def test_voxels_without_signal_are_ignored():
     mask, water, fat = scene()
     dark_water, dark_fat = water.array.copy(), fat.array.copy()
     dark_water[2], dark_fat[2] = 0, 0
@@ -69,14 +69,14 @@ def test_voxels_without_any_signal_do_not_count():
 
 
 @pytest.mark.parametrize(("axes", "flips"), [((0, 1, 2), (True, True, True)), ((2, 1, 0), (False, True, False)), ((1, 0, 2), (False, False, True))])
-def test_how_the_files_are_stored_does_not_matter(axes, flips):
+def test_results_are_independent_of_the_storage_order(axes, flips):
     mask, water, fat = scene()
     stored = measure(water.rearranged(axes, flips), mask, fat.rearranged(axes, flips))
     plain = measure(water, mask, fat)
     assert (stored.findings, stored.warnings) == (plain.findings, plain.warnings)
 
 
-def test_the_map_of_fat_lies_on_the_masks_grid_and_holds_the_fractions_that_were_drawn():
+def test_the_fat_map_lies_on_the_grid_of_the_mask_with_the_simulated_fractions():
     mask, water, fat = scene()
     turned = mask.rearranged((1, 2, 0), (False, True, True))
     found = measure(water, turned, fat).fat
@@ -86,7 +86,7 @@ def test_the_map_of_fat_lies_on_the_masks_grid_and_holds_the_fractions_that_were
         assert found.array[turned.array == label].mean() == pytest.approx(finding.fat_fraction_mean, abs=1e-5)
 
 
-def test_uneven_slices_count_as_what_they_cover():
+def test_uneven_slices_are_weighted_by_their_thickness():
     mask, water, fat = scene()
     origins = water.grid.origins_mm.copy()
     origins[3:, 2] += 6  # the gap between slices 2 and 3 is 10 mm instead of 4
@@ -106,7 +106,7 @@ def test_levels_take_the_nearest_slice():
     assert found.per_level[0].muscle_disc_ratio == pytest.approx(20 * 30 / (10 * 40))
 
 
-def test_missing_and_mirrored_labels_are_said():
+def test_missing_and_mirrored_labels_are_reported():
     mask, water, fat = scene()
     without = Volume(np.where(mask.array == 3, 0, mask.array).astype(np.uint8), mask.grid)
     found = measure(water, without, fat)
@@ -198,7 +198,7 @@ def test_published_example(shared_data):
     assert any("voxel by voxel" in warning for warning in found.warnings)
 
 
-def test_inner_voxels_leave_out_the_rim_that_blur_reaches():
+def test_inner_voxels_exclude_the_partial_volume_border():
     grid = axial_grid()
     mask = axial_mask(grid)
     fat = np.full(grid.shape, 100.0, np.float32)
@@ -217,7 +217,7 @@ def test_inner_voxels_leave_out_the_rim_that_blur_reaches():
     assert "2 mm within" in inner.method and "within" not in whole.method
 
 
-def test_the_corrected_fraction_is_that_of_the_muscle_and_not_of_the_fat_around_it():
+def test_the_corrected_fraction_excludes_the_surrounding_fat():
     grid = axial_grid()
     mask = axial_mask(grid)
     # By hand: a muscle of 10 % fat in its right half and 30 % in its left one, whose outermost voxels show half of the pure fat outside.
@@ -233,7 +233,7 @@ def test_the_corrected_fraction_is_that_of_the_muscle_and_not_of_the_fat_around_
     assert found.fat_fraction_corrected == pytest.approx(0.2, abs=0.003)
 
 
-def test_the_correction_does_not_look_beyond_what_it_knows():
+def test_the_correction_ignores_unknown_voxels():
     inside = np.zeros((1, 9, 9), bool)
     inside[0, 2:7, 2:7] = True
     shares = np.where(inside, 0.2, np.nan).astype(np.float32)
@@ -245,7 +245,7 @@ def test_the_correction_does_not_look_beyond_what_it_knows():
     assert mean_without_partial_volume(np.full(inside.shape, np.nan, np.float32), inside, (4.0, 1.0, 1.0)) is None
 
 
-def test_a_muscle_thinner_than_the_rim_has_no_inner_fat():
+def test_a_muscle_thinner_than_the_border_has_no_inner_fat():
     mask, water, fat = scene()
     found = measure(water, mask, fat, MeasureOptions(inner_mm=30.0)).findings[0]
     assert found.fat_fraction_mean is None

@@ -1,4 +1,4 @@
-"""`lumbar train muscle` from files to a model folder that `lumbar segment muscle` takes, with both engines. Nothing is learnt in so few steps."""
+"""`lumbar train muscle` from files to a model folder for `lumbar segment muscle`, with both engines, for a few steps."""
 
 import json
 import shutil
@@ -24,7 +24,7 @@ def data(tmp_path):
 
 
 def run(capfd, *words):
-    """What the command printed; nnU-Net's programs write to the real standard error, so files are watched."""
+    """The output of the command; nnU-Net's programs write to the real standard error, so files are captured."""
     with pytest.raises(SystemExit) as stop:
         main([str(word) for word in words])
     out, err = capfd.readouterr()
@@ -67,13 +67,13 @@ def test_nnunet_is_driven_from_files_to_an_imported_model(capfd, tmp_path, data)
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_nnunet_goes_on_where_it_was_stopped(capfd, tmp_path, data):
+def test_an_interrupted_nnunet_training_resumes(capfd, tmp_path, data):
     pytest.importorskip("nnunetv2")
     small = [word for n in (8, 16, 16) for word in ("--features", str(n))] + ["--patch", "32", "--patch", "64", "--batch", "2", "--iterations", "2"]
     words = ("--engine", "nnunet", *small, "--learning-rate", "0.001", "--overwrite", "--epochs")
     trained_and_used(capfd, tmp_path, data, *words, "1")
     for path in data.glob("b_*"):
-        path.unlink()  # what was prepared is not prepared again
+        path.unlink()  # preparation is not repeated
     shutil.rmtree(tmp_path / "out")
     trained_and_used(capfd, tmp_path, data, *words, "2")
     logs = "".join(path.read_text() for path in sorted((tmp_path / "model.work").rglob("training_log_*.txt")))

@@ -33,7 +33,7 @@ from lumbar.population.stages import StageOptions
 def aging(table: Path, out: Path, alpha: float, as_json: bool, overwrite: bool, wanted: PopulationOptions) -> None:
     """Describe how a population ages: curves with bands, stages of acceleration, deltas, sites, and people over time.
 
-    TABLE is a CSV with subject, site, sex, age and either level and index (a measure of degeneration, one row a subject and level) or predicted (an age
+    TABLE is a CSV with subject, site, sex, age and either level and index (a measure of degeneration, one row per subject and level) or predicted (an age
     predicted from images; level if there are several). A person's second row needs a column visit, date or repeat.
 
     \b

@@ -36,12 +36,12 @@ class _Options:
 
 @click.command()
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
-@output_option("Folder for one folder a study, the tables and index.html.")
+@output_option("Folder for the results: one folder per study, the tables and index.html.")
 @click.option("--workers", type=click.IntRange(1), help="Local processes, one study at a time each  [default: one per core, as memory allows]")
 @click.option("--scheduler", metavar="ADDRESS", help="A running Dask scheduler (tcp://host:8786), or its JSON file, in place of local workers.")
 @click.option("--resume", is_flag=True, help="Resume OUT: repeat only studies that are missing, unfinished or changed.")
 @click.option("--retry-failed", is_flag=True, help="With --resume: also repeat failed studies.")
-@click.option("--tasks", metavar=",".join(TASKS), callback=tasks_of(TASKS), help="As of `lumbar analyze`.")
+@click.option("--tasks", metavar=",".join(TASKS), callback=tasks_of(TASKS), help="As in `lumbar analyze`.")
 @models_option
 @click.option("--allow-unsigned", is_flag=True, help="Use models that are not signed by a key of the trust list.")
 @click.option("--trust", type=click.Path(path_type=Path), help="Trust list  [default: ~/.lumbar/trust.json]")
@@ -61,7 +61,7 @@ def batch(inputs: tuple[str, ...], out: Path, as_json: bool, quiet: bool, wanted
     lumbar batch studies.csv -o results --resume
     lumbar batch s3://bucket/studies/ -o results --scheduler tcp://head:8786
 
-    A study that hangs, exceeds its memory or crashes costs its own row only, and is tried once more. Exit code 4: some study failed or lacked a task.
+    A study that hangs, exceeds its memory or crashes affects only its own row, and is tried once more. Exit code 4: some study failed or lacked a task.
     """
     run_batch, options_of, find_inputs = _engine()
     studies = find_inputs(inputs)

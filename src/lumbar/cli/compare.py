@@ -46,7 +46,7 @@ def compare_command(earlier: Path, later: Path, wanted: _Options) -> None:
     lumbar compare results/2021 results/2024 -o followup
     lumbar compare study_2021.zip study_2024.zip -o followup
 
-    Refuses examinations whose geometry does not fit each other; names what cannot be compared, such as signals of different contrasts.
+    Rejects examinations with different geometry, and lists values that cannot be compared, such as signals of different contrasts.
     """
     comparison = compare(earlier, later, wanted.out, lambda: load_models(wanted.models, wanted.threads), wanted.force, wanted.overwrite)
     if wanted.as_json:

@@ -17,7 +17,7 @@ from lumbar.io.staging import staged_folder
 @output_option("Folder for the copy.")
 @click.option(
     "--secret", type=click.Path(path_type=Path, dir_okay=False), required=True,
-    help="File with the secret that identifiers and shifts of dates follow from; made where it is missing. Keep it, and keep it to yourself.",
+    help="File with the secret from which identifiers and date shifts are derived; created if missing. Keep it, and keep it secret.",
 )  # fmt: skip
 @click.option("--map", "map_file", type=click.Path(path_type=Path, dir_okay=False), help="Also write which original became which replacement; keep it.")
 @overwrite_option
@@ -28,7 +28,7 @@ def deidentify(study: Path, out: Path, secret: Path, map_file: Path | None, over
     lumbar deidentify study/ -o copy/ --secret ~/lumbar.secret
 
     Only attributes on an allow-list are copied; descriptions keep known words only; identifiers follow from the secret; dates move by the same number
-    of days for one patient; private elements, times and overlays go. Images with text burnt into them, and objects that are no MR images, are left
+    of days for one patient; private elements, times and overlays go. Images with text burnt into them, and objects other than MR images, are left
     out. Exit code 4: some files were left out.
     """
     inside = [path for path in (secret, map_file) if path is not None and path.resolve().is_relative_to(out.resolve())]

@@ -20,7 +20,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "compare": ("lumbar.cli.compare:compare_command", "Compare two examinations of one person: what changed beyond measurement error."),
     "batch": ("lumbar.cli.batch:batch", "Analyze many studies on local workers or a cluster."),
     "deidentify": ("lumbar.cli.deidentify:deidentify", "Copy a study without identity."),
-    "serve": ("lumbar.cli.serve:serve", "Show a worklist, take studies from browsers, an Orthanc or scanners, give results back."),
+    "serve": ("lumbar.cli.serve:serve", "Run a web service with worklist and viewer that receives studies and returns results."),
     "users set": ("lumbar.cli.users:set_user", "Add a user of the service, or change one."),
     "users list": ("lumbar.cli.users:list_users", "List the users of the service."),
     "users remove": ("lumbar.cli.users:remove_user", "Remove a user of the service."),
@@ -109,7 +109,7 @@ def _root() -> LazyGroup:
         click.Option(["--debug"], is_flag=True, help="Show the whole traceback of an error."),
         click.Option(["--version"], is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print the version and stop."),
     ]
-    text = "Lumbar-spine MRI: a study goes in; levels, measurements, grades and a report come out. Research use only, not a medical device."
+    text = "Lumbar-spine MRI: levels, measurements, grades, muscles and a report from a study. Research use only, not a medical device."
     return LazyGroup(name="lumbar", help=text, params=options, callback=lambda debug: None, no_args_is_help=True)
 
 

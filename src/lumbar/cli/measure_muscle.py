@@ -50,8 +50,8 @@ class _Options:
 def measure_muscle(options: _Options) -> None:
     """Measure the muscles of MASK on IMAGE, both NIfTI on one grid.
 
-    Labels: 1 right erector spinae, 2 right and 3 left multifidus, 4 left erector spinae, 5 right and 6 left psoas; 7, the vertebral body or disc,
-    is what their areas are compared with.
+    Labels: 1 right erector spinae, 2 right and 3 left multifidus, 4 left erector spinae, 5 right and 6 left psoas; 7, the vertebral body or disc, is
+    the reference for their areas.
 
     Volume, areas in the plane of the slices, fat and left/right asymmetry; nothing is segmented, so a corrected mask can be measured again.
     A Dixon pair gives three fat fractions: the mean of the voxels', the ratio of the sums, and the mean corrected for

@@ -31,7 +31,7 @@ training_threads_option = click.option(
     "--threads", type=click.IntRange(0), default=0, show_default=True, help="Processor threads of the training; 0: as PyTorch chooses."
 )
 models_option = click.option(
-    "--models", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="DIR", help="A model folder, or a folder of them, to use first."
+    "--models", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="DIR", help="A model folder, or a folder of them, used first."
 )
 
 
@@ -53,7 +53,7 @@ lowest_level_option = click.option(
     "--lowest-level",
     type=click.Choice([level.value for level in Level]),
     callback=_level,
-    help="Name of the lowest disc in view, overruling the automatic names.",
+    help="Name of the lowest disc in view, overriding the automatic names.",
 )
 
 

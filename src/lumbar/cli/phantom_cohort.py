@@ -41,8 +41,8 @@ def _range(context: click.Context, parameter: click.Parameter, value: str | None
 )
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
 @click.option("--sites", default="ABCDEFGHI", show_default=True, help="Letters of the sites to draw from.")
-@click.option("--ages", "ages_years", callback=_range, metavar="LOW-HIGH", help="Draw ages uniformly from this range; by default as in a hospital.")
-@click.option("--stages", "stages_years", callback=_years, metavar="YEARS", help="Ages of accelerated degeneration to plant, such as 38,55,70.")
+@click.option("--ages", "ages_years", callback=_range, metavar="LOW-HIGH", help="Draw ages uniformly from this range; by default as in clinical practice.")
+@click.option("--stages", "stages_years", callback=_years, metavar="YEARS", help="Ages of accelerated degeneration to simulate, such as 38,55,70.")
 @click.option("--repeats", type=click.IntRange(1), default=1, show_default=True, help="Scans of each visit (age).")
 @click.option("--follow-up", "follow_up_years", type=click.FloatRange(0, 30), default=0.0, metavar="YEARS", help="A second visit this many years later (age).")
 @matrix_scale

@@ -35,7 +35,7 @@ def study(out: Path, dixon: bool, no_masks: bool, overwrite: bool, as_json: bool
     lumbar phantom study demo/
     lumbar phantom study demo/ --seed 7 --age 71 --site G
 
-    OUT/dicom holds the series, OUT/truth their ground truth: truth.json with severities, places, measurements, muscles and age, and label
+    OUT/dicom holds the series, OUT/truth their ground truth: truth.json with severities, positions, measurements, muscles and age, and label
     volumes in the grid of each series. Everything in it is synthetic.
     """
     options = replace(wanted, roles=(*ROLES, *MUSCLE_ROLES) if dixon else ROLES)

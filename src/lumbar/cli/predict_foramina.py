@@ -50,7 +50,7 @@ class _Options:
 def predict_foramina(table: Path, images: Path, wanted: _Options) -> None:
     """Grade the foraminal points that TABLE names on the sagittal T1 slices in the folder IMAGES.
 
-    TABLE needs the columns image (the file), study_id, side, level, x and y: the point in pixels of the image. Where an image was cut from a
+    TABLE needs the columns picture (the image file), study_id, side, level, x and y: the point in pixels of the image. Where an image was cut from a
     slice resized to 250 × 250 pixels, left and top give its origin, and native_height and native_width the original shape of the slice. Foramina of
     one study are graded together, and the distance between their points gives the scale.
 

@@ -42,7 +42,7 @@ def prepare_rsna2024(data: Path, out: Path, workers: int, scheduler: str | None,
 
     Several workers need lumbar[cluster]. Interrupted runs resume. A study whose files are broken is left out and listed in failures.csv with the reason;
     then the exit code is 4.
-    About 1 MB a study, 2 GB for all 1,975.
+    About 1 MB per study, 2 GB for all 1,975.
     """
     tables = read_rsna2024(data)
     studies = list(tables.imaged_studies)

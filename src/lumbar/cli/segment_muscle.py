@@ -63,7 +63,7 @@ class _Options:
     default=None,
     help="Find L1/L2 to L5/S1 in IMAGE itself by the spine model and label only these slices, or label all. By default a file longer than 220 mm is searched.",
 )
-@click.option("--slices", type=_FILE, help="CSV with pid, slice_start, slice_stop (from 0, both included): only these slices of the file; overrules --levels.")
+@click.option("--slices", type=_FILE, help="CSV with pid, slice_start, slice_stop (from 0, both included): only these slices of the file; overrides --levels.")
 @click.option("--pid", help="The row of --slices to take; by default the one whose pid is in the name of IMAGE.")
 @click.option("--method", type=click.Choice(list(METHODS)), default="gmm3", show_default=True, help="Fat classification method without a fat image.")
 @click.option("--inner", type=click.FloatRange(min=0), default=0.0, help="Measure fat only in voxels deeper than this inside the outline, in mm.")
@@ -75,8 +75,8 @@ class _Options:
 def segment_muscle(options: _Options) -> None:
     """Label the muscles of both sides on IMAGE (axial NIfTI, also of one slice: T1, T2, Dixon water or fat) and measure them.
 
-    muscle.nii.gz has the grid and affine of IMAGE: 1 right erector spinae, 2 right multifidus, 3 left multifidus, 4 left erector spinae, and where the
-    model knows them 5 right psoas, 6 left psoas, 7 vertebral body or disc. A single slice has areas and fat, but no volume.
+    muscle.nii.gz has the grid and affine of IMAGE: 1 right erector spinae, 2 right multifidus, 3 left multifidus, 4 left erector spinae, and if the
+    model has these classes 5 right psoas, 6 left psoas, 7 vertebral body or disc. A single slice has areas and fat, but no volume.
 
     Example: lumbar segment muscle water.nii.gz --fat fat.nii.gz -o out
     """

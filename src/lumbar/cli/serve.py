@@ -14,8 +14,8 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
 @click.command()
-@click.option("--config", "config_file", type=_FILE, metavar="FILE", help="TOML file of settings; options given here come first.")
-@click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="Folder of everything that the service keeps, on a local disk.")
+@click.option("--config", "config_file", type=_FILE, metavar="FILE", help="TOML file of settings; command-line options take precedence.")
+@click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="Folder for all data of the service, on a local disk.")
 @click.option("--host", metavar="ADDRESS", help="Address to listen on  [default: 127.0.0.1]; others need --certificate and --key.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on  [default: 8080].")
 @click.option("--certificate", type=_FILE, help="PEM file of the HTTPS certificate.")

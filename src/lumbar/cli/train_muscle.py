@@ -51,7 +51,7 @@ class _Options:
 @click.option("--epochs", default=1000, show_default=True, help="nnU-Net: epochs.")
 @click.option("--iterations", default=250, show_default=True, help="nnU-Net: iterations per epoch.")
 @click.option("--configuration", default="2d", show_default=True, help="nnU-Net: 2d or 3d_fullres.")
-@click.option("--patch", type=int, multiple=True, help="nnU-Net: another patch size, one number an axis (repeat), instead of its plan's.")
+@click.option("--patch", type=int, multiple=True, help="nnU-Net: another patch size, one number per axis (repeat), instead of its plan's.")
 @click.option("--batch", type=int, help="nnU-Net: another batch size.")
 @click.option("--features", type=int, multiple=True, help="nnU-Net: features of each stage (repeat), for a smaller network.")
 @click.option(
@@ -74,8 +74,8 @@ def train_muscle(options: _Options) -> None:
 
     A folder holds NAME_water.nii.gz, NAME_fat.nii.gz and NAME_mask.nii.gz of each subject, or is an nnU-Net raw data set with cases NAME_water and
     NAME_fat, as `lumbar phantom cohort OUT --layout dixon` writes it; or it holds single axial slices of any contrast, images/NAME.webp with
-    masks/NAME.png (the patient's right on the left). Labels are those of `lumbar segment muscle`; folders without psoas and vertebra (5 to 7) teach
-    nothing about them. Contrast and shapes are varied at random, and slices of synthetic people are added.
+    masks/NAME.png (the patient's right on the left). Labels are those of `lumbar segment muscle`; folders without psoas and vertebra (5 to 7) are
+    not used for these classes. Contrast and shapes are augmented, and slices of synthetic people are added.
 
     With --engine nnunet, nnU-Net v2 runs from raw data set to trained network (without mirroring), which is then imported and checked.
 

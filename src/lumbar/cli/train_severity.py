@@ -57,11 +57,13 @@ class _Request:
 @click.option("--runs", type=click.Path(path_type=Path), required=True, help="Folder for checkpoints and logs; interrupted runs resume from it.")
 @click.option("--licence", required=True, help="Licence of the training data, for the card.")
 @click.option("--research-only", is_flag=True, help="The licence of the training data allows research only. (Always set for graders of axial crops.)")
-@click.option("--kind", type=click.Choice(["hybrid", "vit"]), default="hybrid", show_default=True, help="Network.")
-@click.option("--encoder", default="medium", show_default=True, help="Of the hybrid for whole studies: tiny, small, medium, large or timm/NAME.")
-@click.option("--slices", type=click.Choice(["3", "5"]), default="3", show_default=True, callback=lambda _, __, value: int(value), help="Of sagittal crops.")
+@click.option("--kind", type=click.Choice(["hybrid", "vit"]), default="hybrid", show_default=True, help="Network architecture.")
+@click.option("--encoder", default="medium", show_default=True, help="Encoder of the hybrid for whole studies: tiny, small, medium, large or timm/NAME.")
+@click.option(
+    "--slices", type=click.Choice(["3", "5"]), default="3", show_default=True, callback=lambda _, __, value: int(value), help="Slices per sagittal crop."
+)
 @click.option("--folds", type=click.IntRange(2, 20), default=5, show_default=True, help="Folds by study; one network each.")
-@click.option("--steps", type=click.IntRange(2), default=1300, show_default=True, help="Optimiser steps a fold, at most.")
+@click.option("--steps", type=click.IntRange(2), default=1300, show_default=True, help="Most optimiser steps per fold.")
 @click.option("--stop-early", is_flag=True, help="Axial crops: set a tenth aside and stop by the official score on it. (Whole studies always do.)")
 @click.option("--devices", type=click.IntRange(1), default=1, show_default=True, help="GPUs (or processes) per node.")
 @click.option(

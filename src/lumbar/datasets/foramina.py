@@ -47,7 +47,7 @@ class ForamenPoint:
 
 
 def read_foramen_table(table: Path) -> list[ForamenPoint]:
-    """The rows of `table`, which needs the columns image, study_id, side, level, x and y; the others are read where they are there.
+    """The rows of `table`, which needs the columns picture (the image file), study_id, side, level, x and y; the others are read where they are there.
 
     Raises:
         UnreadableInput: the file cannot be read, lacks a column, has a cell that makes no sense, or two rows for one foramen.

@@ -1,7 +1,7 @@
-"""How far the networks of a model agree on a mask, muscle by muscle: a measure of how far it can be trusted that needs no reference.
+"""Agreement of the networks of a model on each muscle: an estimate of mask quality without a reference.
 
-Agreement is the Dice of the networks' own masks (of three or more, the mean over their pairs). Networks that learnt from different people, and look at the
-slice from different sides, differ where the image leaves them in doubt (Roy et al., NeuroImage 2019, on agreement of samples as a predictor of Dice).
+Agreement is the Dice of the networks' own masks (of three or more, the mean over their pairs). Networks that were trained on different people, and on
+mirrored slices, differ where the image is ambiguous (Roy et al., NeuroImage 2019, on agreement of samples as a predictor of Dice).
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lumbar.muscle.labels import MIRRORED
 
-DOUBTFUL = 0.8  # below this agreement a mask is marked; see docs/muscles.md for how well the mark does
+DOUBTFUL = 0.8  # masks with a lower agreement are marked; docs/muscles.md gives the accuracy of this mark
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""Muscle masks and volumes against a reference."""
+"""Evaluation of muscle masks and volumes against a reference."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ def evaluate_masks(reference: Volume, prediction: Volume) -> MaskEvaluation:
 
     Raises:
         GeometryError: the masks lie on different grids.
-        UnreadableInput: a mask holds labels that are no muscle, or none at all.
+        UnreadableInput: a mask contains labels of no muscle, or none at all.
     """
     for name, mask in (("reference", reference), ("prediction", prediction)):
         odd = sorted(set(np.unique(mask.array).tolist()) - {0, *LABELS, VERTEBRA})

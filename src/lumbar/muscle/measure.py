@@ -1,7 +1,7 @@
-"""Size and fat of each muscle from a mask: also of a mask that a person has corrected, without segmenting again.
+"""Size and fat of each muscle from a mask, for example one corrected by hand, without segmenting again.
 
-Areas are in the plane of the image's slices (not perpendicular to the muscle). A slice stands for half the way to each neighbour, so unevenly spaced
-slices count as what they cover. A mask that touches the border counts as it is.
+Areas are in the plane of the slices (not perpendicular to the muscle). A slice represents half the distance to each neighbour, so that uneven spacing is
+accounted for. A mask that touches the border of the image is not extrapolated.
 """
 
 from dataclasses import dataclass, replace
@@ -23,16 +23,16 @@ METHODS = {"gmm3": "mixture of 3 normal distributions", "gmm2": "mixture of 2 no
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
-    """What was measured, and what a reader must know about it."""
+    """Measurements and warnings."""
 
-    findings: tuple[MuscleFinding, ...]  # in the order of the labels; a label that the mask lacks has none
+    findings: tuple[MuscleFinding, ...]  # in the order of the labels; none for labels missing from the mask
     warnings: tuple[str, ...]
-    fat: Volume | None = None  # share of fat in [0, 1] of each voxel of the muscles, 0 elsewhere, on the grid of the mask; how it was told: `method`
+    fat: Volume | None = None  # fat fraction in [0, 1] of each muscle voxel, 0 elsewhere, on the grid of the mask; by the findings' `method`
 
 
 @dataclass(frozen=True, eq=False)
 class _Slices:
-    """One muscle, slice by slice."""
+    """Measurements of one muscle by slice."""
 
     area_mm2: NDArray[np.float64]
     lean_mm2: NDArray[np.float64] | None

@@ -1,4 +1,4 @@
-"""From raw labels to muscles: one piece each, on their own side, with warnings on what anatomy does not do."""
+"""Post-processing of raw labels: one component per muscle on the correct side, with warnings about implausible anatomy."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,9 +27,7 @@ def clean(labels: NDArray[np.uint8], grid: Grid) -> tuple[NDArray[np.uint8], tup
     inner, moved = _onto_their_sides(labels[window], grid)
     warnings = []
     if moved > _MOVED_SHARE:
-        warnings.append(
-            f"{100 * moved:.0f} % of the muscle voxels were named for the wrong side of the midline and were given to the other side; look at the mask"
-        )
+        warnings.append(f"{100 * moved:.0f} % of the muscle voxels were on the wrong side of the midline and were relabelled; inspect the mask")
     whole = np.zeros_like(inner)
     for label in _ORDER:
         piece = _main_piece(inner == label, whole == _PARTNER[label], grid)
@@ -97,7 +95,7 @@ def _onto_their_sides(labels: NDArray[np.uint8], grid: Grid) -> tuple[NDArray[np
         return labels, 0.0
     columns = np.arange(labels.shape[2])
     step = abs(float(grid.column_step_mm[0])) or 1.0
-    # Columns run to the patient's left. The midline parts what is called right from what is called left best; it is smoothed from slice to slice.
+    # Columns run to the patient's left. The midline best separates right from left labels; it is smoothed across slices.
     middles = np.array([_parting(labels[k]) for k in slices])
     middles = ndimage.median_filter(middles, min(7, len(middles)), mode="nearest")
     out = labels.copy()

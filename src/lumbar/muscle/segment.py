@@ -21,7 +21,7 @@ from lumbar.muscle.postprocess import clean
 
 # Images (batch, 1, rows, columns) of zero mean and unit variance → logits (batch, classes, rows, columns), or those of several networks (batch, networks, …).
 Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-Frame = tuple[slice, slice]  # rows and columns that the network looks at
+Frame = tuple[slice, slice]  # rows and columns passed to the network
 
 _DIVISOR = 32
 _WHOLE_MM = (224, 256)  # images up to this size are processed whole
@@ -32,16 +32,16 @@ _ALONG_MM = 5.0  # standard deviation of the smoothing of probabilities along th
 
 @dataclass(frozen=True, eq=False)
 class MuscleNetwork:
-    """A network and the grid that it was trained on."""
+    """A network and its pixel size."""
 
     run: Network
     pixel_mm: float
-    both_ways: bool = True  # whether an image's mirror image is asked for, too; not for networks that look at it themselves
+    both_ways: bool = True  # mirror test-time augmentation; not for networks with built-in mirroring
 
 
 @dataclass(frozen=True, eq=False)
 class Segmentation:
-    """Labels on the grid of the input, and what looks wrong about them."""
+    """Labels on the grid of the input, and warnings about them."""
 
     mask: Volume
     warnings: tuple[str, ...]
@@ -51,13 +51,13 @@ class Segmentation:
 def segment(
     image: Volume, network: MuscleNetwork, fat: Volume | None = None, keep: NDArray[np.bool_] | None = None, progress: Callable[[int, int], None] | None = None
 ) -> Segmentation:
-    """Label the muscles of an axial `image`, and the vertebral body where the network knows it; of a Dixon pair (`fat` given) both images are looked at.
+    """Label the muscles of an axial `image`, and the vertebral body where the network knows it; of a Dixon pair (`fat` given) both images are used.
 
-    `keep` (slices of `to_axial(image)`,) says which slices are wanted; the others stay empty.
+    `keep` (slices of `to_axial(image)`,) selects slices; the others remain empty.
 
     Raises:
         InputError: the volume was not acquired in axial slices.
-        GeometryError: water and fat do not belong together.
+        GeometryError: water and fat do not match.
     """
     axial = to_axial(image)
     contrasts = [np.asarray(axial.array, np.float32)]
@@ -168,7 +168,7 @@ def _behind(image: NDArray[np.float32], size: tuple[int, int], pixel_mm: float) 
 
 
 def _with_neighbours(chances: NDArray[np.float32], gap_mm: float) -> NDArray[np.float32]:
-    """Each slice's probabilities, steadied by the slices near it."""
+    """The probabilities smoothed across neighbouring slices."""
     if len(chances) < 3:
         return chances
     return np.asarray(ndimage.gaussian_filter1d(chances, _ALONG_MM / max(gap_mm, 1e-6), axis=0, mode="nearest"))

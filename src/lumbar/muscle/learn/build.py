@@ -26,7 +26,7 @@ from lumbar.training.export import export_onnx
 from lumbar.training.fit import FitOptions
 from lumbar.training.quantize import quantize_convolutions
 
-_TOLERANCE = 0.2  # in logits, which reach tens on the noise that is compared: what 16-bit weights cost
+_TOLERANCE = 0.2  # error of 16-bit weights in logits, which reach tens on the noise used for comparison
 _WHAT = "2-D U-Net that labels erector spinae, multifidus and psoas of both sides and the vertebral body or disc on axial slices of any contrast."
 FIRST_SYNTHETIC, SLICES = 70_000, 4  # seed of the first synthetic person, and slices of each
 _INFILTRATED = 0.6  # share of synthetic slices whose muscles are given more fat
@@ -34,7 +34,7 @@ _INFILTRATED = 0.6  # share of synthetic slices whose muscles are given more fat
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """What goes on the card, and how long to train."""
+    """Card entries and length of the training."""
 
     name: str = "muscle-axial"
     version: str = "0.1.0"
@@ -126,7 +126,7 @@ def export(network: torch.nn.Module, out: Path, options: BuildOptions, data: tup
         version=options.version,
         task=TASK,
         description=f"{_WHAT} {options.how}".strip(),
-        intended_use="Research on muscle size and fat between L1/L2 and L5/S1 in adults. Not a medical device; look at every mask.",
+        intended_use="Research on muscle size and fat between L1/L2 and L5/S1 in adults. Not a medical device; inspect every mask.",
         inputs=(TensorSpec(INPUT, ("images", 1, "rows", "columns"), meaning),),
         outputs=(TensorSpec(OUTPUT, shape, "logits of background and the classes" + (", of each network" if several else "")),),
         classes=("background", *names, "vertebral body or disc"),

@@ -1,6 +1,6 @@
-"""nnU-Net v2 from folders of Dixon pairs to a trained folder: raw data set, fingerprint, plan, preprocessing, training without mirroring.
+"""nnU-Net v2 training from folders of Dixon pairs: raw data set, fingerprint, plan, preprocessing, training without mirroring.
 
-nnU-Net is steered by environment variables; they are set for its own processes only.
+nnU-Net is configured by environment variables, which are set for its own processes only.
 """
 
 import json
@@ -29,16 +29,16 @@ _LEAST_STAGES = 3  # with two, the weights of its deep supervision sum to 0 and 
 
 @dataclass(frozen=True)
 class NnunetTraining:
-    """How nnU-Net trains."""
+    """Options of the nnU-Net training."""
 
     configuration: str = "2d"  # or 3d_fullres
-    epochs: int = 1000  # nnU-Net's own number
-    iterations: int = 250  # optimiser steps an epoch
-    patch: tuple[int, ...] | None = None  # instead of what the plan says
+    epochs: int = 1000  # nnU-Net's default
+    iterations: int = 250  # optimiser steps per epoch
+    patch: tuple[int, ...] | None = None  # instead of that of the plan
     batch: int | None = None
     features: tuple[int, ...] | None = None  # features of each stage; fewer stages make a smaller network
-    learning_rate: float = 0.0  # of AdamW, which learns more in a short training; 0: nnU-Net's own SGD, made for its 250,000 steps
-    start: Path | None = None  # checkpoint of nnU-Net whose weights, but for those of the last layers, the training begins with
+    learning_rate: float = 0.0  # of AdamW, which is better for short trainings; 0: nnU-Net's own SGD, tuned for 250,000 steps
+    start: Path | None = None  # nnU-Net checkpoint with initial weights for all but the last layers
     device: str = "cpu"  # or cuda
     threads: int = 2
 
@@ -46,12 +46,12 @@ class NnunetTraining:
 def train_nnunet(cases: Iterable[RawCase], work: Path, options: NnunetTraining) -> Path:
     """Train on `cases` in the folder `work` and return the trained folder (plans.json, dataset.json, fold_all).
 
-    Labels are those of `muscle/labels.py`; IGNORED voxels are not learnt from. A run that was stopped in training goes on from its last epoch, and
-    `cases` are not looked at again.
+    Labels are those of `muscle/labels.py`; IGNORED voxels are excluded from the loss. An interrupted training resumes from its last epoch without
+    reading `cases` again.
 
     Raises:
-        UsageError: there is no case, fewer than three stages are asked for, or `work` was begun with another network.
-        LumbarError: one of nnU-Net's programs failed; its output has said why.
+        UsageError: there is no case, fewer than three stages are requested, or `work` was started with another network.
+        LumbarError: one of nnU-Net's programs failed; its output gives the reason.
     """
     if options.features and len(options.features) < _LEAST_STAGES:
         raise UsageError(
@@ -82,13 +82,13 @@ def _prepared(work: Path, options: NnunetTraining) -> str | None:
         return None
     document = json.loads(path.read_text(encoding="utf-8"))
     if document["asked"] != _asked(options):
-        raise UsageError(f"{work} was begun with {document['asked']}, and {_asked(options)} is asked for now; give another --work, or remove it")
+        raise UsageError(f"{work} was started with {document['asked']}, but {_asked(options)} is requested now; give another --work, or remove it")
     return str(document["train"])
 
 
 def _prepare(cases: Iterable[RawCase], work: Path, options: NnunetTraining) -> str:
     """Raw data set, fingerprint, plan and preprocessed images; returns the configuration to train."""
-    for part in ("raw", "preprocessed"):  # of ours alone: left by a run that was stopped before it was ready to train
+    for part in ("raw", "preprocessed"):  # our own folders, left by a run that was interrupted during preparation
         shutil.rmtree(work / part / _DATASET, ignore_errors=True)
     names = {f"{side.value}_{muscle.value}": label for label in BACK for muscle, side in [LABELS[label]]}
     raw = write_raw(work / "raw", _NUMBER, _NAME, {**names, "ignore": _IGNORE}, (_with_ignored(case) for case in cases))
@@ -146,7 +146,7 @@ def _run(module: str, words: list[str], work: Path, options: NnunetTraining) -> 
     }
     for name in ("raw", "preprocessed", "results"):
         (work / name).mkdir(parents=True, exist_ok=True)
-    # The module and every word are chosen here; folder names are the user's own and no shell sees them.
+    # Module and arguments are fixed here; folder names are the user's own and are not passed to a shell.
     done = subprocess.run([sys.executable, "-m", module, *words], env={**os.environ, **own}, check=False, stdout=sys.stderr)  # noqa: S603
     if done.returncode:
-        raise LumbarError(f"nnU-Net's {module.rsplit('.', 1)[-1]} failed with exit code {done.returncode}; what it printed above says why")
+        raise LumbarError(f"nnU-Net's {module.rsplit('.', 1)[-1]} failed with exit code {done.returncode}; see its output above")

@@ -1,4 +1,4 @@
-"""Training slices cut from phantoms: other bodies, other ages and degrees of fat, with labels that are exact."""
+"""Training slices cut from phantoms: varied bodies, ages and fat, with exact labels."""
 
 import numpy as np
 from numpy.random import Generator

@@ -1,7 +1,7 @@
-"""Other people's fat and other sequences' contrast, made from a Dixon water and fat pair.
+"""Synthesis of fatty infiltration and of other contrasts from a Dixon water and fat pair.
 
-Water and fat add up to the tissue, so both questions can be asked of them: what would this muscle look like if a share of it were fat (that share of
-the water signal moves to the fat), and what would another sequence show (another curve of the water signal plus another of the fat signal)?
+Infiltration moves a fraction of the water signal of a muscle to the fat signal. Another sequence is simulated by a curve of the water signal plus a curve
+of the fat signal.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ Labels = NDArray[np.uint8]
 
 
 def infiltrate(water: FloatImage, fat: FloatImage, labels: Labels, rng: Generator) -> tuple[FloatImage, FloatImage]:
-    """Turn a random share of each muscle into fat, in streaks and patches, the same way on both sides but not in the same places."""
+    """Replace a random fraction of each muscle by fat, in streaks and patches, with the same statistics but different patterns on both sides."""
     pattern = _pattern(labels.shape, rng)
     share = np.zeros(labels.shape, np.float32)
     for pair in ((1, 4), (2, 3)):
@@ -30,7 +30,7 @@ def infiltrate(water: FloatImage, fat: FloatImage, labels: Labels, rng: Generato
 
 
 def _pattern(shape: tuple[int, ...], rng: Generator) -> FloatImage:
-    """Noise of unit variance at three scales, drawn out in one random direction."""
+    """Noise of unit variance at three scales, elongated in a random direction."""
     total = np.zeros(shape, np.float32)
     for every in (3, 7, 18):
         counts = [max(2, int(n / every * stretch)) for n, stretch in zip(shape, np.exp(rng.uniform(-0.5, 0.5, 2)), strict=True)]
@@ -41,7 +41,7 @@ def _pattern(shape: tuple[int, ...], rng: Generator) -> FloatImage:
 
 
 def contrasts(water: FloatImage, fat: FloatImage) -> dict[str, FloatImage]:
-    """The four fixed contrasts of one Dixon pair on a common scale: both images themselves, and mixtures that look like T1 and T2.
+    """The four fixed contrasts of one Dixon pair on a common scale: both images themselves, and mixtures that resemble T1 and T2.
 
     T1: fat bright, muscle a third as bright. T2: fat bright, muscle dark, brighter water (discs, fluid) bright.
     """
