@@ -223,7 +223,7 @@ def test_a_killed_scheduler_is_reported_and_the_next_one_resumes(tmp_path):
 
 def test_a_scheduler_that_is_not_there_is_one_clear_error(tmp_path):
     data = studies(tmp_path / "in", {"a": "1"})
-    with pytest.raises(UsageError, match="no Dask scheduler answers"):
+    with pytest.raises(UsageError, match="no Dask scheduler responds"):
         run_batch(find_inputs([str(data)]), tmp_path / "out", _remote("tcp://127.0.0.1:9", False))
 
 

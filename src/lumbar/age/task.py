@@ -77,7 +77,7 @@ class AgeTask:
         return Part(self.name, {"age": result.finding}, (predictor.use,), result.warnings, evidence=Age(result, predictor.calibration, known))
 
     def _from_features(self, model: FeatureAge, study: Study, spine: FoundSpine, patient: Patient) -> Part:
-        """The age from features of the series in which the spine was found; the network, which knows T2 and STIR, sees that series alone."""
+        """The age from features of the series in which the spine was found; the network, trained for T2 and STIR, is applied to that series only."""
         if spine.series.plane is not Plane.SAGITTAL:
             return Part(self.name, warnings=("age: it needs a sagittal T2 series; the study has none in which the spine was found",), unmet=True)
         known, levels, weighting = patient.age_years, spine.spine.finding.levels, spine.series.weighting

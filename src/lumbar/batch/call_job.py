@@ -15,7 +15,7 @@ def packed(call: Callable[[], object]) -> str:
 
 
 class CallJob:
-    """Runs one call per message; what it returns is dropped, so the call has to write its result to a file."""
+    """Runs one call per message; its return value is discarded, so the call must write its result to a file."""
 
     def __init__(self, tasks: Sequence[str] | None, models: str | None, threads: int) -> None:
         """The settings of an analysis do not apply: each call brings its own."""

@@ -34,7 +34,7 @@ def run_calls(calls: Calls, folder: Path, where: Where) -> Iterator[tuple[str, s
 
     Args:
         calls: by name; picklable unless they run here. A name must be usable as a file name.
-        folder: for the engine's notes while it runs; every worker sees it at the same path.
+        folder: for state of the engine; all workers must have it at the same path.
         where: where they run. Elsewhere than here, a call that crashes, hangs or exceeds its memory costs only itself, and is tried once more.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Studies of a DICOMweb server: found by QIDO-RS, fetched by WADO-RS when their turn comes. Sources look like https://host/dicom-web/studies/<uid>."""
+"""Studies of a DICOMweb server: found by QIDO-RS, fetched by WADO-RS when they are due. Sources have the form https://host/dicom-web/studies/<uid>."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +20,7 @@ def query(address: str) -> list[StudyInput]:
     A study is called by its UID: no name or number of the patient enters the output.
 
     Raises:
-        UnreadableInput: the server does not answer, or not as DICOMweb prescribes.
+        UnreadableInput: the server does not respond, or not according to DICOMweb.
     """
     base, filters = _parts(address)
     try:

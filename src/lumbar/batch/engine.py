@@ -18,14 +18,14 @@ from lumbar.errors import UsageError
 
 _POLL_S = 1.0
 _AHEAD = 2  # studies that wait at each worker's thread, so that none stands idle
-_HEAL_S = 20.0  # how often lost local workers are replaced
+_HEAL_S = 20.0  # interval for the replacement of lost local workers
 _LOST_WORKER_S = 120  # how long a local worker may take to restart: a loaded machine needs more than Dask's 15 s
-_LOST_WORKERS = 10  # a study whose worker was killed so often without a word is taken for the cause
+_LOST_WORKERS = 10  # a study is considered the cause if its worker was killed this many times without an error message
 
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """Where studies are done, and how often one is tried."""
+    """Options of the engine: workers and number of attempts."""
 
     workers: int = 1  # local processes; not used with a scheduler
     scheduler: str | None = None  # address of a running Dask scheduler, or its JSON file
@@ -38,7 +38,7 @@ def run_all(work: Sequence[Work], options: EngineOptions) -> Iterator[tuple[Outc
     """Do all of `work`, yielding every attempt that ended, and whether it is final.
 
     Raises:
-        UsageError: the scheduler cannot be reached, or was lost; what was finished before stays finished.
+        UsageError: the scheduler cannot be reached, or was lost; finished studies are kept.
     """
     if not work:
         return
@@ -93,7 +93,7 @@ class _Flow:
         error = future.exception()
         name = type(error).__name__
         if name == "KilledWorker":
-            return failed(item, f"its worker was killed {_LOST_WORKERS} times while it was being done")
+            return failed(item, f"its worker was killed {_LOST_WORKERS} times during its analysis")
         return failed(item, f"the worker could not do it: {name}: {error}")
 
     def _check_cluster(self) -> None:
@@ -106,12 +106,12 @@ class _Flow:
 
 
 def _lost() -> str:
-    return "the Dask scheduler was lost; start it again and call the same command with --resume: what was finished stays finished"
+    return "the Dask scheduler was lost; start it again and repeat the command with --resume: finished studies are kept"
 
 
 @contextmanager
 def _client(options: EngineOptions) -> Iterator[tuple[Client, LocalCluster | None]]:
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # a worker that was killed is restarted; the record of its study tells
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # killed workers are restarted and recorded with their study
     settings: dict[str, Any] = {
         "distributed.scheduler.allowed-failures": _LOST_WORKERS,
         "distributed.worker.memory.target": False,  # the study's process holds the memory, and it is watched by isolation.py
@@ -140,4 +140,6 @@ def _remote(scheduler: str) -> Client:
     try:
         return Client(scheduler_file=scheduler, timeout=15) if scheduler.endswith(".json") else Client(scheduler, timeout=15)
     except (OSError, ValueError, TimeoutError) as error:
-        raise UsageError(f"no Dask scheduler answers at {scheduler} ({type(error).__name__}); start one with `dask scheduler`, and give its address") from error
+        raise UsageError(
+            f"no Dask scheduler responds at {scheduler} ({type(error).__name__}); start one with `dask scheduler`, and give its address"
+        ) from error

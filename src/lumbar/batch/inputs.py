@@ -15,7 +15,7 @@ from lumbar.io.tables import Row, read_table
 
 DICOMWEB = "dicomweb+"  # dicomweb+https://host/dicom-web?ModalitiesInStudy=MR
 _KNOWN = ("study", "path", "age_years", "sex")  # columns of a table with a meaning of their own; "age" is accepted for the third
-_PROBES = 20  # files looked at in one folder for a DICOM header
+_PROBES = 20  # files of a folder that are checked for a DICOM header
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ class StudyProcess:
     def __init__(self, options: JobOptions) -> None:
         self.options = options
         self._process: subprocess.Popen[str] | None = None
-        self._answers: SimpleQueue[str | None] = SimpleQueue()
+        self._responses: SimpleQueue[str | None] = SimpleQueue()
 
     def run(self, message: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
         """Do one study; a study that breaks the process or a limit comes back as failed, with the reason."""
@@ -57,16 +57,16 @@ class StudyProcess:
         self._process = subprocess.Popen(  # noqa: S603  (this interpreter and a module of this package)
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True, encoding="utf-8"
         )
-        self._answers = SimpleQueue()
-        threading.Thread(target=_pass_on, args=(self._process.stdout, self._answers), daemon=True).start()
+        self._responses = SimpleQueue()
+        threading.Thread(target=_pass_on, args=(self._process.stdout, self._responses), daemon=True).start()
 
     def _wait(self, limits: Limits, began: Mapping[str, float]) -> dict[str, Any]:
-        """The process's answer, or why it had to be ended."""
+        """The response of the process, or the reason why it was stopped."""
         assert self._process is not None
         watched, since, peak_mb, cpu = psutil.Process(self._process.pid), time.perf_counter(), 0.0, 0.0
         while True:
             try:
-                line = self._answers.get(timeout=_POLL_S)
+                line = self._responses.get(timeout=_POLL_S)
             except Empty:
                 pass
             else:
@@ -75,7 +75,7 @@ class StudyProcess:
                 with watched.oneshot():
                     peak_mb, cpu = max(peak_mb, watched.memory_info().rss / 2**20), sum(watched.cpu_times()[:2])
             except psutil.Error:
-                continue  # it has just ended; the end of its answers follows
+                continue  # it has just ended; the end of its output follows
             if peak_mb > limits.memory_mb:
                 return self._ended(f"stopped at {peak_mb:.0f} MB of memory, the limit is {limits.memory_mb:.0f} MB", _usage(began, cpu, peak_mb))
             if time.perf_counter() - since > limits.seconds:
@@ -95,10 +95,10 @@ class StudyProcess:
         return f"its process ended with exit code {code}" + (f" ({last[:200]})" if last.startswith("lumbar.errors.") else "")
 
 
-def _pass_on(stream: Any, answers: "SimpleQueue[str | None]") -> None:
+def _pass_on(stream: Any, responses: "SimpleQueue[str | None]") -> None:
     for line in stream:
-        answers.put(line)
-    answers.put(None)
+        responses.put(line)
+    responses.put(None)
 
 
 def _cpu_seconds(pid: int) -> float:

@@ -12,7 +12,7 @@ STAGE = ".batch/stage"  # half-written results
 
 @dataclass(frozen=True)
 class Outcome:
-    """One study's row of status.csv, and what tells whether it has to be done again."""
+    """One study's row of status.csv, and the data that determine whether it must be repeated."""
 
     study: str
     status: str  # "done", "partial" (a task had no usable series) or "failed"

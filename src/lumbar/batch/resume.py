@@ -9,7 +9,7 @@ from lumbar.batch.fingerprint import content_hash, stat_mark
 from lumbar.batch.inputs import StudyInput
 from lumbar.batch.records import Outcome, read_record, write_record
 
-_READERS = 8  # threads that look at files: they wait for disks, not for processors
+_READERS = 8  # threads that check files, limited by disks and not by processors
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Remaining:
 
 
 def remaining(studies: Iterable[StudyInput], out: Path, plan: str, retry_failed: bool) -> Remaining:
-    """Sort `studies` into what is left and what stands. A file with a new time of change but the same bytes counts as unchanged."""
+    """Separate `studies` into remaining and finished ones. A file with a new modification time but the same bytes is unchanged."""
     studies = tuple(studies)
     with ThreadPoolExecutor(_READERS) as pool:
         records = list(pool.map(lambda study: read_record(out, study.name), studies))
@@ -40,11 +40,11 @@ def _fresh(out: Path, study: StudyInput, record: Outcome | None, plan: str, retr
         return False
     if record.status != "failed" and not (out / study.name / "findings.json").is_file():
         return False
-    return study.remote or _same_files(out, Path(study.source), record)  # the bytes of remote ones are not here to be looked at
+    return study.remote or _same_files(out, Path(study.source), record)  # remote files cannot be checked here
 
 
 def _otherwise(study: StudyInput, record: Outcome) -> bool:
-    """Whether the table of inputs now says another age or sex."""
+    """Whether age or sex in the table of inputs has changed."""
     return (study.age_years is not None and study.age_years != record.age_years) or (study.sex is not None and study.sex != record.sex)
 
 

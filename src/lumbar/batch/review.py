@@ -1,4 +1,4 @@
-"""The quality page of a batch: a row a study with its images, outliers first, to look through and mark with the keyboard. One file, offline."""
+"""The quality page of a batch: one row per study with its images, outliers first, for inspection and marking with the keyboard. One file, offline."""
 
 import json
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""A batch from its inputs to its tables: claim the output, see what is left, do it, write the tables."""
+"""A batch from inputs to tables: lock the output, select the remaining studies, analyse them, write the tables."""
 
 import shutil
 import uuid
@@ -30,10 +30,10 @@ class BatchOptions:
 
     job: JobOptions = field(default_factory=JobOptions)
     engine: EngineOptions = field(default_factory=EngineOptions)
-    resume: bool = False  # go on with what lies in the output folder
+    resume: bool = False  # resume the batch in the output folder
     retry_failed: bool = False  # when resuming, also do studies again that failed for good
-    allow_unsigned: bool = False  # use models that nobody on the trust list has signed
-    trust: Path | None = None  # the trust list, where it is not the user's own
+    allow_unsigned: bool = False  # use models that are not signed by a key of the trust list
+    trust: Path | None = None  # trust list, if not the user's default
     power: PowerModel = field(default_factory=PowerModel)
     quiet: bool = False
 
@@ -42,7 +42,7 @@ class BatchOptions:
 class BatchResult:
     """What a batch came to."""
 
-    outcomes: tuple[Outcome, ...]  # one a study, ordered by name
+    outcomes: tuple[Outcome, ...]  # one per study, ordered by name
     done_now: int  # of them, in this call
     changed: int  # done again because the input, the models, the request or the version changed
     values: int  # rows of results.csv
@@ -91,7 +91,7 @@ def _claimed(out: Path, resume: bool) -> Iterator[None]:
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file; the output goes into a folder")
     if out.is_dir() and any(out.iterdir()) and not resume:
-        raise UsageError(f"{out} is not empty; add --resume to go on with it, or choose another folder")
+        raise UsageError(f"{out} is not empty; add --resume to continue, or choose another folder")
     if out.is_dir() and any(out.iterdir()) and not (out / RECORDS).is_dir():
         raise UsageError(f"{out} is not empty and holds no batch; choose another folder")
     try:

@@ -29,13 +29,13 @@ class Job(Protocol):
         ...
 
 
-def serve(options: dict[str, Any], lines: "SimpleQueue[str | None]", answers: TextIO) -> None:
+def serve(options: dict[str, Any], lines: "SimpleQueue[str | None]", responses: TextIO) -> None:
     """Answer every line of `lines` until None comes."""
     module, name = options.pop("job").split(":")
     job: Job = getattr(importlib.import_module(module), name)(**options)
-    _say(answers, {"ready": True})
+    _respond(responses, {"ready": True})
     while (line := lines.get()) is not None:
-        _say(answers, _measured(job, json.loads(line)))
+        _respond(responses, _measured(job, json.loads(line)))
         gc.collect()
 
 
@@ -43,14 +43,14 @@ def _measured(job: Job, message: dict[str, Any]) -> dict[str, Any]:
     _forget_peak()
     start, cpu = time.perf_counter(), time.process_time()
     try:
-        answer = job(message)
+        response = job(message)
     except LumbarError as error:
-        answer = {"status": "failed", "reason": str(error)}
+        response = {"status": "failed", "reason": str(error)}
     except MemoryError:
-        answer = {"status": "failed", "reason": "an allocation was refused: the machine's memory did not suffice"}
+        response = {"status": "failed", "reason": "a memory allocation failed: the machine has too little memory"}
     except Exception as error:  # one study must not end the others; its text may quote a header, its type does not
-        answer = {"status": "failed", "reason": f"internal error: {type(error).__name__} (run lumbar analyze --debug on this study)"}
-    return {**answer, "seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - cpu, "peak_mb": _peak_mb()}
+        response = {"status": "failed", "reason": f"internal error: {type(error).__name__} (run lumbar analyze --debug on this study)"}
+    return {**response, "seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - cpu, "peak_mb": _peak_mb()}
 
 
 def _forget_peak() -> None:
@@ -72,9 +72,9 @@ def _peak_mb() -> float:
     return kib / (1 << 20 if sys.platform == "darwin" else 1024)
 
 
-def _say(answers: TextIO, document: dict[str, Any]) -> None:
-    answers.write(json.dumps(document) + "\n")
-    answers.flush()
+def _respond(responses: TextIO, document: dict[str, Any]) -> None:
+    responses.write(json.dumps(document) + "\n")
+    responses.flush()
 
 
 def _read(lines: "SimpleQueue[str | None]") -> None:
@@ -87,11 +87,11 @@ def _read(lines: "SimpleQueue[str | None]") -> None:
 def main() -> None:
     """Serve the worker at the other end of standard input and output until it closes them."""
     faulthandler.enable()  # a crash leaves its place on standard error
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    responses = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever a library prints goes to standard error
     lines: SimpleQueue[str | None] = SimpleQueue()
     threading.Thread(target=_read, args=(lines,), daemon=True).start()
-    serve(json.loads(sys.argv[1]), lines, answers)
+    serve(json.loads(sys.argv[1]), lines, responses)
 
 
 if __name__ == "__main__":

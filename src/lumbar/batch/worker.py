@@ -21,20 +21,20 @@ def do_study(work: Work) -> Outcome:
     before = read_record(out, work.study)
     if before is not None and (before.run, before.attempts) == (work.run, work.attempt):
         return before
-    answer = {**_marks(work.source), **_process(work).run(_message(work), work.limits)}
+    response = {**_marks(work.source), **_process(work).run(_message(work), work.limits)}
     earlier = before if before is not None and before.run == work.run else None
-    outcome = _outcome(work, answer, earlier)
+    outcome = _outcome(work, response, earlier)
     write_record(out, outcome)
     return outcome
 
 
 def _marks(source: str) -> dict[str, str]:
-    """What tells a changed input, also of a study that breaks its process; of remote ones the job that fetches them tells."""
+    """Fingerprint of the input, also for a study that crashes its process; for remote studies the fetching job provides it."""
     path = Path(source)
     try:
         return {} if "://" in source else {"content": content_hash(path), "stat_mark": stat_mark(path)}
     except OSError:
-        return {}  # the study's own reading says what is wrong with its files
+        return {}  # reading the study reports problems with its files
 
 
 def _process(work: Work) -> StudyProcess:
@@ -58,9 +58,9 @@ def _message(work: Work) -> dict[str, Any]:
     return {"study": work.study, "source": work.source, "out": work.out, "age_years": work.age_years, "sex": work.sex}
 
 
-def _outcome(work: Work, answer: dict[str, Any], earlier: Outcome | None) -> Outcome:
+def _outcome(work: Work, response: dict[str, Any], earlier: Outcome | None) -> Outcome:
     known = {field.name for field in fields(Outcome)}
-    values = {"age_years": work.age_years, "sex": work.sex, **{key: value for key, value in answer.items() if key in known}}
+    values = {"age_years": work.age_years, "sex": work.sex, **{key: value for key, value in response.items() if key in known}}
     if earlier is not None:
         values["seconds"] = values.get("seconds", 0.0) + earlier.seconds
         values["cpu_seconds"] = values.get("cpu_seconds", 0.0) + earlier.cpu_seconds

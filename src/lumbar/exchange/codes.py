@@ -22,7 +22,7 @@ VERTEBRAE = {
     Vertebra.L3: codes.SCT.L3Vertebra,
     Vertebra.L4: codes.SCT.L4Vertebra,
     Vertebra.L5: codes.SCT.L5Vertebra,
-    Vertebra.S1: codes.SCT.Sacrum,  # its upper strip is what is segmented
+    Vertebra.S1: codes.SCT.Sacrum,  # only its upper strip is segmented
 }
 DISCS = {
     Level.L1_L2: Code("80064006", "SCT", "L1/L2 intervertebral disc"),

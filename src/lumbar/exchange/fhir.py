@@ -27,7 +27,7 @@ def bundle(findings: Findings, source: SourceImages) -> Resource:
     """The bundle (type collection) of an analysis.
 
     Args:
-        findings: what was found.
+        findings: findings of the analysis.
         source: headers of the study's images; patient, accession number and date are taken from them.
     """
     patient, study = _patient(source), _imaging_study(findings, source)
@@ -35,7 +35,7 @@ def bundle(findings: Findings, source: SourceImages) -> Resource:
     report: Resource = {
         "resourceType": "DiagnosticReport",
         "id": _id(source, "report"),
-        "status": "preliminary",  # nobody has verified it
+        "status": "preliminary",  # not verified
         "category": [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0074", "code": "RAD", "display": "Radiology"}]}],
         "code": _concept(_REPORT),
         "subject": _reference(patient["id"]),

@@ -26,7 +26,7 @@ class KeyImage:
 
 
 def captioned(key_image: KeyImage) -> NDArray[np.uint8]:
-    """(rows, columns, 3) the image with a strip that says what it is for."""
+    """(rows, columns, 3) the image with a strip of text on its purpose."""
     image = key_image.image.convert("RGB")
     out = Image.new("RGB", (image.width, image.height + _STRIP))
     out.paste(image, (0, 0))

@@ -112,9 +112,10 @@ def _spine(findings: Findings) -> Iterator[Group]:
 def _severity(found: SeverityFinding) -> Group:
     condition, level = found.condition, found.level
     side, code = side_of(condition), condition_code(condition)
-    chances = found.clinical_probabilities
+    probabilities = found.clinical_probabilities
     values = tuple(
-        Value(private(f"probability_{name}"), round(getattr(chances, name), decimals("")), unit_code("")) for name in ("normal_mild", "moderate", "severe")
+        Value(private(f"probability_{name}"), round(getattr(probabilities, name), decimals("")), unit_code(""))
+        for name in ("normal_mild", "moderate", "severe")
     )
     score = Value(private("severity_score"), round(found.severity_score, decimals("")), unit_code(""))
     sure = Grade(private("certainty"), private("uncertain" if found.uncertain else "certain"))

@@ -48,7 +48,7 @@ def write_objects(analysis: Analysis, source: SourceImages, report: ReportFiles,
     content = repr(findings).encode() + b"".join(sorted(str(one.segmentation.SOPInstanceUID).encode() for one in segments.values()))
     who = identity(source, "measurements", _REPORT, content)
     _save(structured_report(analysis.study, findings, source, _unique(segments), who, reader_warnings(findings)), out / "measurements_sr.dcm")
-    # A printed page holds the time of printing; what makes the object another one is what was found.
+    # A printed page contains the time of printing; the identity of the object depends on the findings only.
     pdf = pdf_object(report.pdf, source, identity(source, "report", _PDF, content))
     _save(pdf, out / "report.dcm")
     middle = _middle_images(analysis, source)
@@ -94,7 +94,7 @@ def _segmentation(analysis: Analysis, source: SourceImages, stack: SegmentedStac
 
 
 def _unique(segments: Mapping[tuple[str, int], SegmentReference]) -> dict[str, SegmentReference]:
-    """Segments by key, without those that lie in several objects: what was measured on all of them can refer to none."""
+    """Segments by key, without those split across several objects, which a measurement cannot reference."""
     keys = [key for key, _ in segments]
     return {key: reference for (key, _), reference in segments.items() if keys.count(key) == 1}
 

@@ -1,4 +1,4 @@
-"""The headers of the images that a study was read from: what objects made of it must repeat and refer to."""
+"""The headers of the source images of a study, which derived objects must copy and reference."""
 
 from collections.abc import Mapping
 from copy import deepcopy
@@ -26,7 +26,7 @@ class SourceImages:
 
     study_uid: str
     images: Mapping[tuple[str, str], Dataset]  # by series UID and SOP instance UID: stripped studies repeat the latter across series
-    notes: tuple[str, ...]  # what the standard requires, the source lacks and was made
+    notes: tuple[str, ...]  # attributes required by the standard, missing in the source and generated
 
     def of_stack(self, series_uid: str, stack: Stack) -> list[Dataset]:
         """The header of each slice of a stack; frames of one file give the same header several times.
@@ -71,7 +71,7 @@ def read_source(study: Study, path: Path) -> SourceImages:
 
 
 def _completed(header: Dataset, study_uid: str, notes: dict[str, None]) -> Dataset:
-    """The header with everything that objects made from it must repeat; what was made is noted."""
+    """The header with all attributes required in derived objects; generated ones are noted."""
     full = deepcopy(header)
     missing = [name for name in _EMPTY_WILL_DO if name not in full]
     for name in missing:

@@ -58,8 +58,8 @@ def structured_report(
     """The report of an analysis.
 
     Args:
-        study: what was analyzed.
-        findings: what was found.
+        study: the analyzed study.
+        findings: findings of the analysis.
         source: headers of the study's images.
         segments: by key; keys that several objects share must be left out.
         who: identifiers of the report.

@@ -1,4 +1,4 @@
-"""A network asked for an image and its mirror image."""
+"""Mirror test-time augmentation."""
 
 from collections.abc import Callable
 

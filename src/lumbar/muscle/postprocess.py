@@ -16,7 +16,7 @@ _MIN_MM2 = 150.0  # smaller areas vary at random
 _LEAST_THICKNESS_MM = 4.5  # twice the area over the outline's length; whole muscles have 7 and more
 _RIVAL = 0.1  # a second component of at least this fraction of the largest may be the muscle
 _NEAR_MM = 10.0  # weight of a component falls by e over this distance from the multifidus of its side
-_PARTNER = {1: 2, 2: 0, 3: 0, 4: 3, VERTEBRA: 0, PSOAS_RIGHT: VERTEBRA, PSOAS_LEFT: VERTEBRA}  # what a muscle lies against; 0: nothing
+_PARTNER = {1: 2, 2: 0, 3: 0, 4: 3, VERTEBRA: 0, PSOAS_RIGHT: VERTEBRA, PSOAS_LEFT: VERTEBRA}  # the adjacent structure of each muscle; 0: none
 _ORDER = (2, 3, 1, 4, VERTEBRA, PSOAS_RIGHT, PSOAS_LEFT)  # each after its partner
 _LARGEST_MM2 = {Muscle.ERECTOR_SPINAE: 4500.0, Muscle.MULTIFIDUS: 2500.0, Muscle.PSOAS: 4500.0}  # no muscle of a person is larger on one side
 

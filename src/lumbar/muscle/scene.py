@@ -49,7 +49,7 @@ class Scene:
 
     @cached_property
     def thickness_mm(self) -> NDArray[np.float64] | None:
-        """(slices,) how much of the body each slice stands for; None for a single slice, whose volume cannot be told."""
+        """(slices,) thickness represented by each slice; None for a single slice, whose thickness is unknown."""
         return slice_thickness_mm(self.grid) if len(self.labels) > 1 else None
 
     @cached_property
@@ -79,9 +79,9 @@ class Scene:
 
     @cached_property
     def infiltration(self) -> NDArray[np.float32] | None:
-        """Share of fat of each voxel of the back muscles by its grey value, 0 elsewhere; None if this image cannot tell.
+        """Fat fraction of each voxel of the back muscles from its grey value, 0 elsewhere; None if this image does not allow it.
 
-        The psoas has too little fat for grey values to tell it, in the sources that compared them with Dixon as here, so it has none.
+        The psoas has too little fat to be measured from grey values, according to comparisons with Dixon, so it is excluded.
         """
         inside = np.isin(self.labels, BACK)
         around = reference_fat(self.image, inside, self.grid.spacing_mm)
@@ -94,7 +94,7 @@ class Scene:
 
     @cached_property
     def fat_share(self) -> NDArray[np.float32] | None:
-        """Share of fat in [0, 1] of each voxel of the muscles, 0 elsewhere: Dixon's fraction, or else what the grey values say."""
+        """Fat fraction in [0, 1] of each muscle voxel, 0 elsewhere: from Dixon, or else from grey values."""
         shares = self.infiltration if self.fat_fraction is None else np.where(self.labels > 0, np.nan_to_num(self.fat_fraction), 0)
         return None if shares is None else np.asarray(np.clip(shares, 0, 1), np.float32)
 

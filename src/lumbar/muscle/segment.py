@@ -45,13 +45,13 @@ class Segmentation:
 
     mask: Volume
     warnings: tuple[str, ...]
-    agreement: MaskAgreement | None = None  # of several networks, or of one that looked at mirror images, too
+    agreement: MaskAgreement | None = None  # of several networks, or of one with mirror test-time augmentation
 
 
 def segment(
     image: Volume, network: MuscleNetwork, fat: Volume | None = None, keep: NDArray[np.bool_] | None = None, progress: Callable[[int, int], None] | None = None
 ) -> Segmentation:
-    """Label the muscles of an axial `image`, and the vertebral body where the network knows it; of a Dixon pair (`fat` given) both images are used.
+    """Label the muscles of an axial `image`, and the vertebral body if the network has this class; of a Dixon pair (`fat` given) both images are used.
 
     `keep` (slices of `to_axial(image)`,) selects slices; the others remain empty.
 
@@ -79,7 +79,7 @@ def segment(
 def _label(
     grid: Grid, contrasts: Sequence[NDArray[np.float32]], network: MuscleNetwork, progress: Callable[[int, int], None] | None
 ) -> tuple[NDArray[np.uint8], list[NDArray[np.uint8]]]:
-    """(slices, rows, columns) labels on the pixels of `grid`, and each network's own labels (slices, rows, columns) within the frame that they looked at."""
+    """(slices, rows, columns) labels on the pixels of `grid`, and the labels of each network (slices, rows, columns) within the frame."""
     shape = tuple(max(1, round(n * mm / network.pixel_mm)) for n, mm in zip((grid.rows, grid.columns), grid.spacing_mm[1:], strict=True))
     resized = [np.stack([resize_image(image, (shape[0], shape[1])) for image in contrast]) for contrast in contrasts]
     frame = find_frame(resized[0], network)
@@ -97,7 +97,7 @@ def _label(
 
 
 def _each(image: NDArray[np.float32], network: MuscleNetwork) -> NDArray[np.float32]:
-    """(networks, classes, rows, columns) what each network says of `image`; a single one is asked for the mirror image, too, if it shall look both ways."""
+    """(networks, classes, rows, columns) predictions of each network; for a single one with mirror averaging also that of the mirror image."""
     look = partial(probabilities, network=network.run)
     return both_ways(image, look) if network.both_ways else look(image)
 

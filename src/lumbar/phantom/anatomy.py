@@ -41,7 +41,7 @@ class Vertebra:
     height_mm: float  # midway between the rims
     wedge: float  # (front − back height) / depth
     taper: float  # relative widening of the upper and narrowing of the lower endplate against the middle
-    slant: float  # how far its walls run back on the way down, mm per mm
+    slant: float  # posterior slope of its walls towards the foot, mm per mm
     concavity_mm: tuple[float, float]  # depth of the upper and lower endplate below their rim
     waist_mm: float  # depth of the waist at half height
     lip_mm: tuple[float, float]  # osteophytes at the upper and lower rim

@@ -89,12 +89,12 @@ def write_study(study: PhantomStudy, folder: Path, masks: bool = True) -> dict[s
             write_slice(target / f"{instance:03d}.dcm", image, header, written)
     truth = folder / "truth"
     truth.mkdir(parents=True)
-    answers = study_truth(study)
-    (truth / "truth.json").write_text(json.dumps(answers, indent=1) + "\n")
+    ground_truth = study_truth(study)
+    (truth / "truth.json").write_text(json.dumps(ground_truth, indent=1) + "\n")
     if masks:
         for role, series in study.series.items():
             write_labels(truth, role, series, label_images(study.anatomy, series))
-    return answers
+    return ground_truth
 
 
 def write_labels(folder: Path, role: str, series: AcquiredSeries, labels: NDArray[np.uint8]) -> None:

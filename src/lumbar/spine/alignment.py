@@ -1,4 +1,4 @@
-"""How the spine stands in the patient: sacral slope and coronal Cobb angle, against the axes of the patient, not of the images.
+"""Alignment of the spine: sacral slope and coronal Cobb angle relative to the axes of the patient, not of the images.
 
 * Sacral slope: upper endplate of S1 (here the lower border of L5/S1) against the horizontal plane of the patient, lying (Legaye et al., Eur Spine J
   1998;7:99, who measured it standing).

@@ -22,7 +22,7 @@ from lumbar.spine.shape import Outline
 _ASIDE_MM = (10.0, 27.0)  # of the pedicles from the midline
 _STEP_MM = 0.5
 _REACH_MM = 30.0  # up and down from the middle of the disc, as far as the pedicles
-_BEHIND_MM = 32.0  # from the back of the disc: further behind there is no facet joint
+_BEHIND_MM = 32.0  # from the back of the disc: most posterior position of a facet joint
 _JOINED_MM = 1.5  # a gap no wider than this between column and posterior elements is a pedicle
 _LEAST_PEDICLE_MM = 3.0
 _PLAUSIBLE_HEIGHT_MM = (6.0, 32.0)

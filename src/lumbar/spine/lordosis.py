@@ -40,8 +40,8 @@ def name_probabilities(tilts_degrees: Sequence[float | None]) -> NameProbabiliti
     tables = (usual, [_BELOW, *usual], [*usual[1:], _ABOVE])
     priors = (1 - 2 * _SHIFTED, _SHIFTED, _SHIFTED)
     log = np.array([np.log(prior) + _log_likelihood(tilts, np.array(table)[seen], seen) for prior, table in zip(priors, tables, strict=True)])
-    chances = np.exp(log - log.max())
-    return NameProbabilities(*(float(c) for c in chances / chances.sum()))
+    likelihoods = np.exp(log - log.max())
+    return NameProbabilities(*(float(c) for c in likelihoods / likelihoods.sum()))
 
 
 def _log_likelihood(tilts: NDArray[np.float64], usual: NDArray[np.float64], places: NDArray[np.intp]) -> float:

@@ -1,1 +1,1 @@
-"""Age from measured features of the spine: what is measured, the linear model of it, and its explanation in years."""
+"""Age from measured features of the spine: measurement, linear model, and explanation in years."""

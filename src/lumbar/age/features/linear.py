@@ -40,7 +40,7 @@ class Support:
     people: int
     mae_years: float
     guess_mae_years: float  # of guessing the median age of the others
-    gain_years: tuple[float, float]  # 95 % interval of the guess's error minus the model's
+    gain_years: tuple[float, float]  # 95 % interval of the error of the median age minus that of the model
     correlation: float
 
     @property
@@ -93,7 +93,7 @@ class Weights:
         return np.asarray(own * self.weights[:, None])
 
     def segment_years(self, features: AgeFeatures, contrast: Contrast, levels: Sequence[int], network: str) -> float | None:
-        """The age of a spine whose every level were like the mean of `levels` (columns); its network age is the feature `network`. None if none is seen."""
+        """The age of a spine with all levels equal to the mean of `levels` (columns); the feature `network` is its network age. None without levels."""
         scale = self.scales[contrast]
         values = features.values[[NAMES.index(name) for name in self.names]]
         z = np.zeros(len(self.names))

@@ -47,7 +47,7 @@ _MIDDLE_MM = 5.0  # slices this near to the midline show the tissue behind the c
 _DORSAL_MM = (35.0, 57.0)  # behind the middle of the disc
 _LEAST_SIGNAL = 1e-3  # of the marrow's: keeps the logarithm of a black disc finite
 _THICKEST_3D_MM = 2.5
-_SURE = 0.01  # chances are held this far from 0 and 1
+_SURE = 0.01  # probabilities are clipped to this distance from 0 and 1
 
 
 class Contrast(Enum):
@@ -89,7 +89,7 @@ def measure_features(spine: SpineMap, slices: SliceSet | None, segment_years: Ma
         spine: the mapped spine of this series.
         slices: its crops, for the tissue behind the canal; None leaves that out.
         segment_years: segment → age by the network; None leaves these out.
-        grades: of its discs, if a grader was asked.
+        grades: of its discs, if they were graded.
     """
     rows = dict.fromkeys(NAMES, np.full(len(LEVELS), np.nan))
     rows |= _measured(spine)
@@ -169,9 +169,9 @@ def _graded(grades: Sequence[DiscGrades]) -> dict[str, Array]:
         column = LEVELS.index(one.level)
         found["pfirrmann"][column] = sum(int(grade) * p for grade, p in one.probabilities.items())
         for name in FINDINGS:
-            chance = getattr(one, name)
-            if chance is not None:
-                held = min(max(chance, _SURE), 1 - _SURE)
+            probability = getattr(one, name)
+            if probability is not None:
+                held = min(max(probability, _SURE), 1 - _SURE)
                 found[name][column] = np.log(held / (1 - held))
     return found
 

@@ -49,7 +49,7 @@ class FeatureAge:
         """The age, of the whole and of segments; Selta is that of the network.
 
         Args:
-            series: what was measured.
+            series: the measured series.
             network: the result of the network on T2 slices, None where there are none.
             known: chronological age, for deltas.
         """
@@ -102,7 +102,7 @@ class FeatureAge:
         return AgeResult(finding, (), None, False, False, (f"age not supported: {why}",))
 
     def _features(self, series: MeasuredSeries, years: dict[str, float]) -> tuple[AgeFeature, ...]:
-        """Every feature that was measured, with what is typical in this kind of series and what it adds."""
+        """All measured features with their typical value in this kind of series and their contribution."""
         contrast = series.contrast
         typical: dict[str, float] = {}
         if contrast is not None and contrast in self.model.weights:

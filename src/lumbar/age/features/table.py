@@ -86,7 +86,7 @@ def read_features(path: Path) -> FeatureTable:
     for row in read_table(path, (*_FIRST, *level_names())).rows:
         feature, contrast = row.word("feature"), row.word("contrast")
         if feature not in NAMES or contrast not in {kind.value for kind in Contrast}:
-            raise UnreadableInput(f"{path}: {feature!r} ({contrast}) is no known feature; write the table again with this version")
+            raise UnreadableInput(f"{path}: {feature!r} ({contrast}) is an unknown feature; write the table again with this version")
         age = row.optional_number("age", 0, 120, "an age in years")
         key = row.identifier("subject"), row.word("site"), row.word("sex"), age, row.word("series"), contrast
         own = values.setdefault(key, np.full((len(NAMES), len(level_names())), np.nan))

@@ -55,7 +55,7 @@ def scales_of(table: FeatureTable, names: Sequence[str]) -> dict[Contrast, Scale
 
 
 def _percentiles(values: Array) -> tuple[float, float, float]:
-    """The 16th, 50th and 84th of what is there; zeros where there is nothing."""
+    """The 16th, 50th and 84th percentiles of known values; zeros if there are none."""
     seen = values[np.isfinite(values)]
     low, median, high = np.percentile(seen, (16, 50, 84)) if len(seen) else (0.0, 0.0, 0.0)
     return float(low), float(median), float(high)
@@ -172,7 +172,7 @@ def nested_mean(table: FeatureTable, sets: Sequence[Sequence[str]]) -> Array:
 
 
 def support_of(predicted: Array, age_years: Array, guess: Array) -> Support:
-    """Errors of ages (people,) that were predicted without the person, beside those of a `guess`: the median age of all others."""
+    """Errors of out-of-fold ages (people,), compared with those of the baseline `guess`: the median age of all others."""
     gain = bootstrap_interval(lambda rows: float((np.abs(guess - age_years) - np.abs(predicted - age_years))[rows].mean()), np.arange(len(age_years)), 4000)
     correlation = float(np.corrcoef(predicted, age_years)[0, 1]) if np.ptp(predicted) > 0 else 0.0
     own, guessed = (float(np.abs(values - age_years).mean()) for values in (predicted, guess))
@@ -191,7 +191,7 @@ def fit_features(
     Args:
         table: people with known ages; series of people without enter the scales alone.
         sets: sets of names of features, whose regressions are averaged, for each kind of series.
-        trained_on: kinds of series that the model of a kind learns from.
+        trained_on: kinds of series used to train the model of a kind.
         network_sha256: of the network whose ages are features.
         coverage: of the intervals.
 

@@ -32,7 +32,7 @@ _NETWORK_SETS = (
     ("disc_to_marrow", "dorsal_tissue", NETWORK[0]),
     ("disc_to_marrow", "csf_to_marrow", *SHAPE, "dorsal_tissue", *NETWORK),
 )
-# Sets of features whose regressions are averaged. The network has not learnt from T1 images.
+# Sets of features whose regressions are averaged. The network was not trained on T1 images.
 SETS = {Contrast.T2_3D: (*_SEEN_SETS, *_NETWORK_SETS), Contrast.T2: (*_SEEN_SETS, *_NETWORK_SETS), Contrast.T1: _SEEN_SETS}
 LEARNS_FROM = {Contrast.T2_3D: (Contrast.T2_3D, Contrast.T2), Contrast.T2: (Contrast.T2_3D, Contrast.T2), Contrast.T1: tuple(Contrast)}
 

@@ -23,15 +23,15 @@ _NUMBER = re.compile(r"[+-]?\d{0,8}(\.\d*)?([eE][+-]?\d{1,3})?")
 
 
 def deidentified(source: Dataset, pseudonyms: Pseudonyms) -> FileDataset:
-    """A new image with what the allow-list lets through.
+    """A new image with the attributes of the allow-list.
 
     Raises:
-        UnreadableInput: it is no MR image, its pixels cannot be decoded, or text is burnt into them.
+        UnreadableInput: it is not an MR image, its pixels cannot be decoded, or text is burnt into them.
     """
     if str(source.get("Modality", "MR") or "MR") != "MR" or "PixelData" not in source:
-        raise UnreadableInput("it is no MR image; reports, screenshots and objects of other kinds cannot be de-identified here")
+        raise UnreadableInput("it is not an MR image; reports, screenshots and other objects cannot be de-identified here")
     if str(source.get("BurnedInAnnotation", "NO")).strip().upper() == "YES":
-        raise UnreadableInput("its header says that text is burnt into the image")
+        raise UnreadableInput("according to its header, text is burnt into the image")
     person = str(source.get("PatientID") or source.get("StudyInstanceUID") or "")
     made = FileDataset("", {}, preamble=b"\0" * 128)
     made.SpecificCharacterSet = "ISO_IR 192"

@@ -1,4 +1,4 @@
-"""Identifiers and dates that follow from a secret: equal originals get equal replacements, and without the secret there is no way back."""
+"""Identifiers and dates derived from a secret: equal originals have equal replacements, which cannot be inverted without the secret."""
 
 import datetime
 import hashlib
@@ -23,7 +23,7 @@ class Pseudonyms:
         return f"LUMBAR-{self._digest('patient', patient_id).hex()[:12].upper()}"
 
     def date(self, date: str, patient_id: str) -> str:
-        """A date (YYYYMMDD) moved back by the patient's own number of days; "" for what is no date."""
+        """A date (YYYYMMDD) moved back by the patient's own number of days; "" for an invalid date."""
         days = _LEAST_DAYS + int.from_bytes(self._digest("days", patient_id)[:4], "big") % (_MOST_DAYS - _LEAST_DAYS)
         try:
             return (datetime.datetime.strptime(date, "%Y%m%d") - datetime.timedelta(days=days)).strftime("%Y%m%d")

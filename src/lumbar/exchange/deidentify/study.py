@@ -22,7 +22,7 @@ class Outcome:
     """What became of the files of an input."""
 
     written: int
-    refused: tuple[str, ...]  # a sentence for each file that was left out, without its name
+    refused: tuple[str, ...]  # one sentence for each omitted file, without its name
     identities: tuple[tuple[str, str, str], ...]  # (kind, original, replacement): for the user alone
 
 
@@ -75,7 +75,7 @@ def deidentify(path: Path, folder: Path, secret: bytes, progress: Callable[[int,
             if progress:
                 progress(number, len(files))
     if not written:
-        why = "; ".join(dict.fromkeys(refused)) or "it holds no DICOM files"
+        why = "; ".join(dict.fromkeys(refused)) or "it contains no DICOM files"
         raise UnreadableInput(f"no image could be de-identified: {why}")
     return Outcome(written, tuple(refused), tuple(identities))
 

@@ -39,8 +39,8 @@ def fit_mixture(values: Values, components: int) -> Mixture:
 def responsibilities(mixture: Mixture, values: Values) -> Values:
     """(components, n) posterior probability of each distribution for each value."""
     logs = _log_densities(values, np.array(mixture.weights), np.array(mixture.means), np.array(mixture.deviations))
-    chances = np.exp(logs - logs.max(axis=0))
-    return np.asarray(chances / chances.sum(axis=0))
+    likelihoods = np.exp(logs - logs.max(axis=0))
+    return np.asarray(likelihoods / likelihoods.sum(axis=0))
 
 
 def density(mixture: Mixture, values: Values) -> Values:

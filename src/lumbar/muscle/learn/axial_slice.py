@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 FloatImage = NDArray[np.float32]
 Labels = NDArray[np.uint8]
 
-MUSCLE_GREY = 0.7  # what the middle grey value of muscle water is made
+MUSCLE_GREY = 0.7  # median grey value of muscle water after scaling
 
 
 @dataclass(frozen=True, eq=False)

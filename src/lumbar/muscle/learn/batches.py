@@ -36,7 +36,7 @@ class BatchOptions:
 
 
 class RandomBatches(IterableDataset[Batch]):
-    """An endless stream of batches; sources are drawn as `shares` says, then people with equal chance, then one of their slices."""
+    """An endless stream of batches; sources are sampled by `shares`, then people with equal probability, then one of their slices."""
 
     def __init__(self, slices: Sequence[GreySlice], options: BatchOptions, seed: tuple[int, ...]) -> None:
         groups: dict[Source, dict[str, list[GreySlice]]] = {}

@@ -1,4 +1,4 @@
-"""Two trained networks as one, each of which looks at the image one way round and answers for itself."""
+"""Two trained networks in one graph, one on the image and one on its mirror image, with separate outputs."""
 
 import torch
 
@@ -6,7 +6,7 @@ from lumbar.muscle.labels import MIRRORED
 
 
 class NetworkPair(torch.nn.Module):
-    """What `straight` says of images and `mirrored` of their mirror images, whose sides are changed back.
+    """Predictions of `straight` on images and of `mirrored` on mirrored images, with sides swapped back.
 
     Both together cost what one costs that looks both ways; where they differ, the mask is in doubt.
     """

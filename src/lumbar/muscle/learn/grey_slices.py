@@ -14,7 +14,7 @@ from lumbar.muscle.learn.axial_slice import AxialSlice
 
 PIXEL_MM = 0.8
 SHAPE = (256, 320)  # rows, columns of the stored window: 205 × 256 mm
-BEHIND_MM = 22.0  # how far the middle of the window lies in front of the middle of the back muscles
+BEHIND_MM = 22.0  # distance of the middle of the window in front of the middle of the back muscles
 _DIXON_SCALE = 100.0  # grey values per unit of a Dixon pair, whose muscle water is 0.7
 
 

@@ -19,10 +19,10 @@ def marginal_loss(logits: torch.Tensor, target: torch.Tensor, complete: torch.Te
     return entropy + _dice_loss(scores.exp()[:, 1:], target, complete)
 
 
-def _dice_loss(chances: torch.Tensor, target: torch.Tensor, complete: torch.Tensor) -> torch.Tensor:
+def _dice_loss(probabilities: torch.Tensor, target: torch.Tensor, complete: torch.Tensor) -> torch.Tensor:
     """One minus the mean soft Dice over the classes, each pooled over the slices that are labelled for it."""
-    one_hot = torch.nn.functional.one_hot(target, chances.shape[1] + 1).movedim(-1, 1)[:, 1:].to(chances.dtype)
-    overlap, size = (chances * one_hot).sum(dim=(2, 3)), (chances + one_hot).sum(dim=(2, 3))  # (batch, classes)
+    one_hot = torch.nn.functional.one_hot(target, probabilities.shape[1] + 1).movedim(-1, 1)[:, 1:].to(probabilities.dtype)
+    overlap, size = (probabilities * one_hot).sum(dim=(2, 3)), (probabilities + one_hot).sum(dim=(2, 3))  # (batch, classes)
     counted = torch.ones_like(size)
     for label in EXTRA:
         counted[:, label - 1] = complete.to(size.dtype)

@@ -1,6 +1,6 @@
 """The contrast of other sequences, coils and scanners on training slices, for a whole batch at once.
 
-The curve that maps grey values is anchored at the grey value of the muscles and at that of fat, so that slices of one sequence come to look like T1, T2,
+The curve that maps grey values is anchored at the grey value of the muscles and at that of fat, so that slices of one sequence resemble T1, T2,
 Dixon water and Dixon fat; random curves that mean no sequence at all come on top (Billot et al., SynthSeg, 2023).
 """
 
@@ -21,7 +21,7 @@ _TOP = 1.5  # end of the curves: half as bright again as fat
 class ContrastOptions:
     """How often each change is made."""
 
-    like_t2: float = 0.25  # shares of the curves; what is left is a gamma curve
+    like_t2: float = 0.25  # shares of the curves; the rest are gamma curves
     like_water: float = 0.2
     any_rising: float = 0.12
     anything: float = 0.1

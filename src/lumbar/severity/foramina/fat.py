@@ -1,8 +1,8 @@
 """The fat around the nerve root of a foramen, measured on the sagittal T1 slice nearest to it.
 
-Readers grade a foramen by how much of this fat is left (Lee et al., AJR 2010;194:1095). Fat is what is brighter than half way from the median to the
+Readers grade a foramen by the amount of remaining fat (Lee et al., AJR 2010;194:1095). Fat is brighter than half way from the median to the
 90th percentile of the crop; it is counted within a disc around the foramen's point. `recipes/severity/foramen_fat.py` prints how the area follows the
-grades of readers on 1,551 studies, and what a misplaced point costs.
+grades of readers on 1,551 studies, and the effect of a misplaced point.
 """
 
 import numpy as np

@@ -23,13 +23,13 @@ def mix(
 
     Where one of two labels is unknown (all zeros) the other is used. A box is pasted at the same position in all images.
     """
-    chance = float(torch.rand(1, generator=generator))
-    if chance < options.mixup_probability:
+    draw = float(torch.rand(1, generator=generator))
+    if draw < options.mixup_probability:
         share = _beta(len(labels), options.mixup_alpha, generator)
         share = torch.maximum(share, 1 - share)
         mixed = [_along(share, x) * x + (1 - _along(share, x)) * x[partner] for x in images]
         return mixed, _blend(labels, partner, share)
-    if chance < options.mixup_probability + (1 - options.mixup_probability) * options.cutmix_probability:
+    if draw < options.mixup_probability + (1 - options.mixup_probability) * options.cutmix_probability:
         low, high = options.cut_share
         area = low + (high - low) * float(torch.rand(1, generator=generator))
         corner = torch.rand(2, generator=generator) * (1 - area**0.5)

@@ -98,7 +98,7 @@ def export(module: SpineModule, folder: Path, card: Card) -> Card:
 
 def spine_card(name: str, training_data: tuple[TrainingData, ...], results: tuple[Result, ...] = ()) -> Card:
     """The card of a spine model without hashes, which `export` adds."""
-    asked = (
+    meaning = (
         f"sagittal slices, {PIXEL_MM} mm pixels, rows head to foot, columns front to back, each clipped at its 0.5 and 99.5 percentiles, "
         "zero mean, unit variance; rows and columns divide by 32"
     )
@@ -108,7 +108,7 @@ def spine_card(name: str, training_data: tuple[TrainingData, ...], results: tupl
         task=TASK,
         description="2-D U-Net that labels vertebral bodies, posterior elements, discs, canal and the upper strip of S1 in sagittal slices of any contrast.",
         intended_use="Research. Naming and measuring lumbar levels on adult MRI. Not a medical device.",
-        inputs=(TensorSpec(INPUT, ("batch", 1, "rows", "columns"), asked),),
+        inputs=(TensorSpec(INPUT, ("batch", 1, "rows", "columns"), meaning),),
         outputs=(TensorSpec(OUTPUT, ("batch", len(SpineClass), "rows", "columns"), "logits of the classes"),),
         classes=tuple(kind.name.lower() for kind in SpineClass),
         training_data=training_data,

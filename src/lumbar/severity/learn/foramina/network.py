@@ -12,7 +12,7 @@ from lumbar.training.residual import Encoder
 _LEVELS = 5
 _LEVEL_STEPS = 2 * _LEVELS - 1  # differences between five levels: −4 … 4
 _RELATIONS = 2 * _LEVEL_STEPS  # on the same side, or on the other side
-RELATED = 2  # conditions of the same level that training asks for besides: canal, and recess of the same side
+RELATED = 2  # auxiliary conditions of the same level in training: canal, and recess of the same side
 
 
 @dataclass(frozen=True)
