@@ -26,7 +26,7 @@ from lumbar.models.card import Result, TrainingData
 from lumbar.severity.axial.data import targets as axial_targets
 from lumbar.severity.foramina.calibration import ForamenGrades
 from lumbar.severity.foramina.crops import LEVEL_PIXELS
-from lumbar.severity.foramina.grader import SCALES, Foramina
+from lumbar.severity.foramina.grader import ONE_SCALE, Foramina
 from lumbar.severity.foramina.table import crops_on_neighbours, from_points, related_targets, targets
 from lumbar.severity.learn.axial.out_of_fold import SPLITS
 from lumbar.severity.learn.foramina.calibrate import crossfitted_levels, fit_level_calibration
@@ -58,7 +58,7 @@ def main() -> None:
     measured = figures(grades, y[there], levels[there], folds[there])
     print_table(measured, len({p.study_id for p, own in zip(points, there, strict=True) if own}), sorted(set(folds[there].tolist())))
     print_interval(grades, y[there], foramina.studies[there])
-    more = robustness(foramina, (beside, beside_of), y, folds, arguments.runs, raw)
+    more = robustness(foramina, (beside, beside_of), y, folds, arguments.runs)
     if arguments.action == "pack":
         pack(arguments, (raw[there], y[there], levels[there]), measured, more, sorted(set(folds[there].tolist())), points)
 
@@ -132,13 +132,14 @@ def print_interval(grades: ForamenGrades, y: np.ndarray, studies: np.ndarray) ->
     print(f"weighted log loss {losses.sum() / sums.sum():.4f}, 95 % interval by study {interval.low:.3f} to {interval.high:.3f}")
 
 
-def robustness(foramina: Foramina, beside: tuple[np.ndarray, np.ndarray], y: np.ndarray, folds: np.ndarray, runs: Path, raw: np.ndarray) -> tuple[Result, ...]:
-    """Raw weighted log loss at shifted points and on a neighbouring slice."""
+def robustness(foramina: Foramina, beside: tuple[np.ndarray, np.ndarray], y: np.ndarray, folds: np.ndarray, runs: Path) -> tuple[Result, ...]:
+    """Raw weighted log loss at one scale, at shifted points and on a neighbouring slice."""
+    raw = grade_held_out(foramina, folds, runs, ONE_SCALE)
     there = np.isfinite(raw[:, 0]) & (y >= 0)
     rng = np.random.default_rng(0)
     pixels = rng.normal(0, SPINE_ERROR_MM * LEVEL_PIXELS / USUAL_LEVEL_MM, (len(y), 2))
     shifted = replace(foramina, crops=np.stack([moved(crop, *by) for crop, by in zip(foramina.crops, pixels, strict=True)]))
-    still, away = (weighted_log_loss(p[there], y[there], WEIGHTS) for p in (raw, grade_held_out(shifted, folds, runs, SCALES)))
+    still, away = (weighted_log_loss(p[there], y[there], WEIGHTS) for p in (raw, grade_held_out(shifted, folds, runs, ONE_SCALE)))
     print(f"points shifted by {SPINE_ERROR_MM:g} mm (standard deviation along each axis): {still:.4f} becomes {away:.4f}")
     crops, owners = beside
     other = foramina.crops.copy()
@@ -146,9 +147,9 @@ def robustness(foramina: Foramina, beside: tuple[np.ndarray, np.ndarray], y: np.
     rows = np.zeros(len(y), bool)
     rows[owners] = True
     rows &= there
-    own, near = (weighted_log_loss(p[rows], y[rows], WEIGHTS) for p in (raw, grade_held_out(replace(foramina, crops=other), folds, runs, SCALES)))
+    own, near = (weighted_log_loss(p[rows], y[rows], WEIGHTS) for p in (raw, grade_held_out(replace(foramina, crops=other), folds, runs, ONE_SCALE)))
     print(f"{int(rows.sum())} foramina shown by a neighbouring slice: {own:.4f} on their own slice, {near:.4f} on the neighbour")
-    where = "out of fold, uncalibrated, one network each"
+    where = "out of fold, uncalibrated, one network each, one scale"
     return (
         Result("foramen", "loss_at_shifted_points", round(away, 4), f"{where}; points shifted by {SPINE_ERROR_MM:g} mm along each axis; unshifted {still:.4f}"),
         Result("foramen", "loss_on_neighbouring_slice", round(near, 4), f"{where}, {int(rows.sum())} foramina; on their own slice {own:.4f}"),

@@ -22,7 +22,8 @@ from lumbar.severity.portions import portions
 TASK = "severity_foramina"
 CROPS, LEVELS, SIDE_NUMBERS, STUDIES, LOGITS = "crops", "levels", "sides", "studies", "logits"
 # Magnifications of test-time augmentation; predictions are averaged.
-SCALES = (0.93, 1.0, 1.08)
+SCALES = (1.0, 1.08)
+ONE_SCALE = (1.08,)  # where time counts: the best single one out of fold
 _LEVELS = tuple(Level)
 
 Progress = Callable[[int, int], None]  # finished foramina, total
@@ -75,7 +76,7 @@ class ForamenGrader:
             images = np.stack([crop.images[layer if crop.weights[layer] else len(NEIGHBOURS) // 2] for crop in crops])
             foramina = Foramina(images, levels, sides, np.zeros(len(crops), np.int64))
             share = np.array([crop.weights[layer] for crop in crops])
-            raw += share[:, None] * raw_probabilities(self.model.networks, foramina, (1.0,), workers=self.workers)
+            raw += share[:, None] * raw_probabilities(self.model.networks, foramina, ONE_SCALE, workers=self.workers)
         return self.calibration.apply(raw, levels)
 
 

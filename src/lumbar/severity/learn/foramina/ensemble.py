@@ -45,7 +45,7 @@ def write_ensemble(folder: Path, runs: Path, folds: list[int], calibration: Leve
     )
     card = Card(
         name="severity-foramina",
-        version="1",
+        version="2",
         task=TASK,
         description="Neural foraminal narrowing on sagittal T1 crops around the foramina: an ensemble of networks trained on the folds of a cross-validation"
         " by study. One encoder serves both sides; the foramina of a study attend to each other. The loss is weighted 1, 2, 4 as in the official score"
