@@ -4,6 +4,9 @@
 
 Each study is graded by the network that was not trained on it; whatever is fitted is fitted on the other folds. The second stage is a logistic regression on
 the log-odds of a grade, of its level, of the levels above and below, of the other conditions at its level and of the study's mean.
+
+Measured on 2,397 crops of 455 studies (canal, recesses): one view 0.348, 0.623; five views 0.344, 0.619; with the slices reversed 0.344, 0.619; the second
+stage 0.341, 0.628, and its mean with the first 0.338, 0.622. None of it comes near 0.29 and 0.56, so what is packaged stayed as it was.
 """
 
 import argparse

@@ -28,15 +28,16 @@ from lumbar.severity.foramina.calibration import ForamenGrades
 from lumbar.severity.foramina.crops import LEVEL_PIXELS
 from lumbar.severity.foramina.grader import ONE_SCALE, Foramina
 from lumbar.severity.foramina.table import crops_on_neighbours, from_points, related_targets, targets
-from lumbar.severity.learn.axial.out_of_fold import SPLITS
+from lumbar.severity.learn.axial.out_of_fold import NETWORK, SPLITS, fold_folder
 from lumbar.severity.learn.foramina.calibrate import crossfitted_levels, fit_level_calibration
-from lumbar.severity.learn.foramina.out_of_fold import ForamenFigures, figures, grade_held_out
+from lumbar.severity.learn.foramina.out_of_fold import KIND, ForamenFigures, figures, grade_held_out
 from lumbar.severity.score import GRADE_WEIGHTS
 
 HELD_BACK = ("100206310",)  # the study with images: left out of training, so that it can serve for evaluation
 USUAL_LEVEL_MM = 34.0  # between lumbar discs: turns millimetres into pixels of a crop
 # Standard deviation of the distance, along each axis, from the spine model's foraminal points to the labelled ones; `foramen_points.py` measures it.
 SPINE_ERROR_MM = 2.0
+ROBUSTNESS_STUDIES = 150  # on which shifted points and neighbouring slices are tried
 CACHE = "crops.npz"
 WEIGHTS = np.array(GRADE_WEIGHTS)
 
@@ -133,26 +134,29 @@ def print_interval(grades: ForamenGrades, y: np.ndarray, studies: np.ndarray) ->
 
 
 def robustness(foramina: Foramina, beside: tuple[np.ndarray, np.ndarray], y: np.ndarray, folds: np.ndarray, runs: Path) -> tuple[Result, ...]:
-    """Raw weighted log loss at one scale, at shifted points and on a neighbouring slice."""
-    raw = grade_held_out(foramina, folds, runs, ONE_SCALE)
-    there = np.isfinite(raw[:, 0]) & (y >= 0)
-    rng = np.random.default_rng(0)
-    pixels = rng.normal(0, SPINE_ERROR_MM * LEVEL_PIXELS / USUAL_LEVEL_MM, (len(y), 2))
-    shifted = replace(foramina, crops=np.stack([moved(crop, *by) for crop, by in zip(foramina.crops, pixels, strict=True)]))
-    still, away = (weighted_log_loss(p[there], y[there], WEIGHTS) for p in (raw, grade_held_out(shifted, folds, runs, ONE_SCALE)))
-    print(f"points shifted by {SPINE_ERROR_MM:g} mm (standard deviation along each axis): {still:.4f} becomes {away:.4f}")
+    """Raw weighted log loss at one scale, at shifted points and on a neighbouring slice, on some of the studies that show a foramen on two slices."""
     crops, owners = beside
-    other = foramina.crops.copy()
-    other[owners] = crops
-    rows = np.zeros(len(y), bool)
-    rows[owners] = True
+    owned = np.isin(owners, np.flatnonzero([(fold_folder(runs, KIND, fold) / NETWORK).is_file() for fold in folds.tolist()]))
+    crops, owners = crops[owned], owners[owned]
+    chosen = np.isin(foramina.studies, np.unique(foramina.studies[owners])[:ROBUSTNESS_STUDIES])
+    folds = np.where(chosen, folds, -1)
+    raw = grade_held_out(foramina, folds, runs, ONE_SCALE)
+    there = chosen & (y >= 0)
+    pixels = np.random.default_rng(0).normal(0, SPINE_ERROR_MM * LEVEL_PIXELS / USUAL_LEVEL_MM, (len(y), 2))
+    shifted = np.stack([moved(crop, *by) for crop, by in zip(foramina.crops, pixels, strict=True)])
+    other, rows = foramina.crops.copy(), np.zeros(len(y), bool)
+    other[owners], rows[owners] = crops, True
     rows &= there
-    own, near = (weighted_log_loss(p[rows], y[rows], WEIGHTS) for p in (raw, grade_held_out(replace(foramina, crops=other), folds, runs, ONE_SCALE)))
-    print(f"{int(rows.sum())} foramina shown by a neighbouring slice: {own:.4f} on their own slice, {near:.4f} on the neighbour")
-    where = "out of fold, uncalibrated, one network each, one scale"
+    away, near = (grade_held_out(replace(foramina, crops=changed), folds, runs, ONE_SCALE) for changed in (shifted, other))
+    still, moved_loss = (weighted_log_loss(p[there], y[there], WEIGHTS) for p in (raw, away))
+    own, near_loss = (weighted_log_loss(p[rows], y[rows], WEIGHTS) for p in (raw, near))
+    where = f"out of fold, uncalibrated, one network each, one scale, {int(there.sum())} foramina of {len(np.unique(foramina.studies[there]))} studies"
+    print(f"{where}\npoints shifted by {SPINE_ERROR_MM:g} mm (standard deviation along each axis): {still:.4f} becomes {moved_loss:.4f}")
+    print(f"{int(rows.sum())} of them are shown by a neighbouring slice: {own:.4f} on their own slice, {near_loss:.4f} on the neighbour")
+    axes = f"points shifted by {SPINE_ERROR_MM:g} mm along each axis; unshifted {still:.4f}"
     return (
-        Result("foramen", "loss_at_shifted_points", round(away, 4), f"{where}; points shifted by {SPINE_ERROR_MM:g} mm along each axis; unshifted {still:.4f}"),
-        Result("foramen", "loss_on_neighbouring_slice", round(near, 4), f"{where}, {int(rows.sum())} foramina; on their own slice {own:.4f}"),
+        Result("foramen", "loss_at_shifted_points", round(moved_loss, 4), f"{where}; {axes}"),
+        Result("foramen", "loss_on_neighbouring_slice", round(near_loss, 4), f"{where}, {int(rows.sum())} of them; on their own slice {own:.4f}"),
     )
 
 
