@@ -6,7 +6,7 @@
 
 - same protocol: phantom people scanned twice at one scanner, slices laid anew and other noise
 - other protocol: the larger of phantom people at two scanners, and real people in T2 and T2 SPACE (SPIDER)
-- other contrast: the larger of other protocol, and real people in T1 and T2 (SPIDER); of geometry alone
+- other contrast: the larger of other protocol, and real people in T1 and T2 (SPIDER, patients of even numbers); of geometry alone
 
 Spreads are root mean squares of differences, so that people in whom something was found badly once count in full. Lengths, areas and volumes have relative
 errors where those describe the differences better (a smaller spread of the ratio of difference and limit), the rest absolute ones.
@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from scipy import stats
 
 from lumbar.domain.anatomy import LUMBAR
 from lumbar.population.follow_up.examination import Examination, read_examination
@@ -36,37 +37,47 @@ SOURCE = (
 )
 
 
-def phantom_pairs(folder: Path) -> Iterator[tuple[Setting, Pair]]:
+def phantom_pairs(folder: Path) -> Iterator[tuple[Setting, str, Pair]]:
     for person in sorted(folder.iterdir()):
         seen = {scan: read_examination(person / scan) for scan in ("first", "again", "elsewhere") if (person / scan / "truth.json").is_file()}
         for first, second in (("first", "again"), ("first", "elsewhere"), ("again", "elsewhere")):
             if first in seen and second in seen:
-                yield Setting.SAME_PROTOCOL if second == "again" else Setting.OTHER_PROTOCOL, (seen[first], seen[second])
+                yield Setting.SAME_PROTOCOL if second == "again" else Setting.OTHER_PROTOCOL, person.name, (seen[first], seen[second])
 
 
-def real_pairs(folder: Path) -> Iterator[tuple[Setting, Pair]]:
+def real_pairs(folder: Path) -> Iterator[tuple[Setting, str, Pair]]:
     for person in sorted(folder.iterdir()):
+        if int(person.name) % 2:  # the others serve for figures.py
+            continue
         seen = {path.name: read_examination(path) for path in person.iterdir() if (path / "findings.json").is_file()}
         if "t1" in seen and "t2" in seen:
-            yield Setting.OTHER_CONTRAST, (seen["t2"], seen["t1"])
+            yield Setting.OTHER_CONTRAST, person.name, (seen["t2"], seen["t1"])
         if "space" in seen and "t2" in seen:
-            yield Setting.OTHER_PROTOCOL, (seen["t2"], seen["space"])
+            yield Setting.OTHER_PROTOCOL, person.name, (seen["t2"], seen["space"])
 
 
-def differences(pairs: list[Pair]) -> dict[str, list[tuple[float, float]]]:
-    """Values of both examinations by finding."""
+def differences(pairs: list[tuple[str, Pair]]) -> dict[str, list[tuple[float, float, str, str]]]:
+    """By finding: values of both examinations, unit and person."""
     found = defaultdict(list)
-    for pair in pairs:
+    for person, pair in pairs:
         first, second = ({(row.level, row.side, row.structure, row.finding): row for row in one.rows} for one in pair)
         for place in first.keys() & second.keys():
             if place[2] == "vertebra" and place[0] not in {vertebra.value for vertebra in LUMBAR}:
                 continue
             kind = "muscle" if place[2] in MUSCLES else place[2]
-            found[f"{kind}.{place[3]}"].append((first[place].value, second[place].value, first[place].unit))
+            found[f"{kind}.{place[3]}"].append((first[place].value, second[place].value, first[place].unit, person))
     return found
 
 
-def spread(name: str, values: list[tuple[float, float, str]], relative: bool) -> float:
+def entry_of(name: str, values: list[tuple[float, float, str, str]]) -> dict[str, float | bool | int]:
+    """Spread, and the factor that makes it a limit: the 97.5 % point of t for as many people, as the values of one person are not independent."""
+    relative = values[0][2] in RELATIVE_UNITS
+    people = len({person for *_, person in values})
+    sd = max(spread(name, values, relative), LEAST_CHANCE_SD if name.endswith(CHANCES) else 0.0)
+    return {"sd": float(f"{sd:.4g}"), "factor": round(float(stats.t.ppf(0.975, people)), 3), "relative": relative, "pairs": len(values), "people": people}
+
+
+def spread(name: str, values: list[tuple[float, float, str, str]], relative: bool) -> float:
     x, y = np.array([v[:2] for v in values], float).T
     if name.endswith(CHANCES):  # near 0 and 1 chances barely move: the spread of those between holds for all
         between = np.abs(x + y - 1) < 1 - 2 * SURE
@@ -81,10 +92,10 @@ def main() -> None:
     parser.add_argument("work", type=Path)
     parser.add_argument("-o", "--out", type=Path, required=True)
     arguments = parser.parse_args()
-    by_setting: dict[tuple[str, Setting], list[Pair]] = defaultdict(list)
+    by_setting: dict[tuple[str, Setting], list[tuple[str, Pair]]] = defaultdict(list)
     for name, pairs in (("phantom", phantom_pairs(arguments.work / "calibrate")), ("real", real_pairs(arguments.work / "spider"))):
-        for setting, pair in pairs:
-            by_setting[name, setting].append(pair)
+        for setting, person, pair in pairs:
+            by_setting[name, setting].append((person, pair))
     tables = {key: differences(pairs) for key, pairs in by_setting.items()}
     errors: dict[str, dict[str, dict[str, float | bool | int]]] = {}
     for setting, sources in (
@@ -99,9 +110,8 @@ def main() -> None:
             found = [values for key in sources if len(values := tables.get(key, {}).get(name, [])) >= FEWEST_PAIRS]
             if not found:
                 continue
-            relative = found[0][0][2] in RELATIVE_UNITS
-            entry = max(({"sd": spread(name, v, relative), "relative": relative, "pairs": len(v)} for v in found), key=lambda e: e["sd"])
-            errors.setdefault(name, {})[setting.value] = {**entry, "sd": float(f"{max(entry['sd'], LEAST_CHANCE_SD if name.endswith(CHANCES) else 0):.4g}")}
+            entries = [entry_of(name, values) for values in found]
+            errors.setdefault(name, {})[setting.value] = max(entries, key=lambda entry: entry["sd"] * entry["factor"])
     counts = {
         "same": len(by_setting["phantom", Setting.SAME_PROTOCOL]), "other": len(by_setting["phantom", Setting.OTHER_PROTOCOL]),
         "space": len(by_setting["real", Setting.OTHER_PROTOCOL]), "contrast": len(by_setting["real", Setting.OTHER_CONTRAST]),
@@ -110,7 +120,10 @@ def main() -> None:
     arguments.out.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     print(document["source"])
     for name, entry in errors.items():
-        print(f"{name:45s}", "  ".join(f"{key} {1.96 * e['sd']:.3g}{' (share)' if e['relative'] else ''} n={e['pairs']}" for key, e in entry.items()))
+        print(
+            f"{name:45s}",
+            "  ".join(f"{key} {e['factor'] * e['sd']:.3g}{' (share)' if e['relative'] else ''} n={e['pairs']}/{e['people']}" for key, e in entry.items()),
+        )
 
 
 if __name__ == "__main__":

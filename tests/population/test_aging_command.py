@@ -125,3 +125,33 @@ def test_people_seen_again_get_their_courses_drawn(tmp_path: Path, capsys: pytes
     assert drawn.count("stroke: #888888") >= 12  # one line a person; without a column repeat no change can be called reliable
     assert "#dd8452" not in drawn
     assert "A line joins the visits of one person" in (tmp_path / "out" / "aging.html").read_text()
+
+
+def _write_results(folder: Path, n: int = 300) -> None:
+    """Results of a batch: the signal of two discs falls with age, faster after 55 at L4/L5."""
+    random = np.random.default_rng(3)
+    folder.mkdir()
+    age = random.uniform(20, 85, n)
+    rows = ["study,level,side,structure,finding,value,unit,error,quality"]
+    for k in range(n):
+        for level, late in (("L1/L2", 0.0), ("L4/L5", 0.004 * max(age[k] - 55, 0))):
+            rows.append(f"s{k:03d},{level},,disc,disc_signal_ratio,{0.8 - 0.005 * age[k] - late + 0.02 * random.standard_normal():.5f},,,passed")
+    (folder / "results.csv").write_text("\n".join(rows) + "\n")
+    (folder / "people.csv").write_text("study,age_years,sex,site\n" + "\n".join(f"s{k:03d},{age[k]:.1f},{'FM'[k % 2]},A" for k in range(n)) + "\n")
+
+
+def test_a_finding_of_a_batch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _write_results(tmp_path / "results")
+    given = (str(tmp_path / "results"), "-o", str(tmp_path / "out"), "--draws", "200", "--no-mixed")
+    code, _, err = _run(capsys, *given, "--finding", "disc_signal_ratio", "--json")
+    assert code == 0, err
+    curve = [row for row in _rows(tmp_path / "out" / "curves.csv") if row["sex"] == "all"]
+    slope = {
+        level: np.median([float(row["slope_per_year"]) for row in curve if row["level"] == level and float(row["age_years"]) > 65])
+        for level in ("L1/L2", "L4/L5")
+    }
+    assert slope["L1/L2"] == pytest.approx(-0.005, abs=0.001) and slope["L4/L5"] == pytest.approx(-0.009, abs=0.0015)
+    code, _, err = _run(capsys, *given, "--overwrite")
+    assert code == 2 and "--finding" in err
+    code, _, err = _run(capsys, *given, "--overwrite", "--finding", "nonsense")
+    assert code == 2 and "disc_signal_ratio" in err

@@ -35,7 +35,7 @@ def test_a_change_counts_from_its_limit_on(sign, share, verdict):
 def test_another_scanner_has_larger_limits():
     same = error_of("disc", "disc_height_mm", Setting.SAME_PROTOCOL)
     other = changes_of(findings("1.2", pixel_mm=0.9))["L4/L5", "", "disc", "disc_height_mm"]
-    assert other.least_reliable_change >= 1.96 * same.sd
+    assert other.least_reliable_change >= same.limit(9.0, 9.0)
 
 
 def test_relative_errors_grow_with_the_value():

@@ -5,12 +5,15 @@ import re
 
 import jsonschema
 import pytest
+from cartoon import Drawing, draw
 from click.testing import CliRunner
 from follow_up_examinations import findings
 from PIL import Image
 
+from lumbar import api
 from lumbar.cli.compare import compare_command
 from lumbar.errors import InputError, UsageError
+from lumbar.io.nifti import write_nifti
 from lumbar.report.document import to_document, to_json
 from lumbar.report.follow_up.document import comparison_schema
 
@@ -61,3 +64,16 @@ def test_an_earlier_comparison_is_kept_without_overwrite(results):
     with pytest.raises(UsageError, match="not empty"):
         run(results)
     run(results, "--overwrite")
+
+
+@pytest.mark.slow
+def test_two_studies_are_analyzed_first(tmp_path, drawn_spine, whole_images):
+    """The same drawn spine twice, the second time with a disc that is 3 mm lower: its height has changed, that of the others has not."""
+    for name, disc_mm in (("a_t2_sag", 9.0), ("b_t2_sag", 6.0)):
+        volume, _ = draw(Drawing(disc_mm=disc_mm, body_mm=26.0 + 9.0 - disc_mm))
+        write_nifti(tmp_path / f"{name}.nii.gz", volume)
+    comparison = api.compare(tmp_path / "a_t2_sag.nii.gz", tmp_path / "b_t2_sag.nii.gz", tmp_path / "out")
+    heights = [change for change in comparison.changes if change.finding == "disc_height_mm"]
+    assert len(heights) == 5 and all(change.verdict == "changed" and change.change == pytest.approx(-3, abs=0.8) for change in heights)
+    assert comparison.fit.status == "passed" and comparison.fit.distance_disagreement < 0.01
+    assert (tmp_path / "out" / "earlier" / "report.html").is_file() and (tmp_path / "out" / "comparison.html").is_file()

@@ -17,7 +17,7 @@ from lumbar.population.follow_up.examination import Examination
 
 LEVELS = tuple(Level)
 # Relative disagreement of the distances between discs. Measured by recipes/follow_up/fit.py on phantom people and on SPIDER: see its output.
-DOUBTFUL_DISAGREEMENT, OTHER_PERSON_DISAGREEMENT = 0.06, 0.12
+DOUBTFUL_DISAGREEMENT, OTHER_PERSON_DISAGREEMENT = 0.03, 0.08
 _CLEARLY_BETTER = 0.5  # disagreement with moved names, as a share of that with the given ones
 _LEAST_TO_MOVE = 0.02  # below it the names that were given fit well enough
 _FEWEST_DISTANCES = 2

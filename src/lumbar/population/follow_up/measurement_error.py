@@ -1,7 +1,8 @@
 """How exact the change of a value is: the spread of differences between two examinations of one person in whom nothing had changed.
 
 The figures are those of `measurement_error.json`, which `recipes/follow_up/measurement_error.py` writes. A change is *reliable* (Jacobson and Truax,
-J Consult Clin Psychol 1991;59:12) where it exceeds 1.96 standard deviations of these differences.
+J Consult Clin Psychol 1991;59:12) where it exceeds the 97.5 % point of Student's t times the standard deviation of these differences; the degrees of freedom
+are the people that it was measured on.
 """
 
 import json
@@ -11,8 +12,6 @@ from enum import Enum
 from functools import cache
 from importlib import resources
 from typing import Any
-
-Z = 1.96
 
 
 class Setting(Enum):
@@ -28,20 +27,21 @@ class MeasurementError:
     """Spread of differences of one finding between two examinations of an unchanged person."""
 
     sd: float  # of differences, in the finding's unit, or as a share of the mean of both values
+    factor: float  # that makes it the 95 % limit: 1.96 for many people, more for few
     relative: bool
-    pairs: int  # that it was measured on
+    pairs: int  # values that it was measured on
 
     def limit(self, first: float, second: float) -> float:
         """The least reliable change between two values."""
         scale = (abs(first) + abs(second)) / 2 if self.relative else 1.0
-        return Z * self.sd * scale
+        return self.factor * self.sd * scale
 
 
 def error_of(structure: str, finding: str, setting: Setting) -> MeasurementError | None:
     """The error of a finding in a setting; None where it was not measured."""
     kind = "muscle" if structure in ("multifidus", "erector_spinae", "psoas", "quadratus_lumborum") else structure
     entry = (_table()["errors"].get(f"{kind}.{finding}") or {}).get(setting.value)
-    return MeasurementError(float(entry["sd"]), bool(entry["relative"]), int(entry["pairs"])) if entry else None
+    return MeasurementError(float(entry["sd"]), float(entry["factor"]), bool(entry["relative"]), int(entry["pairs"])) if entry else None
 
 
 def source() -> str:

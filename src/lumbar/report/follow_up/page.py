@@ -73,7 +73,7 @@ def render_comparison(comparison: Comparison, images: Sequence[ImagePair]) -> st
             statement=RESEARCH_USE,
             version=__version__,
             source=source(),
-            sentences=[sentence(change) for change in comparison.reliable],
+            summary=summary(comparison.reliable),
             sections=sections(comparison.changes),
             images=images,
             settings=(_SETTINGS[comparison.setting_spine], _SETTINGS[comparison.setting_axial]),
@@ -86,6 +86,19 @@ def sentence(change: Change) -> str:
     row = _row(change)
     unit = f" {change.unit}" if change.unit and change.unit != GRADE_UNIT else ""
     return f"{row.place} {row.finding}: {row.earlier} → {row.later}{unit} ({row.change})".strip()
+
+
+def summary(changes: Sequence[Change]) -> list[tuple[str, str]]:
+    """(place, what changed there) of reliable changes: one entry per level, per muscle and side, and for the whole."""
+    places: dict[str, list[str]] = {}
+    for change in changes:
+        muscle = change.structure in MUSCLES
+        place = f"{change.side} {change.structure.replace('_', ' ')}" if muscle else change.level or "Whole spine"
+        inner = " ".join(part for part in ((change.level if muscle else change.side), _title(change)) if part)
+        row = _row(change)
+        unit = f" {change.unit}" if change.unit and change.unit != GRADE_UNIT else ""
+        places.setdefault(place, []).append(f"{inner} {row.earlier} → {row.later}{unit}")
+    return [(place[0].upper() + place[1:], "; ".join(found)) for place, found in sorted(places.items(), key=lambda item: _PLACES.get(item[0], 99))]
 
 
 def sections(changes: Sequence[Change]) -> list[Section]:
@@ -116,14 +129,18 @@ def _order(change: Change) -> tuple[str, str, str, int]:
 
 def _row(change: Change) -> Row:
     structure = f"{change.structure.replace('_', ' ')} " if change.structure in MUSCLES else ""
-    finding = change.finding.removesuffix("_grade_0_2").removesuffix("_p")
-    for ending in ("_mm2", "_mm", "_ml", "_degrees", "_years", "_percent"):
-        finding = finding.removesuffix(ending)
     earlier, later = (_value(change, value) for value in (change.earlier, change.later))
     words = VERDICTS[change.verdict] + (f": {change.note}" if change.note else "")
     place = " ".join(part for part in (change.level, change.side) if part)
     limit = shown(change.least_reliable_change, _digits(change)) if change.least_reliable_change is not None else ""
-    return Row(place, structure + finding.replace("_", " "), earlier, later, signed(change.change, _digits(change)), limit, change.verdict, words)
+    return Row(place, structure + _title(change), earlier, later, signed(change.change, _digits(change)), limit, change.verdict, words)
+
+
+def _title(change: Change) -> str:
+    finding = change.finding.removesuffix("_grade_0_2").removesuffix("_p")
+    for ending in ("_mm2", "_mm", "_ml", "_degrees", "_years", "_percent"):
+        finding = finding.removesuffix(ending)
+    return finding.replace("_", " ").replace("csa", "cross-section").replace("canal ap", "canal depth")
 
 
 def _value(change: Change, value: float | None) -> str:
