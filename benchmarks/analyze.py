@@ -25,7 +25,6 @@ from lumbar.models.registry import find_model
 from lumbar.pipeline import Request, analyze, load_models
 from lumbar.report.write import write_analysis
 from lumbar.severity.predict import load as load_grader
-from lumbar.spine.find import largest_stack
 from lumbar.spine.segment import TASK, network_of, segment
 
 
@@ -76,7 +75,7 @@ def stages(arguments: argparse.Namespace) -> None:
     models = timed("loading the models", lambda: load_models(None, arguments.threads, request.loaded_tasks))
     model = timed("loading the spine model", lambda: find_model(TASK, None, arguments.threads))
     analysis = timed("the whole analysis", lambda: analyze(study, models, request))
-    stack = largest_stack(analysis.spine_series)
+    stack = analysis.spine_series.largest_stack
     timed("  of it: the spine network", lambda: segment(stack.volume, network_of(model), analysis.spine_series.plane))
     if "severity" in arguments.tasks:
         grader = timed("loading the grading networks", lambda: load_grader(None, arguments.threads))

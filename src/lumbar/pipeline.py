@@ -27,7 +27,7 @@ from lumbar.severity.foramina.cut import ForamenCrop
 from lumbar.severity.foramina.explain import ForamenHeatMap
 from lumbar.severity.foramina.points import Foramen
 from lumbar.spine import task as spine
-from lumbar.spine.find import FoundSpine, largest_stack
+from lumbar.spine.find import FoundSpine
 from lumbar.spine.series_fit import seen_from
 from lumbar.spine.spine_map import SpineMap
 from lumbar.spine.task import SpineTask
@@ -235,5 +235,5 @@ def _findings(study: Study, parts: list[Part], request: Request, fitting: tuple[
 
 
 def _facts(series: Series) -> SeriesFacts:
-    spacing = largest_stack(series).volume.grid.spacing_mm
+    spacing = series.largest_stack.volume.grid.spacing_mm
     return SeriesFacts(series.series_uid, series.plane.value, series.weighting.value, series.role.value, series.instances, spacing)

@@ -144,3 +144,21 @@ def test_toward_is_the_in_plane_axis_that_runs_most_along_a_direction() -> None:
     np.testing.assert_allclose(grid.toward(BACK), [0, np.cos(tilt), np.sin(tilt)])
     np.testing.assert_allclose(grid.toward((0, -1, 0)), [0, -np.cos(tilt), -np.sin(tilt)])
     np.testing.assert_allclose(grid.toward(HEAD), [0, np.cos(tilt), np.sin(tilt)])
+
+
+@given(grid=grids(), index=indices)
+def test_nearest_slice_is_the_one_of_least_distance_and_the_foot_lies_in_it(grid, index):
+    point = grid.points_mm(index)
+    found = grid.nearest_slice(point)
+    distances = [abs((origin - point) @ grid.normal) for origin in grid.origins_mm]
+    assert found.distance_mm == pytest.approx(min(distances), abs=1e-6)
+    assert distances[found.number] == pytest.approx(min(distances), abs=1e-6)
+    assert (found.foot_mm - grid.origins_mm[found.number]) @ grid.normal == pytest.approx(0, abs=1e-6)
+    assert np.linalg.norm(found.foot_mm - point) == pytest.approx(found.distance_mm, abs=1e-6)
+
+
+def test_feet_outside_of_the_image_are_told_apart():
+    grid = Grid([[0, 0, 0], [0, 0, 4]], [0, 2, 0], [1, 0, 0], 10, 20)
+    inside, outside = grid.nearest_slice([19, 18, 3]), grid.nearest_slice([19.1, 18, 3])
+    assert (inside.number, inside.inside, inside.distance_mm) == (1, True, 1.0)
+    assert not outside.inside

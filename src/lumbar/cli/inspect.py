@@ -6,7 +6,6 @@ import click
 
 from lumbar.cli.options import json_option, weighting_option
 from lumbar.cli.stdout import print_json
-from lumbar.domain.geometry import Grid
 from lumbar.domain.study import Role, Series, Study
 from lumbar.io.read import read_study
 from lumbar.io.weighting_given import GivenWeighting
@@ -47,7 +46,7 @@ def _document(study: Study) -> dict[str, object]:
 
 
 def _entry(series: Series) -> dict[str, object]:
-    grid = _largest(series)
+    grid = series.largest_stack.volume.grid
     return {
         "series_uid": series.series_uid,
         "plane": series.plane.value,
@@ -87,7 +86,7 @@ def _study_line(study: Study) -> str:
 
 
 def _row(number: int, series: Series) -> tuple[str, ...]:
-    grid = _largest(series)
+    grid = series.largest_stack.volume.grid
     spacing = " × ".join(f"{value:.2f}" if value else "–" for value in grid.spacing_mm)
     size = f"{grid.rows}×{grid.columns}"
     count, stacks = str(series.instances), str(len(series.stacks))
@@ -97,10 +96,6 @@ def _row(number: int, series: Series) -> tuple[str, ...]:
 def _printable(text: str) -> str:
     """Without characters that would change a terminal."""
     return "".join(character if character.isprintable() else " " for character in text)
-
-
-def _largest(series: Series) -> Grid:
-    return max((stack.volume.grid for stack in series.stacks), key=lambda grid: len(grid.origins_mm))
 
 
 def _padded(cells: tuple[str, ...], widths: list[int]) -> str:

@@ -49,7 +49,7 @@ def sagittal_volume(table: AgeTable, row: int, folder: Path) -> tuple[Volume, We
     if not found:
         kinds = ", ".join(sorted({f"{s.plane.value} {s.weighting.value}" for s in study.series}))
         raise NoUsableSeries(f"{path} holds no sagittal T2 or STIR series (found: {kinds})")
-    stack = max(found[0].stacks, key=lambda s: s.volume.grid.shape[0])
+    stack = found[0].largest_stack
     return stack.volume, found[0].weighting
 
 

@@ -113,6 +113,15 @@ class Grid:
         steps = np.column_stack([self.row_step_mm, self.column_step_mm])
         return np.concatenate([along[..., None], offset @ np.linalg.pinv(steps).T], axis=-1)
 
+    def nearest_slice(self, point_mm: ArrayLike) -> "SlicePoint":
+        """The slice nearest to the LPS point (3,), and the foot of the perpendicular from the point to it."""
+        point = np.asarray(point_mm, dtype=np.float64)
+        away = (self.origins_mm - point) @ self.normal
+        number = int(np.abs(away).argmin())
+        foot = np.asarray(point + away[number] * self.normal)
+        _, row, column = self.indices(foot)
+        return SlicePoint(number, foot, float(abs(away[number])), bool(0 <= row <= self.rows - 1 and 0 <= column <= self.columns - 1))
+
     def contains(self, points_mm: ArrayLike, margin_mm: float = 0.0) -> NDArray[np.bool_]:
         """Whether points (..., 3) lie inside the voxels of the volume, or outside by no more than `margin_mm`."""
         return self.holds(self.indices(points_mm), margin_mm)
@@ -131,6 +140,16 @@ class Grid:
         low = np.clip(np.floor(along).astype(int), 0, len(numbers) - 2)
         share = (along - low)[..., None]
         return np.asarray(self.origins_mm[low] * (1 - share) + self.origins_mm[low + 1] * share)
+
+
+@dataclass(frozen=True, eq=False)
+class SlicePoint:
+    """A point projected onto the slice nearest to it."""
+
+    number: int  # of the slice
+    foot_mm: Points  # (3,) the projection
+    distance_mm: float  # of the point from the slice
+    inside: bool  # whether the projection lies within the image
 
 
 def _interpolate(value: Points, knots: Points, step: float) -> Points:

@@ -71,6 +71,11 @@ class Series:
         """Number of slices in all stacks."""
         return sum(len(stack.instance_numbers) for stack in self.stacks)
 
+    @property
+    def largest_stack(self) -> Stack:
+        """The stack with most slices, which shows most in a series with several angulations."""
+        return max(self.stacks, key=lambda stack: stack.volume.grid.shape[0])
+
 
 @dataclass(frozen=True)
 class Patient:

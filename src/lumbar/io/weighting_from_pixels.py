@@ -98,7 +98,7 @@ def _nearest(volume: Volume, points_mm: NDArray[np.float64]) -> NDArray[np.float
 
 
 def _main(one: Series) -> Volume:
-    return max((stack.volume for stack in one.stacks), key=lambda volume: len(volume.array))
+    return one.largest_stack.volume
 
 
 def _decided(one: Series, weighting: Weighting, why: str) -> Series:

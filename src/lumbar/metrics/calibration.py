@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lumbar.metrics.conformal import conformal_quantile
+
 Floats = NDArray[np.float64]
 Classes = NDArray[np.int64]
 
@@ -77,12 +79,8 @@ def conformal_threshold(probabilities: Floats, targets: Classes, coverage: float
 
     Split conformal prediction with the score 1 − p_true and the quantile ⌈(n + 1)·coverage⌉ of n rows; 0 (every class is in) where n is too small.
     """
-    n = len(targets)
-    rank = int(np.ceil((n + 1) * coverage))
-    if rank > n:
-        return 0.0
-    scores = np.sort(1 - probabilities[np.arange(n), targets])
-    return float(1 - scores[rank - 1])
+    score = conformal_quantile(1 - probabilities[np.arange(len(targets)), targets], coverage)
+    return 1 - score if np.isfinite(score) else 0.0
 
 
 def conformal_sets(probabilities: Floats, threshold: float) -> NDArray[np.bool_]:

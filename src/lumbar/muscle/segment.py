@@ -11,6 +11,7 @@ from scipy.special import softmax
 
 from lumbar.domain.geometry import Grid
 from lumbar.domain.volume import Volume
+from lumbar.imaging.components import largest_component
 from lumbar.imaging.intensity import standardized
 from lumbar.imaging.resample import resize_image
 from lumbar.muscle.agreement import MaskAgreement, agreement_of
@@ -155,10 +156,8 @@ def find_frame(images: NDArray[np.float32], network: MuscleNetwork) -> Frame:
 def _behind(image: NDArray[np.float32], size: tuple[int, int], pixel_mm: float) -> Frame:
     """The back of the body: from slightly behind the skin to 200 mm in front of it, and wide enough for localisation."""
     smooth = ndimage.gaussian_filter(image, 2 / pixel_mm)
-    body, _ = ndimage.label(smooth > 0.15 * np.quantile(smooth, 0.98))
-    sizes = np.bincount(body.ravel())
-    sizes[0] = 0
-    where = np.argwhere(body == sizes.argmax()) if len(sizes) > 1 else np.argwhere(np.ones(image.shape, bool))
+    body = largest_component(smooth > 0.15 * np.quantile(smooth, 0.98))
+    where = np.argwhere(body if body.any() else np.ones(image.shape, bool))
     back, middle = int(np.quantile(where[:, 0], 0.995)), float(where[:, 1].min() + where[:, 1].max()) / 2
     rows, columns = image.shape
     length = min(size[0], rows), min(size[1], columns)

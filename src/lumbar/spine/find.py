@@ -122,8 +122,3 @@ def _left_out(best: FoundSpine, spines: Sequence[FoundSpine]) -> list[str]:
             f"series {other.series.series_uid}, which shows {shown}{sure}, was left out"
         )
     return sentences
-
-
-def largest_stack(series: Series) -> Stack:
-    """The stack with most slices, which shows most of the spine in a series with several angulations."""
-    return max(series.stacks, key=lambda stack: stack.volume.grid.shape[0])

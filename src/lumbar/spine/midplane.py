@@ -9,6 +9,7 @@ from scipy import ndimage
 from lumbar.domain.anatomy import SpineClass
 from lumbar.domain.geometry import Points
 from lumbar.errors import InputError
+from lumbar.imaging.components import largest_component
 from lumbar.spine.segment import PIXEL_MM, Segmentation
 
 _SPREAD_MM = 3.0  # standard deviation of the slice weights around the middle
@@ -83,7 +84,7 @@ def _canal_amount(segmentation: Segmentation) -> NDArray[np.float64]:
     discs = ndimage.gaussian_filter1d((segmentation.labels == SpineClass.DISC).sum(axis=2).astype(float), 30 / PIXEL_MM, axis=1)
     canal = (segmentation.labels == SpineClass.CANAL).sum(axis=2).astype(float)
     amount = np.minimum(canal, _WIDEST_MM / PIXEL_MM) * discs
-    amount[:, ~_largest(column).any(axis=(0, 2))] = 0
+    amount[:, ~largest_component(column, np.ones((3, 3, 3))).any(axis=(0, 2))] = 0
     if np.count_nonzero(amount.sum(axis=0)) * PIXEL_MM < _FEWEST_ROWS_MM:
         amount = column.sum(axis=2).astype(float)
     return np.asarray(amount)
@@ -95,10 +96,3 @@ def _weights(path: NDArray[np.float64], segmentation: Segmentation) -> NDArray[n
     distance = (np.arange(segmentation.labels.shape[0])[None] - path[:, None]) * between
     weights = np.exp(-0.5 * (distance / max(_SPREAD_MM, between / 2)) ** 2)
     return np.asarray(weights / weights.sum(axis=1, keepdims=True), dtype=np.float32)
-
-
-def _largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    parts, count = ndimage.label(mask, structure=np.ones((3, 3, 3)))
-    if count < 2:
-        return mask
-    return np.asarray(parts == 1 + np.argmax(np.bincount(parts.ravel())[1:]))

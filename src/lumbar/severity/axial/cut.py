@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lumbar.domain.findings import Evidence, LevelFinding, Point
-from lumbar.domain.geometry import BACK, LEFT, Grid
+from lumbar.domain.geometry import BACK, LEFT
 from lumbar.domain.spine_axis import level_axes
 from lumbar.domain.study import Role, Series, Stack, Study
 from lumbar.imaging.resample import sample
@@ -77,20 +77,14 @@ def _nearest_slice(study: Study, level: LevelFinding, axis: NDArray[np.float64])
     for series in study.with_role(Role.AXIAL_T2):
         for stack in series.stacks:
             grid = stack.volume.grid
-            if max(abs(grid.normal @ axis), abs(grid.normal[2])) < _MOST_OBLIQUE or not _inside_image(grid, point):
+            found = grid.nearest_slice(point)
+            if max(abs(grid.normal @ axis), abs(grid.normal[2])) < _MOST_OBLIQUE or not found.inside:
                 continue
-            distances = np.abs((grid.origins_mm - point) @ grid.normal)
-            number = int(distances.argmin())
             # The plane of a disc contains its centre and that of the canal: the best slice has the least distance from both.
-            stray = max(abs(float((grid.origins_mm[number] - np.array(p)) @ grid.normal)) for p in (disc_mm, canal_mm))
-            if distances[number] <= _FARTHEST_MM and (best is None or stray < best[0]):
-                best = (stray, series, stack, number)
+            stray = max(abs(float((grid.origins_mm[found.number] - np.array(p)) @ grid.normal)) for p in (disc_mm, canal_mm))
+            if found.distance_mm <= _FARTHEST_MM and (best is None or stray < best[0]):
+                best = (stray, series, stack, found.number)
     return best[1:] if best else None
-
-
-def _inside_image(grid: Grid, point: NDArray[np.float64]) -> bool:
-    _, row, column = grid.indices(point)
-    return bool(0 <= row <= grid.rows - 1 and 0 <= column <= grid.columns - 1)
 
 
 def _middle(level: LevelFinding, stack: Stack, number: int) -> NDArray[np.float64]:

@@ -75,9 +75,8 @@ def slices_around(
     """
     kept = {} if resized is None else resized
     grid, slices = stack.volume.grid, _UprightSlices(stack)
-    away = (grid.origins_mm - point_mm) @ grid.normal
-    number = int(np.abs(away).argmin())
-    foot = point_mm + away[number] * grid.normal
+    nearest = grid.nearest_slice(point_mm)
+    number, foot = nearest.number, nearest.foot_mm
     weights = np.array([_weight(stack, number + by, point_mm) for by in NEIGHBOURS])
     images = np.zeros((len(NEIGHBOURS), STORED_SIZE, STORED_SIZE), np.uint8)
     for layer, by in enumerate(NEIGHBOURS):
@@ -109,12 +108,10 @@ def _nearest_slice(places: Sequence[tuple[Series, Stack, NDArray[np.float64]]], 
     """The stack with the slice nearest to a foramen, and its position there."""
     best: tuple[float, _Place] | None = None
     for series, stack, shift in places:
-        grid, point = stack.volume.grid, expected + shift
-        distance = float(np.abs((grid.origins_mm - point) @ grid.normal).min())
-        _, row, column = grid.indices(point)
-        inside = 0 <= row <= grid.rows - 1 and 0 <= column <= grid.columns - 1
-        if inside and distance <= _FARTHEST_MM and (best is None or distance < best[0]):
-            best = distance, _Place(series, stack, point)
+        point = expected + shift
+        found = stack.volume.grid.nearest_slice(point)
+        if found.inside and found.distance_mm <= _FARTHEST_MM and (best is None or found.distance_mm < best[0]):
+            best = found.distance_mm, _Place(series, stack, point)
     return best[1] if best else None
 
 

@@ -102,12 +102,7 @@ def _nearest(point: Points, stacks: Sequence[tuple[str, Stack]]) -> Spot | None:
     """The slice nearest to `point` in any of `stacks`, with the projection of the point."""
     best: tuple[float, Spot] | None = None
     for series, stack in stacks:
-        grid = stack.volume.grid
-        distances = (grid.origins_mm - point) @ grid.normal
-        number = int(np.abs(distances).argmin())
-        foot = point + distances[number] * grid.normal
-        _, row, column = grid.indices(foot)
-        inside = 0 <= row <= grid.rows - 1 and 0 <= column <= grid.columns - 1
-        if inside and abs(distances[number]) <= _FARTHEST_MM and (best is None or abs(distances[number]) < best[0]):
-            best = abs(float(distances[number])), Spot(series, stack, number, foot)
+        found = stack.volume.grid.nearest_slice(point)
+        if found.inside and found.distance_mm <= _FARTHEST_MM and (best is None or found.distance_mm < best[0]):
+            best = found.distance_mm, Spot(series, stack, found.number, found.foot_mm)
     return best[1] if best else None
