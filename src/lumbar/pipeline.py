@@ -15,6 +15,8 @@ from lumbar.discs import task as discs
 from lumbar.domain.anatomy import Level
 from lumbar.domain.findings import Findings, SeriesFacts
 from lumbar.domain.part import Part
+from lumbar.domain.reader_grades import with_reader_grades
+from lumbar.domain.reading import NO_READING, Reading
 from lumbar.domain.study import Patient, Series, Stack, Study
 from lumbar.models.memory import release_free_memory
 from lumbar.muscle import task as muscle
@@ -72,6 +74,7 @@ class Request:
     age_years: float | None = None  # overrides the header
     sex: str | None = None  # "F" or "M", overrides the header
     lowest_level: Level | None = None  # name of the lowest disc in view, as a reader gave it
+    reading: Reading = NO_READING  # outlines and grades that readers corrected
 
     def wants(self, entry: TaskEntry) -> bool:
         """Whether the task of `entry` is to run."""
@@ -85,7 +88,7 @@ class Request:
     def patient(self, study: Study) -> Patient:
         """What is known about the patient of `study`: the caller's word before the header's."""
         header = study.patient
-        return Patient(header.age_years if self.age_years is None else self.age_years, self.sex or header.sex, self.lowest_level)
+        return Patient(header.age_years if self.age_years is None else self.age_years, self.sex or header.sex, self.lowest_level, self.reading.masks)
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,7 +206,7 @@ def _analyze(study: Study, models: Models, request: Request, progress: Progress 
     wanted = [(entry, task) for entry, task in models.tasks if request.wants(entry)]
     with ThreadPoolExecutor(max_workers=2) as pool:
         parts = [first, *pool.map(lambda row: _run(row[0], row[1], study, first.evidence, patient, request), wanted)]
-    findings = _findings(study, parts, request, fitted.warnings)
+    findings = with_reader_grades(_findings(study, parts, request, fitted.warnings), request.reading)
     checks = (*study.checks, *fitted.checks, *(check for part in parts for check in part.checks))
     return Analysis(study, replace(findings, quality=assess(study, findings, checks)), {part.task: part for part in parts})
 

@@ -12,9 +12,9 @@ from dicom_factory import write_stack
 from lumbar.errors import NoUsableSeries
 from lumbar.io.staging import staged_folder
 from lumbar.service.config import ServiceConfig
-from lumbar.service.engine import Progress, Task
 from lumbar.service.orthanc import ArrivedStudy, Changes
 from lumbar.service.store.studies import StudyFacts
+from lumbar.service.task import Progress, Task
 
 FINDINGS = {
     "quality": {"status": "doubtful", "checks": []},

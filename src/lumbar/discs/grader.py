@@ -140,5 +140,5 @@ def _log_odds(p: Floats) -> Floats:
 
 def _one(level: Level, p: Floats) -> DiscGrades:
     grades = p[:GRADES] / p[:GRADES].sum()
-    findings = {name: float(chance) for name, chance in zip(FINDINGS, p[GRADES:], strict=True)}
+    findings: dict[str, Any] = {name: float(chance) for name, chance in zip(FINDINGS, p[GRADES:], strict=True)}
     return DiscGrades(level, median_grade(grades), {str(k + 1): float(v) for k, v in enumerate(grades)}, **findings)

@@ -9,6 +9,7 @@ from typing import Any
 
 from lumbar.domain.anatomy import Condition, Level, Muscle, Severity, Side, Vertebra
 from lumbar.domain.quality import Quality
+from lumbar.domain.reading import ReaderMark
 
 Point = tuple[float, float, float]
 
@@ -169,6 +170,7 @@ class SeverityFinding:
     most_important: Evidence | None = field(default=None, metadata=IF_ANY)  # the location whose occlusion changes the score most; None without a heat map
     note: str = field(default="", metadata=IF_ANY)  # why the grade is less reliable than the results of the model suggest; else empty
     foramen_fat: ForamenFat | None = field(default=None, metadata=IF_ANY)  # of a foramen that was graded on sagittal T1
+    reader: ReaderMark | None = field(default=None, metadata=IF_ANY)  # who gave `severity`; probabilities and score are those of the model
 
 
 @dataclass(frozen=True)
@@ -184,6 +186,7 @@ class DiscGrades:
     spondylolisthesis: float | None = None
     modic: float | None = None
     endplate: float | None = None
+    reader: ReaderMark | None = field(default=None, metadata=IF_ANY)  # who gave `pfirrmann_grade`; probabilities are those of the model
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from enum import Enum
 
 from lumbar.domain.anatomy import Level
 from lumbar.domain.quality import Check
+from lumbar.domain.reading import ReaderMasks
 from lumbar.domain.volume import Volume
 
 
@@ -84,6 +85,7 @@ class Patient:
     age_years: float | None = None
     sex: str | None = None  # "F" or "M"
     lowest_level: Level | None = None  # name of the lowest disc in view, if a reader gave it
+    masks: ReaderMasks | None = None  # outlines that a reader corrected
 
 
 @dataclass(frozen=True, eq=False)

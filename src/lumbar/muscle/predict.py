@@ -12,12 +12,15 @@ from lumbar.domain.findings import LevelFinding, MuscleFinding, MuscleLevel
 from lumbar.domain.geometry import Grid
 from lumbar.domain.study import Study
 from lumbar.domain.volume import Volume
-from lumbar.errors import GeometryError, InputError
+from lumbar.errors import GeometryError, InputError, UnreadableInput
+from lumbar.imaging.same_grid import on_grid
 from lumbar.models.folder import Model, load_folder
 from lumbar.muscle.axial import to_axial
 from lumbar.muscle.engine import run_model
+from lumbar.muscle.labels import LABELS
 from lumbar.muscle.measure import Measurement, measure
 from lumbar.muscle.scene import MeasureOptions, slice_at
+from lumbar.muscle.segment import Segmentation
 from lumbar.muscle.sources import MuscleSource, counted_once, muscle_sources
 
 TASK = "muscle"  # task on the model card
@@ -65,20 +68,27 @@ class Predictor:
     def __init__(self, model: Model) -> None:
         self.model = model
 
-    def predict(self, study: Study, levels: Sequence[LevelFinding]) -> MuscleResult:
+    def predict(self, study: Study, levels: Sequence[LevelFinding], given: Sequence[Volume] = ()) -> MuscleResult:
         """Masks and measurements on the study's Dixon pair, or else its axial T2 or T1, between L1/L2 and L5/S1 where `levels` has them.
+
+        Args:
+            study: the study.
+            levels: the levels of its spine.
+            given: masks of a reader, which replace those of the model on the stacks whose grids they have.
 
         Raises:
             NoUsableSeries: the study has neither.
+            InputError: a given mask fits no stack, or holds other values.
         """
         sources = muscle_sources(study)
         found: list[tuple[StackMask, Measurement]] = []
         warnings = list(sources.warnings)
+        outlined = _given_masks(sources.stacks, given)
         assigned = _assigned([source.image for source in sources.stacks], levels)
-        for source, measured_here in zip(sources.stacks, assigned, strict=True):
+        for source, measured_here, drawn in zip(sources.stacks, assigned, outlined, strict=True):
             placed = source.placed
             try:
-                mask, measured = self._stack(source, levels, measured_here)
+                mask, measured = self._stack(source, levels, measured_here, drawn)
             except (GeometryError, InputError) as error:
                 warnings.append(f"stack {placed.number + 1} of the axial series {placed.series.series_uid} was left out: {error}")
                 continue
@@ -93,9 +103,15 @@ class Predictor:
             warnings.append(f"volumes add up {len(found)} stacks of slices; gaps between them are not filled, and overlaps count once")
         return MuscleResult(_merged([m.findings for _, m in found]), tuple(mask for mask, _ in found), tuple(dict.fromkeys(warnings)))
 
-    def _stack(self, source: MuscleSource, levels: Sequence[LevelFinding], measured_here: Sequence[LevelFinding]) -> tuple[Volume, Measurement]:
+    def _stack(
+        self, source: MuscleSource, levels: Sequence[LevelFinding], measured_here: Sequence[LevelFinding], drawn: Volume | None
+    ) -> tuple[Volume, Measurement]:
         image, fat = source.image, source.fat
-        segmentation = run_model(self.model, image, fat, lumbar_slices(to_axial(image).grid, levels))
+        if drawn is None:
+            segmentation = run_model(self.model, image, fat, lumbar_slices(to_axial(image).grid, levels))
+        else:
+            uids = f"stack {source.placed.number + 1} of series {source.placed.series.series_uid}"
+            segmentation = Segmentation(drawn, (f"the outlines of the muscles in {uids} are those of a reader",))
         if not segmentation.mask.array.any():
             return segmentation.mask, Measurement((), ())
         if source.fraction is not None:  # a map is equivalent to a pair with a sum of 1 everywhere
@@ -105,6 +121,29 @@ class Predictor:
             of_map = tuple(replace(f, fat_fraction_ratio=None, method="fat-fraction map of the scanner") for f in measured.findings)
             measured = replace(measured, findings=of_map)
         return segmentation.mask, replace(measured, warnings=tuple(dict.fromkeys((*segmentation.warnings, *measured.warnings))))
+
+
+def _given_masks(stacks: Sequence[MuscleSource], given: Sequence[Volume]) -> list[Volume | None]:
+    """The reader's mask of each stack, on its slices, or None.
+
+    Raises:
+        GeometryError: a mask lies on none of the stacks.
+        UnreadableInput: it holds values that are no muscle.
+    """
+    outlined: list[Volume | None] = [None] * len(stacks)
+    for mask in given:
+        odd = sorted(set(np.unique(mask.array).tolist()) - {0, *LABELS})
+        if odd:
+            raise UnreadableInput(f"the mask of the muscles holds the value {odd[0]:g}; allowed are 0 to {max(LABELS)}")
+        fits = 0
+        for number, source in enumerate(stacks):
+            x, y, z = source.placed.stack.moved_mm
+            placed = on_grid(mask, source.image.moved((-x, -y, -z)).grid)
+            if placed is not None:
+                outlined[number], fits = Volume(placed.array.astype(np.uint8), source.image.grid), fits + 1
+        if not fits:
+            raise GeometryError("the mask of the muscles lies on the grid of none of the axial stacks; change a mask of the result itself")
+    return outlined
 
 
 def lumbar_slices(grid: Grid, levels: Sequence[LevelFinding]) -> NDArray[np.bool_]:

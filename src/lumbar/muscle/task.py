@@ -23,7 +23,7 @@ class MuscleTask:
     def run(self, study: Study, spine: FoundSpine, patient: Patient) -> Part:
         """Measure the muscles between L1/L2 and L5/S1. The evidence is a `MuscleResult`."""
         try:
-            result = self._predictor.predict(study, spine.spine.finding.levels)
+            result = self._predictor.predict(study, spine.spine.finding.levels, patient.masks.muscles if patient.masks else ())
         except NoUsableSeries as error:
             return Part(self.name, warnings=(str(error),), unmet=True)
         result = replace(result, findings=with_norms(result.findings, patient.age_years, patient.sex))

@@ -14,7 +14,7 @@ from lumbar.service.config import ServiceConfig, to_tables
 from lumbar.service.store.jobs import JobStore
 
 _LOG = logging.getLogger("lumbar.service")
-WORKER = (sys.executable, "-m", "lumbar.service.worker_process")
+WORKER = (sys.executable, "-m", "lumbar.service.engine")
 _LOOK_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 30.0
 _HEALTHY_SECONDS = 20.0  # a worker that lived for so long did not fail at its start

@@ -12,12 +12,12 @@ import httpx
 
 from lumbar.errors import InputError, UsageError
 from lumbar.service.config import ServiceConfig
-from lumbar.service.engine import Engine, Task
 from lumbar.service.folders import DataFolder
 from lumbar.service.orthanc import Orthanc
 from lumbar.service.store.jobs import Job, JobStore, LeaseLost
 from lumbar.service.store.studies import NewVersion, StudyStore, Version
 from lumbar.service.summary import summary_of
+from lumbar.service.task import Engine, Task
 
 _LOG = logging.getLogger("lumbar.service")
 _IDLE_SECONDS = 0.3

@@ -7,13 +7,13 @@ import threading
 from collections.abc import Callable
 
 from lumbar.service.config import ServiceConfig, config_from
-from lumbar.service.engine import Engine, LumbarEngine
 from lumbar.service.folders import DataFolder
 from lumbar.service.log import set_up_log
 from lumbar.service.orthanc import open_archive
 from lumbar.service.store.database import Database
 from lumbar.service.store.jobs import JobStore
 from lumbar.service.store.studies import StudyStore
+from lumbar.service.task import Engine
 from lumbar.service.worker import Worker
 
 
@@ -22,7 +22,7 @@ def run_worker(make_engine: Callable[[ServiceConfig], Engine]) -> None:
     os.umask(0o077)
     set_up_log()
     told = json.loads(sys.stdin.readline())
-    threading.Thread(target=_end_with_the_service, daemon=True).start()
+    threading.Thread(target=end_with_the_service, daemon=True).start()
     config = config_from(told["config"])
     folder = DataFolder(config.data)
     database = Database(folder.database)
@@ -31,10 +31,7 @@ def run_worker(make_engine: Callable[[ServiceConfig], Engine]) -> None:
     Worker(told["name"], config, folder, stores, make_engine(config), archive).run(threading.Event())
 
 
-def _end_with_the_service() -> None:
+def end_with_the_service() -> None:
+    """Wait until standard input closes, and end the process then."""
     sys.stdin.read()
     os._exit(0)
-
-
-if __name__ == "__main__":
-    run_worker(LumbarEngine)

@@ -9,6 +9,7 @@ from lumbar.domain.part import Part
 from lumbar.domain.study import Patient, Study
 from lumbar.models.registry import find_model
 from lumbar.spine.find import FoundSpine, find_spine
+from lumbar.spine.reader_mask import redrawn
 from lumbar.spine.segment import TASK, Network, network_of
 
 
@@ -27,10 +28,16 @@ class SpineTask:
 
         Raises:
             NoUsableSeries: no series of the study shows a lumbar spine.
+            InputError: the reader's mask lies on another grid, holds other values, or shows no spine.
         """
         found = find_spine(study, self._network, patient.lowest_level, progress)
+        notes: tuple[str, ...] = ()
+        if patient.masks and patient.masks.spine:
+            again, changed = redrawn(found.spine, patient.masks.spine, found.series.weighting, patient.lowest_level)
+            found = replace(found, spine=again)
+            notes = (f"the outlines of the spine were corrected by a reader ({changed} voxels)",) if changed else ()
         finding = replace(found.spine.finding, measured_in=found.series.series_uid)
-        return Part(self.name, {"spine": finding}, (self._use,), (*found.failures, *found.spine.warnings), evidence=found)
+        return Part(self.name, {"spine": finding}, (self._use,), (*found.failures, *found.spine.warnings, *notes), evidence=found)
 
 
 def load(folder: Path | None = None, threads: int = 0) -> SpineTask:

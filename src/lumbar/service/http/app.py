@@ -17,6 +17,7 @@ from lumbar.service.http import (
     admin_routes,
     archive_routes,
     correction_routes,
+    follow_up_routes,
     job_routes,
     pages,
     result_routes,
@@ -29,7 +30,7 @@ from lumbar.service.http.guard import Guard
 from lumbar.service.orthanc import password_of
 from lumbar.service.users import UserFile
 
-_ROUTERS = (session_routes, study_routes, upload_routes, job_routes, result_routes, correction_routes, admin_routes, archive_routes, pages)
+_ROUTERS = (session_routes, study_routes, upload_routes, job_routes, result_routes, correction_routes, follow_up_routes, admin_routes, archive_routes, pages)
 
 
 def make_app(core: ServiceCore) -> Guard:

@@ -1,0 +1,31 @@
+"""What a worker asks of an engine."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+Progress = Callable[[str, int, int], None]  # step, done, total
+
+
+@dataclass(frozen=True)
+class Task:
+    """One analysis: where it reads, where it writes, what a person gave."""
+
+    images: Path
+    result: Path  # to be; complete or absent
+    views: Path  # to be; there already if another version was made from the same images
+    given: dict[str, Any] = field(default_factory=dict)  # the request of a correction
+    masks: Path | None = None  # folder of the masks that the request names
+
+
+class Engine(Protocol):
+    """Analyzes studies one after the other."""
+
+    def run(self, task: Task, progress: Progress) -> None:
+        """Write the result of `task`.
+
+        Raises:
+            InputError: the images cannot be used, and another try would not help.
+        """
+        ...
