@@ -5,6 +5,9 @@
 Canal and recesses are graded by the networks of the packed axial model, each study by the network of its fold, foramina by the folds in RUNS (see
 `foramina.py`). The calibration is fitted on the other folds. The second stage is a logistic regression on the log-odds of a cell, of its neighbours above
 and below, of the other side, and of the other conditions at its level, fitted on the other folds and averaged with the first stage.
+
+Measured on the 179 studies of folds 0 and 1 (4,373 rows): score 0.414 (0.379 to 0.452), spinal 0.358, foraminal 0.499, subarticular 0.602, any severe 0.199.
+The second stage alone has 0.443, its mean with the first 0.421: it is not shipped.
 """
 
 import argparse
