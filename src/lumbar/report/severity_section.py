@@ -173,7 +173,7 @@ def _detail(f: SeverityFinding, findings: Findings, images: Mapping[str, ReportI
         certainty=certainty,
         heat=images.get(name_of("heat", f)),
         place=_place(f.evidence),
-        measure=_beside(f, level),
+        measure=measured_beside(f, level),
         trust=f"{f.model}, {figures}",
     )
 
@@ -184,7 +184,7 @@ def _place(evidence: Evidence | None) -> str:
     return f"instance {evidence.instance_number} at x {evidence.x:.0f}, y {evidence.y:.0f} of series …{evidence.series_uid[-10:]}"
 
 
-def _beside(grade: SeverityFinding, level: LevelFinding | None) -> str:
+def measured_beside(grade: SeverityFinding, level: LevelFinding | None) -> str:
     """The measurement to compare with this grade."""
     if level is None:
         return "–"
@@ -193,7 +193,16 @@ def _beside(grade: SeverityFinding, level: LevelFinding | None) -> str:
     heights = f"disc height {in_mm(level.disc_height_mm)}, at the back {in_mm(level.disc_height_posterior_mm)}"
     if "foraminal" not in grade.condition.value:
         return f"canal {in_mm(level.canal_ap_mm)} front to back; {heights}"
-    return "; ".join((*_fat(grade.foramen_fat), heights, f"slip {in_mm(level.slip_mm)}"))
+    return "; ".join((*_fat(grade.foramen_fat), *_size(grade.condition, level), heights, f"slip {in_mm(level.slip_mm)}"))
+
+
+def _size(condition: Condition, level: LevelFinding) -> tuple[str, ...]:
+    """The size of the foramen of `condition`, as far as it was measured."""
+    side = "left" if condition is Condition.LEFT_NEURAL_FORAMINAL_NARROWING else "right"
+    height, width, area = (getattr(level, f"foramen_{name}") for name in (f"height_{side}_mm", f"width_{side}_mm", f"area_{side}_mm2"))
+    shares = (("height", height, in_mm(height)), ("narrowest width", width, in_mm(width)), ("area", area, f"{shown(area, 0)} mm²"))
+    known = ", ".join(f"{name} {text}" for name, value, text in shares if value is not None)
+    return (f"foramen {known}",) if known else ()
 
 
 def _fat(fat: ForamenFat | None) -> tuple[str, ...]:
