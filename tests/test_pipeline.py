@@ -9,6 +9,8 @@ import pytest
 from cartoon import Drawing, draw, spine_task
 
 from lumbar.age.calibration import Calibration, HeldOut, fit_calibration
+from lumbar.age.crops import CropOptions, SliceSet
+from lumbar.age.features.predict import FeatureAge
 from lumbar.age.predict import AgeResult
 from lumbar.age.segments import SEGMENTS, WHOLE
 from lumbar.age.task import AgeTask
@@ -19,6 +21,8 @@ from lumbar.domain.study import Patient, Plane, Role, Series, Stack, Study, Weig
 from lumbar.domain.volume import Volume
 from lumbar.errors import InputError
 from lumbar.io.nifti import write_nifti
+from lumbar.models.folder import load_folder
+from lumbar.models.registry import find_folder
 from lumbar.pipeline import TABLE, Analysis, Models, Request, TaskEntry, analyze
 from lumbar.report.age_section import age_section
 from lumbar.report.document import schema, to_document
@@ -186,3 +190,32 @@ def test_the_persons_point_lies_on_the_curve_where_its_numbers_say(study: Study,
     assert bars["L4/L5"].start == 50 and bars["L4/L5"].width == 50
     assert bars["L4"].start == pytest.approx(37.5) and bars["L4"].width == 12.5  # a quarter of the largest, to the younger side
     assert [bar.flagged for bar in section.bars if bar.title == "L4/L5"] == [True]
+
+
+class NetworkOf50(AgePredictor):
+    """Says 50 years of every segment, for a model of features."""
+
+    options = CropOptions()
+    synthetic_only = True
+
+    def predict_slices(self, slices: SliceSet, known: float | None, sex: str | None, explained: bool = True) -> AgeResult:
+        return replace(self.predict(None, (), known, sex), segment_years=dict.fromkeys(SEGMENTS, 50.0))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("weighting", "supported"), [(Weighting.T2, True), (Weighting.STIR, False), (Weighting.T1, False)])
+def test_an_age_from_features_or_the_features_alone(study: Study, weighting: Weighting, supported: bool) -> None:
+    """The shipped model gives an age on T2; on other contrasts the report says that it is not supported, and shows what was measured."""
+    features = FeatureAge(load_folder(find_folder("age_features"), 1, "age_features"))
+    role = Role.SAGITTAL_T1 if weighting is Weighting.T1 else Role.SAGITTAL_T2
+    shown = replace(study, series=(replace(study.series[0], weighting=weighting, role=role),))
+    models = Models(spine_task(), ((AGE, AgeTask(NetworkOf50(), features)),))  # type: ignore[arg-type]
+    analysis = analyze(shown, models, Request(tasks=("age",)))
+    found = analysis.findings.age
+    assert found is not None and found.supported is supported and (found.predicted_age_years is not None) is supported
+    assert {feature.name for feature in found.features} >= {"disc_to_marrow", "dorsal_tissue"}
+    assert ("age" in analysis.findings.unmet_tasks) is not supported
+    jsonschema.validate(to_document(analysis.findings), schema())
+    page = page_of(analysis)
+    assert "signal of the discs against marrow" in page
+    assert ("Age not supported" in page) is not supported
+    assert len(found.importance) == (5 if supported else 0)

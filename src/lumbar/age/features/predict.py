@@ -77,7 +77,7 @@ class FeatureAge:
         )
         unusual = self._unusual(series, series.contrast)
         heat = contribution_map(weights.names, contributions, series.slices) if series.slices is not None else None
-        return AgeResult(finding, (), heat, unusual, False, self._warnings(finding, support, known, unusual, network))
+        return AgeResult(finding, (), heat, unusual, False, self._warnings(finding, series, support, known, unusual, network))
 
     def _level_ages(self, weights: Weights, series: MeasuredSeries, contrast: Contrast) -> tuple[LevelAge, ...]:
         """Ages of the segments of which every level was seen."""
@@ -117,7 +117,9 @@ class FeatureAge:
         z = (series.features.means[[NAMES.index(name) for name in weights.names]] - scale.median) / scale.spread
         return bool(np.mean(~(np.abs(z) <= _FAR)) > _MOST_FAR)
 
-    def _warnings(self, finding: AgeFinding, support: Support, known: float | None, unusual: bool, network: AgeResult | None) -> tuple[str, ...]:
+    def _warnings(
+        self, finding: AgeFinding, series: MeasuredSeries, support: Support, known: float | None, unusual: bool, network: AgeResult | None
+    ) -> tuple[str, ...]:
         low, high = self.model.ages_years
         warnings = [
             f"age: fitted on {self.model.people} people; on people left out the mean error was {support.mae_years:.1f} years: of use for groups at best"
@@ -127,6 +129,8 @@ class FeatureAge:
                 warnings.append(
                     f"age: {what} {years:.0f} years; the model was fitted on people of {low:.0f} to {high:.0f} years only, so this age is unreliable"
                 )
+        if series.contrast is Contrast.T2 and series.slices is not None and series.slices.present.sum(axis=1).max() > 1:
+            warnings.append("age: 2-D T2 series were checked by single mid-sagittal slices alone; with several slices the age may be off by more")
         if unusual:
             warnings.append("age: the features of this series are out of distribution (more than a quarter unusual or missing); age and interval may be wrong")
         if network is not None and network.synthetic_only and finding.age_selta:
