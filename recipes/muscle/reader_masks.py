@@ -54,11 +54,11 @@ def main() -> None:
     options = parser.parse_args()
     model = find_model(TASK, options.models, 1)
     print(f"{model.card.name} {model.card.version}; trained on: {model.card.trained_on}")
-    classes = len(model.card.classes)
+    known = [n for n in (*LABELS, VERTEBRA) if n < len(model.card.classes) and n not in model.card.parameters.get("withheld", ())]
     if "t1" in options.only:
         show("T1, L4/L5", scored(model, people(list(read_muscle_t1(options.data / "muscle_t1")), options), BACK))
     if "t2" in options.only:
-        show("T2", scored(model, people(list(read_muscle_t2(options.data / "muscle_t2")), options), tuple(n for n in (*LABELS, VERTEBRA) if n < classes)))
+        show("T2", scored(model, people(list(read_muscle_t2(options.data / "muscle_t2")), options), tuple(known)))
     if "dixon" in options.only:
         show_dixon(model, options.data / "dixon")
 

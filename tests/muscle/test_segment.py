@@ -240,3 +240,24 @@ def test_an_organ_mislabelled_erector_spinae_is_removed():
     cleaned, _ = clean(np.where(organ, 1, labels).astype(np.uint8), grid)
     assert organ.sum() > 3 * muscle.sum()
     assert np.array_equal(cleaned == 1, muscle)
+
+
+def test_labels_that_a_network_does_not_know_well_are_withheld():
+    mask = boxes(axial_grid(slices=3, rows=100, columns=200))
+    found = np.asarray(segment(painted(mask), MuscleNetwork(reader, 1.0, withheld=(2, 3))).mask.array)
+    assert set(np.unique(found)) == {0, 1, 4}
+    assert (found[np.isin(mask.array, (2, 3))] == 0).mean() > 0.95
+
+
+def test_two_networks_are_compared_label_by_label():
+    mask = boxes(axial_grid(slices=3, rows=100, columns=200))
+
+    def pair(images):
+        one = reader(images)
+        other = one.copy()
+        other[:, 4] = -100.0  # the second network finds no left erector spinae
+        return np.stack([one, other], axis=1)
+
+    agreement = segment(painted(mask), MuscleNetwork(pair, 1.0, both_ways=False)).agreement
+    assert agreement.of(4) == 0
+    assert [agreement.of(label) for label in (1, 2, 3)] == pytest.approx([1, 1, 1])

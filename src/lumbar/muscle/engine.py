@@ -31,8 +31,10 @@ def run_model(model: Model, image: Volume, fat: Volume | None = None, keep: NDAr
         return np.asarray(model.run({INPUT: images})[OUTPUT], dtype=np.float32)
 
     if model.card.parameters.get("engine") != "nnunet":
-        both_ways = bool(model.card.parameters.get("both_ways", True))
-        return segment(image, MuscleNetwork(network, _pixel_mm(model), both_ways), fat, keep, progress)
+        parameters = model.card.parameters
+        withheld = tuple(int(label) for label in parameters.get("withheld", ()))
+        own = MuscleNetwork(network, _pixel_mm(model), withheld, bool(parameters.get("both_ways", True)))
+        return segment(image, own, fat, keep, progress)
     return _nnunet(model, network, image, keep)
 
 

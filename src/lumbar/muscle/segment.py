@@ -37,6 +37,7 @@ class MuscleNetwork:
 
     run: Network
     pixel_mm: float
+    withheld: tuple[int, ...] = ()  # labels that the network does not know well enough; their probability goes to the background
     both_ways: bool = True  # mirror test-time augmentation; not for networks with built-in mirroring
 
 
@@ -88,6 +89,9 @@ def _label(
     means, own = [], []
     for k in range(count):
         each = np.mean([_each(np.ascontiguousarray(contrast[k][frame]), network) for contrast in resized], axis=0)
+        for label in network.withheld:
+            each[:, 0] += each[:, label]
+            each[:, label] = 0
         means.append(each.mean(axis=0))
         own.append(each.argmax(axis=1).astype(np.uint8))
         if progress:

@@ -45,6 +45,7 @@ class BuildOptions:
     how: str = ""  # a sentence on the training, for the card
     synthetic: int = 60  # synthetic people, half of them drawn and half phantoms
     research_only: bool = False
+    withheld: tuple[int, ...] = ()  # labels that are not known well enough to be given
     results: tuple[Result, ...] = ()
 
 
@@ -134,6 +135,6 @@ def export(network: torch.nn.Module, out: Path, options: BuildOptions, data: tup
         results=options.results,
         research_only=options.research_only,
         export_difference=difference,
-        parameters={"pixel_mm": PIXEL_MM, "side": "patient's", "both_ways": not several},
+        parameters={"pixel_mm": PIXEL_MM, "side": "patient's", "both_ways": not several, "withheld": list(options.withheld)},
     )
     return write_card(out, card)
