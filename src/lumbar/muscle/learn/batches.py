@@ -97,9 +97,9 @@ def _points(count: int, stored: tuple[int, ...], options: BatchOptions, rng: Gen
         middle = (np.array(stored) - 1) / 2 + rng.uniform(-1, 1, 2) * options.jitter_pixels
         down = matrix[0, 0] * y[:, None] + matrix[0, 1] * x[None] + middle[0]
         across = matrix[1, 0] * y[:, None] + matrix[1, 1] * x[None] + middle[1] - (stored[1] - 1) / 2  # from the midline
-        strength = rng.uniform(0, 1) * options.symmetric_spread
-        out[k, ..., 0] = (stored[1] - 1) / 2 + np.sign(across) * _stretched(np.abs(across), strength, rng)
-        out[k, ..., 1] = _stretched(down, strength, rng, fixed=(stored[0] - 1) / 2)
+        spread = rng.uniform(0, 1) * options.symmetric_spread
+        out[k, ..., 0] = (stored[1] - 1) / 2 + np.sign(across) * _stretched(np.abs(across), spread, rng)
+        out[k, ..., 1] = _stretched(down, spread, rng, fixed=(stored[0] - 1) / 2)
     strength = rng.uniform(0, 1, (count, 1, 1, 1)) * options.bend_pixels
     coarse = torch.from_numpy((rng.normal(0, 1, (count, 2, 6, 8)) * strength).astype(np.float32))
     bends = torch.nn.functional.interpolate(coarse, size=options.view, mode="bicubic", align_corners=True).movedim(1, -1)
