@@ -135,6 +135,18 @@ def test_identifiers_and_birthday_are_gone_and_dates_are_moved() -> None:
     assert made.SeriesDescription == "T2"
 
 
+def test_of_private_elements_only_numbers_of_the_standards_list_are_kept() -> None:
+    one = image()
+    block = one.private_block(0x2005, "Philips MR Imaging DD 001", create=True)
+    block.add_new(0x0E, "FL", 0.0125)
+    block.add_new(0x0F, "FL", 4711.0)
+    one.private_block(0x2001, "Philips Imaging DD 001", create=True).add_new(0x03, "LO", NAME)  # another kind of value than the list's
+    one.private_block(0x0019, "SIEMENS MR HEADER", create=True).add_new(0x0C, "IS", "50")
+    made = deidentified(one, KEY)
+    private = {int(element.tag): (element.VR, float(element.value)) for element in made if element.tag.is_private and not element.tag.is_private_creator}
+    assert private == {0x2005100E: ("FL", 0.0125), 0x0019100C: ("IS", 50.0)}
+
+
 def test_one_person_keeps_intervals_and_identifiers_and_another_secret_gives_others() -> None:
     early, late = image(), image()
     late.StudyDate = "20210301"
@@ -173,7 +185,7 @@ def test_noise_and_bright_spots_are_no_text() -> None:
 def test_other_objects_are_rejected() -> None:
     one = image()
     one.Modality = "SR"
-    with pytest.raises(UnreadableInput, match="no MR image"):
+    with pytest.raises(UnreadableInput, match="not an MR image"):
         deidentified(one, KEY)
 
 

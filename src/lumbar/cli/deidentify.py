@@ -28,8 +28,8 @@ def deidentify(study: Path, out: Path, secret: Path, map_file: Path | None, over
     lumbar deidentify study/ -o copy/ --secret ~/lumbar.secret
 
     Only attributes on an allow-list are copied; descriptions keep known words only; identifiers follow from the secret; dates move by the same number
-    of days for one patient; private elements, times and overlays go. Images with text burnt into them, and objects other than MR images, are left
-    out. Exit code 4: some files were left out.
+    of days for one patient; private elements but a few numbers, times and overlays go. Images with text burnt into them, and objects other than MR
+    images, are left out. Exit code 4: some files were left out.
     """
     inside = [path for path in (secret, map_file) if path is not None and path.resolve().is_relative_to(out.resolve())]
     if inside:

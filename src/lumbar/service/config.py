@@ -39,7 +39,6 @@ class ReceiverSettings:
     certificate: Path | None = None  # with `key`: TLS
     key: Path | None = None
     client_authority: Path | None = None  # callers need a certificate of this authority
-    return_to: str = ""  # TITLE@host:port that gets the results by C-STORE; empty: they stay here
 
 
 @dataclass(frozen=True)

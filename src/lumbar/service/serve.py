@@ -10,6 +10,7 @@ from lumbar.service.core import ServiceCore
 from lumbar.service.demo import take_demo_studies
 from lumbar.service.http.app import make_app
 from lumbar.service.log import set_up_log
+from lumbar.service.receiver import Receiver
 from lumbar.service.supervisor import WORKER
 
 _MOST_CONNECTIONS = 512
@@ -24,6 +25,8 @@ def serve(config: ServiceConfig, worker_command: Sequence[str] = WORKER) -> None
     """
     set_up_log()
     core = ServiceCore(config, worker_command)
+    if config.receiver:
+        core.add("receiver", Receiver(config.receiver, core.folder, core.intake, config.least_free_gib).run)
     if config.demo:
         core.add("demo studies", lambda _: take_demo_studies(core))
     server = uvicorn.Server(

@@ -1,4 +1,4 @@
-"""What a de-identified image may hold. Everything that is not named here is left out, private elements and overlays among it."""
+"""What a de-identified image may hold. Everything that is not named here is left out, other private elements and overlays among it."""
 
 UIDS = ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")  # replaced
 CLASS_UIDS = ("SOPClassUID",)  # kept where they are the standard's
@@ -22,6 +22,10 @@ SEQUENCES = (  # entered; the same rules hold inside
     "MRTimingAndRelatedParametersSequence", "MREchoSequence", "MRModifierSequence", "MRImageFrameTypeSequence",
     "MRDiffusionSequence", "PixelValueTransformationSequence", "FrameVOILUTSequence", "FrameContentSequence", "MRFOVGeometrySequence",
     "MRAveragesSequence",
+)  # fmt: skip
+SAFE_PRIVATE = (  # of PS3.15 table E.3.10-1: numbers without which grey values of Philips images cannot be compared, and diffusion weightings
+    (0x2005, "Philips MR Imaging DD 001", 0x0D), (0x2005, "Philips MR Imaging DD 001", 0x0E), (0x2001, "Philips Imaging DD 001", 0x03),
+    (0x0019, "SIEMENS MR HEADER", 0x0C),
 )  # fmt: skip
 VOCABULARY = frozenset(
     """

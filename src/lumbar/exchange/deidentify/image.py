@@ -8,7 +8,7 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from lumbar.errors import UnreadableInput
-from lumbar.exchange.deidentify.allowed import CLASS_UIDS, DATES, NUMBERS, OLDEST_YEARS, SEQUENCES, UIDS, VOCABULARY, WORDS
+from lumbar.exchange.deidentify.allowed import CLASS_UIDS, DATES, NUMBERS, OLDEST_YEARS, SAFE_PRIVATE, SEQUENCES, UIDS, VOCABULARY, WORDS
 from lumbar.exchange.deidentify.pixels import cleaned, shows_text
 from lumbar.exchange.deidentify.pseudonyms import Pseudonyms
 from lumbar.io.dicom_write import IMPLEMENTATION_UID
@@ -18,6 +18,7 @@ _METHODS = (
     ("113105", "Clean Descriptors Option"),
     ("113107", "Retain Longitudinal Temporal Information Modified Dates Option"),
     ("113108", "Retain Patient Characteristics Option"),
+    ("113111", "Retain Safe Private Option"),
 )
 _NUMBER = re.compile(r"[+-]?\d{0,8}(\.\d*)?([eE][+-]?\d{1,3})?")
 
@@ -55,6 +56,7 @@ def _copy(source: Dataset, made: Dataset, pseudonyms: Pseudonyms, person: str) -
     for name in DATES:
         if source.get(name):
             setattr(made, name, pseudonyms.date(str(source.get(name)), person))
+    _copy_private(source, made)
     for name in SEQUENCES:
         if name in source:
             items = []
@@ -63,6 +65,20 @@ def _copy(source: Dataset, made: Dataset, pseudonyms: Pseudonyms, person: str) -
                 _copy(item, copy, pseudonyms, person)
                 items.append(copy)
             setattr(made, name, items)
+
+
+def _copy_private(source: Dataset, made: Dataset) -> None:
+    """Private elements that the standard lists as safe, where they hold plain numbers; their names are those of the list, never of the source."""
+    for group, creator, element in SAFE_PRIVATE:
+        try:
+            found = source.private_block(group, creator)[element]
+            value = float(found.value)
+        except (KeyError, TypeError, ValueError):
+            continue
+        if found.VR in ("FL", "FD") and np.isfinite(value):
+            made.private_block(group, creator, create=True).add_new(element, found.VR, value)
+        elif found.VR in ("IS", "DS") and _NUMBER.fullmatch(str(found.value).strip()):
+            made.private_block(group, creator, create=True).add_new(element, found.VR, str(found.value).strip())
 
 
 def _allowed(name: str, value: Any) -> Any:
