@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment
 from markupsafe import Markup
-from matplotlib.figure import Figure
 
 from lumbar.age.evaluate import AgeEvaluation, GroupError
 from lumbar.datasets.age_table import AgeTable
 from lumbar.metrics.bootstrap import Interval
+from lumbar.report.research.figures import new_figure
 
 _SCORES = ("mae_years", "rmse_years", "r2", "pearson", "spearman", "share_within", "bias_years")
 _WORDS = {
@@ -100,7 +100,7 @@ def _figure(table: AgeTable) -> str:
     """Predicted on true age, and delta on age."""
     assert table.predicted_years is not None  # evaluate() has rejected it otherwise
     age, predicted = table.age_years, table.predicted_years
-    figure = Figure(figsize=(9, 4), layout="constrained")
+    figure = new_figure(figsize=(9, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     ends = np.array([min(age.min(), predicted.min()), max(age.max(), predicted.max())])
     left.plot(ends, ends, color="0.6", linewidth=1)

@@ -1,15 +1,21 @@
 """Images of a population's ageing, as SVG."""
 
+from __future__ import annotations
+
 import io
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from lumbar.population.analysis import Population
 from lumbar.population.curves import Curve
 from lumbar.population.groups import values_of
+from lumbar.report.research.figures import new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Array = NDArray[np.float64]
 
@@ -29,7 +35,7 @@ def delta_figure(p: Population) -> str | None:
     if not p.deltas:
         return None
     models = list(p.deltas[0].by_model)
-    figure = Figure(figsize=(3.4 * len(models), 3.2), layout="constrained")
+    figure = new_figure(figsize=(3.4 * len(models), 3.2), layout="constrained")
     for column, model in enumerate(models):
         axes = figure.add_subplot(1, len(models), column + 1)
         axes.axhline(0, color="0.6", linewidth=1)
@@ -45,7 +51,7 @@ def course_figure(p: Population) -> str | None:
     if p.longitudinal is None:
         return None
     levels = list(dict.fromkeys(change.level for change in p.longitudinal.changes))
-    figure = Figure(figsize=(4.2 * len(levels), 3.6), layout="constrained")
+    figure = new_figure(figsize=(4.2 * len(levels), 3.6), layout="constrained")
     for column, level in enumerate(levels):
         axes = figure.add_subplot(1, len(levels), column + 1)
         for curve in p.curves:
@@ -68,7 +74,7 @@ def _course(p: Population, own: NDArray[np.bool_]) -> tuple[Array, Array]:
 
 def _level_figure(p: Population, level: str) -> str:
     curves = [curve for curve in p.curves if curve.level == level]
-    figure = Figure(figsize=(12, 3.8), layout="constrained")
+    figure = new_figure(figsize=(12, 3.8), layout="constrained")
     data, slopes, windows = figure.subplots(1, 3)
     rows = np.ones(len(p.table), dtype=bool) if p.table.level is None else p.table.level == level
     values = values_of(p.table)

@@ -1,16 +1,22 @@
 """Images of a cohort, as SVG, from its tables: boxes, courses over age, prevalence, correlations, effects."""
 
+from __future__ import annotations
+
 import io
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from lumbar.domain.anatomy import Level, Vertebra
 from lumbar.population.cohort.describe import Cohort
 from lumbar.population.cohort.distributions import Distribution
 from lumbar.population.cohort.prevalence import ANY, Prevalence
+from lumbar.report.research.figures import new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _COLORS = {"all": "#555555", "F": "#c44e52", "M": "#4c72b0"}
 _WORDS = {"all": "all", "F": "women", "M": "men"}
@@ -92,7 +98,7 @@ def correlation_figure(cohort: Cohort) -> str | None:
     for one in cohort.correlations:
         matrix[place[one.first], place[one.second]] = matrix[place[one.second], place[one.first]] = one.rho
     size = 2.5 + 0.2 * len(names)
-    figure = Figure(figsize=(size + 1.5, size), layout="constrained")
+    figure = new_figure(figsize=(size + 1.5, size), layout="constrained")
     axis = figure.subplots()
     image = axis.imshow(matrix, cmap="RdBu_r", vmin=-1, vmax=1)
     words = [name.replace("_", " ") for name in names]
@@ -167,7 +173,7 @@ def _panels(count: int) -> tuple[Figure, list[Axes]]:
     columns = min(3, max(count, 1))
     rows = max(1, -(-count // columns))
     width, height = 4.3 * columns, 2.7 * rows + 0.5
-    figure = Figure(figsize=(width, height))
+    figure = new_figure(figsize=(width, height))
     figure.subplots_adjust(left=0.55 / width, right=1 - 0.15 / width, bottom=0.65 / height, top=1 - 0.6 / height, wspace=0.2, hspace=0.65)
     axes = list(figure.subplots(rows, columns, squeeze=False).ravel())
     for axis in axes[count:]:
@@ -180,7 +186,7 @@ def _panels(count: int) -> tuple[Figure, list[Axes]]:
 
 def _rows(count: int) -> tuple[Figure, Axes]:
     height = 0.9 + 0.21 * count
-    figure = Figure(figsize=(9, height))
+    figure = new_figure(figsize=(9, height))
     figure.subplots_adjust(left=0.36, right=0.98, bottom=0.6 / height, top=1 - 0.15 / height)
     axis = figure.subplots()
     axis.invert_yaxis()

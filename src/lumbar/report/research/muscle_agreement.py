@@ -11,6 +11,7 @@ import numpy as np
 from jinja2 import Template
 
 from lumbar.muscle.evaluate import Pairs, VolumeAgreement
+from lumbar.report.research.figures import new_figure
 
 UNITS = {"volume": "ml", "fat": "fraction"}
 
@@ -46,9 +47,8 @@ def write_agreement(folder: Path, quantity: str, pairs: Mapping[int, Pairs], ent
 
 def _plots(unit: str, pairs: Mapping[int, Pairs], entries: tuple[VolumeAgreement, ...]) -> bytes:
     """Per label a Bland–Altman plot above a scatter plot."""
-    from matplotlib.figure import Figure  # noqa: PLC0415  (half a second that numbers alone do not need)
 
-    figure = Figure(figsize=(4 * len(entries), 7.5), layout="constrained")
+    figure = new_figure(figsize=(4 * len(entries), 7.5), layout="constrained")
     axes = figure.subplots(2, len(entries), squeeze=False)
     for column, entry in enumerate(entries):
         reference, measured = pairs[entry.label]

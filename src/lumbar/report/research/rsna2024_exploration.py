@@ -1,17 +1,23 @@
 """The description of a data set as text and as one HTML page that opens offline."""
 
+from __future__ import annotations
+
 import io
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pydicom
 from jinja2 import Environment
 from markupsafe import Markup
-from matplotlib.figure import Figure
 
 from lumbar.datasets.rsna2024 import LabelPoint, Rsna2024
 from lumbar.datasets.rsna2024_explore import Exploration
 from lumbar.datasets.rsna2024_labels import COLUMNS
 from lumbar.domain.anatomy import Condition
+from lumbar.report.research.figures import new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _MONTAGE = 15
 _SHOWN_PROBLEMS = 200
@@ -92,7 +98,7 @@ def _span(values: list[float] | list[int]) -> str:
 
 
 def _bars(e: Exploration) -> Figure:
-    figure = Figure(figsize=(11, 4), layout="constrained")
+    figure = new_figure(figsize=(11, 4), layout="constrained")
     axes = figure.subplots()
     base = np.zeros(len(COLUMNS))
     for grade, colour in (("severe", "#b2182b"), ("moderate", "#f4a582"), ("normal_mild", "#92c5de")):
@@ -106,7 +112,7 @@ def _bars(e: Exploration) -> Figure:
 
 
 def _heat(e: Exploration) -> Figure:
-    figure = Figure(figsize=(12, 6), layout="constrained")
+    figure = new_figure(figsize=(12, 6), layout="constrained")
     for axes, name in zip(figure.subplots(1, 2), ("spearman", "cramers_v"), strict=True):
         values = np.eye(len(COLUMNS))
         for pair in e.associations:
@@ -127,7 +133,7 @@ def _montage(data: Rsna2024) -> Figure:
     chosen: list[LabelPoint] = []
     for condition in Condition:
         chosen += [point for point in there if point.condition is condition][-3:]
-    figure = Figure(figsize=(11, 7), layout="constrained")
+    figure = new_figure(figsize=(11, 7), layout="constrained")
     for axes, point in zip(figure.subplots(3, _MONTAGE // 3).T.flat, chosen[:_MONTAGE], strict=False):
         pixels = pydicom.dcmread(data.instance_path(point)).pixel_array.astype(float)
         axes.imshow(pixels, cmap="gray", vmax=np.percentile(pixels, 99.5))

@@ -3,8 +3,8 @@
 import io
 
 from jinja2 import Environment
-from matplotlib.figure import Figure
 
+from lumbar.report.research.figures import new_figure
 from lumbar.severity.evaluate import Evaluation, GroupResult
 
 _GRADES = ("normal/mild", "moderate", "severe")
@@ -57,7 +57,7 @@ def evaluation_html(e: Evaluation, submission: str, truth: str) -> str:
 
 
 def _figure(tables: list[tuple[str, GroupResult]]) -> str:
-    figure = Figure(figsize=(3.1 * len(tables), 6), layout="constrained")
+    figure = new_figure(figsize=(3.1 * len(tables), 6), layout="constrained")
     axes = figure.subplots(2, len(tables), squeeze=False)
     for column, (name, group) in enumerate(tables):
         upper, lower = axes[0][column], axes[1][column]
