@@ -16,14 +16,15 @@ def main() -> None:
         print("Making a synthetic study …")
         _run([lumbar, "phantom", "study", str(study), "--seed", SEED, "--site", "A", "--overwrite"])
     print("Analyzing it …")
-    _run([lumbar, "analyze", str(study), "-o", str(out / "report"), "--overwrite"])
+    images = study if len(sys.argv) > 2 else study / "dicom"  # the ground truth lies beside the images
+    _run([lumbar, "analyze", str(images), "-o", str(out / "report"), "--overwrite"])
     findings = json.loads((out / "report" / "findings.json").read_text(encoding="utf-8"))
     truth = _truth(study)
-    print("\nlevel    canal, front to back   disc height, mean")  # synthetic truth in brackets
+    print(f"\nlevel    {'canal, antero-posterior':26s}mean disc height{'' if len(sys.argv) > 2 else '   (ground truth in brackets)'}")
     for level in findings["spine"]["levels"]:
         name = level["level"]
         cells = (_beside(level[field], truth.get(name, {}).get(field)) for field in ("canal_ap_mm", "disc_height_mm"))
-        print(f"{name:8s} " + "   ".join(f"{cell:20s}" for cell in cells))
+        print(f"{name:8s} " + "   ".join(f"{cell:23s}" for cell in cells))
     print(f"\nOpen {out / 'report' / 'report.html'} in a browser. {findings['statement']}")
 
 

@@ -192,5 +192,5 @@ def test_a_folder_of_another_network_is_rejected(tmp_path):
 
     asked = {"configuration": "2d", "patch": None, "batch": None, "features": [8, 16, 16]}
     (tmp_path / "prepared.json").write_text(json.dumps({"asked": asked, "train": "lumbar"}))
-    with pytest.raises(UsageError, match="begun with"):
+    with pytest.raises(UsageError, match="started with"):
         train_nnunet([], tmp_path, NnunetTraining(features=(8, 16, 32)))

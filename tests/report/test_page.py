@@ -9,7 +9,7 @@ import jsonschema
 import numpy as np
 import pytest
 from cartoon import Drawing, draw, spine_task
-from test_explain import LooksAt, grader_of
+from test_explain import DependsOn, grader_of
 from test_predictor import SevereOnTheLeft, a_prior
 
 from lumbar.domain.anatomy import Condition, Level, Muscle, Side
@@ -165,7 +165,7 @@ def test_muscles_and_discs_have_their_tables(analysis: Analysis) -> None:
     assert "Discs of Pfirrmann grade 4 or 5: L4/L5 (4)." in text
 
 
-def test_fat_is_held_against_published_groups_where_there_are_some(analysis: Analysis) -> None:
+def test_fat_is_compared_with_published_groups(analysis: Analysis) -> None:
     norms = (NormPlace(71.6, "healthy people aged 40 to 49", "Crawford et al. 2016"), NormPlace(99.2, "women", "Si et al. 2023"))
     one = MuscleFinding(Muscle.MULTIFIDUS, Side.LEFT, 45.0, 900.0, 0.25, 0.26, None, "Dixon", fat_fraction_corrected=0.23, fat_norms=norms)
     text = page_of(replace(analysis, findings=replace(analysis.findings, muscles=(one,))))
@@ -174,7 +174,7 @@ def test_fat_is_held_against_published_groups_where_there_are_some(analysis: Ana
     assert "<td>23 %</td>" in text
     none = page_of(replace(analysis, findings=replace(analysis.findings, muscles=(replace(one, fat_norms=()),))))
     assert "against healthy people" not in none
-    assert "needs a Dixon pair and an age" in none
+    assert "require a Dixon pair, and an age" in none
 
 
 def test_what_people_wrote_into_a_header_stays_text(analysis: Analysis) -> None:
@@ -192,7 +192,7 @@ def test_numbers_for_people(value: float | None, digits: int, plain: str, with_s
 
 
 def test_the_map_of_a_network_that_depends_on_the_left_edge_is_drawn_there(analysis: Analysis) -> None:
-    grades = Predictor(a_prior(), grader_of(LooksAt((slice(0, 20), slice(0, 30))))).explain(analysis.study, analysis.findings.spine.levels)  # type: ignore[union-attr]
+    grades = Predictor(a_prior(), grader_of(DependsOn((slice(0, 20), slice(0, 30))))).explain(analysis.study, analysis.findings.spine.levels)  # type: ignore[union-attr]
     for finding in grades.findings:
         if finding.most_important is not None and finding.evidence is not None:
             stack = next(s for series in analysis.study.series for s in series.stacks if finding.most_important.instance_number in s.instance_numbers)

@@ -30,7 +30,7 @@ NEUTRAL = Calibration((1.0,) * 5, (1.0,) * 5, (0.3,) * 5)
 CARD = Card("made-here", "1", "severity_axial_crops", "", "", (), (), (), (), (), parameters={"calibration": as_parameters(NEUTRAL)})
 
 
-class LooksAtTheRightEdge:
+class DependsOnTheRightEdge:
     """The severe logit of the left recess is the mean of the image's right third; all else is even. Keeps what it was given."""
 
     def __init__(self) -> None:
@@ -63,13 +63,13 @@ def test_the_input_has_the_networks_size_and_no_offset() -> None:
 
 
 def test_crops_of_a_study_stay_together_and_answers_keep_their_order() -> None:
-    network = LooksAtTheRightEdge()
+    network = DependsOnTheRightEdge()
     studies = [str(k % 30) for k in range(75)]  # interleaved: rows of a study lie far apart
     values = np.random.default_rng(0).integers(0, 255, 75)
     p = raw_probabilities([network], [image(v) for v in values], [Level.L4_L5] * 75, studies)
     assert p.shape == (75, 5, 3)
     np.testing.assert_allclose(p.sum(axis=-1), 1)
-    alone = [raw_probabilities([LooksAtTheRightEdge()], [image(v)], [Level.L4_L5], ["x"])[0] for v in values[:5]]
+    alone = [raw_probabilities([DependsOnTheRightEdge()], [image(v)], [Level.L4_L5], ["x"])[0] for v in values[:5]]
     np.testing.assert_allclose(p[:5], alone, atol=1e-6)
     together = [set(call["studies"].tolist()) for call in network.seen[::VIEWS]]
     assert len(together) > 1
@@ -93,7 +93,7 @@ def test_an_ensemble_gives_the_mean_of_its_networks() -> None:
 
 def test_a_card_without_calibration_is_rejected() -> None:
     with pytest.raises(ModelError, match="lacks a calibration"):
-        CropGrader(model_of(LooksAtTheRightEdge(), card=replace(CARD, parameters={})))
+        CropGrader(model_of(DependsOnTheRightEdge(), card=replace(CARD, parameters={})))
     with pytest.raises(ModelError, match="contains no network"):
         CropGrader(model_of())
 
@@ -132,7 +132,7 @@ def run(*words: str) -> int:
 
 
 def test_the_command_writes_a_submission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(predict_crops_module, "find_model", lambda task, extra: model_of(LooksAtTheRightEdge()))
+    monkeypatch.setattr(predict_crops_module, "find_model", lambda task, extra: model_of(DependsOnTheRightEdge()))
     table, out = a_table(tmp_path, [f"{k}.png" for k in range(6)]), tmp_path / "s.csv"
     assert run("predict", "crops", str(table), str(tmp_path / "images"), "-o", str(out), "--json") == 0
     assert json.loads(capsys.readouterr().out)["rows"] == 18
@@ -143,7 +143,7 @@ def test_the_command_writes_a_submission(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_missing_images_are_counted_or_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(predict_crops_module, "find_model", lambda task, extra: model_of(LooksAtTheRightEdge()))
+    monkeypatch.setattr(predict_crops_module, "find_model", lambda task, extra: model_of(DependsOnTheRightEdge()))
     table, out = a_table(tmp_path, [f"{k}.png" for k in range(6)]), tmp_path / "s.csv"
     (tmp_path / "images" / "2.png").unlink()
     assert run("predict", "crops", str(table), str(tmp_path / "images"), "-o", str(out)) == 3

@@ -13,16 +13,16 @@ from lumbar.report.numbers import shown, signed
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP, _RIGHT = 460, 330, 46, 40, 14, 14  # of the curve, in units of its drawing
 _TITLES = {
-    "disc_to_marrow": "signal of the discs against marrow (logarithm)",
-    "csf_to_marrow": "signal of CSF against marrow (logarithm)",
-    "disc_height_to_depth": "height of the discs over their depth",
-    "canal_to_depth": "depth of the canal over that of the discs",
-    "body_flatness": "short over long axis of the vertebral bodies",
-    "dorsal_tissue": "brightness of the tissue behind the canal",
-    "network_l1_l3": "age of L1–L3 by the network, years",
-    "network_l3_l4": "age of L3/L4 by the network, years",
-    "network_l4_l5": "age of L4/L5 by the network, years",
-    "network_l5_s1": "age of L5/S1 by the network, years",
+    "disc_to_marrow": "disc signal / marrow signal (logarithm)",
+    "csf_to_marrow": "CSF signal / marrow signal (logarithm)",
+    "disc_height_to_depth": "disc height / disc depth",
+    "canal_to_depth": "canal depth / disc depth",
+    "body_flatness": "short / long axis of the vertebral bodies",
+    "dorsal_tissue": "signal of the tissue behind the canal",
+    "network_l1_l3": "network age of L1–L3, years",
+    "network_l3_l4": "network age of L3/L4, years",
+    "network_l4_l5": "network age of L4/L5, years",
+    "network_l5_s1": "network age of L5/S1, years",
 }
 _BAND = 1.96  # standard deviations: 95 % of people
 
@@ -118,7 +118,7 @@ def _sentences(finding: AgeFinding, known: float | None) -> list[str]:
     looks = "older" if finding.age_delta_years > 0 else "younger"
     corrected = signed(finding.age_delta_corrected_years, 1)
     lines = [
-        f"Delta {signed(finding.age_delta_years, 1)} years: the spine looks that much {looks} than the person's {shown(known, 0)} years; "
+        f"Delta {signed(finding.age_delta_years, 1)} years: the spine appears {looks} than the person's {shown(known, 0)} years; "
         f"{corrected} after correction for regression to the mean."
     ]
     if finding.age_delta_percentile is not None:

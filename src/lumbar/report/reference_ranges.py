@@ -19,28 +19,28 @@ class ReferenceRange:
     source: str
 
     def marked(self, finding: LevelFinding) -> bool:
-        """Whether the value lies outside the usual range."""
+        """Whether the value lies outside the reference range."""
         value = getattr(finding, self.field)
         return value is not None and ((self.low is not None and value < self.low) or (self.high is not None and value > self.high))
 
 
 RANGES = (
-    ReferenceRange("canal_ap_mm", "Canal, front to back (soft tissue)", "mm", 1, 10.0, None, "≥ 12; 10–12 relative, < 10 absolute narrowing",
+    ReferenceRange("canal_ap_mm", "Canal, AP diameter (soft tissue)", "mm", 1, 10.0, None, "≥ 12; 10–12 relative, < 10 absolute stenosis",
                    "Verbiest, J Bone Joint Surg Br 1954;36:230 (bony canal; the masks here follow the dural sac, which is 1–3 mm narrower)"),
     ReferenceRange("canal_area_mm2", "Canal, mid-sagittal area at the disc", "mm²", 0, None, None, "no accepted range", ""),
-    ReferenceRange("disc_height_mm", "Disc height, mean", "mm", 1, 5.0, None, "6–13, growing downwards to L4/L5",
+    ReferenceRange("disc_height_mm", "Disc height, mean", "mm", 1, 5.0, None, "6–13, increasing down to L4/L5",
                    "Frobin et al., Clin Biomech 1997;12 Suppl 1:S1; Tunset et al., BMC Med Imaging 2013;13:10"),
-    ReferenceRange("disc_height_anterior_mm", "Disc height, front", "mm", 1, None, None, "", ""),
+    ReferenceRange("disc_height_anterior_mm", "Disc height, anterior", "mm", 1, None, None, "", ""),
     ReferenceRange("disc_height_middle_mm", "Disc height, middle", "mm", 1, None, None, "", ""),
-    ReferenceRange("disc_height_posterior_mm", "Disc height, back", "mm", 1, None, None, "", ""),
-    ReferenceRange("disc_height_index", "Disc height index", "", 2, None, None, "disc / adjacent bodies; falls with degeneration",
+    ReferenceRange("disc_height_posterior_mm", "Disc height, posterior", "mm", 1, None, None, "", ""),
+    ReferenceRange("disc_height_index", "Disc height index", "", 2, None, None, "disc / adjacent bodies; decreases with degeneration",
                    "Masuda et al., Spine 2005;30:5"),
-    ReferenceRange("disc_signal_ratio", "Disc signal / CSF", "", 2, None, None, "falls with age and degeneration; depends on the sequence",
+    ReferenceRange("disc_signal_ratio", "Disc signal / CSF", "", 2, None, None, "decreases with age and degeneration; depends on the sequence",
                    "Luoma et al., Spine 2001;26:1873"),
-    ReferenceRange("slip_mm", "Slip (+ forwards)", "mm", 1, -3.0, 3.0, "−3 to 3", "White and Panjabi 1990 (more than 3 mm counts as displacement)"),
+    ReferenceRange("slip_mm", "Slip (+ anterior)", "mm", 1, -3.0, 3.0, "−3 to 3", "White and Panjabi 1990 (more than 3 mm counts as displacement)"),
     ReferenceRange("meyerding_grade", "Meyerding grade", "", 0, None, 0, "0", "Meyerding, Surg Gynecol Obstet 1932;54:371"),
     *(ReferenceRange(f"foramen_height_{side}_mm", f"Foramen, height, {side}", "mm", 1, 15.0, None, "> 15",
-                     "Hasegawa et al., J Bone Joint Surg Am 1995;77:32 (cadavers: 15 mm or less goes with compression of the root)" if side == "left" else "")
+                     "Hasegawa et al., J Bone Joint Surg Am 1995;77:32 (cadavers: 15 mm or less is associated with root compression)" if side == "left" else "")
       for side in ("left", "right")),
     *(ReferenceRange(f"foramen_width_{side}_mm", f"Foramen, narrowest width, {side}", "mm", 1, None, None, "", "") for side in ("left", "right")),
     *(ReferenceRange(f"foramen_area_{side}_mm2", f"Foramen, area, {side}", "mm²", 0, None, None, "", "") for side in ("left", "right")),

@@ -49,7 +49,7 @@ class Row:
 
     level: str
     cells: tuple[Cell, ...]
-    measures: tuple[tuple[str, str, bool], ...]  # title, value with unit, whether it lies outside the usual range
+    measures: tuple[tuple[str, str, bool], ...]  # title, value with unit, whether it lies outside the reference range
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +82,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Trust:
-    """Measured reliability of the grades of one structure."""
+    """Accuracy of the grades of one structure on unseen studies."""
 
     structure: str
     model: str
@@ -189,10 +189,10 @@ def measured_beside(grade: SeverityFinding, level: LevelFinding | None) -> str:
     if level is None:
         return "–"
     if grade.condition is Condition.SPINAL_CANAL_STENOSIS:
-        return f"canal {in_mm(level.canal_ap_mm)} front to back, {shown(level.canal_area_mm2, 0)} mm² mid-sagittal over the disc"
+        return f"canal AP diameter {in_mm(level.canal_ap_mm)}, {shown(level.canal_area_mm2, 0)} mm² mid-sagittal at the disc"
     heights = f"disc height {in_mm(level.disc_height_mm)}, at the back {in_mm(level.disc_height_posterior_mm)}"
     if "foraminal" not in grade.condition.value:
-        return f"canal {in_mm(level.canal_ap_mm)} front to back; {heights}"
+        return f"canal AP diameter {in_mm(level.canal_ap_mm)}; {heights}"
     return "; ".join((*_fat(grade.foramen_fat), *_size(grade.condition, level), heights, f"slip {in_mm(level.slip_mm)}"))
 
 

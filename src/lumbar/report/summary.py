@@ -1,4 +1,4 @@
-"""The summary: the most severe grades, and measurements outside the usual ranges."""
+"""The summary: the most severe grades, and measurements outside the reference ranges."""
 
 from collections.abc import Sequence
 
@@ -23,21 +23,21 @@ def summary(findings: Findings) -> tuple[tuple[str, str], ...]:
         lines.append(("normal_mild", "Nothing was graded moderate or severe."))
     unsure = sum(g.uncertain for g in graded)
     if unsure:
-        lines.append(("plain", f"{unsure} of {len(graded)} grades are uncertain: their 90 % set holds more than one grade."))
+        lines.append(("plain", f"{unsure} of {len(graded)} grades are uncertain: their 90 % set has more than one grade."))
     return (*lines, *_measured_lines(findings))
 
 
 def _measured_lines(findings: Findings) -> list[tuple[str, str]]:
-    """Measurements outside the usual ranges."""
+    """Measurements outside the reference ranges."""
     levels = findings.spine.levels if findings.spine else ()
     lines = []
-    for field, title in (("canal_ap_mm", "Canal under 10 mm from front to back"), ("slip_mm", "Slip of more than 3 mm")):
+    for field, title in (("canal_ap_mm", "Canal AP diameter below 10 mm"), ("slip_mm", "Slip above 3 mm")):
         reference = next(r for r in RANGES if r.field == field)
         marked = [f"{f.level.value} ({in_mm(getattr(f, field))})" for f in levels if reference.marked(f)]
         if marked:
             lines.append(("plain", f"{title}: {', '.join(marked)}."))
     if odd := _disagreeing(findings):
-        lines.append(("notice", f"Measurement and grade disagree at {_listed(odd)}: the canal measures under 10 mm, yet it is graded normal or mild."))
+        lines.append(("notice", f"Measurement and grade disagree at {_listed(odd)}: the canal diameter is below 10 mm, but the grade is normal or mild."))
     worst = [f"{d.level.value} ({d.pfirrmann_grade})" for d in findings.disc_grades if d.pfirrmann_grade and d.pfirrmann_grade >= 4]
     if worst:
         lines.append(("plain", f"Discs of Pfirrmann grade 4 or 5: {', '.join(worst)}."))
@@ -45,7 +45,7 @@ def _measured_lines(findings: Findings) -> list[tuple[str, str]]:
 
 
 def _disagreeing(findings: Findings) -> list[str]:
-    """Levels whose canal measures narrow and is graded normal; not L5/S1, where the sac tapers off by nature."""
+    """Levels whose canal measures narrow and is graded normal; not L5/S1, where the dural sac tapers."""
     reference = next(r for r in RANGES if r.field == "canal_ap_mm")
     narrow = {f.level for f in findings.spine.levels if reference.marked(f)} - {Level.L5_S1} if findings.spine else set()
     graded = [g for g in findings.severity if g.condition is Condition.SPINAL_CANAL_STENOSIS and g.model not in priors_of(findings)]

@@ -69,7 +69,7 @@ def train_nnunet(cases: Iterable[RawCase], work: Path, options: NnunetTraining) 
     return trained
 
 
-def _asked(options: NnunetTraining) -> dict[str, object]:
+def _fixed_options(options: NnunetTraining) -> dict[str, object]:
     """The options that are fixed before training starts."""
     sizes = {"patch": options.patch, "batch": options.batch, "features": options.features}
     return {"configuration": options.configuration, **{key: list(value) if isinstance(value, tuple) else value for key, value in sizes.items()}}
@@ -81,8 +81,8 @@ def _prepared(work: Path, options: NnunetTraining) -> str | None:
     if not path.is_file():
         return None
     document = json.loads(path.read_text(encoding="utf-8"))
-    if document["asked"] != _asked(options):
-        raise UsageError(f"{work} was started with {document['asked']}, but {_asked(options)} is requested now; give another --work, or remove it")
+    if document["asked"] != _fixed_options(options):
+        raise UsageError(f"{work} was started with {document['asked']}, but {_fixed_options(options)} is requested now; give another --work, or remove it")
     return str(document["train"])
 
 
@@ -96,7 +96,7 @@ def _prepare(cases: Iterable[RawCase], work: Path, options: NnunetTraining) -> s
     planning = ["-d", str(_NUMBER), "--verify_dataset_integrity", "-c", options.configuration, "-npfp", threads, "-np", threads]
     _run("nnunetv2.experiment_planning.plan_and_preprocess_entrypoints", planning, work, options)
     configuration = _own_configuration(work / "preprocessed" / raw.name / "nnUNetPlans.json", options)
-    (work / _PREPARED).write_text(json.dumps({"asked": _asked(options), "train": configuration}) + "\n", encoding="utf-8")
+    (work / _PREPARED).write_text(json.dumps({"asked": _fixed_options(options), "train": configuration}) + "\n", encoding="utf-8")
     return configuration
 
 

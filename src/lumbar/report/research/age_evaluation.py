@@ -35,8 +35,8 @@ subjects again. Predictions are raw, not corrected.</p>
 {% for warning in e.warnings %}<p><b>Note:</b> {{ warning }}.</p>{% endfor %}
 <table><tr><th>measure</th><th>value</th><th>interval</th></tr>
 {% for words, i in scores %}<tr><td>{{ words }}</td><td>{{ n(i.estimate) }}</td><td>{{ span(i) }}</td></tr>{% endfor %}
-<tr><td>guessing the median age ({{ n(e.baseline.median_age_years) }}): mean absolute error</td><td>{{ n(e.baseline.mae_years) }}</td><td></td></tr>
-<tr><td>error of the model minus that of guessing</td><td>{{ n(e.baseline.mae_difference_years.estimate) }}</td>
+<tr><td>predicting the median age ({{ n(e.baseline.median_age_years) }}): mean absolute error</td><td>{{ n(e.baseline.mae_years) }}</td><td></td></tr>
+<tr><td>error of the model minus that of the median age</td><td>{{ n(e.baseline.mae_difference_years.estimate) }}</td>
 <td>{{ span(e.baseline.mae_difference_years) }}</td></tr>
 {% if e.intervals %}<tr><td>stated intervals hold the true age (share)</td><td>{{ n(e.intervals.coverage.estimate) }}</td>
 <td>{{ span(e.intervals.coverage) }}</td></tr>
@@ -68,8 +68,8 @@ def evaluation_text(e: AgeEvaluation) -> str:
     lines = [f"{'measure':<44}{'value':>9}{'interval':>22}"]
     lines += [f"{words:<44}{_number(i.estimate):>9}{_span(i):>22}" for words, i in _scores(e)]
     b = e.baseline
-    lines.append(f"{f'guessing the median age ({b.median_age_years:.0f}): error, years':<44}{_number(b.mae_years):>9}")
-    lines.append(f"{'model minus guessing, years':<44}{_number(b.mae_difference_years.estimate):>9}{_span(b.mae_difference_years):>22}")
+    lines.append(f"{f'median age ({b.median_age_years:.0f}): error, years':<44}{_number(b.mae_years):>9}")
+    lines.append(f"{'model minus median age, years':<44}{_number(b.mae_difference_years.estimate):>9}{_span(b.mae_difference_years):>22}")
     if e.intervals:
         lines.append(f"{'stated intervals that contain the age (share)':<44}{_number(e.intervals.coverage.estimate):>9}{_span(e.intervals.coverage):>22}")
         lines.append(f"{'mean width of the intervals, years':<44}{_number(e.intervals.mean_width_years):>9}")
