@@ -54,7 +54,7 @@ def predict_discs(table: Path, images: Path, wanted: _Options) -> int:
     """Grade the lumbar discs (Pfirrmann 1 to 5) on the mid-sagittal T2 images that TABLE names in the folder IMAGES.
 
     TABLE needs the column image. The front of the patient is to the left; upside-down images are flipped. Every disc from L1/L2 to
-    L5/S1 that is found gets a row, with the probabilities of each grade (p1 to p5) and of yes-or-no findings; images in which no spine is found are named
+    L5/S1 that is found gets a row, with the probabilities of each grade (p1 to p5) and of binary findings; images in which no spine is found are named
     on standard error and make the exit code 4.
 
     Example: lumbar predict discs grades.csv images -o discs.csv

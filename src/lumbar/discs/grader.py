@@ -28,7 +28,7 @@ _MOST_FLUID = 1.85  # likewise for fat suppression: none of the 555 graded T2 im
 
 
 class DiscGrader:
-    """Pfirrmann grades and yes-or-no findings."""
+    """Pfirrmann grades and binary findings."""
 
     def __init__(self, model: Model) -> None:
         """Take the networks, if there are any, and the coefficients of `model`.

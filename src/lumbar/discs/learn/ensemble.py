@@ -164,7 +164,7 @@ def _card(data: tuple[TrainingData, ...], results: tuple[Result, ...]) -> Card:
         name="disc-grades",
         version="2",
         task=TASK,
-        description="Pfirrmann grade and yes-or-no findings of discs on mid-sagittal T2 images: networks of the folds of a cross-validation by patient,"
+        description="Pfirrmann grade and binary findings of discs on mid-sagittal T2 images: networks of the folds of a cross-validation by patient,"
         " which process all discs of an image jointly, averaged with a logistic model of measured signal and height.",
         intended_use="Research on graded lumbar T2 MRI without fat suppression. Not a medical device; not for decisions about patients.",
         inputs=(

@@ -23,7 +23,7 @@ class DiscNetworkOptions:
     heads: int = 4
     dropout: float = 0.2
     measurements: int = 0  # number of measurements per disc as additional input; 0: images only
-    findings: int = 6  # yes-or-no findings
+    findings: int = 6  # binary findings
 
 
 class DiscNetwork(nn.Module):
