@@ -6,7 +6,7 @@ from lumbar.domain.anatomy import Condition, Level, Severity
 from lumbar.domain.findings import DiscGrades, Findings, Probabilities, SeverityFinding
 from lumbar.domain.reader_grades import with_reader_grades
 from lumbar.domain.reading import NO_READING, ReaderDiscGrade, ReaderGrade, ReaderMark, Reading
-from lumbar.errors import UsageError
+from lumbar.errors import InputError
 
 MARK = ReaderMark("anna", "2026-01-01T00:00:00Z")
 P = Probabilities(0.7, 0.2, 0.1)
@@ -36,7 +36,7 @@ def test_nothing_given_is_nothing_changed() -> None:
 
 
 def test_levels_without_a_grade_are_refused() -> None:
-    with pytest.raises(UsageError, match="L1/L2"):
+    with pytest.raises(InputError, match="L1/L2"):
         with_reader_grades(FOUND, Reading(None, (ReaderGrade(Condition.SPINAL_CANAL_STENOSIS, Level.L1_L2, Severity.SEVERE, MARK),)))
-    with pytest.raises(UsageError, match="L5/S1"):
+    with pytest.raises(InputError, match="L5/S1"):
         with_reader_grades(FOUND, Reading(None, (), (ReaderDiscGrade(Level.L5_S1, 2, MARK),)))

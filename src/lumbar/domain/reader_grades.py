@@ -4,14 +4,14 @@ from dataclasses import replace
 
 from lumbar.domain.findings import DiscGrades, Findings, SeverityFinding
 from lumbar.domain.reading import Reading
-from lumbar.errors import UsageError
+from lumbar.errors import InputError
 
 
 def with_reader_grades(findings: Findings, reading: Reading) -> Findings:
     """The findings with the readers' grades, each marked with its reader, and a warning that says so.
 
     Raises:
-        UsageError: a grade is given for a level that the findings do not grade.
+        InputError: a grade is given for a level that the findings do not grade.
     """
     if not reading.grades and not reading.disc_grades:
         return findings
@@ -19,9 +19,9 @@ def with_reader_grades(findings: Findings, reading: Reading) -> Findings:
     discs = {grade.level: grade for grade in reading.disc_grades}
     graded = {(grade.condition, grade.level) for grade in findings.severity}
     for condition, level in set(given) - graded:
-        raise UsageError(f"{condition.value} at {level.value} was not graded in this study, so that no grade can be replaced; leave it out")
+        raise InputError(f"{condition.value} at {level.value} was not graded in this study, so that no grade can be replaced; leave it out")
     for level in set(discs) - {grade.level for grade in findings.disc_grades}:
-        raise UsageError(f"the disc {level.value} was not graded in this study, so that no grade can be replaced; leave it out")
+        raise InputError(f"the disc {level.value} was not graded in this study, so that no grade can be replaced; leave it out")
 
     def severity(found: SeverityFinding) -> SeverityFinding:
         own = given.get((found.condition, found.level))

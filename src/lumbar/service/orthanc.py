@@ -131,13 +131,6 @@ class Orthanc:
         if refused := answer.json().get(_FAILED_SEQUENCE, {}).get("Value", []):
             raise ArchiveRefused(f"the archive refused {len(refused)} of {len(files)} objects")
 
-    def alive(self) -> bool:
-        """Whether it answers."""
-        try:
-            return self._client.get("/system", timeout=2).is_success
-        except httpx.HTTPError:
-            return False
-
     def _get(self, path: str) -> Any:
         answer = self._client.get(path)
         answer.raise_for_status()

@@ -49,11 +49,6 @@ class Supervisor:
             for seat in self._seats:
                 self._end(seat)
 
-    @property
-    def pids(self) -> list[int]:
-        """The processes of the workers."""
-        return [seat.process.pid for seat in self._seats if seat.process is not None]
-
     def _look(self, seat: _Seat) -> None:
         now = time.monotonic()
         if seat.process is not None:
