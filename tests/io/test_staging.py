@@ -1,5 +1,6 @@
 """Output folders: complete or absent, whatever happens."""
 
+import ast
 import errno
 import json
 import multiprocessing
@@ -8,13 +9,14 @@ import signal
 import subprocess
 import sys
 import time
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
 
 from lumbar.errors import UsageError
 from lumbar.io import staging
-from lumbar.io.staging import staged_file, staged_folder
+from lumbar.io.staging import RESULT_NAMES, staged_file, staged_folder
 
 
 def write(out: Path, overwrite: bool = False, source: Path | None = None, **files: str) -> None:
@@ -237,3 +239,34 @@ def test_concurrent_runs_leave_one_complete_result(tmp_path):
     assert 0 in {child.exitcode for child in children}
     assert len({path.read_text() for path in out.iterdir() if path.name == "findings.json"}) == 1
     assert names(tmp_path) == {"out"}
+
+
+SOURCE = Path(staging.__file__).parents[1]
+# Written into folders of a result that `RESULT_NAMES` lists, or into working folders.
+NESTED = {
+    "measurements_sr.dcm", "report.dcm", "x.dcm", "x.png", "x.svg", "x.nii.gz", "x.json", "cleanedx", "x_images", "plan", "raw", "key_images",
+}  # fmt: skip
+
+
+def written_names(room: str) -> set[str]:
+    """The names that the code of a room joins to a folder, with x in place of what is filled in."""
+    found = set()
+    paths = [SOURCE / room] if room.endswith(".py") else sorted((SOURCE / room).rglob("*.py"))
+    for node in (node for path in paths for node in ast.walk(ast.parse(path.read_text()))):
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and isinstance(node.left, ast.Name):
+            parts = node.right.values if isinstance(node.right, ast.JoinedStr) else [node.right]
+            name = "".join(str(part.value) if isinstance(part, ast.Constant) else "x" for part in parts)
+            if isinstance(node.right, ast.JoinedStr) or (isinstance(node.right, ast.Constant) and isinstance(node.right.value, str)):
+                found.add(name.split("/")[0])
+    return found
+
+
+@pytest.mark.parametrize("room", ["api.py", "cli", "report", "exchange"])
+def test_overwrite_knows_every_file_that_a_command_writes(room):
+    """A file that `RESULT_NAMES` lacks would stay beside the result of the next patient."""
+    unknown = {name for name in written_names(room) - NESTED if not any(fnmatch(name, pattern) for pattern in RESULT_NAMES)}
+    assert unknown == set()
+
+
+def test_the_search_for_written_names_finds_them():
+    assert {"fhir.json", "report.html", "findings.json", "muscles.csv"} <= written_names("report") | written_names("exchange") | written_names("api.py")

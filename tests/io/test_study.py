@@ -233,7 +233,8 @@ def spoil(dataset: Dataset, how: str) -> None:
         "spacing negative": ("PixelSpacing", [-1, 1]),
         "CT": ("Modality", "CT"),
         "colour": ("SamplesPerPixel", 3),
-        "rows wrong": ("Rows", 500),
+        "rows wrong": ("Rows", 50),
+        "a strip": ("Columns", 2),
         "bits wrong": ("BitsStored", 99),
         "no pixels": ("PixelData", None),
     }
@@ -258,6 +259,7 @@ SPOILS = {
     "CT": "modality is CT",
     "colour": "colour image",
     "rows wrong": "pixels cannot be decoded",
+    "a strip": "strip",
     "bits wrong": "Bits Stored",
     "no pixels": "no pixels",
 }

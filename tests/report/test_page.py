@@ -15,6 +15,7 @@ from test_predictor import SevereOnTheLeft, a_prior
 from lumbar.domain.anatomy import Condition, Level, Muscle, Side
 from lumbar.domain.findings import DiscGrades, ModelResult, ModelUse, MuscleFinding, MuscleLevel, NormPlace
 from lumbar.domain.geometry import Grid
+from lumbar.domain.quality import Check, Quality
 from lumbar.domain.study import Plane, Role, Series, Stack, Study, Weighting
 from lumbar.domain.volume import Volume
 from lumbar.imaging.resample import sample
@@ -200,12 +201,9 @@ def test_the_map_of_a_network_that_depends_on_the_left_edge_is_drawn_there(analy
 
 
 def test_a_narrow_canal_that_is_graded_normal_is_pointed_out(analysis: Analysis) -> None:
-    assert analysis.findings.spine is not None
-    narrow = tuple(replace(f, canal_ap_mm=7.0 if f.level is Level.L4_L5 else 14.0) for f in analysis.findings.spine.levels)
-    findings = replace(analysis.findings, spine=replace(analysis.findings.spine, levels=narrow))
-    notice = dict(summary(findings))["notice"]
-    assert notice.startswith("Measurement and grade disagree at L4/L5:")
-    assert "notice" not in dict(summary(analysis.findings))
-    prior = a_prior()
-    frequencies = tuple(prior.finding(g.condition, g.level) for g in findings.severity)  # no image was graded, so there is no contradiction
-    assert "notice" not in dict(summary(replace(findings, severity=frequencies, models=(prior.use,))))
+    """The summary repeats what the quality gate says of canals, and nothing else."""
+    note = "L4/L5: the canal measures 3.0 mm, yet it is graded normal or mild"
+    quality = Quality("doubtful", (Check("measurement_against_grade", "doubtful", note, level=Level.L4_L5), Check("spacing_even", "doubtful", "uneven")))
+    assert dict(summary(replace(analysis.findings, quality=quality)))["notice"] == f"Measurement and grade disagree: {note}."
+    passed = Quality("passed", (Check("measurement_against_grade", "passed", "no canal is graded against what it measures"),))
+    assert "notice" not in dict(summary(replace(analysis.findings, quality=passed)))

@@ -12,6 +12,9 @@ from lumbar.io.scaling import scale_of
 
 # Enhanced objects write these words in full.
 _SEQUENCES = {"SPIN": "SE", "GRADIENT": "GR"}
+_PIXELS = (2, 8192)  # along an edge
+_NARROW, _LONGEST = 8, 4  # pixels on one edge, and how many times as many on the other make a strip
+_EDGE_MM = 2000.0  # a whole body; longer images are pixel sizes or numbers of pixels that are wrong
 _UNIT_TOLERANCE = 0.01  # direction cosines are written with few digits; more than this is not rounding
 
 
@@ -88,6 +91,11 @@ def read_slice(lookup: Lookup, path: Path, name: str, frame: int | None) -> Slic
     """
     along_row, down_column = _directions(lookup)
     spacing = _spacing(lookup)
+    rows, columns = _size(lookup("Rows"), "rows"), _size(lookup("Columns"), "columns")
+    if min(rows, columns) < _NARROW and max(rows, columns) >= _LONGEST * min(rows, columns):
+        raise Refused(f"it has {rows} × {columns} pixels, a strip that shows no spine; check its rows and columns")
+    if max(rows * spacing[0], columns * spacing[1]) > _EDGE_MM:
+        raise Refused(f"rows, columns and pixel spacing (0028,0030) make it longer than {_EDGE_MM / 1000:.0f} m")
     number = integer(lookup("InstanceNumber")) if frame is None else frame + 1
     scale = scale_of(lookup)
     return SliceHeader(
@@ -103,8 +111,8 @@ def read_slice(lookup: Lookup, path: Path, name: str, frame: int | None) -> Slic
         along_row=along_row,
         down_column=down_column,
         spacing_mm=spacing,
-        rows=_size(lookup("Rows"), "rows"),
-        columns=_size(lookup("Columns"), "columns"),
+        rows=rows,
+        columns=columns,
         acquisition=_acquisition(lookup),
         modality=text(lookup("Modality")).upper(),
         slope=scale.slope,
@@ -169,8 +177,8 @@ def _vector(value: Any, length: int, what: str) -> Points:
 
 def _size(value: Any, what: str) -> int:
     size = integer(value)
-    if size is None or not 2 <= size <= 8192:
-        raise Refused(f"its number of {what} is missing or not between 2 and 8192")
+    if size is None or not _PIXELS[0] <= size <= _PIXELS[1]:
+        raise Refused(f"its number of {what} is missing or not between {_PIXELS[0]} and {_PIXELS[1]}")
     return size
 
 

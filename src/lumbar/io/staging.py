@@ -30,10 +30,10 @@ RESULT_NAMES = (
     "muscle.png", "preview.png", "card.json", "*.onnx", "*.npy", "*.npz", "truth", "aging.json", "aging.html", "plots", "evaluation.*", "exploration.*",
     "problems.csv", "predictions.csv", "importance.csv", "stages.csv", "deltas.csv", "curves.csv", "longitudinal.csv", "bias_models.csv",
     "mixed_models.csv", "deswan.csv", "sites.csv", "correlations.csv", "label_shares.csv", "images.csv", "*_agreement.csv", "*_agreement.html",
-    "cohort.*", "agreement.csv", "distributions.csv", "prevalence.csv", "people.csv", "sites_harmonized.csv", "harmonized.parquet", "zscores.parquet",
-    "report.pdf", "foramina.csv",
-    "cohort.json", "cohort.html", "zscores.parquet", "harmonized.parquet", "cleaned.*", "distributions.csv", "prevalence.csv", "sites_harmonized.csv",
-    "agreement.csv", "aging",
+    "*_agreement.png", "cohort.*",
+    "agreement.csv", "distributions.csv", "prevalence.csv", "people.csv", "sites_harmonized.csv", "harmonized.parquet", "zscores.parquet", "report.pdf",
+    "foramina.csv", "cohort.json", "cohort.html", "cleaned.*", "aging", "submission.csv",
+    "model.zip",
 )  # fmt: skip
 # A folder holds a result if one of these is in it; without, nothing in it is taken for one.
 _SIGNATURES = (

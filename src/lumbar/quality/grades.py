@@ -12,8 +12,11 @@ _PAIRS = (
     (Condition.LEFT_SUBARTICULAR_STENOSIS, Condition.RIGHT_SUBARTICULAR_STENOSIS),
 )
 _APART_MM = 1.0  # the least by which the left lies left of the right
-_NARROW_MM = 5.5  # a canal that measures less is not normal
-_WIDE_MM = 16.0  # one that measures more is not severely narrowed
+# Two measurements of one canal differ by 2.8 mm (standard deviation over other protocols, population/follow_up/measurement_error.json); a canal measures
+# less than another only beyond 1.96 of it.
+_ERROR_MM = 1.96 * 2.83
+_NARROW_MM = 10.0 - _ERROR_MM  # normal canals are 10 mm wide at least
+_WIDE_MM = 10.0 + _ERROR_MM  # canals wider than 10 mm are not severely narrowed
 _SURE = 0.85  # clinical probability from which a grade contradicts
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from lumbar.domain.anatomy import Condition, Level, Severity
+from lumbar.domain.anatomy import Level, Severity
 from lumbar.domain.findings import Findings
 from lumbar.report.numbers import in_mm
 from lumbar.report.reference_ranges import RANGES
@@ -36,20 +36,13 @@ def _measured_lines(findings: Findings) -> list[tuple[str, str]]:
         marked = [f"{f.level.value} ({in_mm(getattr(f, field))})" for f in levels if reference.marked(f)]
         if marked:
             lines.append(("plain", f"{title}: {', '.join(marked)}."))
-    if odd := _disagreeing(findings):
-        lines.append(("notice", f"Measurement and grade disagree at {_listed(odd)}: the canal diameter is below 10 mm, but the grade is normal or mild."))
+    checks = findings.quality.checks if findings.quality else ()
+    if odd := [check.note for check in checks if check.name == "measurement_against_grade" and check.status != "passed"]:
+        lines.append(("notice", f"Measurement and grade disagree: {'; '.join(odd)}."))
     worst = [f"{d.level.value} ({d.pfirrmann_grade})" for d in findings.disc_grades if d.pfirrmann_grade and d.pfirrmann_grade >= 4]
     if worst:
         lines.append(("plain", f"Discs of Pfirrmann grade 4 or 5: {', '.join(worst)}."))
     return lines
-
-
-def _disagreeing(findings: Findings) -> list[str]:
-    """Levels whose canal measures narrow and is graded normal; not L5/S1, where the dural sac tapers."""
-    reference = next(r for r in RANGES if r.field == "canal_ap_mm")
-    narrow = {f.level for f in findings.spine.levels if reference.marked(f)} - {Level.L5_S1} if findings.spine else set()
-    graded = [g for g in findings.severity if g.condition is Condition.SPINAL_CANAL_STENOSIS and g.model not in priors_of(findings)]
-    return [g.level.value for g in graded if g.severity is Severity.NORMAL_MILD and g.level in narrow]
 
 
 def _listed(words: Sequence[str]) -> str:

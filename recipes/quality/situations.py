@@ -1,0 +1,95 @@
+"""What is done with a folder of situations: studies with one fault each, made from phantoms with ground truth.
+
+    python ../shared/cases/make_cases.py CASES lumbar      # or any other folder laid out like it
+    python recipes/quality/situations.py CASES [--only NAME ...]
+
+CASES holds one study an entry, and the phantoms that they were made from as `_base` and `_dixon`, each with `truth/truth.json`. Every study is analyzed,
+and its levels, canals, muscle volumes and fat fractions are compared with the truth of its phantom and with the errors that the untouched phantom has.
+Prints a line a study: right, flagged (values are wrong, and a warning or a check says so), withheld (values are missing), refused, or SILENT.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import lumbar
+from lumbar.errors import LumbarError
+from lumbar.pipeline import Analysis, Models
+
+# Beyond the error of the untouched phantom: a third of a level, a canal grade, 8 % of a volume, 2 points of fat.
+_TOLERANCES = {"level_mm": 8.0, "canal_mm": 1.0, "volume_share": 0.08, "fat_points": 2.0}
+
+
+def errors(analysis: Analysis, truth: dict[str, Any]) -> dict[str, float]:
+    """The largest error of each kind; kinds that the analysis does not give are left out."""
+    spine = analysis.findings.spine
+    discs = {disc["level"]: disc for disc in truth["discs"]}
+    levels = [(level, discs[level.level.value]) for level in (spine.levels if spine else ()) if level.level.value in discs]
+    found: dict[str, list[float]] = {kind: [] for kind in _TOLERANCES}
+    for level, disc in levels:
+        found["level_mm"].append(float(np.linalg.norm(np.subtract(level.center_mm, disc["center_mm"]))))
+        if level.canal_ap_mm is not None and level.level.value != "L5/S1":
+            found["canal_mm"].append(abs(level.canal_ap_mm - disc["canal_ap_mm"]))
+    muscles = {(one["muscle"], one["side"]): one for one in truth.get("muscles", ())}
+    for muscle in analysis.findings.muscles:
+        real = muscles.get((muscle.muscle.value, muscle.side.value))
+        if real is None:
+            continue
+        found["volume_share"].append(abs(muscle.volume_ml / real["volume_ml"] - 1))
+        if muscle.fat_fraction_mean is not None:
+            found["fat_points"].append(100 * abs(muscle.fat_fraction_mean - real["fat_fraction_mean"]))
+    return {kind: max(values) for kind, values in found.items() if values}
+
+
+def said(analysis: Analysis) -> list[str]:
+    """What the analysis says is odd: warnings, and checks that did not pass."""
+    checks = analysis.findings.quality.checks if analysis.findings.quality else ()
+    return [*analysis.findings.warnings, *(f"{check.status} {check.name}: {check.note}" for check in checks if check.status != "passed")]
+
+
+def outcome(path: Path, models: Models, truth: dict[str, Any], usual: dict[str, float], expected_words: set[str]) -> tuple[str, str]:
+    """What became of the study at `path`, in one word and in sentences; `expected_words` are said of the untouched phantom, too."""
+    try:
+        analysis = lumbar.analyze(lumbar.read_study(path), models)
+    except LumbarError as error:
+        return "refused", str(error)
+    off = errors(analysis, truth)
+    wrong = [f"{kind} {off[kind]:.2f}" for kind in off if off[kind] > usual.get(kind, 0.0) + _TOLERANCES[kind]]
+    words = [text for text in said(analysis) if text not in expected_words]
+    missing = [kind for kind in usual if kind not in off]
+    state = "SILENT" if wrong and not words else "flagged" if wrong else "withheld" if missing else "right"
+    values = ", ".join(f"{kind} {value:.2f}" for kind, value in off.items())
+    return state, " | ".join([values, *(["wrong: " + ", ".join(wrong)] if wrong else []), *(["missing: " + ", ".join(missing)] if missing else []), *words])
+
+
+def situations(folder: Path, only: list[str]) -> Iterator[Path]:
+    """The studies of the folder, the phantoms left out."""
+    for path in sorted(folder.iterdir()):
+        if not path.name.startswith(("_", ".")) and (not only or path.name in only):
+            yield path
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cases", type=Path)
+    parser.add_argument("--only", nargs="*", default=[])
+    options = parser.parse_args()
+    models = lumbar.load_models()
+    phantoms = {}
+    for name in ("_base", "_dixon"):
+        truth = json.loads((options.cases / name / "truth/truth.json").read_text())
+        analysis = lumbar.analyze(lumbar.read_study(options.cases / name / "dicom"), models)
+        phantoms[name] = truth, errors(analysis, truth), set(said(analysis))
+        print(name, {kind: round(value, 2) for kind, value in phantoms[name][1].items()}, *phantoms[name][2], sep=" | ", flush=True)
+    for path in situations(options.cases, options.only):
+        dixon = any(word in path.name for word in ("dixon", "philips", "nifti"))
+        state, text = outcome(path, models, *phantoms["_dixon" if dixon else "_base"])
+        print(f"{path.name:32} {state:9} {text}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
