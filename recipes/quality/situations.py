@@ -21,6 +21,7 @@ from lumbar.errors import LumbarError
 from lumbar.pipeline import Analysis, Models
 
 # Beyond the error of the untouched phantom: a third of a level, a canal grade, 8 % of a volume, 2 points of fat.
+_TURNED_DEGREES = {"steep_l5s1": 26.0}  # studies that were turned about the left-right axis, and their truth with them
 _TOLERANCES = {"level_mm": 8.0, "canal_mm": 1.0, "volume_share": 0.08, "fat_points": 2.0}
 
 
@@ -43,6 +44,13 @@ def errors(analysis: Analysis, truth: dict[str, Any]) -> dict[str, float]:
         if muscle.fat_fraction_mean is not None:
             found["fat_points"].append(100 * abs(muscle.fat_fraction_mean - real["fat_fraction_mean"]))
     return {kind: max(values) for kind, values in found.items() if values}
+
+
+def turned(truth: dict[str, Any], degrees: float) -> dict[str, Any]:
+    """The truth of a study that was turned about the axis from right to left."""
+    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    rotation = np.array([[1, 0, 0], [0, c, -s], [0, s, c]])
+    return {**truth, "discs": [{**disc, "center_mm": (rotation @ disc["center_mm"]).tolist()} for disc in truth["discs"]]}
 
 
 def said(analysis: Analysis) -> list[str]:
@@ -87,7 +95,8 @@ def main() -> None:
         print(name, {kind: round(value, 2) for kind, value in phantoms[name][1].items()}, *phantoms[name][2], sep=" | ", flush=True)
     for path in situations(options.cases, options.only):
         dixon = any(word in path.name for word in ("dixon", "philips", "nifti"))
-        state, text = outcome(path, models, *phantoms["_dixon" if dixon else "_base"])
+        truth, usual, words = phantoms["_dixon" if dixon else "_base"]
+        state, text = outcome(path, models, turned(truth, _TURNED_DEGREES.get(path.name, 0.0)), usual, words)
         print(f"{path.name:32} {state:9} {text}", flush=True)
 
 

@@ -38,6 +38,25 @@ def test_rescaling_of_one_image_is_reported():
     assert "times as bright" in pair(Volume(WATER.array * noise, GRID), Volume(FAT.array * noise * 20, GRID)).warnings[0]
 
 
+@pytest.mark.parametrize(("scale", "loud"), [(1.0, False), (1.16, True), (0.86, True), (1.5, True), (1.03, False)])
+@pytest.mark.parametrize("masked", [False, True])
+def test_noise_in_air_tells_of_a_small_rescaling(scale, loud, masked):
+    """A disc of tissue in air, with the noise of magnitude images; the noise of both images is equal before one is rescaled."""
+    rng = np.random.default_rng(1)
+    rows, columns = np.mgrid[-64:64, -64:64]
+    body = np.hypot(rows, columns) < 45
+    grid = axial_grid()
+    grid = Grid(grid.origins_mm[:6], grid.row_step_mm, grid.column_step_mm, 128, 128)
+    images = []
+    for signal in (300.0, 900.0):
+        noise = rng.normal(0, 8, (2, 6, 128, 128))
+        image = np.hypot(signal * body * rng.uniform(0.2, 1, (6, 1, 1)) + noise[0], noise[1])
+        images.append((image * body if masked else image).astype(np.float32))
+    found = pair(Volume(images[0], grid), Volume(images[1] * np.float32(scale), grid))
+    assert bool(found.doubt) == (loud and not masked)
+    assert not found.mismatch
+
+
 def test_another_origin_is_paired_and_reported():
     moved = Grid(GRID.origins_mm + np.array([100.0, 0, 0]), GRID.row_step_mm, GRID.column_step_mm, GRID.rows, GRID.columns)
     found = pair(WATER, Volume(FAT.array, moved))

@@ -98,13 +98,15 @@ def _fat(placed: PlacedStack, water: Sequence[Series], fat: Sequence[Series], wa
         warnings.append("no fat image has the position of one of the water images, so its fat fractions were withheld")
         return None
     try:
-        mismatch = pair(placed.stack.volume, found.stack.volume).mismatch
+        paired = pair(placed.stack.volume, found.stack.volume)
     except GeometryError as error:
         warnings.append(f"fat fractions were withheld: {error}")
         return None
-    if mismatch:
-        warnings.append(f"fat fractions were withheld: {mismatch}")
+    if paired.mismatch:
+        warnings.append(f"fat fractions were withheld: {paired.mismatch}")
         return None
+    if paired.doubt:
+        warnings.append(f"fat fractions are doubtful: {paired.doubt}")
     return found.stack.volume
 
 

@@ -13,6 +13,11 @@ from lumbar.metrics.segmentation import brought_onto, same_place
 _SAME_SPACING = 0.01  # relative tolerance of spacings
 _STEP_TOLERANCE = 0.02
 _SURROUNDINGS = (3, 12)  # voxels around the muscles: from, to
+# Water and fat are sums and differences of the same echoes, so their noise in air is equal: 0.99 to 1.07 in phantoms of four sites.
+_SAME_NOISE = 1.1
+_AIR = 0.1  # darkest share of the voxels
+_NOISE_SPREAD = (0.35, 0.65)  # standard deviation over mean: 0.52 for the noise of magnitude images (Rayleigh); masked or rounded air has none
+_FEWEST_IN_AIR = 2000
 _MAX_BRIGHTNESS_RATIO = 6.0  # fat to water; T1 weighting makes fat two to four times as bright, never this much
 
 
@@ -23,6 +28,7 @@ class FatOnWater:
     array: NDArray[np.float32]  # (slices, rows, columns) of the water
     warnings: tuple[str, ...]
     mismatch: str = ""  # evidence of different scaling, which biases fat fractions; or ""
+    doubt: str = ""  # a sign of different scaling that is no proof; or ""
 
 
 def pair(water: Volume, fat: Volume) -> FatOnWater:
@@ -38,7 +44,8 @@ def pair(water: Volume, fat: Volume) -> FatOnWater:
         moved, warnings = _despite_position(water, fat)
     fat_array = np.asarray(moved.array, np.float32)
     mismatch = _scaling(np.asarray(water.array, np.float32), fat_array, (water.stored_step, fat.stored_step))
-    return FatOnWater(fat_array, (*warnings, *mismatch), mismatch[0] if mismatch else "")
+    doubt = "" if mismatch else _noise_doubt(np.asarray(water.array, np.float32), fat_array)
+    return FatOnWater(fat_array, (*warnings, *mismatch, *([doubt] if doubt else [])), mismatch[0] if mismatch else "", doubt)
 
 
 def swapped(water: NDArray[np.float32], fat: NDArray[np.float32], muscle: NDArray[np.bool_]) -> tuple[str, ...]:
@@ -117,6 +124,26 @@ def _scaling(water: NDArray[np.float32], fat: NDArray[np.float32], declared: tup
     if ratio > _MAX_BRIGHTNESS_RATIO:
         return [f"the brighter image of the pair is {ratio:.0f} times as bright as the other: their scaling does not match, so fat fractions are biased"]
     return []
+
+
+def _noise_doubt(water: NDArray[np.float32], fat: NDArray[np.float32]) -> str:
+    """What the noise in air says against equal scaling, or ""; nothing where air was masked, or noise is finer than the grey values."""
+    smooth = ndimage.uniform_filter(water + fat, (0, 7, 7))
+    air = (smooth <= np.quantile(smooth, _AIR)) & (water > 0) & (fat > 0)
+    if air.sum() < _FEWEST_IN_AIR:
+        return ""
+    means = [float(array[air].mean()) for array in (water, fat)]
+    spreads = [float(array[air].std()) / mean for array, mean in zip((water, fat), means, strict=True)]
+    if not all(_NOISE_SPREAD[0] <= spread <= _NOISE_SPREAD[1] for spread in spreads):
+        return ""
+    ratio = means[1] / means[0]
+    if 1 / _SAME_NOISE <= ratio <= _SAME_NOISE:
+        return ""
+    points = 100 * abs(0.3 * ratio / (0.7 + 0.3 * ratio) - 0.3)
+    return (
+        f"the noise of the fat image is {ratio:.2f} times that of the water image, which is 1 where both have one scale: "
+        f"fat fractions may be biased (30 % by {points:.0f} points)"
+    )
 
 
 def _looks_swapped(water: NDArray[np.float32], fat: NDArray[np.float32], muscle: NDArray[np.bool_]) -> bool:
