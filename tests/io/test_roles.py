@@ -63,10 +63,18 @@ def test_weighting(acquisition, weighting):
         (A(description="AX T2* GRE"), "gradient echo"),
         (A(description="T2 map"), "map"),
         (A(description="dixon", image_type=("DERIVED", "PRIMARY", "DIXON", "OPP_PHASE")), "out-of-phase"),
+        (A(description="eADC (10^-6 mm2/s)", repetition_ms=20, echo_ms=2), "diffusion"),
+        (A(description="Apparent Diffusion Coefficient", repetition_ms=4000, echo_ms=80), "diffusion"),
+        (A(description="Sag T2 dual echo", repetition_ms=3400, echo_ms=20, scanning_sequence=("SE",)), "proton density"),
     ],
 )
 def test_unused_series_have_a_reason(acquisition, why):
     assert why in judge(acquisition).excluded
+
+
+def test_the_first_echo_of_two_is_no_t2_and_a_stir_of_short_echo_is_one():
+    assert judge(A(description="T2", repetition_ms=3400, echo_ms=100)).excluded == ""
+    assert judge(A(description="STIR", repetition_ms=3400, echo_ms=35)).excluded == ""
 
 
 def test_times_win_over_words_with_a_warning():

@@ -25,7 +25,7 @@ _DIXON = {
 }
 _WORDS = {
     "localizer": r"\b(loc|locali[sz]er|scout|survey|3.?plane|plan)\b",
-    "diffusion": r"\b(dwi|ep2d|diff(usion)?|adc|trace\w*|dti|b\d{3,4})\b",
+    "diffusion": r"\b(dwi|ep2d|diff(usion)?|e?adc|apparent|trace\w*|dti|b\d{3,4})\b",
     "myelography": r"myelo",
     "fat fraction": r"\b(fat ?frac(tion)?|ff|pdff|fat ?percent(age)?)( ?map)?\b",
     "map": r"\b([tr][12](\*|star)? ?map|r[12](\*|star)?(?![a-z0-9])|water ?frac(tion)?|(b[01]|field) ?map|perf(usion)?)(?![a-z0-9])",
@@ -44,6 +44,7 @@ _WORDS = {
     "out of phase": r"\b(out|opp|opposed)( ?of)? ?(phase)?$|\bop$",
     "dixon": r"dixon|ideal|mdixon|flex\b|\bvibe\b|\blava\b",
 }
+_PROTON_DENSITY_MS = (1500.0, 40.0)  # least repetition and longest echo time
 _NEGATED = re.compile(r"\b(w ?o|without|ohne|no|non|pre)\b ?(iv )?(c|gd|gad|km|contrast)\b")  # "without contrast" is not contrast
 _PATTERNS = {name: re.compile(pattern) for name, pattern in _WORDS.items()}
 
@@ -183,6 +184,7 @@ def _exclusion(a: Acquisition, said: set[str], dixon: str, weighting: Weighting)
         ("LOCALIZER" in a.image_type or "localizer" in said, "it is a localizer"),
         (bool(derived), f"it was made from other images ({', '.join(sorted(derived)).lower()})"),
         ("EP" in a.scanning_sequence or "diffusion" in said or bool(diffusion) or (a.b_value or 0) > 0, "it is diffusion-weighted or a map of it"),
+        (_is_proton_density(a, weighting), "its times are those of proton density, whatever its description says"),
         ("myelography" in said, "it is a myelogram"),
         ("map" in said or any(_MAP_TYPE.fullmatch(word) for word in a.image_type[2:]), "it is a map, not an image of tissue"),
         ("part" in said, "it is a part of a complex image"),
@@ -194,6 +196,13 @@ def _exclusion(a: Acquisition, said: set[str], dixon: str, weighting: Weighting)
         (weighting is Weighting.T1 and ("FS" in a.options or "fat suppression" in said), "it is T1 with fat suppression"),
     ]
     return next((why for holds, why in checks if holds), "")
+
+
+def _is_proton_density(a: Acquisition, weighting: Weighting) -> bool:
+    """Whether a spin echo named T2 has the times of proton density, as the first of two echoes."""
+    long_repetition = a.repetition_ms is not None and a.repetition_ms >= _PROTON_DENSITY_MS[0]
+    short_echo = a.echo_ms is not None and a.echo_ms <= _PROTON_DENSITY_MS[1]
+    return weighting is Weighting.T2 and long_repetition and short_echo and a.inversion_ms is None and "GR" not in a.scanning_sequence
 
 
 def _shown(weighting: Weighting) -> str:
