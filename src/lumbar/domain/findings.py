@@ -205,15 +205,15 @@ class MuscleLevel:
 
 @dataclass(frozen=True)
 class MuscleSlice:
-    """One muscle on one axial slice."""
+    """One muscle on one axial slice. findings.json holds its place, area and fat; muscles.csv holds all of it."""
 
     z_mm: float
     csa_mm2: float
     fat_fraction_mean: float | None
-    csa_lean_mm2: float | None = None
-    csa_asymmetry: float | None = None  # (own − other side) / mean of both areas
-    muscle_body_ratio: float | None = None  # area / area of the vertebral body or disc in the same slice
-    mask_agreement: float | None = None  # Dice between the masks of the model's networks
+    csa_lean_mm2: float | None = field(default=None, metadata=UNWRITTEN)
+    csa_asymmetry: float | None = field(default=None, metadata=UNWRITTEN)  # (own − other side) / mean of both areas
+    muscle_body_ratio: float | None = field(default=None, metadata=UNWRITTEN)  # area / area of the vertebral body or disc in the same slice
+    mask_agreement: float | None = field(default=None, metadata=UNWRITTEN)  # Dice between the masks of the model's networks
 
 
 @dataclass(frozen=True)
@@ -242,7 +242,7 @@ class MuscleFinding:
     lean_volume_ml: float | None = None  # volume without its fat
     csa_lean_max_mm2: float | None = None
     fat_fraction_corrected: float | None = None  # the mean after correction for partial volume along the outline
-    fat_norms: tuple[NormPlace, ...] = ()  # of `fat_fraction_mean`
+    fat_norms: tuple[NormPlace, ...] = field(default=(), metadata=IF_ANY)  # of `fat_fraction_mean`
     volume_asymmetry: float | None = None  # (own − other side) / mean of both
     mask_agreement: float | None = None  # Dice between the masks of the model's networks; None for a mask that was given
     mask_doubtful: bool | None = None  # the networks disagree so much that the mask should not be used unseen
