@@ -118,12 +118,3 @@ def test_slices_of_muscles_hold_place_area_and_fat():
     document = to_document(replace(FINDINGS, muscles=(muscle,)))
     assert document["muscles"][0]["per_slice"] == [{"z_mm": -12.35, "csa_mm2": 700.0, "fat_fraction_mean": None}]
     jsonschema.validate(document, schema())
-
-
-def test_documents_hold_the_headlines_of_models_and_leave_out_what_says_nothing():
-    results = (ModelResult("canal", "loss", 0.3, "unseen", (0.2, 0.4), headline=True), ModelResult("canal", "kappa", 0.8, "unseen"))
-    document = to_document(replace(FINDINGS, models=(ModelUse("severity", "crops", "1", "ab", "data", results=results),)))
-    assert document["models"][0]["results"] == [{"structure": "canal", "metric": "loss", "value": 0.3, "data": "unseen", "interval": [0.2, 0.4]}]
-    assert {"note", "most_important"}.isdisjoint(document["severity"][0])
-    assert to_document(replace(FINDINGS, severity=(replace(GRADE, note="far"),)))["severity"][0]["note"] == "far"
-    jsonschema.validate(document, schema())
