@@ -224,3 +224,15 @@ def test_slices_are_the_axis_of_widest_spacing_for_any_order_of_axes(tmp_path):
     truth = nib.affines.apply_affine(np.diag([4.0, 0.8, 0.6, 1]), np.argwhere(np.ones((4, 5, 6), bool)))
     order = np.argsort(LABELS.transpose(2, 1, 0).reshape(-1))
     np.testing.assert_allclose(points_by_label(series.stacks[0].volume) * [-1, -1, 1], truth[order], atol=1e-5)
+
+
+@pytest.mark.parametrize(("shape", "kind"), [((4000, 4000, 4000), np.int16), ((512, 512, 512), np.float64), ((30000, 30000, 1), np.uint8)])
+def test_a_header_that_announces_too_much_is_refused_before_any_voxel_is_read(tmp_path, shape, kind):
+    header = nib.Nifti1Header()
+    header.set_data_shape(shape)
+    header.set_data_dtype(kind)
+    header.set_sform(np.diag([0.09, 0.09, 0.09, 1]), 1)
+    header["vox_offset"], header["magic"] = 352, b"n+1"
+    (tmp_path / "t2.nii").write_bytes(header.binaryblock + bytes(1000))
+    with pytest.raises(UnreadableInput, match="GiB to be read"):
+        read_nifti(tmp_path / "t2.nii")

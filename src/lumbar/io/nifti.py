@@ -22,7 +22,7 @@ _MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # NIfTI's code of the unit
 _UNIT_NAMES = {1: "metres", 3: "micrometres"}
 _VOXEL_MM = (0.01, 80.0)
 _LARGEST_MM = 3000.0  # edge of an image
-_MOST_VOXELS = 2**29  # 2 GiB as float32; more is a header that lies, or no scan of a spine
+_MOST_BYTES = 3 * 2**29  # while an image is read: stored voxels and twice as float32; more is a header that lies, or no scan of a spine
 _SAME_AFFINE_MM = 0.5  # sform and qform of one scan differ by rounding, not by more
 _MULTIPLE_TOLERANCE = 0.05  # share of the spacing by which a gap may miss a whole number of slices
 
@@ -64,8 +64,10 @@ def open_nifti(path: Path) -> NiftiImage:
     image = _load(path)
     warnings: list[str] = []
     affine = _affine(image, path, warnings)
-    if np.prod([float(size) for size in image.shape]) > _MOST_VOXELS:
-        raise UnreadableInput(f"{path} announces {' × '.join(map(str, image.shape))} voxels, more than {_MOST_VOXELS}; cut out the lumbar spine")
+    needed = np.prod([float(size) for size in image.shape]) * (image.get_data_dtype().itemsize + 8)
+    if needed > _MOST_BYTES:
+        shape = " × ".join(map(str, image.shape))
+        raise UnreadableInput(f"{path} announces {shape} voxels, which need {needed / 2**30:.1f} GiB to be read; cut out the lumbar spine")
     data = _voxels(image, path)
     lost = int(data.size - np.isfinite(data).sum())
     if lost:
