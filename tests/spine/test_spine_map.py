@@ -86,10 +86,10 @@ def test_retrolisthesis_has_the_opposite_sign():
 @pytest.mark.parametrize(
     ("level", "slip_mm", "percent", "grade"),
     [
-        (Level.L1_L2, 2.9, 8.0, 0),  # beyond the error of the level, 2.7 mm, but below 3 mm
+        (Level.L1_L2, 2.9, 8.0, 0),
         (Level.L1_L2, 3.1, 9.0, 1),
-        (Level.L4_L5, 3.1, 9.0, 0),  # within the error of that level, 3.4 mm
-        (Level.L4_L5, -4.0, -12.0, 1),
+        (Level.L4_L5, 4.1, 12.0, 0),  # within the error of that level, 4.5 mm
+        (Level.L4_L5, -5.0, -15.0, 1),
         (Level.L4_L5, 9.0, 26.0, 2),
         (Level.L3_L4, 18.0, 52.0, 3),
         (Level.L2_L3, 27.0, 80.0, 4),

@@ -46,6 +46,7 @@ def render(analysis: Analysis, images: Mapping[str, ReportImage], urls: Mapping[
         levels=findings.spine.levels if findings.spine else (),
         measurements=_measurements(findings),
         posture=_posture(findings),
+        wedge_error=_error(findings, "wedge_degrees", 0),
         bodies=[v for v in findings.spine.vertebrae if v.vertebra is not Vertebra.S1] if findings.spine else (),
         sources=[f"{r.title}: {r.source}" for r in RANGES if r.source],
         scales={"importance": scale_css(IMPORTANCE), "fat": scale_css(FAT), "age": scale_css(YOUNGER_OLDER)},

@@ -39,6 +39,8 @@ RANGES = (
                    "Luoma et al., Spine 2001;26:1873"),
     ReferenceRange("slip_mm", "Slip (+ anterior)", "mm", 1, -3.0, 3.0, "−3 to 3", "White and Panjabi 1990 (more than 3 mm counts as displacement)"),
     ReferenceRange("meyerding_grade", "Meyerding grade", "", 0, None, 0, "0", "Meyerding, Surg Gynecol Obstet 1932;54:371"),
+    ReferenceRange("segmental_lordosis_degrees", "Segmental lordosis (Cobb)", "°", 0, None, None, "grows downwards",
+                   "Vialle et al., J Bone Joint Surg Am 2005;87:260 (standing; total 43 ± 11°)"),
     *(ReferenceRange(f"foramen_height_{side}_mm", f"Foramen, height, {side}", "mm", 1, 15.0, None, "> 15",
                      "Hasegawa et al., J Bone Joint Surg Am 1995;77:32 (cadavers: 15 mm or less is associated with root compression)" if side == "left" else "")
       for side in ("left", "right")),

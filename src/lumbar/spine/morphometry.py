@@ -29,9 +29,10 @@ _CANAL_REACH_MM = 16.0
 # masks of the 28 SPIDER T2 SPACE patients whose sacrum is in view (recipes/spine/norms.py).
 USUAL_STEP_MM = {Level.L1_L2: -1.1, Level.L2_L3: -1.7, Level.L3_L4: -1.5, Level.L4_L5: -1.7}
 
-# Variation of the step between people, including measurement error: 1.96 robust standard deviations (1.4826 × the median absolute deviation) in the
-# same people. A smaller step is not called a slip, nor is one below 3 mm (White and Panjabi, Clinical Biomechanics of the Spine, 1990).
-SLIP_ERROR_MM = {Level.L1_L2: 1.6, Level.L2_L3: 1.8, Level.L3_L4: 2.4, Level.L4_L5: 3.7}
+# Variation of the step between people, 1.96 robust standard deviations (1.4826 × the median absolute deviation) in the same people: 1.6, 1.8, 2.4 and 3.7 mm;
+# with the error of the network's masks against the reader's, ± 2.5 mm (recipes/spine/measurements.py), as the root of the sum of squares. A smaller step is
+# not called a slip, nor is one below 3 mm (White and Panjabi, Clinical Biomechanics of the Spine, 1990).
+SLIP_ERROR_MM = {Level.L1_L2: 3.0, Level.L2_L3: 3.1, Level.L3_L4: 3.5, Level.L4_L5: 4.5}
 _LEAST_SLIP_MM = 3.0
 
 
