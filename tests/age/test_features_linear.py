@@ -166,4 +166,19 @@ def test_an_age_with_delta_and_years_by_level():
     assert max(years, key=years.get) == "L5/S1"
     assert weights.mean_years + sum(years.values()) == pytest.approx(finding.predicted_age_years)
     assert not result.out_of_distribution
-    assert model.predict(MeasuredSeries(AgeFeatures(values + 50), Contrast.T2, None), None, None).out_of_distribution
+    far = values + 50
+    far[NAMES.index("csf_to_marrow")] = values[NAMES.index("csf_to_marrow")]
+    assert model.predict(MeasuredSeries(AgeFeatures(far), Contrast.T2, None), None, None).out_of_distribution
+
+
+def test_no_age_where_marrow_is_as_dark_as_with_fat_suppression():
+    """A STIR series whose header says T2: CSF was 7.1 times as bright as marrow (1.96 as logarithm) in a real one."""
+    model = shipped()
+    weights = model.model.weights[Contrast.T2]
+    values = np.full((len(NAMES), 5), np.nan)
+    for name, median in zip(weights.names, weights.scales[Contrast.T2].median, strict=True):
+        values[NAMES.index(name)] = median
+    values[NAMES.index("csf_to_marrow")] = 1.96
+    result = model.predict(MeasuredSeries(AgeFeatures(values), Contrast.T2, None), None, 40.0)
+    assert not result.finding.supported and result.finding.predicted_age_years is None
+    assert "fat suppression" in result.warnings[0]

@@ -58,8 +58,9 @@ def test_a_report_runs_no_script_and_no_path_leads_out(site: Site, tmp_path: Pat
 @pytest.mark.parametrize(
     ("body", "status"),
     [
-        (b"", 422), (b"no image", 422), (b"PK\x03\x04 broken", 415), (b"7z\xbc\xaf\x27\x1c", 415), (gzip.compress(b"text"), 422),
+        (b"", 422), (b"no image", 422), (b"PK\x03\x04 broken", 415), (b"7z\xbc\xaf\x27\x1c", 415), (gzip.compress(b"text", mtime=0), 422),
     ],
+    ids=("empty", "text", "broken zip", "7z", "gzip of text"),
 )  # fmt: skip
 def test_what_is_no_study_is_refused_and_leaves_nothing(site: Site, body: bytes, status: int) -> None:
     answer = site.login("reader").post("/api/studies", content=body)

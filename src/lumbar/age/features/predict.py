@@ -1,6 +1,6 @@
 """Age of a study from its features: with an interval, a corrected delta and the years of every level, or the features alone where ages are not supported."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import erf, sqrt
 
 import numpy as np
@@ -16,7 +16,9 @@ from lumbar.models.folder import Model
 
 TASK = "age_features"  # task on the card
 
+_CONTRAST_FEATURE = "csf_to_marrow"
 _FAR = 3.0  # standardized features further from the median are unusual
+_CONTRAST_FAR = 4.0  # likewise for CSF against marrow: beyond it the image is fat-suppressed, or not T2-weighted, whatever its header says
 _MOST_FAR = 0.25  # share of them from which the series counts as out of distribution
 
 
@@ -56,6 +58,8 @@ class FeatureAge:
         support = self.support(series.contrast)
         if series.contrast is None or support is None or not support.shown:
             return self._unsupported(series, support)
+        if self._other_contrast(series.features, series.contrast):
+            return self._unsupported(replace(series, contrast=None), None)
         weights = self.model.weights[series.contrast]
         z = weights.z(series.features, series.contrast)
         years = weights.years(z)
@@ -110,6 +114,13 @@ class FeatureAge:
             typical = dict(zip(weights.names, map(float, weights.scales[contrast].median), strict=True))
         found = [(name, float(value)) for name, value in zip(NAMES, series.features.means, strict=True) if np.isfinite(value)]
         return tuple(AgeFeature(name, value, typical.get(name), years.get(name)) for name, value in found)
+
+    def _other_contrast(self, features: AgeFeatures, contrast: Contrast) -> bool:
+        """Whether CSF against marrow differs from all series of this kind, as with fat suppression."""
+        weights = self.model.weights[contrast]
+        scale, column = weights.scales[contrast], weights.names.index(_CONTRAST_FEATURE)
+        value = features.means[NAMES.index(_CONTRAST_FEATURE)]
+        return bool(np.abs(value - scale.median[column]) > _CONTRAST_FAR * scale.spread[column])
 
     def _unusual(self, series: MeasuredSeries, contrast: Contrast) -> bool:
         weights = self.model.weights[contrast]
