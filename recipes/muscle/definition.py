@@ -17,6 +17,7 @@ from scipy import ndimage
 from lumbar.datasets.muscle_slices import read_muscle_t1, read_muscle_t2
 from lumbar.datasets.myosegmentum import read_dixon
 from lumbar.metrics.segmentation import brought_onto
+from lumbar.muscle.fat.dixon import pair
 
 MUSCLES = {"erector spinae": (1, 4), "multifidus": (2, 3)}
 Case = tuple[np.ndarray, np.ndarray, float]  # labels, share of fat, pixel size
@@ -51,7 +52,7 @@ def dixon(folder: Path) -> Iterator[Case]:
     """Fat / (fat + water), slice by slice."""
     for case in read_dixon(folder):
         labels = np.asarray(brought_onto(case.water.grid, case.mask).array)
-        water, fat = (np.asarray(volume.array, np.float64) for volume in (case.water, brought_onto(case.water.grid, case.fat)))
+        water, fat = (np.asarray(array, np.float64) for array in (case.water.array, pair(case.water, case.fat).array))
         for k in range(len(labels)):
             yield labels[k], fat[k] / np.maximum(fat[k] + water[k], 1), float(np.mean(case.water.grid.spacing_mm[1:]))
 
