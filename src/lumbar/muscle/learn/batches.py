@@ -6,14 +6,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from numpy.random import Generator
-from numpy.typing import NDArray
 from torch.utils.data import IterableDataset
 
 from lumbar.muscle.labels import MIRRORED
 from lumbar.muscle.learn.grey_slices import GreySlice, Source
 from lumbar.muscle.learn.sequence_contrast import ContrastOptions, random_images
 
-_STRIP = 15.0  # pixels: 12 mm
 _MIRRORED = torch.tensor(MIRRORED)
 Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
@@ -32,7 +30,6 @@ class BatchOptions:
     log_stretch: float = 0.12  # of rows against columns
     shear: float = 0.08
     bend_pixels: float = 4.0  # spread of displacements drawn every 32 mm
-    symmetric_spread: float = 0.25  # log slope of each strip of 12 mm from the midline outwards and from front to back
     jitter_pixels: tuple[float, float] = (26.0, 26.0)
     frame_probability: float = 0.25  # a smaller field of view: nothing beyond a random frame
     contrast: ContrastOptions = field(default_factory=ContrastOptions)
@@ -95,27 +92,13 @@ def _points(count: int, stored: tuple[int, ...], options: BatchOptions, rng: Gen
         turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
         matrix = turn @ np.array([[stretch[0], rng.uniform(-1, 1) * options.shear], [rng.uniform(-1, 1) * options.shear, stretch[1]]]) * scale
         middle = (np.array(stored) - 1) / 2 + rng.uniform(-1, 1, 2) * options.jitter_pixels
-        down = matrix[0, 0] * y[:, None] + matrix[0, 1] * x[None] + middle[0]
-        across = matrix[1, 0] * y[:, None] + matrix[1, 1] * x[None] + middle[1] - (stored[1] - 1) / 2  # from the midline
-        spread = rng.uniform(0, 1) * options.symmetric_spread
-        out[k, ..., 0] = (stored[1] - 1) / 2 + np.sign(across) * _stretched(np.abs(across), spread, rng)
-        out[k, ..., 1] = _stretched(down, spread, rng, fixed=(stored[0] - 1) / 2)
+        out[k, ..., 1] = matrix[0, 0] * y[:, None] + matrix[0, 1] * x[None] + middle[0]
+        out[k, ..., 0] = matrix[1, 0] * y[:, None] + matrix[1, 1] * x[None] + middle[1]
     strength = rng.uniform(0, 1, (count, 1, 1, 1)) * options.bend_pixels
     coarse = torch.from_numpy((rng.normal(0, 1, (count, 2, 6, 8)) * strength).astype(np.float32))
     bends = torch.nn.functional.interpolate(coarse, size=options.view, mode="bicubic", align_corners=True).movedim(1, -1)
     limits = torch.tensor([stored[1] - 1, stored[0] - 1], dtype=torch.float32)
     return 2 * (torch.from_numpy(out) + bends) / limits - 1
-
-
-def _stretched(place: NDArray[np.float32], spread: float, rng: Generator, fixed: float = 0.0) -> NDArray[np.float32]:
-    """Places in pixels after strips of 12 mm were widened or narrowed at random, so that a multifidus grows at the cost of what lies beside it.
-
-    The two sides of the midline get the same map: levels and people differ alike on both sides. `fixed` stays where it is.
-    """
-    knots = np.arange(-40, 41) * _STRIP
-    slopes = np.exp(rng.normal(0, spread, len(knots) - 1))
-    mapped = np.concatenate([[0], np.cumsum(slopes * _STRIP)])
-    return np.asarray(np.interp(place - fixed, knots, mapped - np.interp(0, knots, mapped)) + fixed, np.float32)
 
 
 def _frames(count: int, options: BatchOptions, rng: Generator) -> torch.Tensor:
