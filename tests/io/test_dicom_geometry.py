@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from lumbar.domain.volume import Volume
+from lumbar.io.positions import order_is_wrong
 from lumbar.io.read import read_study
 
 SHAPE = (4, 5, 6)
@@ -113,3 +114,11 @@ def test_multiframe_without_functional_groups_is_rejected_with_the_reason(tmp_pa
     save(dataset, tmp_path / "multi.dcm")
     with pytest.raises(Exception, match="several frames without functional groups"):
         read_study(tmp_path)
+
+
+def test_drawings_without_noise_are_in_any_order():
+    """Two sides that are the same drawing fit many orders: nothing tells that theirs is wrong."""
+    random = np.random.default_rng(2)
+    outer, half, middle = random.uniform(0, 500, (3, 60, 50))
+    images = [outer] * 3 + [half] * 3 + [middle] * 4 + [half] * 3 + [outer] * 3
+    assert not order_is_wrong(images, np.arange(16) * 4.0)

@@ -132,7 +132,7 @@ def run(*words: str) -> int:
 
 
 def test_the_command_writes_a_submission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(predict_crops_module, "find_model", lambda task, extra: model_of(DependsOnTheRightEdge()))
+    monkeypatch.setattr(predict_crops_module, "find_model", lambda *_: model_of(DependsOnTheRightEdge()))
     table, out = a_table(tmp_path, [f"{k}.png" for k in range(6)]), tmp_path / "s.csv"
     assert run("predict", "crops", str(table), str(tmp_path / "images"), "-o", str(out), "--json") == 0
     assert json.loads(capsys.readouterr().out)["rows"] == 18
@@ -143,7 +143,7 @@ def test_the_command_writes_a_submission(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_missing_images_are_counted_or_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(predict_crops_module, "find_model", lambda task, extra: model_of(DependsOnTheRightEdge()))
+    monkeypatch.setattr(predict_crops_module, "find_model", lambda *_: model_of(DependsOnTheRightEdge()))
     table, out = a_table(tmp_path, [f"{k}.png" for k in range(6)]), tmp_path / "s.csv"
     (tmp_path / "images" / "2.png").unlink()
     assert run("predict", "crops", str(table), str(tmp_path / "images"), "-o", str(out)) == 3

@@ -24,6 +24,7 @@ _WHOLE_GAP = 1.6  # of the median gap: beyond, neighbours need not resemble each
 _NEAR_MM = 7.0  # nor at larger gaps than these
 _SYMMETRIC = 0.75  # share of slices whose most similar slice, neighbours left out, is the mirrored one
 _FEWEST_MIRRORED = 6  # slices needed for this test
+_EQUAL = 0.99  # correlation of slices that are the same drawing; noise keeps those of scanners below it
 _SMOOTHER = 0.4  # roughness of brightness over that of the other order, below which brightness supports the given order
 _SMALL = 48  # pixels along the edge of the compared images
 
@@ -71,7 +72,10 @@ def order_is_wrong(images: Sequence[NDArray[np.generic]], along_mm: NDArray[np.f
     full = spread > 0.05 * spread.max(initial=0.0)
     if full.sum() < _FEWEST_IN_ORDER:
         return False
-    alike = _without_mirrored(_correlations(small[full] - small[full].mean(axis=0)))  # the mean image carries no information on their order
+    alike = _correlations(small[full] - small[full].mean(axis=0))  # the mean image carries no information on their order
+    if _are_drawn(alike):
+        return False
+    alike = _without_mirrored(alike)
     other = _smoothest_order(alike)
     return (
         bool(np.median(alike.max(axis=1)) > _COHERENT)
@@ -112,6 +116,13 @@ def _is_dense(along_mm: NDArray[np.float64]) -> bool:
     """Whether slices lie so close that each must resemble the next: pieces of the right order are then told from blocks."""
     gaps = np.diff(along_mm)
     return bool(gaps.max() < min(_WHOLE_GAP * float(np.median(gaps)), _NEAR_MM))
+
+
+def _are_drawn(alike: NDArray[np.float64]) -> bool:
+    """Whether most slices equal a distant one, as in drawings without noise: those fit many orders."""
+    index = np.arange(len(alike))
+    distant = np.where(np.abs(index[:, None] - index) > 2, alike, -1.0)
+    return bool(np.median(distant.max(axis=1)) > _EQUAL)
 
 
 def _without_mirrored(alike: NDArray[np.float64]) -> NDArray[np.float64]:

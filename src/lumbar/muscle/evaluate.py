@@ -39,7 +39,7 @@ class VolumeAgreement:
 
 
 def evaluate_masks(reference: Volume, prediction: Volume) -> MaskEvaluation:
-    """Score each label: the four back muscles always, psoas and vertebral body where either mask has them.
+    """Score each label: the four back muscles always, psoas and vertebral body where the reference has them: many readers do not outline these.
 
     Raises:
         GeometryError: the masks lie on different grids.
@@ -49,7 +49,7 @@ def evaluate_masks(reference: Volume, prediction: Volume) -> MaskEvaluation:
         odd = sorted(set(np.unique(mask.array).tolist()) - {0, *LABELS, VERTEBRA})
         if odd:
             raise UnreadableInput(f"the {name} mask has the labels {odd}; muscle masks have 1 to 7 (see `lumbar segment muscle --help`)")
-    labels = [*BACK, *(n for n in (*LABELS, VERTEBRA) if n not in BACK and ((reference.array == n).any() or (prediction.array == n).any()))]
+    labels = [*BACK, *(n for n in (*LABELS, VERTEBRA) if n not in BACK and (reference.array == n).any())]
     scores = score_labels(reference, prediction, labels)
     dices = [score.dice for score in scores if score.dice is not None and score.label in LABELS]
     areas = {label: _areas(reference, prediction, label) for label in labels}
