@@ -26,8 +26,8 @@ Frame = tuple[slice, slice]  # rows and columns passed to the network
 
 _DIVISOR = 32
 _WHOLE_MM = (224, 256)  # images up to this size are processed whole
-_SMALLEST_MM = (160, 240)  # the training view: a crop is never smaller
-_MARGIN_MM = 25
+_SMALLEST_MM = (152, 204)  # the training view: a crop is never smaller
+_MARGIN_MM = 15
 _ALONG_MM = 5.0  # standard deviation of the smoothing of probabilities along the spine; chosen on a person left out of training
 
 
