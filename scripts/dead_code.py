@@ -17,7 +17,8 @@ CALLED_FROM_OUTSIDE = [
     "format_commands", "get_command", "list_commands",  # click
     "on_*", "training_step", "validation_step", "configure_optimizers", "setup", "forward", "perform_actual_validation",  # Lightning, PyTorch, nnU-Net
     "do_*", "log_message",  # http.server
-    "AnalyzeJob",  # a batch worker looks it up by its path
+    "AnalyzeJob", "CallJob",  # a batch worker looks them up by their paths
+    "comparison_schema",  # for users of comparison.json
 ]  # fmt: skip
 
 

@@ -66,17 +66,6 @@ def import_nnunet(source: Path, out: Path, options: ImportOptions) -> Card:
     return write_card(out, card)
 
 
-def trained_network(source: Path, options: ImportOptions) -> torch.nn.Module:
-    """The network of a trained nnU-Net folder, which returns only the logits of its last stage.
-
-    Raises:
-        UsageError: there is no such folder, or the fold is ambiguous.
-        ModelError: the model predicts regions.
-    """
-    plans, dataset = (_json(source / name) for name in ("plans.json", "dataset.json"))
-    return _network(source, plans, dataset, options)[0]
-
-
 def check_import(source: Path, model: Path, images: Sequence[NDArray[np.float32]], spacing_mm: tuple[float, float, float], options: ImportOptions) -> float:
     """Share of voxels that nnU-Net itself (PyTorch) and the imported model (ONNX Runtime) label alike on `images` (each channels, slices, rows, columns)."""
     predictor = _predictor(source, options)
