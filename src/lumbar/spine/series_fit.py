@@ -21,7 +21,7 @@ from lumbar.spine.planes import with_planes_by_spine
 
 CHECK = "levels_consistent"
 
-# Measured on the real RSNA study and phantoms of all sites (benchmarks/series_fit.py): the correlation of aligned series peaks within 3 mm and gains
+# Measured on the real RSNA study and phantoms of all sites: the correlation of aligned series peaks within 3 mm and gains
 # less than 0.02 by a shift; that of single axial blocks, in which the levels look alike, gains up to 0.11.
 TOLERATED_MM = 6.0
 GAIN = 0.13  # of correlation by a shift, above which two series are misaligned
