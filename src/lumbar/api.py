@@ -20,6 +20,7 @@ from lumbar.domain.values import COLUMNS, value_rows
 from lumbar.errors import UsageError
 from lumbar.io.read import read_study
 from lumbar.io.staging import staged_folder
+from lumbar.models.memory import release_free_memory
 from lumbar.pipeline import Analysis, Models, Request
 from lumbar.population.follow_up.compare import Comparison
 from lumbar.population.follow_up.compare import compare as compare_examinations
@@ -58,10 +59,13 @@ class Result:
         Raises:
             UsageError: `folder` is not empty and `overwrite` is off, is in use, or cannot be written to; or `dicom_from` holds no DICOM files.
         """
-        with staged_folder(Path(folder), overwrite) as stage:
-            if dicom_from is not None:
-                return replace(self, analysis=write_with_objects(self.analysis, Path(dicom_from), stage))
-            return replace(self, analysis=write_analysis(self.analysis, stage))
+        try:
+            with staged_folder(Path(folder), overwrite) as stage:
+                if dicom_from is not None:
+                    return replace(self, analysis=write_with_objects(self.analysis, Path(dicom_from), stage))
+                return replace(self, analysis=write_analysis(self.analysis, stage))
+        finally:
+            release_free_memory()  # the images of the report are large
 
     def to_frame(self) -> "pd.DataFrame":
         """One row per value: study, level, side, structure, finding, value, unit, error, quality.
