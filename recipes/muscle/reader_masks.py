@@ -2,9 +2,9 @@
 
     python recipes/muscle/reader_masks.py ../shared/data [--models DIR] [--half 0|1] [--only t1 t2 dixon] [--every 1]
 
-The slices run through the same inference as `lumbar segment muscle`. `--half` leaves out the people that a network of `recipes/muscle/train.py --half`
-used in training, so that the figures are out of fold; for the shipped packages, which are both halves together, only sets that neither saw say something of
-other people: the card names them. The pixel size of the T2 slices is an estimate.
+The slices run through the same inference as `lumbar segment muscle`. `--half` excludes the people in the training set of `recipes/muscle/train.py
+--half`, so that the figures are out of fold. The shipped packages combine the networks of both halves, so only data sets outside the training of both measure
+generalization; the card names them. The pixel size of the T2 slices is an estimate.
 
 Prints Dice of every label with the mean of the four back muscles and its 95 % interval (people resampled), the fifth percentile of people's lowest label,
 the agreement of cross-sectional areas, and how Dice differs between masks that the agreement of the networks marks as doubtful and the others.
@@ -48,7 +48,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--models", type=Path)
-    parser.add_argument("--half", type=int, choices=(0, 1), help="leave out the people that this half was trained on")
+    parser.add_argument("--half", type=int, choices=(0, 1), help="exclude the people in this half, on which the network was trained")
     parser.add_argument("--only", nargs="+", choices=("t1", "t2", "dixon"), default=("t1", "t2", "dixon"))
     parser.add_argument("--every", type=int, default=1, help="take every n-th person only")
     options = parser.parse_args()
@@ -65,8 +65,8 @@ def main() -> None:
 
 def people(slices: list[ReaderSlice], options: argparse.Namespace) -> list[ReaderSlice]:
     """Those to measure on."""
-    learnt = half_of([one.patient for one in slices], options.half) if options.half is not None else set()
-    return [one for one in slices if one.patient not in learnt][:: options.every]
+    training = half_of([one.patient for one in slices], options.half) if options.half is not None else set()
+    return [one for one in slices if one.patient not in training][:: options.every]
 
 
 def scored(model: Model, slices: Sequence[ReaderSlice], labels: tuple[int, ...]) -> Scores:

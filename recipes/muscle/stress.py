@@ -1,11 +1,11 @@
-"""How a muscle model takes what scans may bring: Dice on reader-labelled T1 slices that are changed in one way at a time.
+"""Robustness of a muscle model: Dice on reader-labelled T1 slices, each altered in one way at a time.
 
     python recipes/muscle/stress.py ../shared/data [--models DIR] [--half 0|1] [--every 4]
 
 Each change is made to the image, and where it moves tissue to the reader's mask, too: metal (signal voids with bright rims beside the spine), a spine that is
 turned and sheared as in scoliosis, a block that is 20° oblique, a field of view that ends within the erector spinae, pixels of 2 mm, blur as thick slices
 leave it, coils that see the back only, noise; and the tenth of people with the most fat in their muscles. Dice is that of the four back muscles on what the
-changed image shows. `--half` leaves out the people that a network of `recipes/muscle/train.py --half` learnt from.
+changed image shows. `--half` excludes the people in the training set of `recipes/muscle/train.py --half`.
 """
 
 import argparse

@@ -4,9 +4,9 @@
     python recipes/muscle/train.py ../shared/data OUT --package NAME --version 1.0.0 [--research] [--results FIGURES.json]
 
 `--half 0` and `--half 1` each write a model folder OUT/half0 or OUT/half1 that `recipes/muscle/reader_masks.py --half` measures on the people left out.
-Both learn from half of the T1 people (reader masks, L4/L5), drawn slices and phantoms; half 1 also from TUM01 (Dixon), so that half 0 is measured on it.
-With `--research` they also learn from half of the T2 slices, whose source states no licence, so what comes out is for research only. `--package` puts the
-two networks of OUT into one file with 8-bit convolutions, one of them applied to the mirror image, so that each checks the other.
+Both are trained on half of the T1 people (reader masks, L4/L5), drawn slices and phantoms; half 1 also on TUM01 (Dixon), so that half 0 can be evaluated on it.
+With `--research` they are also trained on half of the T2 slices, whose source states no licence, so these packages are for research only. `--package` puts the
+two networks of OUT into one file with 8-bit convolutions, one of them applied to the mirror image; disagreement between them marks a mask as doubtful.
 
 The engine is our own U-Net (`lumbar.muscle.learn.mixture`), on one processor core, bfloat16. How many steps the shipped networks took is on their cards.
 """
@@ -85,7 +85,7 @@ def package(options: argparse.Namespace) -> None:
     folder = options.out / options.package
     folder.mkdir(parents=True, exist_ok=True)
     how = f"Two networks of {options.steps} steps of 8 views, each trained on one half of the people; the second is applied to the mirror image."
-    withheld = () if options.research else (PSOAS_RIGHT, PSOAS_LEFT)  # which only synthetic slices teach: Dice 0.66 on readers' T2 masks
+    withheld = () if options.research else (PSOAS_RIGHT, PSOAS_LEFT)  # labelled on synthetic slices only: Dice 0.66 on readers' T2 masks
     words = BuildOptions(options.package, options.version, how=how, research_only=options.research, withheld=withheld, results=results)
     examples = people(options.data, 1, options.research)
     card = export(NetworkPair(*networks), folder, words, sources(options.research), examples[:: max(1, len(examples) // CALIBRATION)])
@@ -114,7 +114,7 @@ def _options() -> argparse.Namespace:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--half", type=int, choices=(0, 1))
     what.add_argument("--package", help="name of the package to make of both halves")
-    parser.add_argument("--research", action="store_true", help="learn from muscle_t2, too")
+    parser.add_argument("--research", action="store_true", help="also train on muscle_t2")
     parser.add_argument("--start", type=Path, help="weights of another run to begin with")
     parser.add_argument("--steps", type=int, default=2100)
     parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate")

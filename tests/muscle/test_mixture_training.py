@@ -1,4 +1,4 @@
-"""Training batches keep sides and labels; what a data set does not label is not taught as background. Nothing is learnt in so few steps."""
+"""Training batches keep sides and labels, and structures without labels are not trained as background. So few steps do not train a usable network."""
 
 from dataclasses import replace
 
@@ -67,7 +67,7 @@ def test_unlabelled_psoas_is_not_taught_as_background():
     partial, complete = (float(marginal_loss(sure_of_psoas, target, torch.tensor([known]))) for known in (False, True))
     assert partial < 0.01 < 5 < complete
     wrong = torch.full((1, 8, 8, 8), -8.0)
-    wrong[:, 2] = 8.0  # a back muscle where the reader drew none is wrong in either case
+    wrong[:, 2] = 8.0  # a back muscle predicted in background is penalized in both cases
     assert float(marginal_loss(wrong, target, torch.tensor([False]))) > 5
 
 

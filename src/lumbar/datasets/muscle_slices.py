@@ -58,7 +58,7 @@ def has_reader_slices(folder: Path) -> bool:
 
 
 def read_reader_slices(folder: Path) -> Iterator[ReaderSlice]:
-    """The slices of either data set, told apart by whether `table.csv` has pixel sizes.
+    """The slices of either data set; only the T1 set lists pixel sizes in `table.csv`.
 
     Raises:
         UnreadableInput: the folder holds no such slices, or an image and its mask differ in size.

@@ -124,4 +124,4 @@ def _fraction(placed: PlacedStack, maps: Sequence[Series], warnings: list[str]) 
 def _what_there_is(study: Study) -> str:
     """The axial series of the study and why they are unusable, or that there are none."""
     reasons = [one.reason.split("not used: ")[-1] for one in study.series if not one.usable and one.plane.value == "axial"]
-    return f"the study has axial series, but none is usable ({'; '.join(dict.fromkeys(reasons))})" if reasons else "the study has none"
+    return f"the study has axial series, but none of them can be used ({'; '.join(dict.fromkeys(reasons))})" if reasons else "the study has none"

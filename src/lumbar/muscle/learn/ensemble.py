@@ -8,7 +8,7 @@ from lumbar.muscle.labels import MIRRORED
 class NetworkPair(torch.nn.Module):
     """Predictions of `straight` on images and of `mirrored` on mirrored images, with sides swapped back.
 
-    Both together cost what one costs that looks both ways; where they differ, the mask is in doubt.
+    The pair costs as much as one network with mirror averaging; disagreement between the two marks a mask as doubtful.
     """
 
     def __init__(self, straight: torch.nn.Module, mirrored: torch.nn.Module) -> None:
