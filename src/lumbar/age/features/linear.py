@@ -30,7 +30,11 @@ class Scale:
 
     def z(self, features: Array) -> Array:
         """(..., k) standardized features; 0, the median, where missing."""
-        return np.asarray(np.clip(np.nan_to_num((features - self.median) / self.spread), -_MOST_Z, _MOST_Z))
+        return np.asarray(np.clip(np.nan_to_num(self.deviations(features)), -_MOST_Z, _MOST_Z))
+
+    def deviations(self, features: Array) -> Array:
+        """(..., k) distances from the median in units of the spread, without bounds; NaN where missing."""
+        return np.asarray((features - self.median) / self.spread)
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,14 @@ class Weights:
 
     def z(self, features: AgeFeatures, contrast: Contrast) -> Array:
         """(k,) standardized features."""
-        return self.scales[contrast].z(features.means[[NAMES.index(name) for name in self.names]])
+        return self.scales[contrast].z(self._means(features))
+
+    def deviations(self, features: AgeFeatures, contrast: Contrast) -> Array:
+        """(k,) distances of the features from their median in units of the spread, without bounds; NaN where missing."""
+        return self.scales[contrast].deviations(self._means(features))
+
+    def _means(self, features: AgeFeatures) -> Array:
+        return features.means[[NAMES.index(name) for name in self.names]]
 
     def years(self, z: Array) -> float:
         """The age."""

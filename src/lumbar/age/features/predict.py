@@ -118,15 +118,13 @@ class FeatureAge:
     def _other_contrast(self, features: AgeFeatures, contrast: Contrast) -> bool:
         """Whether CSF against marrow differs from all series of this kind, as with fat suppression."""
         weights = self.model.weights[contrast]
-        scale, column = weights.scales[contrast], weights.names.index(_CONTRAST_FEATURE)
-        value = features.means[NAMES.index(_CONTRAST_FEATURE)]
-        return bool(np.abs(value - scale.median[column]) > _CONTRAST_FAR * scale.spread[column])
+        deviation = weights.deviations(features, contrast)[weights.names.index(_CONTRAST_FEATURE)]
+        return bool(np.abs(deviation) > _CONTRAST_FAR)
 
     def _unusual(self, series: MeasuredSeries, contrast: Contrast) -> bool:
-        weights = self.model.weights[contrast]
-        scale = weights.scales[contrast]
-        z = (series.features.means[[NAMES.index(name) for name in weights.names]] - scale.median) / scale.spread
-        return bool(np.mean(~(np.abs(z) <= _FAR)) > _MOST_FAR)
+        """Whether too many features are far from their median, or missing."""
+        deviations = self.model.weights[contrast].deviations(series.features, contrast)
+        return bool(np.mean(~(np.abs(deviations) <= _FAR)) > _MOST_FAR)
 
     def _warnings(
         self, finding: AgeFinding, series: MeasuredSeries, support: Support, known: float | None, unusual: bool, network: AgeResult | None

@@ -84,8 +84,7 @@ def render_comparison(comparison: Comparison, images: Sequence[ImagePair]) -> st
 def sentence(change: Change) -> str:
     """A reliable change in words: "L4/L5 disc height: 9.1 → 7.2 mm (−1.9)"."""
     row = _row(change)
-    unit = f" {change.unit}" if change.unit and change.unit != GRADE_UNIT else ""
-    return f"{row.place} {row.finding}: {row.earlier} → {row.later}{unit} ({row.change})".strip()
+    return f"{row.place} {row.finding}: {row.earlier} → {row.later}{_unit(change)} ({row.change})".strip()
 
 
 def summary(changes: Sequence[Change]) -> list[tuple[str, str]]:
@@ -96,8 +95,7 @@ def summary(changes: Sequence[Change]) -> list[tuple[str, str]]:
         place = f"{change.side} {change.structure.replace('_', ' ')}" if muscle else change.level or "Whole spine"
         inner = " ".join(part for part in ((change.level if muscle else change.side), _title(change)) if part)
         row = _row(change)
-        unit = f" {change.unit}" if change.unit and change.unit != GRADE_UNIT else ""
-        places.setdefault(place, []).append(f"{inner} {row.earlier} → {row.later}{unit}")
+        places.setdefault(place, []).append(f"{inner} {row.earlier} → {row.later}{_unit(change)}")
     return [(place[0].upper() + place[1:], "; ".join(found)) for place, found in sorted(places.items(), key=lambda item: _PLACES.get(item[0], 99))]
 
 
@@ -141,6 +139,10 @@ def _title(change: Change) -> str:
     for ending in ("_mm2", "_mm", "_ml", "_degrees", "_years", "_percent"):
         finding = finding.removesuffix(ending)
     return finding.replace("_", " ").replace("csa", "cross-section").replace("canal ap", "canal depth")
+
+
+def _unit(change: Change) -> str:
+    return f" {change.unit}" if change.unit and change.unit != GRADE_UNIT else ""
 
 
 def _value(change: Change, value: float | None) -> str:
