@@ -23,8 +23,7 @@ from scipy import stats
 
 from lumbar.domain.anatomy import LUMBAR
 from lumbar.population.follow_up.examination import Examination, read_examination
-from lumbar.population.follow_up.measurement_error import Setting
-from lumbar.population.follow_up.setting import MUSCLES
+from lumbar.population.follow_up.measurement_error import MUSCLES, Setting
 
 RELATIVE_UNITS = ("mm²", "ml")
 FEWEST_PAIRS = 6

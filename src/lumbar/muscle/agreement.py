@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lumbar.muscle.labels import MIRRORED
 
-DOUBTFUL = 0.8  # masks with a lower agreement are marked; docs/muscles.md gives the accuracy of this mark
+DOUBTFUL = 0.8  # masks with a lower agreement are marked; recipes/muscle/reader_masks.py measures the accuracy of this mark
 
 
 @dataclass(frozen=True, eq=False)

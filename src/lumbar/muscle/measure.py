@@ -4,6 +4,7 @@ Areas are in the plane of the slices (not perpendicular to the muscle). A slice 
 accounted for. A mask that touches the border of the image is not extrapolated.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -62,7 +63,7 @@ def measure(image: Volume, mask: Volume, fat: Volume | None = None, options: Mea
     if share is None:
         warnings.append("fat is not clearly brighter than muscle on this image (fat suppression?), so fat infiltration was not measured")
         share = np.zeros(scene.labels.shape, np.float32)
-    findings = _with_asymmetry([_measure_one(scene, label, share) for label in found])
+    findings = with_asymmetry([_measure_one(scene, label, share) for label in found])
     return Measurement(findings, tuple(warnings), None if scene.fat_share is None else restore(share, mask))
 
 
@@ -73,7 +74,7 @@ def _measure_one(scene: Scene, label: int, share: NDArray[np.float32]) -> Muscle
     fat = _fat(scene, inside, muscle)
     lean_known = muscle is not Muscle.PSOAS or scene.fat is not None
     lean = area - np.where(inside, share, 0).sum(axis=(1, 2), dtype=np.float64) * scene.pixel_mm2 if lean_known else None
-    slices = _Slices(area, lean, fat.by_slice, _asymmetries(area, scene.area_mm2(_other_side(label))), _ratios(area, scene.body_mm2), label)
+    slices = _Slices(area, lean, fat.by_slice, _asymmetries(area, scene.area_mm2(MIRRORED[label])), _ratios(area, scene.body_mm2), label)
     agreement = scene.options.agreement
     whole = agreement.of(label) if agreement else None
     return MuscleFinding(
@@ -128,10 +129,6 @@ def _fat(scene: Scene, inside: NDArray[np.bool_], muscle: Muscle) -> _Fat:
 
 def _volume_ml(area_mm2: NDArray[np.float64], scene: Scene) -> float | None:
     return None if scene.thickness_mm is None else float(area_mm2 @ scene.thickness_mm) / 1000
-
-
-def _other_side(label: int) -> int:
-    return MIRRORED[label]
 
 
 def _asymmetries(own: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -196,7 +193,7 @@ def _wrong_side(scene: Scene) -> list[str]:
     return []
 
 
-def _with_asymmetry(findings: list[MuscleFinding]) -> tuple[MuscleFinding, ...]:
+def with_asymmetry(findings: Sequence[MuscleFinding]) -> tuple[MuscleFinding, ...]:
     """Each finding with (own − other side) / mean of both volumes."""
     volumes = {(f.muscle, f.side): f.volume_ml for f in findings}
     done = []

@@ -18,7 +18,7 @@ from lumbar.models.folder import Model, load_folder
 from lumbar.muscle.axial import to_axial
 from lumbar.muscle.engine import run_model
 from lumbar.muscle.labels import LABELS
-from lumbar.muscle.measure import Measurement, measure
+from lumbar.muscle.measure import Measurement, measure, with_asymmetry
 from lumbar.muscle.scene import MeasureOptions, slice_at
 from lumbar.muscle.segment import Segmentation
 from lumbar.muscle.sources import MuscleSource, counted_once, muscle_sources
@@ -165,14 +165,7 @@ def _merged(stacks: Sequence[Sequence[MuscleFinding]]) -> tuple[MuscleFinding, .
     groups: dict[tuple[object, object], list[MuscleFinding]] = {}
     for finding in (f for findings in stacks for f in findings):
         groups.setdefault((finding.muscle, finding.side), []).append(finding)
-    merged = [_together(group) for group in groups.values()]
-    volumes = {(f.muscle, f.side): f.volume_ml for f in merged}
-    done = []
-    for finding in merged:
-        own, other = finding.volume_ml, next((v for (muscle, side), v in volumes.items() if muscle is finding.muscle and side is not finding.side), None)
-        known = own is not None and other is not None and own + other > 0
-        done.append(replace(finding, volume_asymmetry=2 * (own - other) / (own + other) if known else None))  # type: ignore[operator]
-    return tuple(done)
+    return with_asymmetry([_together(group) for group in groups.values()])
 
 
 def _together(group: Sequence[MuscleFinding]) -> MuscleFinding:

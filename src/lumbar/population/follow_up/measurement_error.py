@@ -13,6 +13,8 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+MUSCLES = ("multifidus", "erector_spinae", "psoas", "quadratus_lumborum")  # structures that share the errors of kind "muscle"
+
 
 class Setting(Enum):
     """How alike two examinations are."""
@@ -39,7 +41,7 @@ class MeasurementError:
 
 def error_of(structure: str, finding: str, setting: Setting) -> MeasurementError | None:
     """The error of a finding in a setting; None where it was not measured."""
-    kind = "muscle" if structure in ("multifidus", "erector_spinae", "psoas", "quadratus_lumborum") else structure
+    kind = "muscle" if structure in MUSCLES else structure
     entry = (_table()["errors"].get(f"{kind}.{finding}") or {}).get(setting.value)
     return MeasurementError(float(entry["sd"]), float(entry["factor"]), bool(entry["relative"]), int(entry["pairs"])) if entry else None
 

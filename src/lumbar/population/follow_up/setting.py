@@ -5,11 +5,10 @@ from typing import Any
 
 from lumbar.domain.values import ValueRow
 from lumbar.population.follow_up.examination import Examination, SpineSeries
-from lumbar.population.follow_up.measurement_error import Setting
+from lumbar.population.follow_up.measurement_error import MUSCLES, Setting
 
 _SAME_SPACING = 0.1  # relative difference of pixel sizes and of slice distances
 SPINE_STRUCTURES = ("spine", "vertebra", "segment", "disc", "canal")
-MUSCLES = ("multifidus", "erector_spinae", "psoas", "quadratus_lumborum")
 _SIGNAL_FINDINGS = ("disc_signal_ratio",)  # mean something in one contrast alone
 # Findings of the T2 disc grader; on other contrasts it has not been checked.
 _GRADED_ON_T2 = ("pfirrmann", "disc_narrowing_p", "disc_bulging_p", "disc_herniation_p", "disc_spondylolisthesis_p", "disc_modic_p", "disc_endplate_p")

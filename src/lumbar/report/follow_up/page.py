@@ -10,8 +10,7 @@ from lumbar import __version__
 from lumbar.domain.anatomy import Level, Vertebra
 from lumbar.domain.values import GRADE_UNIT
 from lumbar.population.follow_up.compare import CHANGED, NOT_COMPARABLE, SEEN_ONCE, UNKNOWN_ERROR, WITHIN_ERROR, Change, Comparison
-from lumbar.population.follow_up.measurement_error import source
-from lumbar.population.follow_up.setting import MUSCLES
+from lumbar.population.follow_up.measurement_error import MUSCLES, source
 from lumbar.report.document import RESEARCH_USE
 from lumbar.report.numbers import shown, signed
 
