@@ -107,9 +107,7 @@ class Receiver:
         try:
             data = event.encoded_dataset()
             with quiet_pydicom():
-                header = pydicom.dcmread(
-                    io.BytesIO(data), stop_before_pixels=True, specific_tags=["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "Rows"]
-                )
+                header = pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True, specific_tags=_TAGS)
             uids = [str(header.StudyInstanceUID), str(header.SeriesInstanceUID), str(header.SOPInstanceUID)]
             rows = header.get("Rows")
         except Exception as error:  # a broken data set can make pydicom raise nearly anything

@@ -42,11 +42,12 @@ def write_views(study: Study, folder: Path) -> None:
 
 def _written(series: Series, number: int, stack: Stack, stage: Path, name: str) -> dict[str, Any]:
     grid = stack.volume.grid
+    first_pixels_mm = grid.points_mm(np.array([[k, 0, 0] for k in range(grid.shape[0])]))
     entry = {
         "volume": name, "series_uid": series.series_uid, "stack": number, "plane": series.plane.value, "weighting": series.weighting.value,
         "role": series.role.value, "name": f"{series.plane.value} {series.weighting.value}", "slices": grid.shape[0], "shape": list(grid.shape),
         "spacing_mm": [round(value, 4) for value in grid.spacing_mm], "instance_numbers": list(stack.instance_numbers),
-        "matrix": grid.points_mm(np.array([[k, 0, 0] for k in range(grid.shape[0])])).round(4).tolist(),
+        "matrix": first_pixels_mm.round(4).tolist(),
         "row_step_mm": grid.row_step_mm.tolist(), "column_step_mm": grid.column_step_mm.tolist(),
         "window": [float(value) for value in np.percentile(stack.volume.array, _WINDOW_PERCENT)],
     }  # fmt: skip
@@ -56,7 +57,7 @@ def _written(series: Series, number: int, stack: Stack, stage: Path, name: str) 
     except GeometryError as error:
         return {**entry, "file": None, "reason": str(error).replace(str(stage), "the study"), "k_of_slice": None}
     stored = read_nifti(path).grid  # gaps are filled with empty slices there
-    places = stored.indices(grid.points_mm(np.array([[k, 0, 0] for k in range(grid.shape[0])])))[:, 0]
+    places = stored.indices(first_pixels_mm)[:, 0]
     return {**entry, "file": path.name, "k_of_slice": [round(float(k)) for k in places]}
 
 

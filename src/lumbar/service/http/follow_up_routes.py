@@ -54,4 +54,5 @@ def _end(core: ServiceCore, study: str) -> dict[str, Any]:
     row = core.studies.row(study)
     if row is None:
         raise not_found("study")
-    return {name: study_row(row)[name] for name in ("study", "study_date", "version")}
+    shown = study_row(row)
+    return {name: shown[name] for name in ("study", "study_date", "version")}

@@ -105,9 +105,7 @@ def _page(core: ServiceCore, wanted: Search) -> dict[str, Any]:
 async def _events(request: Request, core: ServiceCore, study: str | None) -> AsyncIterator[bytes]:
     """Rows of studies whose jobs changed since the last look; a comment now and then keeps the connection open."""
     shown: dict[str, str] = {}
-    latest, silent = 0.0 if study else float("inf"), 0.0
-    if latest == float("inf"):
-        latest = await run_in_threadpool(core.jobs.latest_change)
+    latest, silent = 0.0 if study else await run_in_threadpool(core.jobs.latest_change), 0.0
     while not await request.is_disconnected():
         changed = await run_in_threadpool(core.jobs.changed_since, latest, study)
         for name in dict.fromkeys(job.study for job in changed):
