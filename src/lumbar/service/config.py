@@ -1,4 +1,4 @@
-"""What the service is told: one TOML file, one dataclass a table, nothing that is not named here."""
+"""Settings of the service: one TOML file, one dataclass per table; unknown names are errors."""
 
 import ipaddress
 import tomllib

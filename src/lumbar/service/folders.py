@@ -1,4 +1,4 @@
-"""Where the service keeps what on its disk, and the names it uses in place of identities."""
+"""Layout of the data folder, and the keys that replace patient identities."""
 
 import fcntl
 import hashlib

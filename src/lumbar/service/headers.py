@@ -1,4 +1,4 @@
-"""What headers say of patient and study, for the worklist."""
+"""Patient and study attributes from DICOM headers, for the worklist."""
 
 import datetime
 from collections.abc import Iterable
@@ -30,7 +30,7 @@ class Identity:
 
 
 def dicom_date(value: object) -> str | None:
-    """YYYY-MM-DD from YYYYMMDD; None where it is no date."""
+    """YYYY-MM-DD from YYYYMMDD; None for an invalid date."""
     try:
         return datetime.datetime.strptime(str(value).strip(), "%Y%m%d").date().isoformat()
     except ValueError:
@@ -38,7 +38,7 @@ def dicom_date(value: object) -> str | None:
 
 
 def identity_of(header: Dataset) -> Identity:
-    """What one header says."""
+    """Patient and study of one header."""
     sex = _text(header, "PatientSex")
     facts = StudyFacts(
         _text(header, "PatientName").replace("^", " ").strip(), _text(header, "PatientID"), dicom_date(_text(header, "PatientBirthDate")),
@@ -48,7 +48,7 @@ def identity_of(header: Dataset) -> Identity:
 
 
 def identity_of_files(files: Iterable[Path]) -> Identity | None:
-    """What the DICOM images among `files` say; None where there are none.
+    """Patient and study of the DICOM images among `files`; None if there are none.
 
     Raises:
         UnreadableInput: they belong to several studies.

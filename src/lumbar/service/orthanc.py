@@ -1,4 +1,4 @@
-"""What the service needs of Orthanc's HTTP interface."""
+"""Client for the parts of Orthanc's HTTP interface that the service uses."""
 
 import hashlib
 import zipfile

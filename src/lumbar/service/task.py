@@ -1,4 +1,4 @@
-"""What a worker asks of an engine."""
+"""The interface between a worker and its engine."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""A worker: it leases a job, analyzes the study, puts the result in place and delivers it, and keeps saying that it is alive."""
+"""A worker: it leases a job, analyzes the study, puts the result in place and delivers it, and renews its lease meanwhile."""
 
 import errno
 import logging

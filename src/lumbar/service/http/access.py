@@ -1,4 +1,4 @@
-"""Who asks: what routes need of the request's state."""
+"""The service and the user of a request, with the role that a route requires."""
 
 from collections.abc import Callable
 from http import HTTPStatus

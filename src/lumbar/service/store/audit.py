@@ -1,4 +1,4 @@
-"""Who saw and did what, and when. Entries are only added; they outlive the studies that they name."""
+"""Audit log of user actions. Entries are only added and remain after a study is deleted."""
 
 import sqlite3
 import time
