@@ -35,12 +35,12 @@ def misplaced(images: Sequence[SliceImage]) -> str:
     if len(slices) < _FEWEST:
         return ""
     normal = mean_directions(slices)[2]
-    along = np.sort(np.array([one.center_mm for one in slices]) @ normal)
+    along = np.array([one.center_mm for one in slices]) @ normal
     spread = np.ptp([one.center_mm for one in slices], axis=0).max()
     remedy = "send the series again from the archive, or convert it from its source"
     if spread < _SAME_MM and len({one.instance_number for one in slices}) == len(slices):
         return f"all {len(slices)} slices have the same image position (0020,0032), so they cannot be put in order; {remedy}"
-    gaps = np.diff(along)
+    gaps = np.diff(np.sort(along))
     gaps = gaps[gaps > 1e-6]
     gap = float(np.median(gaps)) if gaps.size else 0.0
     thickness = next((one.thickness_mm for one in slices if one.thickness_mm is not None), None)
@@ -48,7 +48,7 @@ def misplaced(images: Sequence[SliceImage]) -> str:
     if gaps.size and not low <= gap <= high and not (gap < low and np.ptp(along) > 10 * low):
         stated = f"slices of {thickness:g} mm" if thickness else "slices"
         return f"its image positions (0020,0032) put {stated} {gap:.3g} mm apart: they are damaged or in another unit than millimetres; {remedy}"
-    if order_is_wrong([pixels for _, pixels in images], np.array([one.center_mm for one in slices]) @ normal):
+    if order_is_wrong([pixels for _, pixels in images], along):
         return f"its image positions (0020,0032) put the images in an order in which neighbours do not resemble each other, as they do in another; {remedy}"
     return ""
 

@@ -30,15 +30,13 @@ RESULT_NAMES = (
     "muscle.png", "preview.png", "card.json", "*.onnx", "*.npy", "*.npz", "truth", "aging.json", "aging.html", "plots", "evaluation.*", "exploration.*",
     "problems.csv", "predictions.csv", "importance.csv", "stages.csv", "deltas.csv", "curves.csv", "longitudinal.csv", "bias_models.csv",
     "mixed_models.csv", "deswan.csv", "sites.csv", "correlations.csv", "label_shares.csv", "images.csv", "*_agreement.csv", "*_agreement.html",
-    "*_agreement.png", "cohort.*",
-    "agreement.csv", "distributions.csv", "prevalence.csv", "people.csv", "sites_harmonized.csv", "harmonized.parquet", "zscores.parquet", "report.pdf",
-    "foramina.csv", "cohort.json", "cohort.html", "cleaned.*", "aging", "submission.csv",
-    "model.zip",
+    "*_agreement.png", "cohort.*", "agreement.csv", "distributions.csv", "prevalence.csv", "people.csv", "sites_harmonized.csv", "harmonized.parquet",
+    "zscores.parquet", "report.pdf", "foramina.csv", "cleaned.*", "aging", "submission.csv", "model.zip",
 )  # fmt: skip
 # A folder holds a result if one of these is in it; without, nothing in it is taken for one.
 _SIGNATURES = (
     "findings.json", "spine.json", "muscles.json", "card.json", "aging.json", "evaluation.json", "exploration.json", "cohort.json", "results.csv", "status.csv",
-    "truth/truth.json", "compare.json", "comparison.json", "cohort.json", "report.html", "volume_agreement.csv", "fat_agreement.csv",
+    "truth/truth.json", "compare.json", "comparison.json", "report.html", "volume_agreement.csv", "fat_agreement.csv",
 )  # fmt: skip
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
 _TRIES = 50
