@@ -1,11 +1,11 @@
-"""What is done with a folder of situations: studies with one fault each, made from phantoms with ground truth.
+"""Outcome of the analysis on a folder of studies with one fault each, made from phantoms with ground truth.
 
     python ../shared/cases/make_cases.py CASES lumbar      # or any other folder laid out like it
     python recipes/quality/situations.py CASES [--only NAME ...]
 
-CASES holds one study an entry, and the phantoms that they were made from as `_base` and `_dixon`, each with `truth/truth.json`. Every study is analyzed,
+CASES holds one study per entry, and the phantoms that they were made from as `_base` and `_dixon`, each with `truth/truth.json`. Every study is analyzed,
 and its levels, canals, muscle volumes and fat fractions are compared with the truth of its phantom and with the errors that the untouched phantom has.
-Prints a line a study: right, flagged (values are wrong, and a warning or a check says so), withheld (values are missing), refused, or SILENT.
+Prints one line per study: right, flagged (values are wrong, and a warning or a check says so), withheld (values are missing), refused, or SILENT.
 """
 
 import argparse
@@ -54,13 +54,13 @@ def turned(truth: dict[str, Any], degrees: float) -> dict[str, Any]:
 
 
 def said(analysis: Analysis) -> list[str]:
-    """What the analysis says is odd: warnings, and checks that did not pass."""
+    """Warnings, and checks that did not pass."""
     checks = analysis.findings.quality.checks if analysis.findings.quality else ()
     return [*analysis.findings.warnings, *(f"{check.status} {check.name}: {check.note}" for check in checks if check.status != "passed")]
 
 
 def outcome(path: Path, models: Models, truth: dict[str, Any], usual: dict[str, float], expected_words: set[str]) -> tuple[str, str]:
-    """What became of the study at `path`, in one word and in sentences; `expected_words` are said of the untouched phantom, too."""
+    """Outcome of the study at `path`, as one word and in sentences; `expected_words` are the warnings of the untouched phantom."""
     try:
         analysis = lumbar.analyze(lumbar.read_study(path), models)
     except LumbarError as error:

@@ -1,12 +1,12 @@
-"""What can be had from the packaged axial networks without training them again: views, calibration, and a second stage, out of fold.
+"""Out-of-fold accuracy of the packaged axial networks without retraining: test-time views, calibration, and a second stage.
 
-    python recipes/severity/axial_combinations.py ../shared/data/rsna2024 runs/axial_views.npz    # answers are kept in the last file
+    python recipes/severity/axial_combinations.py ../shared/data/rsna2024 runs/axial_views.npz    # predictions are cached in the last file
 
-Each study is graded by the network that was not trained on it; whatever is fitted is fitted on the other folds. The second stage is a logistic regression on
-the log-odds of a grade, of its level, of the levels above and below, of the other conditions at its level and of the study's mean.
+Each study is graded by the network that was not trained on it; calibration and second stage are fitted on the other folds. The second stage is a logistic
+regression on the log-odds of a grade, of its level, of the levels above and below, of the other conditions at its level and of the study's mean.
 
 Measured on 2,397 crops of 455 studies (canal, recesses): one view 0.348, 0.623; five views 0.344, 0.619; with the slices reversed 0.344, 0.619; the second
-stage 0.341, 0.628, and its mean with the first 0.338, 0.622. None of it comes near 0.29 and 0.56, so what is packaged stayed as it was.
+stage 0.341, 0.628, and its mean with the first 0.338, 0.622. None of it comes near 0.29 and 0.56, so the packaged model was not changed.
 """
 
 import argparse
@@ -39,7 +39,7 @@ REVERSED = [2, 1, 0]  # the three slices of a crop from below upwards
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="RSNA 2024 folder")
-    parser.add_argument("answers", type=Path, help="file that keeps the answers of the networks; made where it is missing")
+    parser.add_argument("answers", type=Path, help="cache of the networks' predictions; made where it is missing")
     arguments = parser.parse_args()
     if not arguments.answers.is_file():
         np.savez(arguments.answers, **answers(arguments.data))
@@ -62,7 +62,7 @@ def main() -> None:
 
 
 def answers(data: Path) -> dict[str, np.ndarray]:
-    """Probabilities (views and reversed slices, n, 5, 3) of all crops, and what is known of each."""
+    """Probabilities (views and reversed slices, n, 5, 3) of all crops, with their labels, folds, studies and levels."""
     images, folder = data / "axial_crops", find_folder(TASK)
     crops = [crop for crop in read_crop_table(data / "axial_crops.csv") if (images / crop.file).is_file()]
     labels, levels, studies = targets(crops, read_grades(data / "train.csv")), level_numbers(crops), np.array([c.study_id for c in crops])
@@ -80,12 +80,12 @@ def answers(data: Path) -> dict[str, np.ndarray]:
 
 
 def calibrated(raw: np.ndarray, y: np.ndarray, folds: np.ndarray) -> np.ndarray:
-    """With temperatures of the other folds."""
+    """Probabilities calibrated with the temperatures of the other folds."""
     return crossfitted(raw, y, folds)[0].metric
 
 
 def second_stage(raw: np.ndarray, kept: dict[str, np.ndarray], context: bool) -> np.ndarray:
-    """Answers (n, 5, 3) of a logistic regression on `raw`, each fold by that of the others; foramina are left as they are."""
+    """Predictions (n, 5, 3) of a logistic regression on `raw`, fitted on the other folds; foramina are unchanged."""
     y, folds, levels = kept["labels"], kept["folds"], kept["levels"]
     odds = np.diff(np.log(np.clip(raw, 1e-5, 1)), axis=-1)
     around = surroundings(odds, kept["studies"], levels)

@@ -1,9 +1,9 @@
-"""The measured fat of foramina beside the grades of readers: no network, on every labelled foramen of the public table.
+"""Measured fat of foramina against readers' grades, on every labelled foramen of the public table; no network is used.
 
     python recipes/severity/foramen_fat.py ../shared/data/rsna2024 [--cache runs/foramina/crops.npz]
 
-Prints the quartiles of the area for each grade and how well area, height and width tell severe foramina, and moderate or severe ones, from the others, with
-points as labelled and shifted by the error of the spine model. The size of a pixel is unknown: the distance between levels is taken for 34 mm, its usual value.
+Prints the quartiles of the area for each grade and how well area, height and width separate severe, and moderate or severe, foramina from the others, with
+points as labelled and shifted by the error of the spine model. The pixel size is unknown: the distance between levels is assumed to be 34 mm, its usual value.
 """
 
 import argparse

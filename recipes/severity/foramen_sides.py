@@ -1,9 +1,9 @@
-"""How far to the side foramina lie at each level, from the slices on which readers marked them; the slices' distance is unknown, so only ratios are known.
+"""Lateral position of the foramina at each level, from the slices on which readers marked them, as ratios, since the slice spacing is unknown.
 
     python recipes/severity/foramen_sides.py ../shared/data/rsna2024
 
 Prints, over the studies with all ten points in one series, the distance of the left from the right foramen at each level as a share of the study's mean, and
-the spread that is left: what a point placed by these shares is off from side to side.
+the residual spread: the lateral error of a point placed by these shares.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import numpy as np
 from lumbar.datasets.foramina import read_foramen_table
 from lumbar.domain.anatomy import Level, Side
 
-USUAL_SPACING_MM = 4.5  # between sagittal T1 slices: turns slices into millimetres
+USUAL_SPACING_MM = 4.5  # between sagittal T1 slices: converts slices to millimetres
 
 
 def main() -> None:

@@ -32,7 +32,7 @@ from lumbar.spine.spine_map import map_segmentation, map_spine
 
 FIRST_SEED = 5000  # seeds that no training uses
 SITES = "ABCDEFGHI"
-NEAR_MM = 12.0  # a level further from its true place is named wrongly and counts apart
+NEAR_MM = 12.0  # a level further from its true place counts as misnamed; its phantom is left out
 Values = dict[tuple[str, str], float]  # (field, place) → value
 Pairs = dict[str, list[tuple[float, float]]]  # field → (truth, measured)
 

@@ -1,4 +1,4 @@
-"""Whether the spine model names phantoms correctly, and doubts its names where it does not.
+"""Accuracy of the spine model's level names on phantoms, and whether wrong names are marked as doubtful.
 
     python recipes/spine/numbering.py [--model FOLDER] [--transitional 60] [--plain 100] [--first 0]
 
@@ -31,7 +31,7 @@ BINS = (0.0, 0.5, 0.9, 0.97, 0.99, 1.0)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the model said of one phantom."""
+    """Level naming of one phantom."""
 
     variant: str
     correct: bool

@@ -1,4 +1,4 @@
-"""What a perfect measurement gives on a phantom, by the definitions of docs/reference/measurements.md: from frames and fine planes of labels."""
+"""True measurements of a phantom by the definitions of docs/reference/measurements.md: from frames and fine planes of labels."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,13 +41,13 @@ def measurements(anatomy: Anatomy) -> dict[str, dict[str, float]]:
 
 
 def coronal_tilt_degrees(disc: Disc) -> float:
-    """Positive when the patient's left is higher."""
+    """Coronal tilt of a disc, positive when the patient's left is higher."""
     normal = disc.frame.axes[2]
     return float(np.degrees(np.arctan2(-normal[0], normal[2])))
 
 
 def tilt_degrees(vertebra: Vertebra) -> float:
-    """Of its mid-plane against the horizontal; positive when the front is lower."""
+    """Tilt of the mid-plane against the horizontal; positive when the front is lower."""
     back = vertebra.frame.axes[1]
     return float(np.degrees(np.arctan2(back[2], np.hypot(back[0], back[1]))))
 
@@ -64,7 +64,7 @@ def segment_degrees(upper: Vertebra, lower: Vertebra) -> float:
 
 
 def slip_mm(anatomy: Anatomy, level: Level) -> float:
-    """How far the upper body is shifted forward against the lower one, beyond the usual step."""
+    """Forward shift of the upper body against the lower one, in addition to the usual step."""
     number = [disc.name for disc in anatomy.discs].index(level.value)
     lower = anatomy.vertebrae[number + 1]
     away = lower.frame.to_local(lower_plate_back(anatomy, number)) - np.array([0.0, lower.half_depth_mm * (1 + lower.taper), 0.0])

@@ -1,4 +1,4 @@
-"""Refines the spine network of train.py on what that recipe left out, and exports its folder. The shipped 0.2.0 is not made of it: the refined weights
+"""Refines the spine network of train.py on data that it leaves out, and exports its folder. The packaged 0.2.0 was not made with it: the refined weights
 have not been compared with it on all sets of evaluate.py.
 
     python recipes/spine/refine.py ../shared/data --start runs/spine/spine-sagittal -o runs/refined [--threads 1]

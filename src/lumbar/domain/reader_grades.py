@@ -1,4 +1,4 @@
-"""Findings in which grades of readers stand in place of those of models."""
+"""Findings in which grades by readers replace those of models."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ from lumbar.errors import InputError
 
 
 def with_reader_grades(findings: Findings, reading: Reading) -> Findings:
-    """The findings with the readers' grades, each marked with its reader, and a warning that says so.
+    """The findings with the readers' grades, each marked with its reader, and a warning that lists them.
 
     Raises:
         InputError: a grade is given for a level that the findings do not grade.

@@ -38,7 +38,7 @@ class ReaderMasks:
     """Masks that replace those of the networks, on the grids of the stacks that they show, as the headers place them."""
 
     spine: Volume | None = None  # 1 vertebra, 2 disc, 3 canal
-    muscles: tuple[Volume, ...] = ()  # values of `muscle/labels.py`, one mask a stack
+    muscles: tuple[Volume, ...] = ()  # values of `muscle/labels.py`, one mask per stack
 
 
 @dataclass(frozen=True, eq=False)

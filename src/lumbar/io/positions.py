@@ -24,7 +24,7 @@ _WHOLE_GAP = 1.6  # of the median gap: beyond, neighbours need not resemble each
 _NEAR_MM = 7.0  # nor at larger gaps than these
 _SYMMETRIC = 0.75  # share of slices whose most similar slice, neighbours left out, is the mirrored one
 _FEWEST_MIRRORED = 6  # slices needed for this test
-_EQUAL = 0.99  # correlation of slices that are the same drawing; noise keeps those of scanners below it
+_EQUAL = 0.99  # correlation of identical drawings; noise keeps that of scanned slices below it
 _SMOOTHER = 0.4  # roughness of brightness over that of the other order, below which brightness supports the given order
 _SMALL = 48  # pixels along the edge of the compared images
 
@@ -113,7 +113,7 @@ def _is_shuffled(alike: NDArray[np.float64]) -> bool:
 
 
 def _is_dense(along_mm: NDArray[np.float64]) -> bool:
-    """Whether slices lie so close that each must resemble the next: pieces of the right order are then told from blocks."""
+    """Whether slices lie so close that each must resemble the next; separate blocks need not."""
     gaps = np.diff(along_mm)
     return bool(gaps.max() < min(_WHOLE_GAP * float(np.median(gaps)), _NEAR_MM))
 

@@ -1,4 +1,4 @@
-"""The masks of an analysis as they are stored: one file a stack, since grids differ."""
+"""The masks of an analysis as they are stored: one file per stack, since grids differ."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ class StoredMask:
 
 
 def stored_masks(analysis: Analysis) -> list[StoredMask]:
-    """Tissues and levels of the spine, then the muscles of each axial stack, that with most slices first."""
+    """Tissues and levels of the spine, then the muscles of each axial stack, largest stack first."""
     series = analysis.spine_series
     stacks = [number for number, stack in enumerate(series.stacks) if stack is analysis.spine_stack]
     number = stacks[0] if stacks and any(one.series_uid == series.series_uid and len(one.stacks) > stacks[0] for one in analysis.study.series) else None

@@ -33,7 +33,7 @@ def build_schema(version: str) -> dict[str, Any]:
         "$id": f"lumbar/findings-{version}",
         "title": "Findings of `lumbar analyze`",
         "description": "Points are LPS millimetres of the input. A value that could not be measured is null, and a warning gives the reason. "
-        "Fields may be added; none is renamed within a major version. A field that is not required may be missing where it does not apply.",
+        "Within a major version, fields may be added but are never renamed. An optional field may be omitted where it does not apply.",
         "type": "object",
         "properties": {
             "schema_version": {"type": "string", "pattern": f"^{major}\\."},

@@ -206,7 +206,7 @@ def _size(condition: Condition, level: LevelFinding) -> tuple[str, ...]:
 
 
 def _fat(fat: ForamenFat | None) -> tuple[str, ...]:
-    """The fat of a foramen and what readers' grades usually go with; nothing where it was not measured."""
+    """The fat of a foramen with its median area by reader's grade; empty where it was not measured."""
     if fat is None:
         return ()
     usual = ", ".join(f"{GRADE_WORDS[grade]} {area:.0f}" for grade, area in USUAL_AREA_MM2.items())

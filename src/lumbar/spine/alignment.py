@@ -15,7 +15,7 @@ from lumbar.spine.midplane import Midplane
 from lumbar.spine.segment import PIXEL_MM
 from lumbar.spine.shape import Outline
 
-_LEAST_WIDTH_MM = 20.0  # of a disc from side to side: less shows no tilt
+_LEAST_WIDTH_MM = 20.0  # least lateral width of a disc whose tilt can be measured
 _FEWEST_SLICES = 4
 
 

@@ -19,14 +19,14 @@ from lumbar.spine.midplane import Midplane
 from lumbar.spine.segment import PIXEL_MM
 from lumbar.spine.shape import Outline
 
-_ASIDE_MM = (10.0, 27.0)  # of the pedicles from the midline
+_ASIDE_MM = (10.0, 27.0)  # lateral distance of the pedicles from the midline
 _STEP_MM = 0.5
-_REACH_MM = 30.0  # up and down from the middle of the disc, as far as the pedicles
-_BEHIND_MM = 32.0  # from the back of the disc: most posterior position of a facet joint
-_JOINED_MM = 1.5  # a gap no wider than this between column and posterior elements is a pedicle
-_LEAST_PEDICLE_MM = 3.0
+_REACH_MM = 30.0  # search range above and below the middle of the disc; includes both pedicles
+_BEHIND_MM = 32.0  # search range behind the disc, up to the most posterior position of a facet joint
+_JOINED_MM = 1.5  # largest gap between column and posterior elements that counts as a pedicle
+_LEAST_PEDICLE_MM = 3.0  # height
 _PLAUSIBLE_HEIGHT_MM = (6.0, 32.0)
-_OPEN_SHARE = 0.25  # of the rows may show nothing behind, as between two facet joints
+_OPEN_SHARE = 0.25  # largest share of rows without posterior elements, as between two facet joints
 _COLUMN = (SpineClass.BODY, SpineClass.DISC, SpineClass.SACRUM)
 
 Floats = NDArray[np.float64]
@@ -82,7 +82,7 @@ def _in_slice(probabilities: NDArray[np.float16], disc: Outline) -> Foramen | No
 
 
 def _widths(probabilities: NDArray[np.float16], disc: Outline) -> Floats:
-    """(n,) free distance behind the column from above the disc to below it, in steps of `_STEP_MM`; infinite where nothing lies behind."""
+    """(n,) free distance behind the column from above the disc to below it, in steps of `_STEP_MM`; infinite where there are no posterior elements."""
     back = float(disc.offsets_mm[-1])
     heights = np.arange(-_REACH_MM, _REACH_MM + _STEP_MM, _STEP_MM)
     offsets = np.arange(back - 14.0, back + _BEHIND_MM, _STEP_MM / 2)

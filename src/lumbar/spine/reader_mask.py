@@ -1,4 +1,4 @@
-"""A segmentation in which a reader redrew outlines: what was left as it was keeps the network's probabilities, what was changed is what the reader drew."""
+"""A segmentation with the outlines corrected by a reader: changed voxels take the reader's labels, all others keep the network's probabilities."""
 
 from dataclasses import replace
 
@@ -16,14 +16,14 @@ from lumbar.spine.segment import Segmentation
 from lumbar.spine.spine_map import MASK_CANAL, MASK_DISC, MASK_VERTEBRA, SpineMap, map_segmentation, tissue_mask
 
 _VERTEBRAL = (SpineClass.BODY, SpineClass.POSTERIOR, SpineClass.SACRUM)  # one value in the mask
-_TOUCHED = 0.02  # share of changed voxels around a voxel of the network's grid, from which on the reader's outline counts there
+_TOUCHED = 0.02  # share of changed voxels, interpolated at a voxel of the network's grid, above which the reader's labels replace the network's
 
 
 def redrawn(spine: SpineMap, given: Volume, weighting: Weighting, lowest_level: Level | None = None) -> tuple[SpineMap, int]:
     """The spine measured again on the reader's outlines, and the number of voxels that the reader changed.
 
     Args:
-        spine: as the network found it.
+        spine: as the network segmented it.
         given: values of `masks/spine.nii.gz` on the grid of the series.
         weighting: of the series.
         lowest_level: name of the lowest disc, if a reader gave it.
@@ -72,7 +72,7 @@ def _with_changes(network: Segmentation, after: Volume, changed: NDArray[np.bool
 
 
 def _vertebral_kind(labels: NDArray[np.uint8], grid: Grid) -> NDArray[np.uint8]:
-    """For every voxel, the kind of vertebral tissue that the network found nearest."""
+    """Vertebral class nearest to each voxel in the network's labels."""
     known = np.isin(labels, _VERTEBRAL)
     if not known.any():
         return np.full(labels.shape, SpineClass.BODY, dtype=np.uint8)

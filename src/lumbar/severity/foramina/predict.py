@@ -44,7 +44,7 @@ def grade_foramina(study: Study, levels: Sequence[LevelFinding], grader: Foramen
         finding = make_finding(CONDITIONS[side], level, grades.metric[row], grades.clinical[row], uncertain=uncertain, model=grader.model.card.name)
         finding = replace(finding, evidence=shown[level, side].evidence())
         if (level, side) in on_t2:
-            # The prediction sets are calibrated on T1: none is given on T2.
+            # The conformal sets were calibrated on T1 only; on T2 the set contains all grades.
             finding = replace(finding, conformal_set=tuple(Severity), note=ON_T2)
         else:
             within = tuple(grade for grade, inside in zip(Severity, grades.sets[row], strict=True) if inside)
