@@ -14,7 +14,7 @@ from pathlib import Path
 from statsmodels.stats.proportion import proportion_confint
 
 import lumbar
-from lumbar.pipeline import Models
+from lumbar.pipeline import Analysis, Models
 
 SITES = "ABCDEFGHI"
 
@@ -31,8 +31,13 @@ def phantom(folder: Path, seed: int) -> Path:
 
 def alarms(study: Path, models: Models) -> list[str]:
     """The checks of an analysis that did not pass, as text."""
-    quality = lumbar.analyze(lumbar.read_study(study), models).findings.quality
-    return [f"{check.status} {check.name}: {check.note}" for check in quality.checks if check.status != "passed"]
+    return not_passed(lumbar.analyze(lumbar.read_study(study), models))
+
+
+def not_passed(analysis: Analysis) -> list[str]:
+    """The checks that did not pass, as text."""
+    checks = analysis.findings.quality.checks if analysis.findings.quality else ()
+    return [f"{check.status} {check.name}: {check.note}" for check in checks if check.status != "passed"]
 
 
 def main() -> None:

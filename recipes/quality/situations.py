@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from false_alarms import not_passed
 
 import lumbar
 from lumbar.errors import LumbarError
@@ -55,8 +56,7 @@ def turned(truth: dict[str, Any], degrees: float) -> dict[str, Any]:
 
 def said(analysis: Analysis) -> list[str]:
     """Warnings, and checks that did not pass."""
-    checks = analysis.findings.quality.checks if analysis.findings.quality else ()
-    return [*analysis.findings.warnings, *(f"{check.status} {check.name}: {check.note}" for check in checks if check.status != "passed")]
+    return [*analysis.findings.warnings, *not_passed(analysis)]
 
 
 def outcome(path: Path, models: Models, truth: dict[str, Any], usual: dict[str, float], expected_words: set[str]) -> tuple[str, str]:

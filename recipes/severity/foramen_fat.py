@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from foramina import SPINE_ERROR_MM, USUAL_LEVEL_MM, moved
+from foramina import SPINE_ERROR_MM, USUAL_LEVEL_MM, cached, moved
 
 from lumbar.datasets.foramina import read_foramen_table
 from lumbar.domain.anatomy import Severity
@@ -18,7 +18,6 @@ from lumbar.metrics.bootstrap import bootstrap_interval
 from lumbar.metrics.classification import roc_auc
 from lumbar.severity.foramina.crops import LEVEL_PIXELS
 from lumbar.severity.foramina.fat import fat_mask
-from lumbar.severity.foramina.grader import Foramina
 from lumbar.severity.foramina.table import from_points, targets
 
 PIXEL_MM = USUAL_LEVEL_MM / LEVEL_PIXELS
@@ -40,11 +39,6 @@ def main() -> None:
     pixels = np.random.default_rng(0).normal(0, SPINE_ERROR_MM / PIXEL_MM, (len(y), 2))
     shifted = np.stack([moved(crop, *by) for crop, by in zip(crops, pixels, strict=True)])
     report(f"points shifted by {SPINE_ERROR_MM:g} mm along each axis (standard deviation)", measures(shifted), y, studies)
-
-
-def cached(path: Path) -> Foramina:
-    kept = np.load(path)
-    return Foramina(*(kept[name] for name in ("crops", "levels", "sides", "studies")))
 
 
 def measures(crops: np.ndarray) -> dict[str, np.ndarray]:

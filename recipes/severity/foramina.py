@@ -84,7 +84,13 @@ def stored(points: list[ForamenPoint], arguments: argparse.Namespace) -> tuple[F
         beside, beside_of = crops_on_neighbours(points, images)
         np.savez(cache, beside=beside, beside_of=beside_of, **{field.name: getattr(made, field.name) for field in fields(Foramina)})
     kept = np.load(cache)
-    return Foramina(*(kept[field.name] for field in fields(Foramina))), kept["beside"], kept["beside_of"]
+    return cached(cache), kept["beside"], kept["beside_of"]
+
+
+def cached(path: Path) -> Foramina:
+    """The crops of all points in the cache that `stored` has written."""
+    kept = np.load(path)
+    return Foramina(*(kept[field.name] for field in fields(Foramina)))
 
 
 def train(points: list[ForamenPoint], foramina: Foramina, beside: tuple[np.ndarray, np.ndarray], arguments: argparse.Namespace) -> None:

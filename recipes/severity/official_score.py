@@ -15,7 +15,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from foramina import predictions
+from foramina import CACHE, cached, predictions
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from small_weights import held_out
@@ -28,7 +28,6 @@ from lumbar.domain.anatomy import Condition, Level, Severity
 from lumbar.models.registry import find_folder
 from lumbar.severity.axial.grader import TASK
 from lumbar.severity.foramina.explain import CONDITIONS
-from lumbar.severity.foramina.grader import Foramina
 from lumbar.severity.foramina.table import targets as foramen_targets
 from lumbar.severity.learn.axial.ensemble import FoldOptions, split
 from lumbar.severity.learn.axial.out_of_fold import SPLITS
@@ -85,8 +84,7 @@ def axial_predictions(folder: Path, data: Path, rows: dict[str, NDArray[np.float
 def foraminal_predictions(data: Path, runs: Path, rows: dict[str, NDArray[np.float64]]) -> set[str]:
     """Add foraminal rows of trained folds; returns their studies."""
     points = sorted(read_foramen_table(data / "foramina.csv"), key=lambda p: (p.study_id, p.file))
-    kept = np.load(runs / "crops.npz")
-    foramina = Foramina(*(kept[name] for name in ("crops", "levels", "sides", "studies")))
+    foramina = cached(runs / CACHE)
     splits = json.loads((runs / SPLITS).read_text(encoding="utf-8"))
     folds = np.array([splits[point.study_id] for point in points])
     raw = predictions(runs / "held_out.npy", foramina, folds, runs)
