@@ -44,8 +44,8 @@ from lumbar.age.learn.feature_fit import (
     scales_of,
     support_of,
 )
-from lumbar.age.learn.feature_training import LEARNS_FROM
 from lumbar.age.learn.feature_training import SETS as FEATURE_SETS
+from lumbar.age.learn.feature_training import TRAINED_ON
 from lumbar.age.predict import TASK as AGE_TASK
 from lumbar.age.predict import Predictor, disc_points
 from lumbar.age.segments import SEGMENTS
@@ -256,7 +256,7 @@ def table_of_models(work: Path) -> None:
     judged("mean over the sets without disc grades", nested_mean(volumes, [SETS[name] for name in FREE]), first, guess)
     print("\nthe shipped model: mean over the sets without disc grades, T2 and T2 SPACE together, T1 with both but without the network")
     for contrast, sets in FEATURE_SETS.items():
-        own = table.keep(np.array([kind in LEARNS_FROM[contrast] for kind in table.contrast]))
+        own = table.keep(np.array([kind in TRAINED_ON[contrast] for kind in table.contrast]))
         rows = own.keep(np.isfinite(own.age_years)).contrast == contrast
         judged(contrast.value, nested_mean(own, sets)[rows], data_for(own, SIGNAL).keep(rows), guess)
     share, width, inside = coverage_of(table.keep(table.contrast != Contrast.T1), FEATURE_SETS[Contrast.T2_3D])
@@ -267,7 +267,7 @@ def table_of_models(work: Path) -> None:
 def write_model(work: Path, out: Path) -> None:
     table = read_features(work / "features.csv")
     network = find_model(AGE_TASK, None, 1)
-    model = fit_features(table, FEATURE_SETS, LEARNS_FROM, network.use.sha256)
+    model = fit_features(table, FEATURE_SETS, TRAINED_ON, network.use.sha256)
     share, width, _ = coverage_of(table.keep(table.contrast != Contrast.T1), FEATURE_SETS[Contrast.T2_3D])
     results = []
     for contrast, support in model.support.items():

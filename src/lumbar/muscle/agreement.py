@@ -18,13 +18,13 @@ DOUBTFUL = 0.8  # masks with a lower agreement are marked; recipes/muscle/reader
 
 @dataclass(frozen=True, eq=False)
 class MaskAgreement:
-    """What the networks' masks share, on the slices of the axial volume."""
+    """Overlap of the networks' masks, on the slices of the axial volume."""
 
     shared: NDArray[np.float64]  # (slices, classes) pixels that two networks' masks share, added over their pairs
     total: NDArray[np.float64]  # (slices, classes) mean of both masks' pixels, added over the pairs
 
     def of(self, label: int) -> float | None:
-        """Dice over all slices; None where no network saw the label."""
+        """Dice over all slices; None where no network predicted the label."""
         return _share(float(self.shared[:, label].sum()), float(self.total[:, label].sum()))
 
     def on_slice(self, label: int, k: int) -> float | None:

@@ -22,7 +22,7 @@ from lumbar.muscle.labels import BACK, LABELS, VERTEBRA
 
 @dataclass(frozen=True, eq=False)
 class MeasureOptions:
-    """What the measurement may lean on."""
+    """Optional inputs of a measurement."""
 
     levels: tuple[LevelFinding, ...] = ()  # for areas by level: at the slice nearest to the middle of the disc
     discs: Volume | None = None  # disc labels 1…5 of `levels.nii.gz`, for the ratio of muscle to disc area

@@ -37,7 +37,7 @@ class MuscleNetwork:
 
     run: Network
     pixel_mm: float
-    withheld: tuple[int, ...] = ()  # labels that the network does not know well enough; their probability goes to the background
+    withheld: tuple[int, ...] = ()  # labels of insufficient accuracy; their probability is added to the background
     both_ways: bool = True  # mirror test-time augmentation; not for networks with built-in mirroring
 
 
@@ -127,7 +127,7 @@ def _upsampled(chances: NDArray[np.float32], grid: Grid, shape: tuple[int, int],
 
 
 def probabilities(image: NDArray[np.float32], network: Network) -> NDArray[np.float32]:
-    """(5, rows, columns) of one image on the network's grid."""
+    """(networks, classes, rows, columns) of one image on the network's grid."""
     rows, columns = image.shape
     padded = np.pad(standardized(image), [(0, -rows % _DIVISOR), (0, -columns % _DIVISOR)], mode="minimum")
     logits = network(padded[None, None].astype(np.float32))[0, ..., :rows, :columns]

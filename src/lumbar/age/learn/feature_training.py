@@ -34,7 +34,7 @@ _NETWORK_SETS = (
 )
 # Sets of features whose regressions are averaged. The network was not trained on T1 images.
 SETS = {Contrast.T2_3D: (*_SEEN_SETS, *_NETWORK_SETS), Contrast.T2: (*_SEEN_SETS, *_NETWORK_SETS), Contrast.T1: _SEEN_SETS}
-LEARNS_FROM = {Contrast.T2_3D: (Contrast.T2_3D, Contrast.T2), Contrast.T2: (Contrast.T2_3D, Contrast.T2), Contrast.T1: tuple(Contrast)}
+TRAINED_ON = {Contrast.T2_3D: (Contrast.T2_3D, Contrast.T2), Contrast.T2: (Contrast.T2_3D, Contrast.T2), Contrast.T1: tuple(Contrast)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +87,7 @@ def gather_features(
 
 def left_out_sites(table: FeatureTable, contrast: Contrast) -> Iterator[tuple[str, Support]]:
     """Each site with the errors of a model of the other sites, against guessing these sites' median age; sites with fewer than three people are skipped."""
-    kinds = LEARNS_FROM[contrast]
+    kinds = TRAINED_ON[contrast]
     own = table.keep(np.array([kind in kinds for kind in table.contrast], dtype=bool) & np.isfinite(table.age_years))
     for site in np.unique(own.site):
         test, train = own.keep(own.site == site), own.keep(own.site != site)
@@ -132,7 +132,7 @@ def _fit(table: FeatureTable, network_sha256: str) -> FeatureModel:
     sets = {kind: sets for kind, sets in SETS.items() if counts[kind] > 2}
     if not sets:
         raise InputError("no kind of series (T2, T2 3-D, T1) has three people with known ages; add people")
-    return fit_features(table, sets, LEARNS_FROM, network_sha256)
+    return fit_features(table, sets, TRAINED_ON, network_sha256)
 
 
 def _words(support: Support) -> str:

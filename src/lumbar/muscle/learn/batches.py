@@ -81,7 +81,7 @@ def random_batch(chosen: Sequence[GreySlice], options: BatchOptions, rng: Genera
 
 
 def _points(count: int, stored: tuple[int, ...], options: BatchOptions, rng: Generator) -> torch.Tensor:
-    """(batch, rows, columns, 2) where each pixel of the view lies in the stored slices, as `grid_sample` wants it."""
+    """(batch, rows, columns, 2) where each pixel of the view lies in the stored slices, in the coordinates of `grid_sample`."""
     rows, columns = options.view
     y, x = (np.arange(n, dtype=np.float32) - (n - 1) / 2 for n in (rows, columns))
     out = np.empty((count, rows, columns, 2), np.float32)

@@ -45,7 +45,7 @@ class BuildOptions:
     how: str = ""  # a sentence on the training, for the card
     synthetic: int = 60  # synthetic people, half of them drawn and half phantoms
     research_only: bool = False
-    withheld: tuple[int, ...] = ()  # labels that are not known well enough to be given
+    withheld: tuple[int, ...] = ()  # labels of insufficient accuracy, which inference leaves out
     results: tuple[Result, ...] = ()
 
 

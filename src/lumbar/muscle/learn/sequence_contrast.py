@@ -1,7 +1,7 @@
 """The contrast of other sequences, coils and scanners on training slices, for a whole batch at once.
 
 The curve that maps grey values is anchored at the grey value of the muscles and at that of fat, so that slices of one sequence resemble T1, T2,
-Dixon water and Dixon fat; random curves that mean no sequence at all come on top (Billot et al., SynthSeg, 2023).
+Dixon water and Dixon fat; random curves that resemble no sequence are used as well (Billot et al., SynthSeg, 2023).
 """
 
 from collections.abc import Sequence

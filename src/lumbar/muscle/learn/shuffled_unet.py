@@ -1,6 +1,6 @@
 """The muscle network: a U-Net whose first and last layers fold 2 × 2 pixels into channels.
 
-It reads and labels fine pixels at the cost of coarse ones (sub-pixel convolution, Shi et al. 2016): its widest maps are a quarter of the image.
+Input and output have the full resolution, but the largest feature maps have a quarter of the pixels (sub-pixel convolution, Shi et al. 2016).
 """
 
 import torch

@@ -1,7 +1,7 @@
 """Follow-up of one person: every value of two examinations side by side, its change, and whether that exceeds the measurement error."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lumbar.domain.anatomy import LUMBAR
 from lumbar.domain.values import GRADE_UNIT, ValueRow
@@ -125,6 +125,4 @@ def _graded(change: Change, behind: Change) -> Change:
         return change
     moved = change.change * behind.change > 0 and behind.verdict == CHANGED
     verdict = CHANGED if moved else UNKNOWN_ERROR if behind.verdict == UNKNOWN_ERROR else WITHIN_ERROR
-    return Change(
-        change.level, change.side, change.structure, change.finding, change.unit, change.earlier, change.later, change.change, None, verdict, change.note
-    )
+    return replace(change, least_reliable_change=None, verdict=verdict)

@@ -29,7 +29,7 @@ class SpineSeries:
 class Examination:
     """Findings of one examination."""
 
-    name: str  # that messages call it by
+    name: str  # shown in messages
     document: Mapping[str, Any]  # findings.json
 
     @property

@@ -1,4 +1,4 @@
-"""Whether two examinations show the same person, and whether their levels bear the same names.
+"""Whether two examinations show the same person, and whether their levels have the same names.
 
 The distances between the centers of neighbouring discs are those of one person's vertebrae and discs: they barely change with posture or scanner. They are
 compared under the names that were given, and with the names of one examination moved up or down by one level.

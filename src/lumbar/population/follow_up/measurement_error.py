@@ -1,4 +1,4 @@
-"""How exact the change of a value is: the spread of differences between two examinations of one person in whom nothing had changed.
+"""Measurement error of a change: the spread of differences between two examinations of one person in whom nothing had changed.
 
 The figures are those of `measurement_error.json`, which `recipes/follow_up/measurement_error.py` writes. A change is *reliable* (Jacobson and Truax,
 J Consult Clin Psychol 1991;59:12) where it exceeds the 97.5 % point of Student's t times the standard deviation of these differences; the degrees of freedom
