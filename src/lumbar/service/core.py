@@ -62,6 +62,12 @@ class ServiceCore:
         for thread in self._threads:
             thread.join()
 
+    def remove_study(self, study: str, user: str, detail: str = "") -> None:
+        """Remove a study with its images and results; the audit log names `user`."""
+        self.audit.add(user, "delete", study, detail)
+        self.studies.remove(study)
+        shutil.rmtree(self.folder.study(study), ignore_errors=True)
+
     def _run(self, name: str, work: Work) -> None:
         def watched() -> None:
             try:
@@ -81,9 +87,7 @@ def keep_house(core: ServiceCore, stop: threading.Event) -> None:
         remove_forgotten(core.folder)
         if core.config.keep_days > 0:
             for study in core.studies.received_before(time.time() - core.config.keep_days * 86400):
-                core.audit.add("(service)", "delete", study, f"kept for {core.config.keep_days:g} days")
-                core.studies.remove(study)
-                shutil.rmtree(core.folder.study(study), ignore_errors=True)
+                core.remove_study(study, "(service)", f"kept for {core.config.keep_days:g} days")
         stop.wait(_LOOK_SECONDS)
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import shutil
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
@@ -91,9 +90,7 @@ def delete_study(study: str, user: Admin, core: Core) -> Response:
     """Remove a study with its images and results."""
     if core.studies.row(study) is None:
         raise not_found("study")
-    core.audit.add(user.name, "delete", study)
-    core.studies.remove(study)
-    shutil.rmtree(core.folder.study(study), ignore_errors=True)
+    core.remove_study(study, user.name)
     return Response(status_code=HTTPStatus.NO_CONTENT)
 
 
