@@ -15,8 +15,6 @@ from lumbar.service.orthanc import ArrivedStudy
 from lumbar.service.store.jobs import JobStore, Work
 from lumbar.service.store.studies import StudyFacts, StudyStore
 
-_CHUNK_BYTES = 2**20
-
 
 @dataclass(frozen=True)
 class Taken:
@@ -89,9 +87,6 @@ def _fingerprint(files: list[Path]) -> str:
     """Equal for equal contents, whatever their names and order."""
     digests = []
     for path in files:
-        digest = hashlib.sha256()
         with path.open("rb") as file:
-            while chunk := file.read(_CHUNK_BYTES):
-                digest.update(chunk)
-        digests.append(digest.hexdigest())
+            digests.append(hashlib.file_digest(file, "sha256").hexdigest())
     return hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()
