@@ -71,7 +71,7 @@ class Intake:
         return Taken(study, job, not new)
 
     def _keep(self, files: list[Path], target: Path) -> None:
-        """Move images into place under names without identity; NIfTI files keep theirs, which tells the contrast."""
+        """Move images into place under names without identity; NIfTI files keep theirs, which indicate the contrast."""
         stage = target.with_name(f".{target.name}.new")
         shutil.rmtree(stage, ignore_errors=True)
         stage.mkdir(parents=True)

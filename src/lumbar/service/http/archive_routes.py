@@ -27,12 +27,12 @@ async def dicom_web(path: str, request: Request, user: Reader, core: Core) -> St
     headers = {name: request.headers[name] for name in _ASKED_WITH if name in request.headers}
     client = request.app.state.archive_client
     try:
-        asked = client.build_request("GET", f"/dicom-web/{path}", params=request.query_params.multi_items(), headers=headers)
-        answer = await client.send(asked, stream=True)
+        onward = client.build_request("GET", f"/dicom-web/{path}", params=request.query_params.multi_items(), headers=headers)
+        answer = await client.send(onward, stream=True)
     except httpx.TransportError:
         raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "the archive does not answer", 10) from None
     except (httpx.HTTPError, httpx.InvalidURL):
-        raise Refusal(HTTPStatus.BAD_REQUEST, "the archive cannot be asked this") from None
+        raise Refusal(HTTPStatus.BAD_REQUEST, "this request cannot be sent to the archive") from None
     if answer.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):  # of the service, not of the user
         await answer.aclose()
         raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "the archive refuses the service's user and password")

@@ -77,7 +77,7 @@ class Guard:
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         host = headers.get("host", "")
         if host.rsplit(":", 1)[0] not in self._hosts and host not in self._hosts:
-            raise Refusal(HTTPStatus.BAD_REQUEST, "the service does not go by this host name; name it in its configuration (names)")
+            raise Refusal(HTTPStatus.BAD_REQUEST, "the service does not accept this host name; add it to `names` in its configuration")
         method, path = scope["method"], scope["path"]
         if method not in _SAFE:
             _check_origin(headers, host)
