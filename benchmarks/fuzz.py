@@ -21,6 +21,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import mutilate
@@ -314,10 +315,10 @@ def inspected(small: Path, work: Path, numbers: range, tally: "Tally") -> None:
         code, _ = _waited(child, _TIME_LIMIT_S * 5)
         rows = [json.loads(line) for line in results.read_text().splitlines()]
         for number, name, *rest in rows:
-            tally.add("inspect", number, name, *rest)
+            tally.add("inspect", number, name, Run(*rest))
         numbers = numbers[len(rows) :]
         if numbers:
-            tally.add("inspect", numbers[0], "?", code, "", f"the process ended with {code}", 0.0, 0)
+            tally.add("inspect", numbers[0], "?", Run(code, "", f"the process ended with {code}", 0.0, 0))
             shutil.rmtree(work / str(numbers[0]), ignore_errors=True)
             numbers = numbers[1:]
 
@@ -330,8 +331,19 @@ def analyzed(study: Path, work: Path, number: int, tally: "Tally") -> None:
         name, words, out = fuzzed(study, study, place, number, 1)
     code, seconds, memory = run_forked(words, place / "log")
     output = (place / "log").read_text(errors="replace")
-    tally.add("analyze", number, name, code, output, mutilate.verdict(code, output, out), seconds, memory)
+    tally.add("analyze", number, name, Run(code, output, mutilate.verdict(code, output, out), seconds, memory))
     shutil.rmtree(place, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a command."""
+
+    code: object  # exit code
+    output: str
+    wrong: str  # what was wrong, empty if nothing
+    seconds: float
+    memory: int  # peak, in bytes
 
 
 class Tally:
@@ -344,14 +356,14 @@ class Tally:
         self.peak = 0
         self.longest = 0.0
 
-    def add(self, verb: str, number: int, name: str, code: object, output: str, wrong: str, seconds: float, memory: int) -> None:
+    def add(self, verb: str, number: int, name: str, run: Run) -> None:
         """Count one input, and print it if it failed."""
-        wrong = wrong or ("more than 2 GiB" if memory > LIMIT_BYTES else "") or ("a warning" if "Warning" in output else "")
-        self.outcomes[f"{verb}: {wrong or f'code {code}'}"] += 1
-        self.peak, self.longest = max(self.peak, memory), max(self.longest, seconds)
+        wrong = run.wrong or ("more than 2 GiB" if run.memory > LIMIT_BYTES else "") or ("a warning" if "Warning" in run.output else "")
+        self.outcomes[f"{verb}: {wrong or f'code {run.code}'}"] += 1
+        self.peak, self.longest = max(self.peak, run.memory), max(self.longest, run.seconds)
         if wrong:
             self.failed += 1
-            print(f"{verb} {number} {name}: {wrong}, {code}", output[-1500:] if self.show else "", flush=True)
+            print(f"{verb} {number} {name}: {wrong}, {run.code}", run.output[-1500:] if self.show else "", flush=True)
         if self.outcomes.total() % 500 == 0:
             print(f"{self.outcomes.total()} inputs, {self.failed} failed", flush=True)
 

@@ -13,7 +13,8 @@ from functools import partial
 from pathlib import Path
 from time import perf_counter, process_time
 
-from lumbar.batch.calls import Where, run_calls
+from lumbar.batch.calls import run_calls
+from lumbar.batch.work import EngineOptions
 from lumbar.datasets.rsna2024 import IMAGES, read_rsna2024
 from lumbar.phantom.cohort import CohortOptions, make_cohort
 from lumbar.severity.learn.studies.prepare import PrepareOptions, prepare
@@ -40,7 +41,7 @@ def main() -> None:
         store = arguments.work / "store"
         shutil.rmtree(store, ignore_errors=True)
         wall, processor = perf_counter(), process_time()
-        outcomes = list(prepare(data, folder / IMAGES, list(data.imaged_studies), store, options, partial(run_calls, folder=store, where=Where())))
+        outcomes = list(prepare(data, folder / IMAGES, list(data.imaged_studies), store, options, partial(run_calls, folder=store, engine=EngineOptions())))
         wall, processor = perf_counter() - wall, process_time() - processor
         failed = sum(bool(outcome.failure) for outcome in outcomes)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -21,7 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lumbar.batch.calls import Where, run_calls
+from lumbar.batch.calls import run_calls
+from lumbar.batch.work import EngineOptions
 from lumbar.datasets.rsna2024 import read_rsna2024
 from lumbar.datasets.rsna2024_grades import read_grades
 from lumbar.metrics.calibration import reweighted
@@ -90,7 +91,7 @@ def prepared(part: str, arguments: argparse.Namespace) -> StudySet:
     places = arguments.places if part == "test" else "labels"
     store = arguments.work / f"{part}_store_{places}{'_masks' if arguments.masks else ''}"
     data = read_rsna2024(folder)
-    run = partial(run_calls, folder=store, where=Where(arguments.jobs))
+    run = partial(run_calls, folder=store, engine=EngineOptions(arguments.jobs))
     outcomes = list(prepare(data, folder / "train_images", list(data.grades), store, PrepareOptions(places, arguments.masks), run))
     failed = [outcome for outcome in outcomes if outcome.failure]
     print(f"{part}: {len(outcomes)} studies prepared now, {len(failed)} failed {failed[:3]}", flush=True)

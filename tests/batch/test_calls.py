@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lumbar.batch.calls import Where, run_calls
-from lumbar.batch.work import Limits
+from lumbar.batch.calls import run_calls
+from lumbar.batch.work import EngineOptions, Limits
 from lumbar.errors import UnreadableInput
 
 
@@ -23,7 +23,7 @@ def refuse() -> None:
 
 def test_calls_in_turn_leave_failures_to_themselves(tmp_path):
     calls = {"a": partial(note, tmp_path, "a"), "b": refuse, "c": partial(note, tmp_path, "c")}
-    assert dict(run_calls(calls, tmp_path, Where())) == {"a": "", "b": "no MR slice can be read", "c": ""}
+    assert dict(run_calls(calls, tmp_path, EngineOptions())) == {"a": "", "b": "no MR slice can be read", "c": ""}
     assert (tmp_path / "ran.txt").read_text() == "a\nc\n"
 
 
@@ -33,7 +33,7 @@ def test_calls_on_workers_survive_crashes_and_hangs(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=":")
     calls = {f"n{number}": partial(note, tmp_path, f"n{number}") for number in range(4)}
     calls |= {"crash": partial(ctypes.string_at, 0), "hang": partial(time.sleep, 600), "refused": refuse}
-    ended = dict(run_calls(calls, tmp_path, Where(workers=2, limits=Limits(seconds=5.0))))
+    ended = dict(run_calls(calls, tmp_path, EngineOptions(workers=2, limits=Limits(seconds=5.0))))
     assert {name for name, failure in ended.items() if not failure} == {"n0", "n1", "n2", "n3"}
     assert "SIGSEGV" in ended["crash"] and "stopped after 5 s" in ended["hang"] and ended["refused"] == "no MR slice can be read"
     assert sorted((tmp_path / "ran.txt").read_text().split()) == ["n0", "n1", "n2", "n3"]

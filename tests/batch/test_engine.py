@@ -17,10 +17,9 @@ import pytest
 pytest.importorskip("distributed", reason="lumbar[cluster] is not installed")
 
 from lumbar.batch import run as run_module
-from lumbar.batch.engine import EngineOptions
 from lumbar.batch.inputs import find_inputs
 from lumbar.batch.run import BatchOptions, run_batch
-from lumbar.batch.work import JobOptions, Limits
+from lumbar.batch.work import EngineOptions, JobOptions, Limits
 from lumbar.errors import UsageError
 
 HERE = Path(__file__).parent

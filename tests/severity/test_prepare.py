@@ -9,7 +9,8 @@ import pytest
 from painted_study import LEVEL_Z_MM, MARKS_MM, paint, write_data_set
 from PIL import Image
 
-from lumbar.batch.calls import Where, run_calls
+from lumbar.batch.calls import run_calls
+from lumbar.batch.work import EngineOptions
 from lumbar.datasets.axial_crops import read_image
 from lumbar.datasets.rsna2024 import read_rsna2024
 from lumbar.datasets.rsna2024_grades import read_grades
@@ -30,7 +31,7 @@ def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def prepared(folder: Path, out: Path, studies: list[str], workers: int = 1) -> tuple[Store, dict[str, str]]:
     data = read_rsna2024(folder)
-    run = partial(run_calls, folder=out, where=Where(workers))
+    run = partial(run_calls, folder=out, engine=EngineOptions(workers))
     outcomes = {o.study: o.failure for o in prepare(data, folder / "train_images", studies, out, PrepareOptions(), run)}
     return open_store(out), outcomes
 
@@ -108,7 +109,7 @@ def test_an_interrupted_preparation_resumes_with_the_same_arrays(data_folder: Pa
     studies = ["101", "102", "103"]
     whole, _ = prepared(data_folder, tmp_path / "whole", studies)
     data = read_rsna2024(data_folder)
-    run = partial(run_calls, folder=tmp_path / "killed", where=Where())
+    run = partial(run_calls, folder=tmp_path / "killed", engine=EngineOptions())
     steps = prepare(data, data_folder / "train_images", studies, tmp_path / "killed", PrepareOptions(), run)
     next(steps)
     steps.close()

@@ -14,7 +14,8 @@ pytest.importorskip("lightning")
 
 from painted_study import write_data_set  # noqa: E402
 
-from lumbar.batch.calls import Where, run_calls  # noqa: E402
+from lumbar.batch.calls import run_calls  # noqa: E402
+from lumbar.batch.work import EngineOptions  # noqa: E402
 from lumbar.datasets.rsna2024 import read_rsna2024  # noqa: E402
 from lumbar.datasets.rsna2024_grades import read_grades  # noqa: E402
 from lumbar.models.folder import load_folder  # noqa: E402
@@ -184,7 +185,7 @@ def test_from_a_data_set_to_a_model_folder_that_grades(tmp_path: Path) -> None:
     write_data_set(tmp_path, numbers, grades)
     data = read_rsna2024(tmp_path)
     assert not data.problems
-    run = partial(run_calls, folder=tmp_path / "store", where=Where())
+    run = partial(run_calls, folder=tmp_path / "store", engine=EngineOptions())
     outcomes = list(prepare(data, tmp_path / "train_images", [str(n) for n in numbers], tmp_path / "store", PrepareOptions(), run))
     assert not [o for o in outcomes if o.failure]
     studies = from_store(open_store(tmp_path / "store"), read_grades(tmp_path / "train.csv"))

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -12,7 +12,7 @@ import dask
 from distributed import Client, Future, LocalCluster
 
 from lumbar.batch.records import Outcome
-from lumbar.batch.work import Limits, Work
+from lumbar.batch.work import EngineOptions, Work
 from lumbar.batch.worker import do_study, failed
 from lumbar.errors import UsageError
 
@@ -21,17 +21,6 @@ _AHEAD = 2  # studies that wait at each worker's thread, so that none stands idl
 _HEAL_S = 20.0  # interval for the replacement of lost local workers
 _LOST_WORKER_S = 120  # how long a local worker may take to restart: a loaded machine needs more than Dask's 15 s
 _LOST_WORKERS = 10  # a study is considered the cause if its worker was killed this many times without an error message
-
-
-@dataclass(frozen=True)
-class EngineOptions:
-    """Options of the engine: workers and number of attempts."""
-
-    workers: int = 1  # local processes; not used with a scheduler
-    scheduler: str | None = None  # address of a running Dask scheduler, or its JSON file
-    attempts: int = 2
-    limits: Limits = field(default_factory=Limits)
-    patience_s: float = 30.0  # how long a scheduler may be silent before it counts as lost
 
 
 def run_all(work: Sequence[Work], options: EngineOptions) -> Iterator[tuple[Outcome, bool]]:

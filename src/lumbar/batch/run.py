@@ -11,7 +11,7 @@ import locket
 
 from lumbar import __version__
 from lumbar.batch.energy import PowerModel
-from lumbar.batch.engine import EngineOptions, run_all
+from lumbar.batch.engine import run_all
 from lumbar.batch.fingerprint import plan_key
 from lumbar.batch.inputs import StudyInput
 from lumbar.batch.models_used import models_used
@@ -20,7 +20,7 @@ from lumbar.batch.records import RECORDS, STAGE, Outcome, read_record
 from lumbar.batch.resume import remaining
 from lumbar.batch.review import write_review
 from lumbar.batch.tables import write_people, write_results, write_status, write_submission
-from lumbar.batch.work import JobOptions, Work
+from lumbar.batch.work import EngineOptions, JobOptions, Work
 from lumbar.errors import UsageError
 
 

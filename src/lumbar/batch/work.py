@@ -1,6 +1,6 @@
 """What travels between the command, the workers and the processes that do the studies: plain data."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 ANALYZE = "lumbar.batch.job:AnalyzeJob"
@@ -12,6 +12,22 @@ class Limits:
 
     seconds: float = 900.0
     memory_mb: float = 4096.0  # resident
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """Options of the engine: workers and number of attempts."""
+
+    workers: int = 1  # local processes; not used with a scheduler
+    scheduler: str | None = None  # address of a running Dask scheduler, or its JSON file
+    attempts: int = 2
+    limits: Limits = field(default_factory=Limits)
+    patience_s: float = 30.0  # how long a scheduler may be silent before it counts as lost
+
+    @property
+    def single(self) -> bool:
+        """Whether there is one worker and no cluster, so that calls can run in the process of the command."""
+        return self.workers == 1 and self.scheduler is None
 
 
 @dataclass(frozen=True)

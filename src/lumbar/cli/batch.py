@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from lumbar.cli.engine_options import scheduler_option
 from lumbar.cli.options import grouped, json_option, models_option, output_option, quiet_option, tasks_of
 from lumbar.cli.stdout import print_json
 from lumbar.errors import UsageError
@@ -38,7 +39,7 @@ class _Options:
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
 @output_option("Folder for the results: one folder per study, the tables and index.html.")
 @click.option("--workers", type=click.IntRange(1), help="Local processes, one study at a time each  [default: one per core, as memory allows]")
-@click.option("--scheduler", metavar="ADDRESS", help="A running Dask scheduler (tcp://host:8786), or its JSON file, in place of local workers.")
+@scheduler_option
 @click.option("--resume", is_flag=True, help="Resume OUT: repeat only studies that are missing, unfinished or changed.")
 @click.option("--retry-failed", is_flag=True, help="With --resume: also repeat failed studies.")
 @click.option("--tasks", metavar=",".join(TASKS), callback=tasks_of(TASKS), help="As in `lumbar analyze`.")
@@ -90,9 +91,8 @@ def _options(quiet: bool, wanted: _Options) -> Any:
     import psutil  # noqa: PLC0415
 
     from lumbar.batch.energy import PowerModel  # noqa: PLC0415
-    from lumbar.batch.engine import EngineOptions  # noqa: PLC0415
     from lumbar.batch.run import BatchOptions  # noqa: PLC0415
-    from lumbar.batch.work import JobOptions, Limits  # noqa: PLC0415
+    from lumbar.batch.work import EngineOptions, JobOptions, Limits  # noqa: PLC0415
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     workers = wanted.workers or max(1, min(cores, int(psutil.virtual_memory().available / _WORKER_BYTES)))

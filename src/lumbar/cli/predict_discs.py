@@ -7,9 +7,10 @@ from pathlib import Path
 
 import click
 
-from lumbar.cli.options import grouped, json_option, models_option, output_option, overwrite_option, quiet_option, threads_option
+from lumbar.cli.image_tables import image_table_options, with_images
+from lumbar.cli.options import grouped
 from lumbar.cli.progress import track
-from lumbar.datasets.pfirrmann import GradedImage, read_image_table
+from lumbar.datasets.pfirrmann import read_image_table
 from lumbar.discs.find import map_image
 from lumbar.discs.grader import FINDINGS, DiscGrader
 from lumbar.discs.model import GRADES, TASK
@@ -39,16 +40,8 @@ class _Options:
 
 
 @click.command("discs")
-@click.argument("table", type=click.Path(path_type=Path))
-@click.argument("images", type=click.Path(path_type=Path))
-@output_option("CSV file to write.")
+@image_table_options
 @click.option("--pixel-mm", type=click.FloatRange(0.1, 3.0), help="Pixel size, if known; otherwise the size at which most discs are found.")
-@models_option
-@threads_option
-@click.option("--allow-missing", is_flag=True, help="Leave out missing images, instead of stopping.")
-@json_option
-@quiet_option
-@overwrite_option
 @grouped("wanted", _Options)
 def predict_discs(table: Path, images: Path, wanted: _Options) -> int:
     """Grade the lumbar discs (Pfirrmann 1 to 5) on the mid-sagittal T2 images that TABLE names in the folder IMAGES.
@@ -59,7 +52,7 @@ def predict_discs(table: Path, images: Path, wanted: _Options) -> int:
 
     Example: lumbar predict discs grades.csv images -o discs.csv
     """
-    rows = _present(read_image_table(table), images, table, wanted.allow_missing)
+    rows = with_images(read_image_table(table), images, table, "rows", wanted.allow_missing)
     failures: dict[str, str] = {}
     with staged_file(wanted.out, wanted.overwrite) as path:
         network = network_of(find_model(SPINE_TASK, wanted.models, wanted.threads))
@@ -82,12 +75,3 @@ def predict_discs(table: Path, images: Path, wanted: _Options) -> int:
 def _line(name: str, disc: DiscGrades) -> tuple[str, ...]:
     probabilities = [*(disc.probabilities[str(k + 1)] for k in range(GRADES)), *(getattr(disc, finding) for finding in FINDINGS)]
     return (name, disc.level.value, str(disc.pfirrmann_grade), *(f"{p:.6f}" for p in probabilities))
-
-
-def _present(rows: list[GradedImage], images: Path, table: Path, allow_missing: bool) -> list[GradedImage]:
-    missing = [row.file for row in rows if not (images / row.file).is_file()]
-    if missing and not allow_missing:
-        raise InputError(f"{len(missing)} of {len(rows)} images of {table} are not in {images}, the first is {missing[0]}; --allow-missing leaves them out")
-    if len(missing) == len(rows):
-        raise InputError(f"none of the {len(rows)} images of {table} is in {images}; is it the right folder?")
-    return [row for row in rows if (images / row.file).is_file()]

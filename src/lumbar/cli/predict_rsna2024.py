@@ -9,10 +9,11 @@ import click
 import numpy as np
 
 from lumbar import __version__
-from lumbar.batch.calls import Where, run_calls
+from lumbar.batch.calls import run_calls
 from lumbar.batch.fingerprint import plan_key
 from lumbar.batch.grading import GradedStudy, GradingWork, read_graded
 from lumbar.batch.models_used import card_digests
+from lumbar.batch.work import EngineOptions
 from lumbar.cli.engine_options import scheduler_option, workers_option
 from lumbar.cli.options import grouped, json_option, models_option, output_option, overwrite_option, quiet_option, threads_option
 from lumbar.cli.progress import track
@@ -78,7 +79,7 @@ def predict_rsna2024(data: Path, wanted: _Options) -> int:
     parts = _parts_folder(out, images, wanted.models)
     work = {study: GradingWork(images / study, parts / f"{study}.json", wanted.models, wanted.threads) for study in studies}
     missing = {study: one for study, one in work.items() if read_graded(one.part) is None}
-    crashed = dict(track(run_calls(missing, parts, Where(wanted.workers, wanted.scheduler)), "grading studies", total=len(missing), quiet=wanted.quiet))
+    crashed = dict(track(run_calls(missing, parts, EngineOptions(wanted.workers, wanted.scheduler)), "grading studies", total=len(missing), quiet=wanted.quiet))
     graded = {study: _result(study, one.part, crashed) for study, one in work.items()}
     failures = {study: one.warning for study, one in graded.items() if one.warning}
     for failure in failures.values():

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from lumbar.batch.calls import Where, run_calls
+from lumbar.batch.calls import run_calls
+from lumbar.batch.work import EngineOptions
 from lumbar.cli.engine_options import scheduler_option, workers_option
 from lumbar.cli.options import grouped, json_option, models_option, output_option, quiet_option
 from lumbar.cli.progress import track
@@ -48,7 +49,7 @@ def prepare_rsna2024(data: Path, out: Path, workers: int, scheduler: str | None,
     studies = list(tables.imaged_studies)
     if not studies:
         raise InputError(f"{data} has no studies with images in {IMAGES}; give the folder of the data set")
-    run = partial(run_calls, folder=out, where=Where(workers, scheduler))
+    run = partial(run_calls, folder=out, engine=EngineOptions(workers, scheduler))
     outcomes = list(track(prepare(tables, data / IMAGES, studies, out, options, run), "studies", total=len(studies), quiet=quiet))
     failures = {outcome.study: outcome.failure for outcome in outcomes if outcome.failure}
     done = int(open_store(out).present.any(axis=(1, 2)).sum())

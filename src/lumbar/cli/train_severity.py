@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from lumbar.batch.calls import Where, run_calls
-from lumbar.batch.work import Limits
+from lumbar.batch.calls import run_calls
+from lumbar.batch.work import EngineOptions, Limits
 from lumbar.cli.engine_options import scheduler_option, workers_option
 from lumbar.cli.options import grouped, output_option, overwrite_option, training_threads_option
 from lumbar.cli.progress import track
@@ -117,7 +117,7 @@ def _train_crops(crops: list[AxialCrop], images: Path, grades: Grades | None, ou
     options = FoldOptions(folds=request.folds, stopping_parts=10 if request.stop_early else 0)
     with staged_folder(out, request.overwrite) as folder:
         one = partial(train_fold, crops, labels, images.resolve(), request.runs.resolve(), config=config, options=options)
-        _train_elsewhere({fold: partial(one, fold=fold) for fold in range(request.folds)}, request)
+        _train_in_parallel({fold: partial(one, fold=fold) for fold in range(request.folds)}, request)
         for fold in range(request.folds):
             click.echo(f"fold {fold + 1} of {request.folds}", err=True)
             train_fold(crops, labels, images, request.runs, fold, config=config, options=options)
@@ -144,7 +144,7 @@ def _train_studies(store: Path, grades: Grades, crops: tuple[list[AxialCrop], Pa
     config = replace(config, fit=fit, workers=request.workers)
     with staged_folder(out, request.overwrite) as folder:
         split = StudyFoldOptions(folds=request.folds)
-        _train_elsewhere(
+        _train_in_parallel(
             {fold: StoreFold(store.resolve(), grades, crops, request.runs.resolve(), fold, config, split) for fold in range(request.folds)}, request
         )
         for fold in range(request.folds):
@@ -165,12 +165,12 @@ def _train_studies(store: Path, grades: Grades, crops: tuple[list[AxialCrop], Pa
         click.echo(f"{name:<18} {getattr(score, name):.3f} (prevalence alone {getattr(prior, name):.3f})")
 
 
-def _train_elsewhere(folds: Mapping[int, Callable[[], object]], request: _Request) -> None:
-    """Train `folds` side by side where several processes or a cluster are wanted; what this returns without is trained in turn afterwards."""
-    where = Where(request.folds_at_once, request.scheduler, Limits(seconds=math.inf, memory_mb=math.inf))
-    if where.here:
+def _train_in_parallel(folds: Mapping[int, Callable[[], object]], request: _Request) -> None:
+    """Train `folds` in parallel if several processes or a cluster are requested; otherwise the caller trains them in turn."""
+    engine = EngineOptions(request.folds_at_once, request.scheduler, limits=Limits(seconds=math.inf, memory_mb=math.inf))
+    if engine.single:
         return
-    for fold, failure in track(run_calls({str(fold): call for fold, call in folds.items()}, request.runs, where), "folds", total=len(folds)):
+    for fold, failure in track(run_calls({str(fold): call for fold, call in folds.items()}, request.runs, engine), "folds", total=len(folds)):
         if failure:
             raise InputError(f"fold {int(fold) + 1} could not be trained: {failure}; the same command resumes")
 
