@@ -78,7 +78,7 @@ def predict_rsna2024(data: Path, wanted: _Options) -> int:
     studies = list(dict.fromkeys(name.split("_", 1)[0] for name in names))
     parts = _parts_folder(out, images, wanted.models)
     work = {study: GradingWork(images / study, parts / f"{study}.json", wanted.models, wanted.threads) for study in studies}
-    missing = {study: one for study, one in work.items() if read_graded(one.part) is None}
+    missing = {study: one for study, one in work.items() if not one.part.is_file()}
     crashed = dict(track(run_calls(missing, parts, EngineOptions(wanted.workers, wanted.scheduler)), "grading studies", total=len(missing), quiet=wanted.quiet))
     graded = {study: _result(study, one.part, crashed) for study, one in work.items()}
     failures = {study: one.warning for study, one in graded.items() if one.warning}
