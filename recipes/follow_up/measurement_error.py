@@ -1,14 +1,14 @@
-"""How exact changes are: spread of differences between two examinations of unchanged people, written to the package's measurement_error.json.
+"""Measurement error of changes: the spread of differences between two examinations of unchanged people, written to the package's measurement_error.json.
 
     python recipes/follow_up/phantom_people.py WORK calibrate --people 12
     python recipes/follow_up/spider_people.py ../shared/data/spider WORK
     python recipes/follow_up/measurement_error.py WORK -o src/lumbar/population/follow_up/measurement_error.json
 
-- same protocol: phantom people scanned twice at one scanner, slices laid anew and other noise
+- same protocol: phantom people scanned twice at one scanner, with new slice positions and new noise
 - other protocol: the larger of phantom people at two scanners, and real people in T2 and T2 SPACE (SPIDER)
 - other contrast: the larger of other protocol, and real people in T1 and T2 (SPIDER, patients of even numbers); of geometry alone
 
-Spreads are root mean squares of differences, so that people in whom something was found badly once count in full. Lengths, areas and volumes have relative
+Spreads are root mean squares of differences, so that a single poor measurement counts in full. Lengths, areas and volumes have relative
 errors where those describe the differences better (a smaller spread of the ratio of difference and limit), the rest absolute ones.
 """
 

@@ -13,7 +13,7 @@ from lumbar.domain.volume import Volume
 from lumbar.errors import GeometryError
 from lumbar.io.nifti import read_nifti, write_nifti
 from lumbar.io.staging import staged_folder
-from lumbar.muscle.labels import LABELS
+from lumbar.muscle.labels import LABELS, VERTEBRA, label_name
 from lumbar.pipeline import Analysis
 from lumbar.report.masks import stored_masks
 from lumbar.service.places import INDEX, RESULT_VIEW
@@ -28,6 +28,7 @@ _SPINE = (
 _DISCS = ("L1/L2", "L2/L3", "L3/L4", "L4/L5", "L5/S1")
 _DISC_COLORS, _BODY_COLORS = ("#f2b45c", "#de9634"), ("#7fd1ae", "#5cb491")  # neighbours differ
 _MUSCLE_COLORS = {"erector_spinae": "#f28cb1", "multifidus": "#b39df2", "psoas": "#8cc878", "quadratus_lumborum": "#dcc86e"}
+_AXIAL_BODY_COLOR = "#9aa4ad"
 
 
 def write_views(study: Study, folder: Path) -> None:
@@ -84,10 +85,8 @@ def _labels(mask: str) -> list[dict[str, Any]]:
     if mask == "levels":
         discs = [{"value": 1 + n, "name": name, "color": _DISC_COLORS[n % 2]} for n, name in enumerate(_DISCS)]
         return discs + [{"value": 11 + n, "name": f"L{1 + n}", "color": _BODY_COLORS[n % 2]} for n in range(5)]
-    return [
-        {"value": value, "name": f"{side.value} {muscle.value.replace('_', ' ')}", "color": _MUSCLE_COLORS[muscle.value]}
-        for value, (muscle, side) in LABELS.items()
-    ]
+    muscles = [{"value": value, "name": label_name(value), "color": _MUSCLE_COLORS[muscle.value]} for value, (muscle, _) in LABELS.items()]
+    return [*muscles, {"value": VERTEBRA, "name": label_name(VERTEBRA), "color": _AXIAL_BODY_COLOR}]
 
 
 def _places(analysis: Analysis) -> list[dict[str, Any]]:
