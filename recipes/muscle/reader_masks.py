@@ -28,7 +28,7 @@ from lumbar.models.folder import Model
 from lumbar.models.registry import find_model
 from lumbar.muscle.agreement import DOUBTFUL
 from lumbar.muscle.engine import run_model
-from lumbar.muscle.labels import BACK, LABELS, VERTEBRA, label_name
+from lumbar.muscle.labels import BACK, MASK_LABELS, label_name
 from lumbar.muscle.predict import TASK
 
 MUSCLES = {"erector spinae": (1, 4), "multifidus": (2, 3), "psoas": (5, 6), "vertebra or disc": (7,)}
@@ -54,7 +54,7 @@ def main() -> None:
     options = parser.parse_args()
     model = find_model(TASK, options.models, 1)
     print(f"{model.card.name} {model.card.version}; trained on: {model.card.trained_on}")
-    known = [n for n in (*LABELS, VERTEBRA) if n < len(model.card.classes) and n not in model.card.parameters.get("withheld", ())]
+    known = [n for n in MASK_LABELS if n < len(model.card.classes) and n not in model.card.parameters.get("withheld", ())]
     if "t1" in options.only:
         show("T1, L4/L5", scored(model, people(list(read_muscle_t1(options.data / "muscle_t1")), options), BACK))
     if "t2" in options.only:

@@ -13,6 +13,9 @@ import pytest
 from conftest import Site, zipped
 from stand_in import small_study
 
+from lumbar.errors import UnreadableInput
+from lumbar.service.masks import changed_voxels
+
 
 def bomb() -> bytes:
     """A zip whose directory announces 10 GiB."""
@@ -197,3 +200,18 @@ def test_the_same_zip_is_analyzed_once(site: Site, tmp_path: Path) -> None:
     body = zipped(small_study(tmp_path / "s", StudyInstanceUID="1.1.9"))
     first, second = (client.post("/api/studies", content=body).json() for _ in range(2))
     assert first["job"] == second["job"] and not first["known"] and second["known"]
+
+
+@pytest.mark.parametrize(("value", "accepted"), [(6, True), (7, True), (8, False)])
+def test_a_muscle_mask_may_hold_what_the_result_holds(tmp_path: Path, value: int, accepted: bool) -> None:
+    """Masks of models that outline the vertebral body hold 7; a reader who redraws a muscle leaves it in."""
+    labels = np.zeros((4, 5, 3), np.uint8)
+    labels[1, 1, 1] = 7
+    nib.save(nib.Nifti1Image(labels, np.eye(4)), tmp_path / "result.nii.gz")
+    labels[2, 2, 1] = value
+    nib.save(nib.Nifti1Image(labels, np.eye(4)), tmp_path / "redrawn.nii.gz")
+    if accepted:
+        assert changed_voxels(tmp_path / "redrawn.nii.gz", tmp_path / "result.nii.gz", "muscle") == 1
+    else:
+        with pytest.raises(UnreadableInput, match="holds the value 8"):
+            changed_voxels(tmp_path / "redrawn.nii.gz", tmp_path / "result.nii.gz", "muscle")

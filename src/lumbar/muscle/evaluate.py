@@ -13,7 +13,7 @@ from lumbar.imaging.orient import AXIAL_AXES, turned
 from lumbar.metrics.agreement import Agreement, agreement
 from lumbar.metrics.bootstrap import Interval, bootstrap_interval
 from lumbar.metrics.segmentation import LabelScore, brought_onto, score_labels
-from lumbar.muscle.labels import BACK, LABELS, VERTEBRA
+from lumbar.muscle.labels import BACK, LABELS, MASK_LABELS
 
 _LEAST = 3  # cases that agreement needs
 Pairs = tuple[NDArray[np.float64], NDArray[np.float64]]  # reference and measured values, case by case
@@ -46,10 +46,10 @@ def evaluate_masks(reference: Volume, prediction: Volume) -> MaskEvaluation:
         UnreadableInput: a mask contains labels of no muscle, or none at all.
     """
     for name, mask in (("reference", reference), ("prediction", prediction)):
-        odd = sorted(set(np.unique(mask.array).tolist()) - {0, *LABELS, VERTEBRA})
+        odd = sorted(set(np.unique(mask.array).tolist()) - {0, *MASK_LABELS})
         if odd:
             raise UnreadableInput(f"the {name} mask has the labels {odd}; muscle masks have 1 to 7 (see `lumbar segment muscle --help`)")
-    labels = [*BACK, *(n for n in (*LABELS, VERTEBRA) if n not in BACK and (reference.array == n).any())]
+    labels = [*BACK, *(n for n in MASK_LABELS if n not in BACK and (reference.array == n).any())]
     scores = score_labels(reference, prediction, labels)
     dices = [score.dice for score in scores if score.dice is not None and score.label in LABELS]
     areas = {label: _areas(reference, prediction, label) for label in labels}

@@ -13,6 +13,7 @@ LABELS: dict[int, tuple[Muscle, Side]] = {
 BACK = (1, 2, 3, 4)  # the muscles that every model and every data set labels
 PSOAS_RIGHT, PSOAS_LEFT = 5, 6
 VERTEBRA = 7  # the vertebral body, or the disc, where the slice crosses it
+MASK_LABELS = (*LABELS, VERTEBRA)  # everything but background that a mask of the product or of a reader may hold
 MIRRORED = (0, 4, 3, 2, 1, 6, 5, 7)  # the label of a mirrored image, by the label of the image
 
 

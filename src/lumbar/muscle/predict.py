@@ -17,7 +17,7 @@ from lumbar.imaging.same_grid import on_grid
 from lumbar.models.folder import Model, load_folder
 from lumbar.muscle.axial import to_axial
 from lumbar.muscle.engine import run_model
-from lumbar.muscle.labels import LABELS
+from lumbar.muscle.labels import MASK_LABELS
 from lumbar.muscle.measure import Measurement, measure, with_asymmetry
 from lumbar.muscle.scene import MeasureOptions, slice_at
 from lumbar.muscle.segment import Segmentation
@@ -132,9 +132,9 @@ def _given_masks(stacks: Sequence[MuscleSource], given: Sequence[Volume]) -> lis
     """
     outlined: list[Volume | None] = [None] * len(stacks)
     for mask in given:
-        odd = sorted(set(np.unique(mask.array).tolist()) - {0, *LABELS})
+        odd = sorted(set(np.unique(mask.array).tolist()) - {0, *MASK_LABELS})
         if odd:
-            raise UnreadableInput(f"the mask of the muscles holds the value {odd[0]:g}; allowed are 0 to {max(LABELS)}")
+            raise UnreadableInput(f"the mask of the muscles holds the value {odd[0]:g}; allowed are 0 to {max(MASK_LABELS)}")
         fits = 0
         for number, source in enumerate(stacks):
             x, y, z = source.placed.stack.moved_mm

@@ -9,7 +9,7 @@ import numpy as np
 from lumbar.errors import GeometryError, UnreadableInput
 from lumbar.imaging.same_grid import on_grid
 from lumbar.io.nifti import read_nifti_mask
-from lumbar.muscle.labels import LABELS
+from lumbar.muscle.labels import MASK_LABELS
 from lumbar.spine.spine_map import MASK_CANAL, MASK_DISC, MASK_VERTEBRA
 
 _SPINE = (0, MASK_VERTEBRA, MASK_DISC, MASK_CANAL)
@@ -33,7 +33,7 @@ def changed_voxels(path: Path, original: Path, mask: str) -> int:
     after = on_grid(read_nifti_mask(path), before.grid)
     if after is None:
         raise GeometryError("the mask lies on another grid than the mask of the result; change that one")
-    allowed = _SPINE if mask == "spine" else (0, *LABELS)
+    allowed = _SPINE if mask == "spine" else (0, *MASK_LABELS)
     odd = sorted(set(np.unique(after.array).tolist()) - set(allowed))
     if odd:
         raise UnreadableInput(f"the mask holds the value {odd[0]:g}; allowed are {', '.join(map(str, allowed))}")
