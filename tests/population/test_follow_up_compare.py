@@ -38,6 +38,18 @@ def test_another_scanner_has_larger_limits():
     assert other.least_reliable_change >= same.limit(9.0, 9.0)
 
 
+def test_coarse_pixels_are_doubted_where_they_stand():
+    """Errors were measured at pixels of at most 0.9 mm; a pair at 1.4 mm has the same protocol, but larger errors."""
+    coarse = compare(examination(findings("1.1", pixel_mm=1.4)), examination(findings("1.2", pixel_mm=1.4, height_mm=12.0)))
+    fine = compare(examination(findings("1.1")), examination(findings("1.2", height_mm=12.0)))
+    assert coarse.setting_spine == fine.setting_spine == "same_protocol"
+    assert any("larger than 1 mm" in warning for warning in coarse.warnings) and not any("larger than" in warning for warning in fine.warnings)
+    notes = {change.finding: change.note for change in coarse.changes if change.verdict == CHANGED}
+    assert "measurement error is unknown" in notes["disc_height_mm"]
+    assert not any(change.note for change in coarse.changes if change.structure == "multifidus")  # measured in the axial series, which is fine
+    assert not any(change.note for change in fine.reliable)
+
+
 def test_relative_errors_grow_with_the_value():
     error = error_of("multifidus", "volume_ml", Setting.OTHER_PROTOCOL)
     assert error.relative and error.limit(200.0, 200.0) == pytest.approx(2 * error.limit(100.0, 100.0))

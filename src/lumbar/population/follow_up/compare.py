@@ -112,7 +112,7 @@ def _change(first: ValueRow | None, second: ValueRow | None, settings: Settings)
     if setting is None:
         return Change(*place, first.value, second.value, None, None, NOT_COMPARABLE, reason)
     error = error_of(row.structure, row.finding, setting)
-    doubt = "the quality checks doubt one of the values" if "failed" in (first.quality, second.quality) else ""
+    doubt = "the quality checks doubt one of the values" if "failed" in (first.quality, second.quality) else settings.doubt(row)
     if error is None:
         return Change(*place, first.value, second.value, difference, None, UNKNOWN_ERROR, doubt)
     limit = error.limit(first.value, second.value)

@@ -1,5 +1,6 @@
 """In which setting two values are compared, and whether they can be compared at all."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,10 +9,12 @@ from lumbar.population.follow_up.examination import Examination, SpineSeries
 from lumbar.population.follow_up.measurement_error import MUSCLES, Setting
 
 _SAME_SPACING = 0.1  # relative difference of pixel sizes and of slice distances
+_COARSEST_MM = 1.0  # in-plane pixels of the examinations in which errors were measured: at most 0.9 mm; at 1.4 mm twice as many unchanged values exceed them
 SPINE_STRUCTURES = ("spine", "vertebra", "segment", "disc", "canal")
 _SIGNAL_FINDINGS = ("disc_signal_ratio",)  # mean something in one contrast alone
 # Findings of the T2 disc grader; on other contrasts it has not been checked.
 _GRADED_ON_T2 = ("pfirrmann", "disc_narrowing_p", "disc_bulging_p", "disc_herniation_p", "disc_spondylolisthesis_p", "disc_modic_p", "disc_endplate_p")
+_TOO_COARSE = f"pixels are larger than {_COARSEST_MM:g} mm, for which the measurement error is unknown"
 _FAT = ("fat_", "lean_", "csa_lean")
 
 
@@ -23,6 +26,7 @@ class Settings:
     axial: Setting
     spine_contrasts: tuple[str, str] | None  # of the earlier and the later series
     fat_methods: tuple[frozenset[str], frozenset[str]]
+    coarse: tuple[bool, bool]  # whether pixels of the spine series, and of the axial series, are coarser than those in which errors were measured
     notes: tuple[str, ...]
 
     def of(self, row: ValueRow) -> tuple[Setting | None, str]:
@@ -31,8 +35,7 @@ class Settings:
             if row.finding.startswith(_FAT) and self.fat_methods[0] != self.fat_methods[1]:
                 return None, "fat was measured by different methods"
             return self.axial, ""
-        on_spine = row.structure in SPINE_STRUCTURES and not row.finding.startswith(("spinal_canal_stenosis", "subarticular", "neural"))
-        if not on_spine:
+        if not _on_spine(row):
             return self.axial, ""
         if self.spine is None:
             return None, "the series in which the spine was measured is not named in both results"
@@ -40,6 +43,15 @@ class Settings:
         if contrast_bound and self.spine is Setting.OTHER_CONTRAST:
             return None, "it depends on the contrast, and the contrasts differ"
         return self.spine, ""
+
+    def doubt(self, row: ValueRow) -> str:
+        """Why the measurement error of a value may be larger than its limit; empty if there is no reason."""
+        return _TOO_COARSE if self.coarse[0 if _on_spine(row) else 1] else ""
+
+
+def _on_spine(row: ValueRow) -> bool:
+    """Whether a value was measured in the series of the spine, not in the axial series."""
+    return row.structure in SPINE_STRUCTURES and not row.finding.startswith(("spinal_canal_stenosis", "subarticular", "neural"))
 
 
 def settings_of(earlier: Examination, later: Examination) -> Settings:
@@ -59,7 +71,12 @@ def settings_of(earlier: Examination, later: Examination) -> Settings:
     changed = sorted(name for name, sha in earlier.models.items() if later.models.get(name, sha) != sha)
     if changed:
         notes.append(f"models differ between the results ({', '.join(changed)}): a change may come from the software; analyze both studies with one version")
-    return Settings(spine, axial, contrasts, methods, tuple(notes))
+    spines = [series.spacing_mm for series in (a, b) if series]
+    coarse = _coarse(spines), _coarse([spacing for spacing in (_axial(earlier), _axial(later)) if spacing])
+    if any(coarse):
+        which = " and ".join(name for name, one in zip(("spine", "axial series"), coarse, strict=True) if one)
+        notes.append(f"{which}: {_TOO_COARSE}; changes there may be measurement error")
+    return Settings(spine, axial, contrasts, methods, coarse, tuple(notes))
 
 
 def _setting(a: SpineSeries, b: SpineSeries) -> Setting:
@@ -76,6 +93,10 @@ def _axial_setting(earlier: Examination, later: Examination) -> Setting:
 def _axial(examination: Examination) -> tuple[float, ...] | None:
     series: list[dict[str, Any]] = [one for one in examination.document["input"]["series"] if one["role"] == "axial_t2"]
     return tuple(series[0]["spacing_mm"]) if series else None
+
+
+def _coarse(spacings_mm: Sequence[tuple[float, ...]]) -> bool:
+    return any(max(spacing[1:]) > _COARSEST_MM for spacing in spacings_mm)
 
 
 def _alike(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
