@@ -31,7 +31,7 @@ def main() -> None:
     print(f"rooms {len(arrows)}, arrows between rooms {sum(map(len, arrows.values()))}")
     print(f"circles of rooms: {circles(arrows) or 'none'}")
     print(f"arrows that point upwards: {upwards(arrows) or 'none'}")
-    listed = subprocess.run([sys.executable, "-c", IMPORTED], env={"PYTHONPATH": str(source)}, capture_output=True, text=True, check=True).stdout.split()  # noqa: S603
+    listed = subprocess.run([sys.executable, "-c", IMPORTED], env={"PYTHONPATH": str(source)}, capture_output=True, text=True, check=True).stdout.split()
     imported = [Path(path).relative_to(source / "lumbar") for path in listed]
     training = [str(path) for path in imported if "learn" in path.parts or path.parts[0] == "training" or uses_torch(trees[source / "lumbar" / path])]
     print(f"files that `lumbar analyze` imports: {len(imported)}; of those with training code: {len(training)} {' '.join(sorted(training))}")

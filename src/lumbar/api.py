@@ -9,6 +9,7 @@ result.write("out/")
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -116,8 +117,14 @@ def compare(
 _KEY_IMAGES = ("sagittal", "axial_", "crop_", "evidence_")  # begins of the names of images that are sent to archives
 
 
-def write_with_objects(analysis: Analysis, source: Path, folder: Path) -> Analysis:
+def write_with_objects(analysis: Analysis, source: Path, folder: Path, progress: Callable[[str, int, int], None] | None = None) -> Analysis:
     """Write what `write_analysis` writes, and DICOM and FHIR objects that refer to the images in `source`.
+
+    Args:
+        analysis: findings and their evidence.
+        source: where the study was read from.
+        folder: where the files go.
+        progress: called with (step, done, total).
 
     Raises:
         UsageError: `lumbar[dicom]` is not installed, or `source` holds no DICOM images of the study.
@@ -133,9 +140,12 @@ def write_with_objects(analysis: Analysis, source: Path, folder: Path) -> Analys
     analysis = replace(analysis, findings=replace(analysis.findings, warnings=(*analysis.findings.warnings, *source_images.notes)))
     images = draw_images(analysis)
     written = write_analysis(analysis, folder, images)
-    pdf = report_pdf(folder / "report.html", written.findings, images)
+    if progress:
+        progress("writing the objects", 0, 1)
     kept = [image for name, image in images.items() if name.startswith(_KEY_IMAGES) and name != "sagittal_plain"]
-    write_objects(written, source_images, ReportFiles(pdf, tuple(KeyImage(one.name, one.caption, one.image) for one in kept)), folder)
+    with ThreadPoolExecutor(1) as pool:  # the browser prints in processes of its own
+        pdf = pool.submit(report_pdf, folder / "report.html", written.findings, images)
+        write_objects(written, source_images, ReportFiles(pdf.result, tuple(KeyImage(one.name, one.caption, one.image) for one in kept)), folder)
     return written
 
 

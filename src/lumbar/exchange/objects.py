@@ -1,7 +1,7 @@
 """All DICOM objects of an analysis, and its FHIR bundle, as files of one folder."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +28,7 @@ _SPINE, _MUSCLE, _REPORT, _PDF, _KEY_IMAGES = range(5)
 class ReportFiles:
     """What the report's writer hands over."""
 
-    pdf: bytes
+    pdf: Callable[[], bytes]  # gives it as soon as it is printed
     key_images: tuple[KeyImage, ...] = ()
 
 
@@ -49,7 +49,7 @@ def write_objects(analysis: Analysis, source: SourceImages, report: ReportFiles,
     who = identity(source, "measurements", _REPORT, content)
     _save(structured_report(analysis.study, findings, source, _unique(segments), who, reader_warnings(findings)), out / "measurements_sr.dcm")
     # A printed page contains the time of printing; the identity of the object depends on the findings only.
-    pdf = pdf_object(report.pdf, source, identity(source, "report", _PDF, content))
+    pdf = pdf_object(report.pdf(), source, identity(source, "report", _PDF, content))
     _save(pdf, out / "report.dcm")
     middle = _middle_images(analysis, source)
     for number, key_image in enumerate(report.key_images, start=1):

@@ -1,5 +1,7 @@
 """The engine of the service: the front door of the library, with models that are loaded once."""
 
+import lumbar.exchange.objects
+import lumbar.report.pdf  # noqa: F401  (both take a second to import, which the first study would wait for)
 from lumbar.api import analyze, load_models, write_with_objects
 from lumbar.io.read import read_study
 from lumbar.io.staging import staged_folder
@@ -23,10 +25,10 @@ class LumbarEngine:
         if not task.views.exists():
             write_views(study, task.views)
         analysis = analyze(study, self._models, request_of(task.given, task.masks), progress).analysis
-        progress("writing the results", 0, 1)
+        progress("writing the report", 0, 1)
         from_dicom = any(stack.sop_uids for series in study.series for stack in series.stacks)
         with staged_folder(task.result, False) as stage:
-            written = write_with_objects(analysis, task.images, stage) if from_dicom else write_analysis(analysis, stage)
+            written = write_with_objects(analysis, task.images, stage, progress) if from_dicom else write_analysis(analysis, stage)
             view_of_result(written, stage)
 
 

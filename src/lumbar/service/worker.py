@@ -66,7 +66,7 @@ class Worker:
             try:
                 self._do(job, heart)
                 self._jobs.finish(job)
-                _LOG.info("%s: job %s is done", self._name, job.job)
+                _LOG.info("%s: job %s is done: %s", self._name, job.job, heart.durations())
             except InputError as error:
                 self._jobs.fail(job, str(error).replace(str(self._folder.study(job.study)), "the study"), final=True)
                 _LOG.info("%s: job %s failed: its images cannot be used", self._name, job.job)
@@ -150,6 +150,7 @@ class _Heart:
         self._jobs, self._job, self._most_seconds = jobs, job, most_seconds
         self._shown = ("", 0, 0)
         self._began = self._said = time.monotonic()
+        self._steps: list[tuple[str, float]] = []  # with the time when each began
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
 
@@ -165,9 +166,16 @@ class _Heart:
         """Say how far the work is; written at once for a new step, otherwise now and then."""
         new = step != self._shown[0]
         self._shown = (step, done, total)
+        if new:
+            self._steps.append((step, time.monotonic()))
         if new or time.monotonic() - self._said > _SHOWN_EVERY_SECONDS:
             self._said = time.monotonic()
             self._jobs.renew(self._job, *self._shown)
+
+    def durations(self) -> str:
+        """How long each step took, for the log."""
+        ends = [began for _, began in self._steps[1:]] + [time.monotonic()]
+        return ", ".join(f"{step} {end - began:.1f} s" for (step, began), end in zip(self._steps, ends, strict=True))
 
     def _beat(self) -> None:
         while not self._ended.wait(self._jobs.rules.lease_seconds / 5):

@@ -1,6 +1,7 @@
 """The process of a worker. It reads its settings from standard input and ends when that closes, that is, when the service ends."""
 
 import json
+import logging
 import os
 import sys
 import threading
@@ -16,6 +17,8 @@ from lumbar.service.store.studies import StudyStore
 from lumbar.service.task import Engine
 from lumbar.service.worker import Worker
 
+_LOG = logging.getLogger("lumbar.service")
+
 
 def run_worker(make_engine: Callable[[ServiceConfig], Engine]) -> None:
     """Work until standard input closes."""
@@ -28,7 +31,9 @@ def run_worker(make_engine: Callable[[ServiceConfig], Engine]) -> None:
     database = Database(folder.database)
     stores = JobStore(database, config.queue), StudyStore(database)
     archive = open_archive(config.archive) if config.archive else None
-    Worker(told["name"], config, folder, stores, make_engine(config), archive).run(threading.Event())
+    worker = Worker(told["name"], config, folder, stores, make_engine(config), archive)
+    _LOG.info("%s is ready", told["name"])
+    worker.run(threading.Event())
 
 
 def end_with_the_service() -> None:
