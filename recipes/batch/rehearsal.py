@@ -1,10 +1,11 @@
 """Rehearsal of a data-set run: makes synthetic studies in the exact layout of RSNA 2024, runs them with `lumbar batch` and prints their cost.
 
     python recipes/batch/rehearsal.py --studies 300 --matrix-scale 0.25 --workers 2
-    python recipes/batch/rehearsal.py --studies 200 --matrix-scale 0.5 --compare     # also one worker, and `lumbar analyze` one by one
+    python recipes/batch/rehearsal.py --studies 200 --matrix-scale 0.5 --compare 60     # 60 of them also with one worker, 5 with `lumbar analyze`
 
 Prints one JSON document: wall and processor seconds a study, peak memory early and late in the run, disk, the engine's own share of the processor time,
-and, with --compare, the throughput of two workers over one and the cost of a study in a batch over that of a call of `lumbar analyze`.
+and, with --compare, the throughput of two workers over one, the cost of a study in a batch over that of a call of `lumbar analyze`, and whether the values
+of the studies that were done twice are equal. Studies that lie there already are used.
 """
 
 import argparse
@@ -67,29 +68,49 @@ def facts_of(out: Path, studies: Path, wall: float, cpu: float) -> dict[str, flo
     }
 
 
+def compared(facts: dict[str, float], folder: Path, studies: Path, number: int) -> dict[str, float | bool]:
+    """One worker on the first `number` studies, and separate calls on the first few, against the run that `facts` describes."""
+    one, some = folder / "workers1", folder / "some.csv"
+    chosen = sorted(studies.iterdir())[:number]
+    some.write_text("study,path\n" + "".join(f"{study.name},{study.resolve()}\n" for study in chosen), encoding="utf-8")
+    alone = facts_of(one, studies, *call("batch", some, "-o", one, "--workers", 1, "--threads", 1, "--quiet"))
+    each = [call("analyze", study, "-o", folder / "separate" / study.name, "--threads", 1, "--quiet") for study in chosen[:SEPARATE]]
+    analyze_cpu = float(np.mean([cpu for _, cpu in each]))
+    same = {study.name for study in chosen}
+    return {
+        "one_worker": alone["studies"],
+        "one_worker_wall_seconds_a_study": alone["wall_seconds_a_study"],
+        "one_worker_cpu_seconds_a_study": alone["cpu_seconds_a_study"],
+        "throughput_over_one_worker": round(alone["wall_seconds_a_study"] / facts["wall_seconds_a_study"], 2),
+        "same_values": values_of(one, same) == values_of(folder / f"workers{facts['workers']}", same),
+        "analyze_wall_seconds": round(float(np.mean([wall for wall, _ in each])), 2),
+        "analyze_cpu_seconds": round(analyze_cpu, 2),
+        "batch_over_analyze_cpu": round(alone["cpu_seconds_a_study"] / analyze_cpu, 2),
+    }
+
+
+def values_of(out: Path, studies: set[str]) -> list[dict[str, str]]:
+    """The rows of results.csv of `studies`."""
+    with (out / "results.csv").open(newline="", encoding="utf-8") as file:
+        return [row for row in csv.DictReader(file) if row["study"] in studies]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?", type=Path, default=Path("out/rehearsal"))
     parser.add_argument("--studies", type=int, default=300)
     parser.add_argument("--matrix-scale", type=float, default=0.25)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--compare", action="store_true")
+    parser.add_argument("--compare", type=int, default=0, help="Studies that are also done with one worker.")
     options = parser.parse_args()
     data = options.folder / "data"
-    made, _ = call("phantom", "cohort", data, "--layout", "rsna2024", "--studies", options.studies, "--matrix-scale", options.matrix_scale, "--quiet")
     studies, out = data / "train_images", options.folder / f"workers{options.workers}"
+    making = ("--layout", "rsna2024", "--studies", options.studies, "--matrix-scale", options.matrix_scale, "--quiet")
+    made = 0.0 if studies.is_dir() and len(list(studies.iterdir())) == options.studies else call("phantom", "cohort", data, *making)[0]
     facts = {"making_seconds": round(made, 1), "workers": options.workers}
     facts |= facts_of(out, studies, *call("batch", studies, "-o", out, "--workers", options.workers, "--threads", 1, "--quiet"))
     if options.compare:
-        one = options.folder / "workers1"
-        alone = facts_of(one, studies, *call("batch", studies, "-o", one, "--workers", 1, "--threads", 1, "--quiet"))
-        facts["throughput_over_one_worker"] = round(alone["wall_seconds"] / facts["wall_seconds"], 2)
-        facts["same_tables"] = all((out / name).read_bytes() == (one / name).read_bytes() for name in ("results.csv", "results.parquet", "submission.csv"))
-        first = sorted(studies.iterdir())[:SEPARATE]
-        each = [call("analyze", study, "-o", options.folder / "separate" / study.name, "--threads", 1, "--quiet") for study in first]
-        facts["analyze_wall_seconds"] = round(float(np.mean([wall for wall, _ in each])), 2)
-        facts["analyze_cpu_seconds"] = round(float(np.mean([cpu for _, cpu in each])), 2)
-        facts["batch_over_analyze_cpu"] = round(alone["cpu_seconds_a_study"] / facts["analyze_cpu_seconds"], 2)
+        facts |= compared(facts, options.folder, studies, options.compare)
     print(json.dumps(facts, indent=1))
 
 

@@ -16,10 +16,13 @@ import pytest
 
 pytest.importorskip("distributed", reason="lumbar[cluster] is not installed")
 
+from distributed.comm.core import CommClosedError
+
 from lumbar.batch import run as run_module
+from lumbar.batch.engine import Flow
 from lumbar.batch.inputs import find_inputs
 from lumbar.batch.run import BatchOptions, run_batch
-from lumbar.batch.work import EngineOptions, JobOptions, Limits
+from lumbar.batch.work import EngineOptions, JobOptions, Limits, Work
 from lumbar.errors import UsageError
 
 HERE = Path(__file__).parent
@@ -149,6 +152,7 @@ def test_killed_workers_lose_no_results(tmp_path):
     assert result.count("done") == 20
     assert (tmp_path / "out" / "results.csv").read_bytes() == (tmp_path / "quiet" / "results.csv").read_bytes()
     assert not [p for p in (tmp_path / "out").iterdir() if p.name.startswith("s") and p.is_dir() and not (p / "findings.json").is_file()]
+    assert not any((tmp_path / "out" / ".batch" / "stage").iterdir())  # nothing that a killed worker left half-written
 
 
 def _kill_workers(over, killed):
@@ -224,6 +228,16 @@ def test_a_scheduler_that_is_not_there_is_one_clear_error(tmp_path):
     data = studies(tmp_path / "in", {"a": "1"})
     with pytest.raises(UsageError, match="no Dask scheduler responds"):
         run_batch(find_inputs([str(data)]), tmp_path / "out", _remote("tcp://127.0.0.1:9", False))
+
+
+def test_a_connection_that_breaks_during_a_call_is_a_lost_scheduler(tmp_path):
+    class Broken:
+        def nthreads(self):
+            raise CommClosedError("Stream is closed")
+
+    work = Work("a", str(tmp_path), str(tmp_path), JobOptions(), Limits(), "run", "plan")
+    with pytest.raises(UsageError, match=r"scheduler was lost.*--resume"):
+        list(Flow(Broken(), None, EngineOptions()).run([work]))
 
 
 def _records(out):

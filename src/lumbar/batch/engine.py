@@ -10,6 +10,7 @@ from typing import Any
 
 import dask
 from distributed import Client, Future, LocalCluster
+from distributed.comm.core import CommClosedError
 
 from lumbar.batch.records import Outcome
 from lumbar.batch.work import EngineOptions, Work
@@ -32,10 +33,10 @@ def run_all(work: Sequence[Work], options: EngineOptions) -> Iterator[tuple[Outc
     if not work:
         return
     with _client(options) as (client, cluster):
-        yield from _Flow(client, cluster, options).run(work)
+        yield from Flow(client, cluster, options).run(work)
 
 
-class _Flow:
+class Flow:
     """Studies on their way through the cluster."""
 
     def __init__(self, client: Client, cluster: LocalCluster | None, options: EngineOptions) -> None:
@@ -45,6 +46,7 @@ class _Flow:
         self._flying: dict[str, tuple[Work, Future[Outcome]]] = {}
 
     def run(self, work: Sequence[Work]) -> Iterator[tuple[Outcome, bool]]:
+        """Yield every attempt that ended, and whether it is final; failed studies are tried again after all others."""
         waiting = iter(work)
         again: list[Work] = []
         while True:
@@ -65,7 +67,9 @@ class _Flow:
 
     def _fill(self, waiting: Iterator[Work], again: list[Work]) -> None:
         """Keep every worker busy; second attempts come when nothing else is left, lest one that hangs twice holds others up."""
-        room = _AHEAD * max(1, sum(self._client.nthreads().values())) - len(self._flying)
+        with _connected():
+            threads = sum(self._client.nthreads().values())
+        room = _AHEAD * max(1, threads) - len(self._flying)
         for _ in range(room):
             item = next(waiting, None) or (again.pop(0) if again else None)
             if item is None:
@@ -76,7 +80,8 @@ class _Flow:
 
     def _outcome(self, item: Work, future: Future[Outcome]) -> Outcome:
         if future.status == "finished":
-            return future.result()
+            with _connected():
+                return future.result()
         if future.status in ("cancelled", "lost"):
             raise UsageError(_lost())
         error = future.exception()
@@ -96,6 +101,15 @@ class _Flow:
 
 def _lost() -> str:
     return "the Dask scheduler was lost; start it again and repeat the command with --resume: finished studies are kept"
+
+
+@contextmanager
+def _connected() -> Iterator[None]:
+    """Report a connection to the scheduler that breaks during a call as a lost scheduler."""
+    try:
+        yield
+    except (CommClosedError, TimeoutError) as error:
+        raise UsageError(_lost()) from error
 
 
 @contextmanager

@@ -103,8 +103,13 @@ def _claimed(out: Path, resume: bool) -> Iterator[None]:
     except OSError as error:
         raise UsageError(f"{out} cannot be written to ({error.strerror}); choose another place with -o") from error
     try:
-        shutil.rmtree(out / STAGE, ignore_errors=True)
-        (out / STAGE).mkdir()
+        _empty_stage(out)
         yield
+        _empty_stage(out)  # what killed workers left; after an error, workers of a lost scheduler may still be writing
     finally:
         lock.release()
+
+
+def _empty_stage(out: Path) -> None:
+    shutil.rmtree(out / STAGE, ignore_errors=True)
+    (out / STAGE).mkdir(exist_ok=True)
