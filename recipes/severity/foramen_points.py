@@ -89,7 +89,7 @@ def one_slice(crop: ForamenCrop) -> ForamenCrop:
 
 
 def loss(grader: ForamenGrader, points: list[ForamenPoint], crops: Mapping[Foramen, ForamenCrop]) -> float:
-    grades = grader.grade_slices([crops[point.level, point.side] for point in points])
+    grades = grader.grade_slices([crops[point.level, point.side] for point in points]).foramen
     return weighted_log_loss(grades.metric, targets(points), np.array(GRADE_WEIGHTS))
 
 

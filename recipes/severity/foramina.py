@@ -11,7 +11,7 @@ Training takes about 8 minutes per fold on one idle core with bfloat16 instructi
 
 import argparse
 import json
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,13 +24,13 @@ from lumbar.metrics.bootstrap import bootstrap_interval
 from lumbar.metrics.classification import row_log_losses, weighted_log_loss
 from lumbar.models.card import Result, TrainingData
 from lumbar.severity.axial.data import targets as axial_targets
-from lumbar.severity.foramina.calibration import ForamenGrades
+from lumbar.severity.foramina.calibration import ForamenGrades, LevelCalibration
 from lumbar.severity.foramina.crops import LEVEL_PIXELS
-from lumbar.severity.foramina.grader import ONE_SCALE, Foramina
+from lumbar.severity.foramina.grader import ONE_SCALE, Foramina, mean_of_sides
 from lumbar.severity.foramina.table import crops_on_neighbours, from_points, related_targets, targets
 from lumbar.severity.learn.axial.out_of_fold import NETWORK, SPLITS, fold_folder
 from lumbar.severity.learn.foramina.calibrate import crossfitted_levels, fit_level_calibration
-from lumbar.severity.learn.foramina.out_of_fold import KIND, ForamenFigures, figures, grade_held_out
+from lumbar.severity.learn.foramina.out_of_fold import CANAL, FORAMEN, KIND, RECESS, ForamenFigures, Measured, figures, grade_held_out
 from lumbar.severity.score import GRADE_WEIGHTS
 
 HELD_BACK = ("100206310",)  # the study with images: left out of training, so that it can serve for evaluation
@@ -53,15 +53,21 @@ def main() -> None:
     fold_of = json.loads((arguments.runs / SPLITS).read_text(encoding="utf-8"))
     folds = np.array([fold_of[point.study_id] for point in points])
     raw = predictions(arguments.runs / "held_out.npy", foramina, folds, arguments.runs)
-    there = np.isfinite(raw[:, 0])
-    y, levels = targets(points), foramina.levels
-    grades = crossfitted_levels(raw[there], y[there], levels[there], folds[there])
-    measured = figures(grades, y[there], levels[there], folds[there])
-    print_table(measured, len({p.study_id for p, own in zip(points, there, strict=True) if own}), sorted(set(folds[there].tolist())))
-    print_interval(grades, y[there], foramina.studies[there])
-    more = robustness(foramina, (beside, beside_of), y, folds, arguments.runs)
+    there = np.isfinite(raw[:, 0, 0])
+    parts = graded_parts(raw, points, foramina, arguments.data)
+    measured: dict[str, ForamenFigures] = {}
+    for part in parts:
+        rows = part.rows(there)
+        grades = crossfitted_levels(part.raw[rows], part.y[rows], foramina.levels[rows], folds[rows])
+        measured |= figures(grades, part.y[rows], foramina.levels[rows], folds[rows], part.name)
+        print_interval(part.name, grades, part.y[rows], foramina.studies[rows])
+    trained = sorted(set(folds[there].tolist()))
+    print_table(measured, len(np.unique(foramina.studies[there])), trained)
+    more = robustness(foramina, (beside, beside_of), parts[0].y, folds, arguments.runs)
     if arguments.action == "pack":
-        pack(arguments, (raw[there], y[there], levels[there]), measured, more, sorted(set(folds[there].tolist())), points)
+        calibrations = {part.name: part.calibration(there, foramina.levels) for part in parts}
+        where = f"out of fold, {int(there.sum())} foramina at readers' points, one network each"
+        pack(arguments, calibrations, Measured(measured, more, where), trained, points)
 
 
 def parse() -> argparse.Namespace:
@@ -71,6 +77,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("runs", type=Path, help="folder of checkpoints, splits and networks")
     parser.add_argument("--folds", type=int, nargs="*", default=[0, 1, 2, 3, 4])
     parser.add_argument("--steps", type=int, default=2200)
+    parser.add_argument("--start", type=Path, help="folder of finished folds that initialise these, each with the same studies left out")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("-o", "--out", type=Path, help="model folder that `pack` writes")
     return parser.parse_args()
@@ -96,8 +103,8 @@ def cached(path: Path) -> Foramina:
 def train(points: list[ForamenPoint], foramina: Foramina, beside: tuple[np.ndarray, np.ndarray], arguments: argparse.Namespace) -> None:
     from lumbar.severity.learn.axial.ensemble import FoldOptions  # noqa: PLC0415  (PyTorch: only to train)
     from lumbar.severity.learn.axial.ensemble import split as axial_split  # noqa: PLC0415
-    from lumbar.severity.learn.foramina.folds import split, train_fold  # noqa: PLC0415
-    from lumbar.severity.learn.foramina.train import ForamenTraining, LabelledForamina  # noqa: PLC0415
+    from lumbar.severity.learn.foramina.folds import Folds, split, train_fold  # noqa: PLC0415
+    from lumbar.severity.learn.foramina.train import ForamenTraining, LabelledForamina, continued_training  # noqa: PLC0415
 
     names, grades = np.array([point.study_id for point in points]), read_grades(arguments.data / "train.csv")
     labels = np.concatenate([targets(points)[:, None], related_targets(points, grades)], axis=1)
@@ -108,12 +115,46 @@ def train(points: list[ForamenPoint], foramina: Foramina, beside: tuple[np.ndarr
     (arguments.runs / SPLITS).write_text(json.dumps(fold_of, indent=1), encoding="utf-8")
     usual = ForamenTraining()
     config = replace(usual, fit=replace(usual.fit, steps=arguments.steps, threads=arguments.threads))
+    if arguments.start:
+        config = continued_training(arguments.steps, arguments.threads)
     for fold in arguments.folds:
-        train_fold(labelled, fold_of, arguments.runs, fold, config, HELD_BACK)
+        train_fold(labelled, Folds(fold_of, HELD_BACK, arguments.start), arguments.runs, fold, config)
+
+
+@dataclass(frozen=True, eq=False)
+class GradedPart:
+    """Raw predictions and labels of the foramina, or of what the same networks grade beside them."""
+
+    name: str
+    raw: np.ndarray  # (n, 3), a row for each foramen
+    y: np.ndarray  # (n,) 0 … 2, −1 where unlabelled
+    counted: np.ndarray  # (n,) False where another row has the same structure
+
+    def rows(self, there: np.ndarray) -> np.ndarray:
+        """Indices of the rows that count among those where `there` (n,)."""
+        return np.flatnonzero(there & self.counted)
+
+    def calibration(self, there: np.ndarray, levels: np.ndarray) -> LevelCalibration:
+        rows = self.rows(there)
+        return fit_level_calibration(self.raw[rows], self.y[rows], levels[rows])
+
+
+def graded_parts(raw: np.ndarray, points: list[ForamenPoint], foramina: Foramina, data: Path) -> list[GradedPart]:
+    """The foramina, the canals (one row for each level of a study, from both sides), and the recesses."""
+    related = related_targets(points, read_grades(data / "train.csv"))
+    first = np.zeros(len(points), bool)
+    first[np.unique(np.stack([foramina.studies, foramina.levels]), axis=1, return_index=True)[1]] = True
+    canal = mean_of_sides(raw[:, 1], foramina.levels, foramina.studies)
+    every = np.ones(len(points), bool)
+    return [
+        GradedPart(FORAMEN, raw[:, 0], targets(points), every),
+        GradedPart(CANAL, canal, related[:, 0], first),
+        GradedPart(RECESS, raw[:, 2], related[:, 1], every),
+    ]
 
 
 def predictions(cache: Path, foramina: Foramina, folds: np.ndarray, runs: Path) -> np.ndarray:
-    """Raw predictions for every foramen with a trained fold; recomputed where a network is newer than the cache."""
+    """Raw predictions (n, 3 conditions, 3) for every foramen with a trained fold; recomputed where a network is newer than the cache."""
     networks = list(runs.glob("*/model.onnx"))
     if not cache.is_file() or any(path.stat().st_mtime > cache.stat().st_mtime for path in networks):
         np.save(cache, grade_held_out(foramina, folds, runs))
@@ -129,14 +170,14 @@ def print_table(measured: dict[str, ForamenFigures], studies: int, folds: list[i
     print("weighted log loss published for comparison: 4th place 0.479 (391 studies), 6th place's ensemble 0.475 (cross-validation)")
 
 
-def print_interval(grades: ForamenGrades, y: np.ndarray, studies: np.ndarray) -> None:
+def print_interval(part: str, grades: ForamenGrades, y: np.ndarray, studies: np.ndarray) -> None:
     _, owner = np.unique(studies, return_inverse=True)
     known = y >= 0
     weights = WEIGHTS[y[known]]
     losses = np.bincount(owner[known], weights * row_log_losses(grades.metric[known], y[known]))
     sums = np.bincount(owner[known], weights)
     interval = bootstrap_interval(lambda drawn: float(losses[drawn].sum() / sums[drawn].sum()), np.arange(len(sums)))
-    print(f"weighted log loss {losses.sum() / sums.sum():.4f}, 95 % interval by study {interval.low:.3f} to {interval.high:.3f}")
+    print(f"{part}: weighted log loss {losses.sum() / sums.sum():.4f}, 95 % interval by study {interval.low:.3f} to {interval.high:.3f}")
 
 
 def robustness(foramina: Foramina, beside: tuple[np.ndarray, np.ndarray], y: np.ndarray, folds: np.ndarray, runs: Path) -> tuple[Result, ...]:
@@ -146,14 +187,14 @@ def robustness(foramina: Foramina, beside: tuple[np.ndarray, np.ndarray], y: np.
     crops, owners = crops[owned], owners[owned]
     chosen = np.isin(foramina.studies, np.unique(foramina.studies[owners])[:ROBUSTNESS_STUDIES])
     folds = np.where(chosen, folds, -1)
-    raw = grade_held_out(foramina, folds, runs, ONE_SCALE)
+    raw = grade_held_out(foramina, folds, runs, ONE_SCALE)[:, 0]
     there = chosen & (y >= 0)
     pixels = np.random.default_rng(0).normal(0, SPINE_ERROR_MM * LEVEL_PIXELS / USUAL_LEVEL_MM, (len(y), 2))
     shifted = np.stack([moved(crop, *by) for crop, by in zip(foramina.crops, pixels, strict=True)])
     other, rows = foramina.crops.copy(), np.zeros(len(y), bool)
     other[owners], rows[owners] = crops, True
     rows &= there
-    away, near = (grade_held_out(replace(foramina, crops=changed), folds, runs, ONE_SCALE) for changed in (shifted, other))
+    away, near = (grade_held_out(replace(foramina, crops=changed), folds, runs, ONE_SCALE)[:, 0] for changed in (shifted, other))
     still, moved_loss = (weighted_log_loss(p[there], y[there], WEIGHTS) for p in (raw, away))
     own, near_loss = (weighted_log_loss(p[rows], y[rows], WEIGHTS) for p in (raw, near))
     where = f"out of fold, uncalibrated, one network each, one scale, {int(there.sum())} foramina of {len(np.unique(foramina.studies[there]))} studies"
@@ -176,15 +217,8 @@ def moved(crop: np.ndarray, down: float, right: float) -> np.ndarray:
     return result
 
 
-def pack(
-    arguments: argparse.Namespace,
-    fitted_on: tuple[np.ndarray, np.ndarray, np.ndarray],
-    measured: dict[str, ForamenFigures],
-    more: tuple[Result, ...],
-    folds: list[int],
-    points: list[ForamenPoint],
-) -> None:
-    from lumbar.severity.learn.foramina.ensemble import LICENCE, Measured, write_ensemble  # noqa: PLC0415
+def pack(arguments: argparse.Namespace, calibrations: dict[str, LevelCalibration], measured: Measured, folds: list[int], points: list[ForamenPoint]) -> None:
+    from lumbar.severity.learn.foramina.ensemble import LICENCE, write_ensemble  # noqa: PLC0415  (PyTorch)
 
     studies = len({point.study_id for point in points} - set(HELD_BACK))
     data = TrainingData(
@@ -192,9 +226,8 @@ def pack(
         LICENCE,
         f"each network was trained on about four fifths of the studies (folds {folds}); study {HELD_BACK[0]} was left out",
     )
-    where = f"out of fold, {measured['foramen'].rows} foramina at readers' points, one network each"
     with staged_folder(arguments.out, overwrite=False) as folder:
-        write_ensemble(folder, arguments.runs, folds, fit_level_calibration(*fitted_on), Measured(measured, more, where), data)
+        write_ensemble(folder, arguments.runs, folds, calibrations, measured, data)
     print(f"{arguments.out}: {sum(path.stat().st_size for path in arguments.out.iterdir()) / 1e6:.1f} MB")
 
 

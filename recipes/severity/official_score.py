@@ -15,7 +15,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from foramina import CACHE, cached, predictions
+from foramina import CACHE, cached, graded_parts, predictions
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from small_weights import held_out
@@ -28,15 +28,18 @@ from lumbar.domain.anatomy import Condition, Level, Severity
 from lumbar.models.registry import find_folder
 from lumbar.severity.axial.grader import TASK
 from lumbar.severity.foramina.explain import CONDITIONS
-from lumbar.severity.foramina.table import targets as foramen_targets
+from lumbar.severity.foramina.predict import RECESSES
 from lumbar.severity.learn.axial.ensemble import FoldOptions, split
 from lumbar.severity.learn.axial.out_of_fold import SPLITS
 from lumbar.severity.learn.calibrate import crossfitted
 from lumbar.severity.learn.foramina.calibrate import crossfitted_levels
+from lumbar.severity.learn.foramina.out_of_fold import CANAL, FORAMEN, RECESS
 from lumbar.severity.score import GRADE_WEIGHTS, Graded, official_score, score_intervals
+from lumbar.severity.two_series import pooled
 
 CELLS = [(condition, level) for condition in Condition for level in Level]
 GRADES = tuple(Severity)
+FORAMINAL = tuple(condition.value for condition in CONDITIONS.values())
 _OPPOSITE = (0, 2, 1, 4, 3)
 STRENGTH = 0.03  # inverse of the ridge penalty
 PUBLISHED = (
@@ -51,17 +54,21 @@ def main() -> None:
     parser.add_argument("runs", type=Path, help="folder of the foraminal folds")
     parser.add_argument("--axial", type=Path, help="model folder of axial crops; the packaged one if not given")
     arguments = parser.parse_args()
-    first: dict[str, NDArray[np.float64]] = {}
-    fold_of = axial_predictions(arguments.axial or find_folder(TASK), arguments.data, first)
-    both = sorted(foraminal_predictions(arguments.data, arguments.runs, first) & set(fold_of))
+    axial: dict[str, NDArray[np.float64]] = {}
+    sagittal: dict[str, NDArray[np.float64]] = {}
+    fold_of = axial_predictions(arguments.axial or find_folder(TASK), arguments.data, axial)
+    both = sorted(sagittal_predictions(arguments.data, arguments.runs, sagittal) & set(fold_of))
+    first = {**{name: values for name, values in sagittal.items() if name.split("_", 1)[1].startswith(FORAMINAL)}, **axial}
+    pooled_rows = {name: pooled(values, sagittal[name]) if name in axial and name in sagittal else values for name, values in first.items()}
     grades = read_grades(arguments.data / "train.csv")
-    p = np.array([[first.get(row_id(study, *cell), np.full(3, np.nan)) for cell in CELLS] for study in both])
+    p, pool = (np.array([[rows.get(row_id(study, *cell), np.full(3, np.nan)) for cell in CELLS] for study in both]) for rows in (first, pooled_rows))
     y = np.array([[grade_number(grades[study][row_id("", *cell)[1:]]) for cell in CELLS] for study in both])
     y[np.isnan(p[..., 0])] = -1
     folds = np.array([fold_of[study] for study in both])
     print(f"{len(both)} studies with both axial crops and foramina, {int((y >= 0).sum())} labelled rows with a prediction")
     second = second_stage(p, y, folds)
-    for title, probabilities in (("first stage", p), ("second stage", second), ("average of both", (p + second) / 2)):
+    stages = {"each on one series": p, "canal and recesses on both": pool, "second stage on the first": second, "average of first and third": (p + second) / 2}
+    for title, probabilities in stages.items():
         show(title, probabilities, y, np.array(both))
     print("\n".join(PUBLISHED))
 
@@ -81,19 +88,23 @@ def axial_predictions(folder: Path, data: Path, rows: dict[str, NDArray[np.float
     return fold_of
 
 
-def foraminal_predictions(data: Path, runs: Path, rows: dict[str, NDArray[np.float64]]) -> set[str]:
-    """Add foraminal rows of trained folds; returns their studies."""
+def sagittal_predictions(data: Path, runs: Path, sagittal: dict[str, NDArray[np.float64]]) -> set[str]:
+    """Fill `sagittal` with the rows of trained folds, those of foramina and those beside them; returns their studies."""
     points = sorted(read_foramen_table(data / "foramina.csv"), key=lambda p: (p.study_id, p.file))
     foramina = cached(runs / CACHE)
     splits = json.loads((runs / SPLITS).read_text(encoding="utf-8"))
     folds = np.array([splits[point.study_id] for point in points])
     raw = predictions(runs / "held_out.npy", foramina, folds, runs)
-    there = np.flatnonzero(np.isfinite(raw[:, 0]))
-    metric = crossfitted_levels(raw[there], foramen_targets(points)[there], foramina.levels[there], folds[there]).metric
-    for place, values in zip(there.tolist(), metric, strict=True):
-        point = points[place]
-        rows[row_id(point.study_id, CONDITIONS[point.side], point.level)] = values
-    return {points[place].study_id for place in there.tolist()}
+    there = np.flatnonzero(np.isfinite(raw[:, 0, 0]))
+    studies = {points[place].study_id for place in there.tolist()}
+    foramen, *beside = graded_parts(raw, points, foramina, data)
+    for part in (foramen, *beside):
+        metric = crossfitted_levels(part.raw[there], part.y[there], foramina.levels[there], folds[there]).metric
+        for place, values in zip(there.tolist(), metric, strict=True):
+            point = points[place]
+            condition = {FORAMEN: CONDITIONS[point.side], CANAL: Condition.SPINAL_CANAL_STENOSIS, RECESS: RECESSES[point.side]}[part.name]
+            sagittal[row_id(point.study_id, condition, point.level)] = values
+    return studies
 
 
 def grade_number(grade: Severity | None) -> int:
@@ -141,7 +152,7 @@ def show(title: str, p: NDArray[np.float64], y: NDArray[np.int64], studies: NDAr
     graded = Graded(studies[row], cell // 5, cell % 5, y[row, cell], p[row, cell])
     score, interval = official_score(graded), score_intervals(graded, 300)["official_score"]
     parts = ", ".join(f"{name} {value:.3f}" for name, value in vars(score).items())
-    print(f"{title:<16} {parts}; score's 95 % interval {interval.low:.3f} to {interval.high:.3f}")
+    print(f"{title:<28} {parts}; score's 95 % interval {interval.low:.3f} to {interval.high:.3f}")
 
 
 if __name__ == "__main__":

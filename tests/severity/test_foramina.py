@@ -25,10 +25,10 @@ from lumbar.severity.foramina.crops import STORED_SIZE, level_distance
 from lumbar.severity.foramina.cut import ForamenCrop, cut_foramina
 from lumbar.severity.foramina.explain import importance
 from lumbar.severity.foramina.fat import measured_fat
-from lumbar.severity.foramina.grader import TASK, ForamenGrader, network_input
+from lumbar.severity.foramina.grader import TASK, ForamenGrader, mean_of_sides, network_input
 from lumbar.severity.foramina.midline import sideways_shift_mm
 from lumbar.severity.foramina.points import foramen_points, level_distance_mm
-from lumbar.severity.foramina.predict import ON_T2
+from lumbar.severity.foramina.predict import ON_T1, ON_T2
 from lumbar.severity.foramina.table import crops_on_neighbours, distances, stored_crops
 from lumbar.severity.predict import ON_AXIAL, Predictor
 
@@ -274,13 +274,69 @@ def test_without_any_series_the_frequencies_stand() -> None:
     assert {f.model for f in graded(replace(T2, weighting=Weighting.STIR)).values()} == {"severity-prior"}
 
 
+class LeftRecessIsSevere(LeftIsSevere):
+    """Beside a left foramen it sees a severe recess and a canal that is severe with 1/2, beside a right one a normal recess and a normal canal."""
+
+    def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        related = np.zeros((len(inputs["crops"]), 2, 3), np.float32)
+        left = inputs["sides"] == 0
+        related[~left, :, 0] = 9.0
+        related[left, 1, 2] = 9.0
+        related[left, 0, :] = 0.0, -20.0, 0.0
+        return {**super().run(inputs), "related": related}
+
+
+def findings_with_related(*those: Series) -> dict[Condition, object]:
+    related = dict.fromkeys(("canal", "recess"), CALIBRATION.parameters)
+    card = replace(CARD, parameters={**CARD.parameters, "related_calibration": related})
+    grader = ForamenGrader(Model(Path("foramina-here"), card, (LeftRecessIsSevere(),), "0" * 64))  # type: ignore[arg-type]
+    predictor = Predictor(a_prior(), a_grader(), grader)
+    return {f.condition: f for f in predictor.predict(Study("1", those), LEVELS) if f.level is Level.L4_L5}
+
+
+def test_without_axial_slices_canal_and_recesses_are_graded_on_t1_and_note_it() -> None:
+    findings = findings_with_related(T1)
+    left, right = findings[Condition.LEFT_SUBARTICULAR_STENOSIS], findings[Condition.RIGHT_SUBARTICULAR_STENOSIS]
+    assert (left.severity, right.severity) == (Severity.SEVERE, Severity.NORMAL_MILD)
+    canal = findings[Condition.SPINAL_CANAL_STENOSIS]
+    # Both sides see the one canal of the level: the mean of 1/2 and 0 for severe.
+    assert canal.probabilities.severe == pytest.approx(0.25, abs=0.01) and canal.conformal_set == (Severity.NORMAL_MILD,)
+    for finding in (canal, left, right):
+        assert (finding.model, finding.note) == ("foramina-here", ON_T1)
+        assert finding.evidence.series_uid == T1.series_uid
+    assert findings[Condition.LEFT_NEURAL_FORAMINAL_NARROWING].note == ""
+
+
+def test_where_both_series_are_there_the_axial_grade_takes_t1_into_account() -> None:
+    alone, both = findings_with_related(AXIAL), findings_with_related(AXIAL, T1)
+    left, right = Condition.LEFT_SUBARTICULAR_STENOSIS, Condition.RIGHT_SUBARTICULAR_STENOSIS
+    for condition in (left, right):
+        assert (both[condition].model, both[condition].note) == ("made-here", "")
+        assert both[condition].evidence == alone[condition].evidence
+    # T1 shows a severe recess on the left and a normal one on the right.
+    assert both[left].severity_score > alone[left].severity_score
+    assert both[right].severity_score < alone[right].severity_score
+
+
+def test_on_t2_slices_neither_canal_nor_recesses_are_graded_as_if_on_t1() -> None:
+    findings = findings_with_related(T2)
+    assert findings[Condition.LEFT_NEURAL_FORAMINAL_NARROWING].note == ON_T2
+    assert {findings[c].model for c in (Condition.SPINAL_CANAL_STENOSIS, Condition.LEFT_SUBARTICULAR_STENOSIS)} == {"severity-prior"}
+
+
+def test_the_mean_of_both_sides_stays_within_a_level_of_a_study() -> None:
+    values = np.array([[0.2, 0.8, 0.0], [0.6, 0.4, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+    mean = mean_of_sides(values, np.array([2, 2, 3, 2]), np.array([0, 0, 0, 1]))
+    np.testing.assert_allclose(mean, [[0.4, 0.6, 0], [0.4, 0.6, 0], [1, 0, 0], [0, 0, 1]])
+
+
 def test_slices_count_by_their_weights() -> None:
     stack = sagittal((False, False, False), False, 0.0)
     crops = list(cut_foramina(study_of(stack), COLUMN, Role.SAGITTAL_T1).values())
     grader = foramen_grader(BrightAbove())
-    each = [np.array([grader.grade_slices([replace(c, weights=np.eye(3)[k])]).metric[0] for c in crops]) for k in range(3)]
+    each = [np.array([grader.grade_slices([replace(c, weights=np.eye(3)[k])]).foramen.metric[0] for c in crops]) for k in range(3)]
     weights = np.array([c.weights for c in crops])
-    np.testing.assert_allclose(grader.grade_slices(crops).metric, sum(weights[:, k, None] * each[k] for k in range(3)), atol=1e-6)
+    np.testing.assert_allclose(grader.grade_slices(crops).foramen.metric, sum(weights[:, k, None] * each[k] for k in range(3)), atol=1e-6)
 
 
 def test_the_map_lights_what_the_network_reads() -> None:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,7 @@ from lumbar.severity.studies.grader import TASK as STUDY_TASK
 from lumbar.severity.studies.grader import StudyGrader, one_study
 from lumbar.severity.studies.spine_crops import spine_crops
 from lumbar.severity.studies.views import SLOTS, View
+from lumbar.severity.two_series import with_sagittal
 
 # Position of each condition on an axial slice: millimetres from the middle of the canal to the patient's left.
 _OFFSETS_MM = {
@@ -113,7 +115,7 @@ class Predictor:
         return {found.level: crop for found, crop in cut_crops(study, levels).items()}
 
     def _foramina(self, study: Study, levels: Sequence[LevelFinding]) -> GradedForamina:
-        return grade_foramina(study, levels, self.foramen_grader) if self.foramen_grader is not None else GradedForamina({}, {})
+        return grade_foramina(study, levels, self.foramen_grader) if self.foramen_grader is not None else GradedForamina({}, {}, {})
 
     def _findings(
         self, study: Study, levels: Sequence[LevelFinding], crops: Mapping[Level, LevelCrop], foramina: GradedForamina, tissue: Volume | None
@@ -121,16 +123,26 @@ class Predictor:
         places, points = {place.level: place for place in levels}, foramen_points(levels)
         graded = self._graded(study, levels, crops, tissue)
         findings = []
-        for condition in Condition:
-            for level in Level:
-                finding = foramina.findings.get((condition, level))
-                if finding is None:
-                    finding = graded.get((condition, level)) or self.prior.finding(condition, level)
-                    finding = replace(finding, evidence=_evidence(study, condition, places.get(level), crops.get(level), points))
-                    if condition in CONDITIONS.values() and isinstance(self.grader, CropGrader) and finding.model != self.prior.name:
-                        finding = replace(finding, note=ON_AXIAL)
-                findings.append(finding)
+        for cell in product(Condition, Level):
+            condition, level = cell
+            finding = foramina.findings.get(cell) or self._from_both_series(cell, graded, foramina)
+            if finding is None and cell not in graded:
+                finding = foramina.beside.get(cell)
+            if finding is None:
+                finding = graded.get(cell) or self.prior.finding(condition, level)
+                if condition in CONDITIONS.values() and isinstance(self.grader, CropGrader) and finding.model != self.prior.name:
+                    finding = replace(finding, note=ON_AXIAL)
+            if finding.evidence is None:
+                finding = replace(finding, evidence=_evidence(study, condition, places.get(level), crops.get(level), points))
+            findings.append(finding)
         return tuple(findings)
+
+    def _from_both_series(self, cell: Cell, graded: Mapping[Cell, SeverityFinding], foramina: GradedForamina) -> SeverityFinding | None:
+        """The grade of a canal or recess of which both an axial T2 and a sagittal T1 slice tell."""
+        axial, beside = graded.get(cell), foramina.beside.get(cell)
+        if axial is None or beside is None or not isinstance(self.grader, CropGrader):
+            return None
+        return with_sagittal(axial, beside, self.grader.calibration.conformal_threshold[tuple(Condition).index(cell[0])])
 
     def warnings(self, findings: Sequence[SeverityFinding]) -> tuple[str, ...]:
         """Warnings about the sources of `findings`."""

@@ -102,7 +102,7 @@ def _log_odds(grader: ForamenGrader, images: Floats, crop: ForamenCrop) -> NDArr
     """(n,) log-odds of the severity score of images (n, 72, 64) of one foramen, each as the only one of its study."""
     levels = np.full(len(images), tuple(Level).index(crop.level), np.int64)
     sides = np.full(len(images), SIDES.index(crop.side), np.int64)
-    logits = network_logits(grader.model.networks[0], images[:, None], levels, sides, np.arange(len(images)))
+    logits = network_logits(grader.model.networks[0], images[:, None], levels, sides, np.arange(len(images)))[:, 0]
     scores = np.clip(severity_score(grader.calibration.apply(softmax(logits, axis=-1), levels).clinical), _LEAST_SCORE, 1 - _LEAST_SCORE)
     return np.asarray(np.log(scores / (1 - scores)))
 

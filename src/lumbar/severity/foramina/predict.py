@@ -1,26 +1,32 @@
 """Findings of the foramina of a study, from its sagittal slices."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
-from lumbar.domain.anatomy import Condition, Level, Severity
+from lumbar.domain.anatomy import Condition, Level, Severity, Side
 from lumbar.domain.findings import LevelFinding, SeverityFinding
 from lumbar.domain.study import Role, Study, Weighting
 from lumbar.severity.finding import make_finding
+from lumbar.severity.foramina.calibration import ForamenGrades
 from lumbar.severity.foramina.cut import ForamenCrop, cut_foramina
 from lumbar.severity.foramina.explain import CONDITIONS
 from lumbar.severity.foramina.fat import measured_fat
-from lumbar.severity.foramina.grader import ForamenGrader
+from lumbar.severity.foramina.grader import ForamenGrader, SliceGrades
 from lumbar.severity.foramina.points import Foramen
 
 ON_T2 = "graded on sagittal T2, as no sagittal T1 slice shows this foramen; the model was trained and evaluated on T1 only"
+ON_T1 = "graded on sagittal T1 beside the canal, which tells less than an axial T2 slice, as no axial T2 slice shows this level"
+RECESSES = {Side.LEFT: Condition.LEFT_SUBARTICULAR_STENOSIS, Side.RIGHT: Condition.RIGHT_SUBARTICULAR_STENOSIS}
+
+Cell = tuple[Condition, Level]
 
 
 @dataclass(frozen=True, eq=False)
 class GradedForamina:
-    """Grades of the foramina of a study from its sagittal slices."""
+    """Grades of a study from its parasagittal slices."""
 
-    findings: Mapping[tuple[Condition, Level], SeverityFinding]
+    findings: Mapping[Cell, SeverityFinding]  # of the foramina
+    beside: Mapping[Cell, SeverityFinding]  # of canals and recesses, from T1 only; for levels without an axial slice
     crops: Mapping[Foramen, ForamenCrop]
 
 
@@ -36,18 +42,32 @@ def grade_foramina(study: Study, levels: Sequence[LevelFinding], grader: Foramen
     )
     shown = {**crops, **on_t2}
     if not shown:
-        return GradedForamina({}, {})
+        return GradedForamina({}, {}, {})
     grades = grader.grade_slices(list(shown.values()))
     findings = {}
     for row, (level, side) in enumerate(shown):
-        uncertain = bool(grades.sets[row].sum() > 1) or (level, side) in on_t2
-        finding = make_finding(CONDITIONS[side], level, grades.metric[row], grades.clinical[row], uncertain=uncertain, model=grader.model.card.name)
-        finding = replace(finding, evidence=shown[level, side].evidence())
+        finding = replace(_finding(CONDITIONS[side], level, grades.foramen, row, grader), evidence=shown[level, side].evidence())
         if (level, side) in on_t2:
             # The conformal sets were calibrated on T1 only; on T2 the set contains all grades.
-            finding = replace(finding, conformal_set=tuple(Severity), note=ON_T2)
+            finding = replace(finding, conformal_set=tuple(Severity), uncertain=True, note=ON_T2)
         else:
-            within = tuple(grade for grade, inside in zip(Severity, grades.sets[row], strict=True) if inside)
-            finding = replace(finding, conformal_set=within, foramen_fat=measured_fat(shown[level, side]))
+            finding = replace(finding, foramen_fat=measured_fat(shown[level, side]))
         findings[CONDITIONS[side], level] = finding
-    return GradedForamina(findings, shown)
+    return GradedForamina(findings, _beside(shown, {level for level, _ in on_t2}, grades, grader), shown)
+
+
+def _beside(crops: Mapping[Foramen, ForamenCrop], left_out: Set[Level], grades: SliceGrades, grader: ForamenGrader) -> dict[Cell, SeverityFinding]:
+    """Findings of the canals and recesses beside the foramina of `crops`, where `grader` grades them; none at the levels `left_out`."""
+    found: dict[Cell, SeverityFinding] = {}
+    for row, (level, side) in enumerate(crops):
+        for condition, values in ((Condition.SPINAL_CANAL_STENOSIS, grades.canal), (RECESSES[side], grades.recess)):
+            if values is not None and level not in left_out:
+                finding = _finding(condition, level, values, row, grader)
+                found[condition, level] = replace(finding, evidence=crops[level, side].evidence(), note=ON_T1)
+    return found
+
+
+def _finding(condition: Condition, level: Level, grades: ForamenGrades, row: int, grader: ForamenGrader) -> SeverityFinding:
+    within = tuple(grade for grade, inside in zip(Severity, grades.sets[row], strict=True) if inside)
+    both = grades.metric[row], grades.clinical[row]
+    return replace(make_finding(condition, level, *both, uncertain=len(within) > 1, model=grader.model.card.name), conformal_set=within)

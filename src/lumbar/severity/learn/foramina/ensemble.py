@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from lumbar.domain.anatomy import Severity
@@ -11,28 +11,22 @@ from lumbar.models.card import Card, Result, TensorSpec, TrainingData
 from lumbar.models.folder import write_card
 from lumbar.severity.foramina.calibration import LevelCalibration
 from lumbar.severity.foramina.crops import CROP_COLUMNS, CROP_ROWS
-from lumbar.severity.foramina.grader import CROPS, LEVELS, LOGITS, SIDE_NUMBERS, STUDIES, TASK
+from lumbar.severity.foramina.grader import CROPS, LEVELS, LOGITS, RELATED_CALIBRATION, RELATED_LOGITS, SIDE_NUMBERS, STUDIES, TASK
 from lumbar.severity.learn.axial.out_of_fold import NETWORK, fold_folder
 from lumbar.severity.learn.calibrate import COVERAGE
 from lumbar.severity.learn.foramina.folds import EXPORT
-from lumbar.severity.learn.foramina.out_of_fold import KIND, ForamenFigures
+from lumbar.severity.learn.foramina.out_of_fold import CANAL, FORAMEN, KIND, RECESS, Measured
 from lumbar.training.eight_bit import store_eight_bit
 
 _SHOWN = ("loss", "prior", "auc_severe", "kappa", "ece", "coverage")
 LICENCE = "trained on RSNA 2024 data, non-commercial research only"
 
 
-@dataclass(frozen=True)
-class Measured:
-    """Cross-validation results for the card."""
+def write_ensemble(folder: Path, runs: Path, folds: list[int], calibrations: Mapping[str, LevelCalibration], measured: Measured, data: TrainingData) -> Card:
+    """Write the networks of `folds` to `folder`, with the figures `measured`; returns the card.
 
-    figures: Mapping[str, ForamenFigures]  # by part: "foramen" and the levels
-    more: tuple[Result, ...]  # other results, such as of shifted points
-    where: str  # evaluation data
-
-
-def write_ensemble(folder: Path, runs: Path, folds: list[int], calibration: LevelCalibration, measured: Measured, data: TrainingData) -> Card:
-    """Write the networks of `folds` to `folder`, with `calibration` and the figures `measured`; returns the card."""
+    `calibrations` are those of `PARTS`.
+    """
     differences = []
     for fold in folds:
         source = fold_folder(runs, KIND, fold)
@@ -45,7 +39,7 @@ def write_ensemble(folder: Path, runs: Path, folds: list[int], calibration: Leve
     )
     card = Card(
         name="severity-foramina",
-        version="2",
+        version="3",
         task=TASK,
         description="Neural foraminal narrowing on sagittal T1 crops around the foramina: an ensemble of networks trained on the folds of a cross-validation"
         " by study. One encoder serves both sides; the foramina of a study attend to each other. The loss is weighted 1, 2, 4 as in the official score"
@@ -57,12 +51,19 @@ def write_ensemble(folder: Path, runs: Path, folds: list[int], calibration: Leve
             TensorSpec(SIDE_NUMBERS, ("n",), "0 for the patient's left, 1 for the right"),
             TensorSpec(STUDIES, ("n",), "equal numbers for foramina of one study"),
         ),
-        outputs=(TensorSpec(LOGITS, ("n", 3), "grades as in classes"),),
+        outputs=(
+            TensorSpec(LOGITS, ("n", 3), "of the foramen; grades as in classes"),
+            TensorSpec(RELATED_LOGITS, ("n", 2, 3), "of the canal at its level and of the recess on its side"),
+        ),
         classes=tuple(severity.value for severity in Severity),
         training_data=(data,),
         results=(*results, *measured.more),
         research_only=True,
         export_difference=max(differences),
-        parameters={"calibration": calibration.parameters, "conformal_coverage": COVERAGE},
+        parameters={
+            "calibration": calibrations[FORAMEN].parameters,
+            RELATED_CALIBRATION: {part: calibrations[part].parameters for part in (CANAL, RECESS)},
+            "conformal_coverage": COVERAGE,
+        },
     )
     return write_card(folder, card)

@@ -2,18 +2,20 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from lumbar.errors import UsageError
 from lumbar.severity.foramina.crops import CROP_COLUMNS, CROP_ROWS
-from lumbar.severity.foramina.grader import CROPS, LEVELS, LOGITS, SIDE_NUMBERS, STUDIES
-from lumbar.severity.learn.axial.out_of_fold import NETWORK, fold_folder
+from lumbar.severity.foramina.grader import CROPS, LEVELS, LOGITS, RELATED_LOGITS, SIDE_NUMBERS, STUDIES
+from lumbar.severity.learn.axial.out_of_fold import NETWORK, fold_folder, read_splits
 from lumbar.severity.learn.foramina.out_of_fold import KIND
 from lumbar.severity.learn.foramina.train import ForamenTraining, LabelledForamina, train
 from lumbar.training.export import export_onnx
+from lumbar.training.fit import LAST, averaged_weights
 from lumbar.training.folds import assign_folds
 
 EXPORT = "export.json"
@@ -29,12 +31,28 @@ def split(foramina: LabelledForamina, known: Mapping[str, int]) -> dict[str, int
     return {**{study: known[study] for study in np.unique(foramina.studies).tolist() if study in known}, **assign_folds(burden, FOLDS, SEED)}
 
 
-def train_fold(foramina: LabelledForamina, fold_of: Mapping[str, int], runs: Path, fold: int, config: ForamenTraining, held_back: Sequence[str] = ()) -> Path:
-    """Train on all studies but those of `fold` and those `held_back`; returns the folder of the exported network. Interrupted runs resume."""
+@dataclass(frozen=True)
+class Folds:
+    """How studies are split, and where training begins."""
+
+    fold_of: Mapping[str, int]
+    held_back: Sequence[str] = ()  # studies left out of all training
+    start: Path | None = None  # folder of an earlier training with the same splits, whose networks initialise the folds
+
+
+def train_fold(foramina: LabelledForamina, folds: Folds, runs: Path, fold: int, config: ForamenTraining) -> Path:
+    """Train on all studies but those of `fold` and those held back; returns the folder of the exported network. Interrupted runs resume.
+
+    Raises:
+        UsageError: the earlier training was split differently.
+    """
+    if folds.start and read_splits(folds.start) != folds.fold_of:
+        raise UsageError(f"{folds.start} was split into other folds than these data: its networks were trained on studies that must be held out here")
     folder = fold_folder(runs, KIND, fold)
-    chosen = np.array([fold_of[study] != fold and study not in held_back for study in foramina.studies.tolist()])
+    chosen = np.array([folds.fold_of[study] != fold and study not in folds.held_back for study in foramina.studies.tolist()])
     config = replace(config, fit=replace(config.fit, seed=SEED + fold))
-    module = train(foramina.subset(chosen), folder, config)
+    start_from = averaged_weights(fold_folder(folds.start, KIND, fold) / LAST) if folds.start else None
+    module = train(foramina.subset(chosen), folder, config, start_from)
     if module.global_rank:  # worker process of distributed training
         return folder
     difference = export_network(module.network, folder / NETWORK)
@@ -52,4 +70,4 @@ def export_network(network: torch.nn.Module, path: Path) -> float:
         STUDIES: torch.tensor([0, 0, 0, 0, 0, 1, 1]),
     }
     network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    return export_onnx(network, example, path, (LOGITS,), dynamic={name: {0: "n"} for name in example}, tolerance=0.05, half=True)
+    return export_onnx(network, example, path, (LOGITS, RELATED_LOGITS), dynamic={name: {0: "n"} for name in example}, tolerance=0.05, half=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from lumbar.severity.foramina.grader import RELATED
 from lumbar.severity.score import GRADES
 from lumbar.training.attention import RelativeAttention
 from lumbar.training.residual import Encoder
@@ -12,7 +13,6 @@ from lumbar.training.residual import Encoder
 _LEVELS = 5
 _LEVEL_STEPS = 2 * _LEVELS - 1  # differences between five levels: −4 … 4
 _RELATIONS = 2 * _LEVEL_STEPS  # on the same side, or on the other side
-RELATED = 2  # auxiliary conditions of the same level in training: canal, and recess of the same side
 
 
 @dataclass(frozen=True)
@@ -45,18 +45,13 @@ class ForamenNetwork(nn.Module):
         self.head = nn.Sequential(nn.LayerNorm(width), nn.Dropout(options.dropout), nn.Linear(width, GRADES))
         self.related_head = nn.Sequential(nn.LayerNorm(width), nn.Dropout(options.dropout), nn.Linear(width, RELATED * GRADES))
 
-    def forward(self, crops: torch.Tensor, levels: torch.Tensor, sides: torch.Tensor, studies: torch.Tensor) -> torch.Tensor:
-        """Logits (n, 3) of `crops` (n, 1, 72, 64), each of zero mean and unit variance.
+    def forward(self, crops: torch.Tensor, levels: torch.Tensor, sides: torch.Tensor, studies: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits (n, 3) of `crops` (n, 1, 72, 64), each of zero mean and unit variance, and (n, 2, 3) of the canal at their level and the recess on their side.
 
         `levels` (n,) are 0 … 4, `sides` (n,) 0 or 1, `studies` (n,) any numbers; foramina attend to those with the same number.
         """
-        logits: torch.Tensor = self.head(self.tokens(crops, levels, sides, studies))
-        return logits
-
-    def with_related(self, crops: torch.Tensor, levels: torch.Tensor, sides: torch.Tensor, studies: torch.Tensor) -> torch.Tensor:
-        """Logits (n, 3 conditions, 3) of the foramen, of the canal at its level and of the recess on its side; arguments as of `forward`."""
         tokens = self.tokens(crops, levels, sides, studies)
-        return torch.cat([self.head(tokens)[:, None], self.related_head(tokens).unflatten(1, (RELATED, GRADES))], dim=1)
+        return self.head(tokens), self.related_head(tokens).unflatten(1, (RELATED, GRADES))
 
     def tokens(self, crops: torch.Tensor, levels: torch.Tensor, sides: torch.Tensor, studies: torch.Tensor) -> torch.Tensor:
         """What is known of each foramen (n, width) after it has attended to the others; arguments as of `forward`."""

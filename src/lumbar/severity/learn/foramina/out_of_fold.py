@@ -1,6 +1,6 @@
 """Out-of-fold foraminal grades and their figures. Runs without PyTorch, from the networks saved in training."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,13 +10,16 @@ from numpy.typing import NDArray
 from lumbar.domain.anatomy import Level
 from lumbar.metrics.calibration import expected_calibration_error, reliability
 from lumbar.metrics.classification import confusion_matrix, quadratic_kappa, roc_auc, weighted_log_loss
+from lumbar.models.card import Result
 from lumbar.models.runtime import Network
 from lumbar.severity.foramina.calibration import ForamenGrades
-from lumbar.severity.foramina.grader import SCALES, Foramina, raw_probabilities
+from lumbar.severity.foramina.grader import RELATED, SCALES, Foramina, raw_probabilities
 from lumbar.severity.learn.axial.out_of_fold import NETWORK, fold_folder
 from lumbar.severity.score import GRADE_WEIGHTS
 
 KIND = "foramina"  # of the folders of folds
+# What the networks grade, in the order of their predictions.
+FORAMEN, CANAL, RECESS = PARTS = "foramen", "canal from T1", "recess from T1"
 _WEIGHTS = np.array(GRADE_WEIGHTS)
 Array = NDArray[np.float64]
 
@@ -37,9 +40,18 @@ class ForamenFigures:
     set_size: float
 
 
+@dataclass(frozen=True)
+class Measured:
+    """Cross-validation results for the card."""
+
+    figures: Mapping[str, ForamenFigures]  # by part: those of `PARTS`, and the levels of the foramina
+    more: tuple[Result, ...]  # other results, such as of shifted points
+    where: str  # evaluation data
+
+
 def grade_held_out(foramina: Foramina, folds: NDArray[np.int64], runs: Path, scales: Sequence[float] = SCALES) -> Array:
-    """(n, 3) raw probabilities from the network of each foramen's fold; NaN where that fold is not trained yet."""
-    raw = np.full((len(folds), 3), np.nan)
+    """(n, 3 conditions, 3) raw probabilities from the network of each foramen's fold, see `raw_probabilities`; NaN where that fold is not trained yet."""
+    raw = np.full((len(folds), 1 + RELATED, 3), np.nan)
     for fold in np.unique(folds[folds >= 0]).tolist():
         path, own = fold_folder(runs, KIND, fold) / NETWORK, folds == fold
         if path.is_file():
@@ -48,10 +60,14 @@ def grade_held_out(foramina: Foramina, folds: NDArray[np.int64], runs: Path, sca
     return raw
 
 
-def figures(grades: ForamenGrades, targets: NDArray[np.int64], levels: NDArray[np.int64], folds: NDArray[np.int64]) -> dict[str, ForamenFigures]:
-    """The figures of all foramina and of each level."""
+def figures(
+    grades: ForamenGrades, targets: NDArray[np.int64], levels: NDArray[np.int64], folds: NDArray[np.int64], part: str = FORAMEN
+) -> dict[str, ForamenFigures]:
+    """The figures of all rows of `part`, and of foramina those of each level too."""
     prior = level_prior(targets, levels, folds)
-    parts = {"foramen": targets >= 0, **{level.value: (targets >= 0) & (levels == number) for number, level in enumerate(Level)}}
+    parts = {part: targets >= 0}
+    if part == FORAMEN:
+        parts |= {level.value: (targets >= 0) & (levels == number) for number, level in enumerate(Level)}
     return {name: _figures(grades, targets, prior, own) for name, own in parts.items()}
 
 

@@ -1,7 +1,7 @@
 """Training of the foraminal grader (needs lumbar[train])."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import lightning
@@ -114,7 +114,8 @@ class ForamenModule(lightning.LightningModule):
     def training_step(self, batch: Batch, _: int) -> torch.Tensor:
         """The cross-entropy of one batch with the official weights of the grades."""
         crops, levels, sides, studies, labels, known = batch
-        logits = self.network.with_related(crops.contiguous(memory_format=torch.channels_last), levels, sides, studies).float()
+        own, related = self.network(crops.contiguous(memory_format=torch.channels_last), levels, sides, studies)
+        logits = torch.cat([own[:, None], related], dim=1).float()
         loss = weighted_loss(logits, labels, known, self.config.condition_weights)
         self.log("loss", loss)
         return loss
@@ -124,15 +125,24 @@ class ForamenModule(lightning.LightningModule):
         return one_cycle(self, self.config.learning_rate, self.config.weight_decay, self.config.fit.steps, rising=0.15)
 
 
-def train(foramina: LabelledForamina, folder: Path, config: ForamenTraining) -> ForamenModule:
+def continued_training(steps: int, threads: int = 0) -> ForamenTraining:
+    """Settings for continuing with trained weights: a third of the learning rate, and most steps at full size."""
+    usual = ForamenTraining()
+    return replace(usual, fit=replace(usual.fit, steps=steps, threads=threads), learning_rate=usual.learning_rate / 3, coarse_share=0.2)
+
+
+def train(foramina: LabelledForamina, folder: Path, config: ForamenTraining, start_from: dict[str, torch.Tensor] | None = None) -> ForamenModule:
     """Train on `foramina` and return the module with its averaged weights.
 
-    Checkpoints, logs and the configuration are written to `folder`; an interrupted run resumes from it.
+    Training starts from the weights `start_from` if given. Checkpoints, logs and the configuration are written to `folder`; an interrupted run resumes
+    from it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / CONFIG).write_text(json.dumps(asdict(config), indent=1), encoding="utf-8")
     seed(config.fit)
     module = ForamenModule(config)
+    if start_from is not None:
+        module.load_state_dict(start_from)
     stream = RandomStudies(foramina, config, steps_done(folder))
     fit(module, DataLoader(stream, batch_size=None), folder, config.fit, callbacks=(TellRank(stream),))
     return module

@@ -1,0 +1,172 @@
+"""Continued training of the packaged axial networks with other settings, and a table of the out-of-fold figures.
+
+    python recipes/severity/axial_experiments.py train ../shared/data/rsna2024 RUNS NAME --folds 0 1    # one experiment; interrupted runs resume
+    python recipes/severity/axial_experiments.py table ../shared/data/rsna2024 RUNS                     # all experiments in RUNS
+
+Each fold starts from the packaged network of the same fold, which was trained on the same studies, so that held-out studies stay held out. The folder of
+an experiment, RUNS/NAME, is one that `axial_crops.py evaluate` and `pack` read.
+"""
+
+import argparse
+import json
+import shutil
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lumbar.datasets.axial_crops import AxialCrop, read_crop_table
+from lumbar.datasets.rsna2024_grades import read_grades
+from lumbar.metrics.bootstrap import bootstrap_interval
+from lumbar.metrics.classification import row_log_losses
+from lumbar.models.registry import find_folder
+from lumbar.severity.axial.data import level_numbers, stored_images, targets
+from lumbar.severity.axial.grader import TASK
+from lumbar.severity.learn.axial.ensemble import FoldOptions, export_network, split
+from lumbar.severity.learn.axial.out_of_fold import NETWORK, PARTS, SPLITS, OutOfFold, fold_folder, grade_held_out
+from lumbar.severity.score import GRADE_WEIGHTS
+
+if TYPE_CHECKING:
+    from lumbar.severity.learn.axial.train import SeverityTraining
+
+HELD_BACK = ("100206310",)  # the study with images: left out of training, so that it can serve for evaluation
+KIND = "hybrid"
+EXPORT = "export.json"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What differs from the settings of `continued_training`."""
+
+    steps: int
+    learning_rate: float = 1e-3
+    coarse_share: float = 0.3
+    mixup: float = 0.1
+    cutmix: float = 0.1
+    dropout: float = 0.2
+
+
+EXPERIMENTS = {
+    "longer": Experiment(1500),
+    "longer-little-mixing": Experiment(1500, mixup=0.0, cutmix=0.05, dropout=0.1),
+}
+
+
+def main() -> None:
+    arguments = parse()
+    images = arguments.data / "axial_crops"
+    crops = [crop for crop in read_crop_table(arguments.data / "axial_crops.csv") if (images / crop.file).is_file()]
+    labels = targets(crops, read_grades(arguments.data / "train.csv"))
+    if arguments.action == "train":
+        for fold in arguments.folds:
+            train(crops, labels, arguments, fold)
+        return
+    table(crops, labels, arguments)
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("action", choices=["train", "table"])
+    parser.add_argument("data", type=Path, help="folder with axial_crops.csv, axial_crops/ and train.csv")
+    parser.add_argument("runs", type=Path, help="folder of all experiments")
+    parser.add_argument("name", nargs="?", choices=EXPERIMENTS, help="experiment to train")
+    parser.add_argument("--folds", type=int, nargs="*", default=[0, 1, 2, 3, 4])
+    return parser.parse_args()
+
+
+def settings(chosen: Experiment, seed: int) -> "SeverityTraining":
+    from lumbar.severity.learn.axial.train import default_training  # noqa: PLC0415  (PyTorch: only to train)
+    from lumbar.severity.learn.cutmix import MixOptions  # noqa: PLC0415
+
+    usual = default_training(KIND, chosen.steps, threads=1)
+    return replace(
+        usual,
+        network=replace(usual.network, dropout=chosen.dropout),
+        fit=replace(usual.fit, seed=seed, checkpoint_every=100),
+        learning_rate=chosen.learning_rate,
+        coarse_share=chosen.coarse_share,
+        mix=MixOptions(mixup_probability=chosen.mixup, cutmix_probability=chosen.cutmix),
+    )
+
+
+def train(crops: list[AxialCrop], labels: np.ndarray, arguments: argparse.Namespace, fold: int) -> None:
+    """Train one fold of an experiment and export it."""
+    from lumbar.severity.learn.axial.train import LabelledCrops, SeverityModule  # noqa: PLC0415
+    from lumbar.severity.learn.axial.train import train as fit  # noqa: PLC0415
+    from lumbar.training.onnx_weights import load_exported  # noqa: PLC0415
+
+    runs = arguments.runs / arguments.name
+    folder = fold_folder(runs, KIND, fold)
+    if (folder / NETWORK).is_file():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    fold_of = split(crops, labels, FoldOptions())
+    (runs / SPLITS).write_text(json.dumps(fold_of, indent=1), encoding="utf-8")
+    config = settings(EXPERIMENTS[arguments.name], FoldOptions().seed + fold)
+    start = SeverityModule(config)
+    load_exported(start.network, find_folder(TASK) / f"fold{fold}.onnx")
+    data = LabelledCrops(cut(crops, arguments), level_numbers(crops), np.array([crop.study_id for crop in crops]), labels)
+    chosen = np.array([fold_of[crop.study_id] != fold and crop.study_id not in HELD_BACK for crop in crops])
+    began = time.process_time()
+    module = fit(data.subset(chosen), folder, config, None, start.state_dict())
+    seconds = time.process_time() - began
+    difference = export_network(module.network, folder / NETWORK)
+    (folder / EXPORT).write_text(json.dumps({"difference": difference, "config": str(config), "seconds": seconds}), encoding="utf-8")
+
+
+def table(crops: list[AxialCrop], labels: np.ndarray, arguments: argparse.Namespace) -> None:
+    """Print the held-out figures of every experiment beside those of the packaged networks on the same folds."""
+    before = packaged(crops, labels, arguments)
+    print(f"{'':<24}{'folds':>12}{'steps':>7}{'seconds':>9}{'canal':>9}{'recesses':>10}   change of canal and of recesses, with 95 % interval by study")
+    for name in sorted(path.parent.name for path in arguments.runs.glob(f"*/{SPLITS}")):
+        oof = grade_held_out(crops, labels, arguments.data / "axial_crops", arguments.runs / name, KIND, threads=1)
+        own = np.isin(before.folds, np.unique(oof.folds))
+        changes = [change(part, oof, OutOfFold(oof.crops, oof.targets, before.raw[own], oof.folds)) for part in ("canal", "both recesses")]
+        folds = sorted(set(oof.folds.tolist()))
+        exports = [json.loads((fold_folder(arguments.runs / name, KIND, fold) / EXPORT).read_text(encoding="utf-8")) for fold in folds]
+        seconds = np.mean([export["seconds"] for export in exports])
+        steps = EXPERIMENTS[name].steps if name in EXPERIMENTS else 0
+        losses = "".join(f"{value[0]:>{width}.4f}" for value, width in zip(changes, (9, 10), strict=True))
+        print(f"{name:<24}{' '.join(map(str, folds)):>12}{steps:>7}{seconds:>9.0f}{losses}   {'   '.join(value[1] for value in changes)}")
+
+
+def packaged(crops: list[AxialCrop], labels: np.ndarray, arguments: argparse.Namespace) -> OutOfFold:
+    """Predictions of the packaged networks for the studies of their own folds; computed once."""
+    runs = arguments.runs / "packaged"
+    fold_of = split(crops, labels, FoldOptions())
+    for fold in range(FoldOptions().folds):
+        folder = fold_folder(runs, KIND, fold)
+        if not (folder / NETWORK).is_file():
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(find_folder(TASK) / f"fold{fold}.onnx", folder / NETWORK)
+            (folder / EXPORT).write_text(json.dumps({"seconds": 0.0}), encoding="utf-8")
+    (runs / SPLITS).write_text(json.dumps(fold_of, indent=1), encoding="utf-8")
+    return grade_held_out(crops, labels, arguments.data / "axial_crops", runs, KIND, threads=1)
+
+
+def change(part: str, after: OutOfFold, before: OutOfFold) -> tuple[float, str]:
+    """Weighted log loss of `part` after training (uncalibrated, five views), and its difference to that before with an interval."""
+    y = np.concatenate([after.targets[:, place] for place in PARTS[part]])
+    owner = np.tile(np.unique([crop.study_id for crop in after.crops], return_inverse=True)[1], len(PARTS[part]))
+    known = y >= 0
+    y, owner = y[known], owner[known]
+    weights = np.array(GRADE_WEIGHTS)[y]
+    losses = [np.concatenate([oof.raw[:, place] for place in PARTS[part]])[known] for oof in (after, before)]
+    sums = [np.bincount(owner, weights * row_log_losses(p, y)) for p in losses]
+    total = np.bincount(owner, weights)
+    interval = bootstrap_interval(lambda drawn: float((sums[0] - sums[1])[drawn].sum() / total[drawn].sum()), np.arange(len(total)))
+    return float(sums[0].sum() / total.sum()), f"{(sums[0] - sums[1]).sum() / total.sum():+.4f} ({interval.low:+.4f} to {interval.high:+.4f})"
+
+
+def cut(crops: list[AxialCrop], arguments: argparse.Namespace) -> np.ndarray:
+    """(n, 112, 160, 3) images, cut once and kept in the folder of the experiments."""
+    cache = arguments.runs / "images.npy"
+    if not cache.is_file():
+        np.save(cache, stored_images(crops, arguments.data / "axial_crops"))
+    return np.load(cache)
+
+
+if __name__ == "__main__":
+    main()
