@@ -10,7 +10,7 @@ import numpy as np
 from lumbar.domain.study import Patient, Plane, Role, Series, Study, Weighting
 from lumbar.errors import NoUsableSeries, UnreadableInput
 from lumbar.io.dicom_files import Census, Headers, Progress, read_headers
-from lumbar.io.pixel_checks import pixel_warnings, without_empty
+from lumbar.io.pixel_checks import pixel_warnings, shows_something, without_empty
 from lumbar.io.pixels import decode
 from lumbar.io.positions import misplaced
 from lumbar.io.roles import Verdict, contrast_key, judge, reason, role_of
@@ -147,7 +147,7 @@ def _one_acquisition(slices: list[SliceHeader], census: Census, scouting: str) -
             warnings.append(
                 f"{'1 slice is' if empty == 1 else f'{empty} slices are'} empty (one value everywhere) and {'was' if empty == 1 else 'were'} left out"
             )
-        elif not any(np.ptp(pixels) for _, pixels in images):
+        elif not any(shows_something(pixels) for _, pixels in images):
             blank = "all its images are empty (one value everywhere)"
         warnings += pixel_warnings(images)
         if turned := _turned(images):
@@ -225,7 +225,7 @@ def _series_of(slices: Sequence[SliceHeader], parts: list[list[SliceImage]], ver
         role=role,
         reason=reason(_place(plane, own), verdict),
         description=slices[0].series_description,
-        warnings=(*warnings, *gaps, *verdict.warnings),
+        warnings=tuple(dict.fromkeys((*warnings, *gaps, *verdict.warnings))),
         usable=not verdict.excluded,
         scale_doubt=next((one.scale_doubt for one in own if one.scale_doubt), ""),
     )

@@ -2,8 +2,10 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from lumbar.io.stacks import SliceImage
@@ -12,12 +14,19 @@ _FEWEST = 5  # slices in which text is looked for
 _SAME_IN = 0.9  # share of slices in which text is the same
 _STROKES = 20  # pixels of text at least
 _ON_DARK = 0.8  # share of them that lie beside something dark
+_SAME_VALUE = 0.004  # by which values of one stroke differ: rounding
+_DARK, _BRIGHT = 0.1, 0.2  # of the brightest value
 
 
 def without_empty(images: Sequence[SliceImage]) -> tuple[list[SliceImage], int]:
     """Images that show something, and the number of those that have one value everywhere; all where none shows anything."""
-    kept = [(one, pixels) for one, pixels in images if np.ptp(pixels) > 0]
+    kept = [(one, pixels) for one, pixels in images if shows_something(pixels)]
     return (kept, len(images) - len(kept)) if kept else (list(images), 0)
+
+
+def shows_something(pixels: NDArray[Any]) -> bool:
+    """Whether an image has more than one value."""
+    return bool(pixels.max() != pixels.min())
 
 
 def pixel_warnings(images: Sequence[SliceImage]) -> list[str]:
@@ -32,14 +41,19 @@ def pixel_warnings(images: Sequence[SliceImage]) -> list[str]:
 
 
 def has_text(images: Sequence[SliceImage]) -> bool:
-    """Whether the brightest value stands at the same pixels of nearly all slices, on a dark ground, as in overlays."""
+    """Whether nearly all slices have the same bright values at the same pixels on a dark ground, as overlays have and noise does not."""
     arrays = [pixels for _, pixels in images if pixels.shape == images[0][1].shape]
     if len(arrays) < _FEWEST:
         return False
-    stack = np.stack(arrays)
+    stack = np.stack(arrays).astype(np.float32)
     top = stack.max(axis=(1, 2), keepdims=True)
-    strokes = (stack == top).mean(axis=0) >= _SAME_IN
-    if strokes.sum() < _STROKES:
-        return False
-    dark = ndimage.minimum_filter(np.median(stack, axis=0), 5) < 0.1 * float(np.median(top))
-    return bool(dark[strokes].mean() >= _ON_DARK)
+    middle = np.median(stack, axis=0)
+    dark = ndimage.minimum_filter(middle, 5) < _DARK * float(np.median(top))
+    # Text is written in one value, or in a share of the brightest value of each slice.
+    for values in (stack, stack / np.maximum(top, 1e-9)):
+        typical = np.median(values, axis=0)
+        strokes = (np.abs(values - typical) <= _SAME_VALUE * np.abs(typical)).mean(axis=0) >= _SAME_IN
+        strokes &= middle > _BRIGHT * float(np.median(top))
+        if strokes.sum() >= _STROKES and dark[strokes].mean() >= _ON_DARK:
+            return True
+    return False

@@ -2,8 +2,8 @@
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -17,24 +17,52 @@ from lumbar.io.slices import Refused, SliceHeader
 
 _GIB = 2**30
 _FAR_SMOOTHER = 0.6  # ratio of roughness
+_HALF = 0.4  # of the range of the numbers, about half
+_FEWEST_LEAPS = 20  # pairs of neighbours
+_MENDED = 0.9  # share of them that the other reading must do away with
+_FEWEST_STEPS = 8  # different values on each side of them
+_LOOKED_AT = 8  # slices by which the reading of bits is judged
 _LARGEST_FILE_BYTES = 2 * _GIB  # decoded; above that a header is more likely wrong than a scan that large
 
 
+@dataclass(frozen=True, eq=False)
+class _Stored:
+    """Stored numbers of one frame or of all frames of a file, as wide as they are allocated."""
+
+    values: NDArray[Any]
+    bits: int  # that the header declares as used,
+    high: int  # and the highest of them
+    inverted: bool  # MONOCHROME1: high is dark
+
+    @property
+    def layout(self) -> tuple[str, int, int]:
+        """What the header declares of the numbers."""
+        return self.values.dtype.str, self.bits, self.high
+
+
 def decode(slices: Sequence[SliceHeader], refuse: Callable[[str, str], None]) -> list[tuple[SliceHeader, NDArray[Any]]]:
-    """Stored pixels (rows, columns) of each slice, without those that cannot be decoded, which go to `refuse(file name, why)`."""
-    decoded: list[tuple[SliceHeader, NDArray[Any]]] = []
+    """Stored pixels (rows, columns) of each slice, without those that cannot be decoded, which go to `refuse(file name, why)`.
+
+    Which bits count is decided for all slices of a kind together, where their numbers contradict the header.
+    """
+    found: list[tuple[SliceHeader, _Stored]] = []
     read = lru_cache(maxsize=1)(_frames)  # the frames of one file follow each other
     with quiet_pydicom():
         for one in slices:
             try:
-                frames, note = read(os.fspath(one.path))
-                decoded.append((replace(one, pixel_note=note) if note else one, _frame(frames, one)))
+                frames = read(os.fspath(one.path))
+                found.append((one, replace(frames, values=_frame(frames.values, one))))
             except Refused as refusal:
                 refuse(one.name, str(refusal))
             except BaseException as error:  # decoders raise nearly anything on damaged data; the RLE one, written in Rust, panics outside of Exception
                 if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
                     raise
                 refuse(one.name, f"its pixels cannot be decoded ({_cause(error)})")
+    layouts = {layout: _reading([stored for _, stored in found if stored.layout == layout]) for layout in dict.fromkeys(one.layout for _, one in found)}
+    decoded = []
+    for one, stored in found:
+        way, note = layouts[stored.layout]
+        decoded.append((replace(one, pixel_note=note) if note else one, _upright(way(stored), stored, changed=bool(note))))
     return decoded
 
 
@@ -55,33 +83,25 @@ def _frame(frames: NDArray[Any], one: SliceHeader) -> NDArray[Any]:
     return image
 
 
-def _frames(path: str) -> tuple[NDArray[Any], str]:
-    """Result of `_stored` for a file, and a warning about it."""
+def _frames(path: str) -> _Stored:
+    """All frames of a file."""
     dataset = pydicom.dcmread(path, force=True)
     _check(dataset)
-    return _stored(dataset)
-
-
-def _stored(dataset: pydicom.Dataset) -> tuple[NDArray[Any], str]:
-    """All frames of a file as stored numbers: bits that are not used cleared, sign extended, MONOCHROME1 turned so that bright is bright."""
     declared, high = integer(dataset.get("BitsStored")), integer(dataset.get("HighBit"))
     if _holds_all_bits(dataset):  # the decoder would cut off what lies beyond BitsStored
         dataset.BitsStored = dataset.BitsAllocated
         dataset.HighBit = dataset.BitsAllocated - 1
     pixels: NDArray[Any] = dataset.pixel_array
+    allocated = 8 * pixels.dtype.itemsize
     if pixels.dtype.kind == "f":
-        return (-pixels if _inverted(dataset) else pixels), ""
-    allocated, stored = 8 * pixels.dtype.itemsize, declared or 8 * pixels.dtype.itemsize
+        return _Stored(pixels, allocated, allocated - 1, _inverted(dataset))
+    stored = declared or allocated
     high = stored - 1 if high is None else high
     if not 1 <= stored <= high + 1 <= allocated:
         raise Refused(f"it claims {stored} bits of {allocated} with the highest at {high}, which cannot be")
     if stored < allocated and integer(dataset.get("BitsAllocated")) != allocated:
         stored, high = allocated, allocated - 1
-    pixels, note = _interpreted(pixels, stored, high)
-    if _inverted(dataset):
-        top = (2**stored - 1) if not note else int(pixels.max())
-        pixels = -1 - pixels if pixels.dtype.kind == "i" else top - pixels
-    return pixels, note
+    return _Stored(pixels, stored, high, _inverted(dataset))
 
 
 def _holds_all_bits(dataset: pydicom.Dataset) -> bool:
@@ -91,26 +111,88 @@ def _holds_all_bits(dataset: pydicom.Dataset) -> bool:
     return "PixelData" in dataset and plain and allocated in (8, 16, 32) and stored is not None and 1 <= stored < allocated
 
 
-def _interpreted(pixels: NDArray[Any], stored: int, high: int) -> tuple[NDArray[Any], str]:
-    """Stored numbers as the header declares them, unless another way to read the same bits gives far smoother images: then the header is wrong."""
-    allocated = 8 * pixels.dtype.itemsize
-    declared = (pixels << (allocated - 1 - high)) >> (allocated - stored) if stored < allocated else pixels
-    width = pixels.dtype.itemsize
-    others = {f"unsigned numbers of {allocated} bits": pixels.view(f"u{width}"), f"signed numbers of {allocated} bits": pixels.view(f"i{width}")}
-    own = _roughness(declared)
-    best, note = declared, ""
-    for name, values in others.items():
-        if not np.array_equal(values, declared) and _roughness(values) < _FAR_SMOOTHER * min(own, _roughness(best)):
-            best = values
-            note = f"its pixels fit {name}, not the {stored} {'signed' if pixels.dtype.kind == 'i' else 'unsigned'} bits of the header, and were read so"
-    return best, note
+def _reading(frames: Sequence[_Stored]) -> tuple[Callable[[_Stored], NDArray[Any]], str]:
+    """How to read the numbers of frames of one layout, and a warning if that is not as their header declares them.
+
+    The header is wrong where another reading of the same bits gives far smoother images.
+    """
+    first = frames[0]
+    if first.values.dtype.kind == "f":
+        return lambda one: one.values, ""
+    width, kind = first.values.dtype.itemsize, "signed" if first.values.dtype.kind == "i" else "unsigned"
+    some = frames[:: max(1, len(frames) // _LOOKED_AT)]
+    columns = some[0].values.shape[-1]
+    declared = np.stack([_as_declared(one).ravel() for one in some])
+    best = _roughness(declared, columns)
+    found, note = _as_declared, ""
+    for name, dtype in ((f"unsigned numbers of {8 * width} bits", f"u{width}"), (f"signed numbers of {8 * width} bits", f"i{width}")):
+        values = np.stack([one.values.view(dtype).ravel() for one in some])
+        if np.array_equal(values, declared) or _adds_leaps(declared, values, first.bits, columns):
+            continue
+        roughness = _roughness(values, columns)
+        if (roughness < _FAR_SMOOTHER * best and first.bits < 8 * width) or (not note and _mends_leaps(declared, values, first.bits, columns)):
+            best, found = roughness, partial(_viewed, dtype=dtype)
+            note = f"its pixels fit {name}, not the {first.bits} {kind} bits of the header, and were read so"
+    return found, note
 
 
-def _roughness(values: NDArray[Any]) -> float:
-    """Mean step between neighbours, in spreads of the values: numbers that were cut off or have the wrong sign leap."""
+def _steps(values: NDArray[Any], columns: int) -> NDArray[np.float32]:
+    """(rows, columns − 1) size of the steps between neighbours in a row."""
+    return np.abs(np.diff(values.reshape(-1, columns).astype(np.float32), axis=1))
+
+
+def _adds_leaps(declared: NDArray[Any], values: NDArray[Any], bits: int, columns: int) -> bool:
+    """Whether another reading has steps of about half its range where there are none as declared: overlays in unused bits have such edges."""
+    leaps = _steps(declared, columns) > _HALF * 2**bits
+    new = ~leaps & (_steps(values, columns) > _HALF * 2 ** (8 * values.dtype.itemsize))
+    return int(new.sum()) > max(_FEWEST_LEAPS, (1 - _MENDED) * int(leaps.sum()))
+
+
+def _mends_leaps(declared: NDArray[Any], values: NDArray[Any], bits: int, columns: int) -> bool:
+    """Whether neighbours that lie almost the whole range apart as declared are neighbours in value, too, in another reading.
+
+    Values must lie close on both sides of the border at which the declared numbers start again, in many steps: burnt-in text has one value.
+    """
+    leaps = _steps(declared, columns) > 0.75 * 2**bits
+    if leaps.sum() < _FEWEST_LEAPS or (_steps(values, columns)[leaps] < 0.25 * 2**bits).mean() < _MENDED:
+        return False
+    rows = values.reshape(-1, columns)
+    lower, upper = np.sort([rows[:, :-1][leaps], rows[:, 1:][leaps]], axis=0)
+    return min(len(np.unique(lower)), len(np.unique(upper))) >= _FEWEST_STEPS
+
+
+def _viewed(one: _Stored, dtype: str) -> NDArray[Any]:
+    return one.values.view(dtype)
+
+
+def _as_declared(one: _Stored) -> NDArray[Any]:
+    """Numbers with unused bits cleared and the sign extended."""
+    allocated = 8 * one.values.dtype.itemsize
+    return (one.values << (allocated - 1 - one.high)) >> (allocated - one.bits) if one.bits < allocated else one.values
+
+
+def _upright(pixels: NDArray[Any], stored: _Stored, changed: bool) -> NDArray[Any]:
+    """Values turned over for MONOCHROME1, so that bright is bright."""
+    if not stored.inverted:
+        return pixels
+    if pixels.dtype.kind == "f":
+        return np.asarray(-pixels)
+    top = int(pixels.max()) if changed else 2**stored.bits - 1
+    return np.asarray(-1 - pixels if pixels.dtype.kind == "i" else top - pixels)
+
+
+def _roughness(values: NDArray[Any], columns: int) -> float:
+    """Mean step between neighbours, in widths of the middle nine tenths of the values: numbers that were cut off or have the wrong sign leap.
+
+    Args:
+        values: (images, pixels).
+        columns: pixels of a row.
+    """
     wide = values.astype(np.float32)
-    spread = float(wide.std())
-    return float(np.abs(np.diff(wide, axis=-1)).mean()) / spread if spread > 0 else 0.0
+    low, high = np.quantile(wide, (0.05, 0.95))
+    spread = float(high - low) or float(wide.std())
+    steps = _steps(values, columns)
+    return float(steps.mean()) / spread if spread > 0 and steps.size else 0.0
 
 
 def _check(dataset: pydicom.Dataset) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 SCALE_SLOPE = "MRScaleSlope"  # our keyword for the private element of Philips
+_LARGEST = 1e9  # slope, and one over the smallest
 _CREATOR = "Philips MR Imaging DD 001"
 
 
@@ -24,6 +25,11 @@ class Scale:
     slope: float = 1.0
     intercept: float = 0.0
     doubt: str = ""  # why values of two series may not be compared, or ""
+
+    @property
+    def possible(self) -> bool:
+        """Whether an image can have this scale: factors beyond it overflow."""
+        return 1 / _LARGEST <= abs(self.slope) <= _LARGEST and abs(self.intercept) <= _LARGEST**2
 
 
 def scale_of(lookup: Lookup) -> Scale:

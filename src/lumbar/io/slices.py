@@ -98,6 +98,8 @@ def read_slice(lookup: Lookup, path: Path, name: str, frame: int | None) -> Slic
         raise Refused(f"rows, columns and pixel spacing (0028,0030) make it longer than {_EDGE_MM / 1000:.0f} m")
     number = integer(lookup("InstanceNumber")) if frame is None else frame + 1
     scale = scale_of(lookup)
+    if not scale.possible:
+        raise Refused("its rescaling (0028,1052 and 0028,1053, or real-world values) gives values that no image has")
     return SliceHeader(
         path=path,
         name=name,

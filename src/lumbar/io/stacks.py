@@ -45,8 +45,10 @@ def parallel_groups(slices: Iterable[SliceHeader]) -> list[list[SliceHeader]]:
 
 
 def turned_degrees(slices: Sequence[SliceHeader]) -> float:
-    """The largest angle between the normals of any slice and the mean."""
-    cosines = np.array([one.normal for one in slices]) @ mean_directions(slices)[2]
+    """The largest angle between the directions of any slice and their mean, in the plane of the slices or out of it."""
+    means = mean_directions(slices)
+    own = [np.array([one.along_row for one in slices]), np.array([one.down_column for one in slices]), np.array([one.normal for one in slices])]
+    cosines = np.array([directions @ mean for directions, mean in zip(own, means, strict=True)])
     return float(np.degrees(np.arccos(np.clip(cosines, -1, 1)).max()))
 
 

@@ -1,0 +1,72 @@
+"""Series whose images run against their header from left to right."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from lumbar.domain.geometry import Grid
+from lumbar.domain.study import Plane, Role, Series, Stack, Study, Weighting
+from lumbar.domain.volume import Volume
+from lumbar.spine.series_fit import fit_series
+
+_FIELD = ndimage.gaussian_filter(np.random.default_rng(5).normal(size=(80, 110, 110)), 3.0)
+_FIELD = (1000 * (_FIELD - _FIELD.min()) / np.ptp(_FIELD)).astype(np.float32)  # voxels of 2 mm around the origin
+# Alike on both sides, as people are, with a part that is not.
+_FIELD = (0.5 * (_FIELD + _FIELD[::-1]) + 0.35 * (_FIELD - _FIELD[::-1])).astype(np.float32)
+
+
+def image_of(grid: Grid) -> Volume:
+    points = grid.points_mm(np.moveaxis(np.indices(grid.shape), 0, -1))
+    at = points / 2 + np.array([39.5, 54.5, 54.5])
+    return Volume(ndimage.map_coordinates(_FIELD, np.moveaxis(at, -1, 0), order=1, mode="nearest").astype(np.float32), grid)
+
+
+def series(grid: Grid, plane: Plane, weighting: Weighting, role: Role, uid: str, flipped: int | None = None) -> Series:
+    volume = image_of(grid)
+    array = volume.array if flipped is None else np.ascontiguousarray(np.flip(volume.array, flipped))
+    return Series(uid, (Stack(Volume(array, grid), tuple(range(1, grid.shape[0] + 1))),), plane, weighting, role, "")
+
+
+def turned(degrees: float) -> np.ndarray:
+    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    return np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
+
+
+def sagittal(degrees: float = 0.0, pixel_mm: float = 1.2) -> Grid:
+    turn = turned(degrees)
+    origins = np.array([[x, -80.0, 80.0] for x in np.arange(-28, 29, 4.0)]) @ turn.T
+    return Grid(origins, np.array([0.0, 0, -pixel_mm]), turn @ np.array([0.0, pixel_mm, 0]), 133, 133)
+
+
+def axial(degrees: float = 0.0) -> Grid:
+    turn = turned(degrees)
+    origins = np.array([[-60.0, -60.0, z] for z in np.arange(-50, 51, 4.0)]) @ turn.T
+    return Grid(origins, turn @ np.array([0.0, 1.0, 0]), turn @ np.array([1.0, 0.0, 0]), 120, 120)
+
+
+def checked(reference: Series, *others: Series) -> tuple[list[Series], list[str], list[str]]:
+    fitted = fit_series(Study("1", (reference, *others)), reference)
+    return list(fitted.study.series[1:]), list(fitted.warnings), [check.status for check in fitted.checks]
+
+
+@pytest.mark.parametrize("degrees", [0.0, 12.0])
+def test_a_mirrored_axial_series_is_withheld(degrees):
+    reference = series(sagittal(degrees), Plane.SAGITTAL, Weighting.T2, Role.SAGITTAL_T2, "sag")
+    straight = series(axial(degrees), Plane.AXIAL, Weighting.T2, Role.AXIAL_T2, "ax")
+    assert checked(reference, straight)[2] == ["passed"]
+    mirrored = series(axial(degrees), Plane.AXIAL, Weighting.T2, Role.AXIAL_T2, "ax", flipped=2)
+    (withheld,), warnings, statuses = checked(reference, mirrored)
+    assert withheld.role is Role.OTHER
+    assert not withheld.usable
+    assert statuses == ["failed"]
+    assert "mirror images" in warnings[0]
+
+
+def test_a_reversed_reference_makes_left_and_right_uncertain_everywhere():
+    reference = series(sagittal(), Plane.SAGITTAL, Weighting.T2, Role.SAGITTAL_T2, "sag", flipped=0)
+    t1 = series(sagittal(pixel_mm=1.1), Plane.SAGITTAL, Weighting.T1, Role.SAGITTAL_T1, "t1")
+    ax = series(axial(), Plane.AXIAL, Weighting.T2, Role.AXIAL_T2, "ax")
+    fitted = fit_series(Study("1", (reference, t1, ax)), reference)
+    failed = [check for check in fitted.checks if check.status == "failed"]
+    assert len(failed) == 2
+    assert all(check.series_uid is None for check in failed)  # so that it concerns every result
