@@ -5,7 +5,8 @@
     python recipes/quality/situations.py CASES [--only NAME ...]
 
 CASES holds one study per entry, and the phantoms that they were made from as `_base`, `_dixon` and others, each with `truth/truth.json`. Every study is
-analyzed, and its levels, canals, muscle volumes and fat fractions are compared with the truth of its phantom and with the errors that the untouched phantom has.
+analyzed, and its levels, canals, muscle volumes and fat fractions are compared with the truth of its phantom and with the errors that the untouched
+phantom has.
 Prints one line per study: right, flagged (values are wrong, and a warning or a check says so), withheld (values are missing), refused, or SILENT.
 """
 
