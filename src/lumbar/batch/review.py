@@ -2,12 +2,10 @@
 
 import json
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lumbar import __version__
 from lumbar.batch.records import Outcome
@@ -16,6 +14,7 @@ from lumbar.errors import UnreadableInput
 from lumbar.population.cohort.outliers import Outliers, find_outliers
 from lumbar.population.cohort.table import read_results
 from lumbar.report.document import RESEARCH_USE
+from lumbar.report.templating import environment
 
 
 def write_review(out: Path, outcomes: Sequence[Outcome]) -> None:
@@ -28,7 +27,7 @@ def write_review(out: Path, outcomes: Sequence[Outcome]) -> None:
     rows = [_row(out, outcome, found) for outcome in outcomes]
     rows.sort(key=lambda row: (row["status"] != "failed", -(row["distance"] or 0.0), row["study"]))
     page = (
-        _environment()
+        environment("lumbar.batch")
         .get_template("index.html.j2")
         .render(
             rows=json.dumps(rows, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/"), kinds=KINDS, version=__version__, statement=RESEARCH_USE
@@ -58,8 +57,3 @@ def _row(out: Path, outcome: Outcome, found: tuple[dict[str, int], Outliers] | N
         row["farthest"] = f"{column.title} (z {outliers.farthest_z[number]:+.1f})" if column else ""
         row["missing"] = int(outliers.missing[number])
     return row
-
-
-@cache
-def _environment() -> Environment:
-    return Environment(loader=PackageLoader("lumbar.batch"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)

@@ -103,15 +103,17 @@ class Grid:
     def points_mm(self, indices: ArrayLike) -> Points:
         """LPS points (..., 3) of fractional indices (..., 3); between slices and beyond the last ones they are placed linearly."""
         index = np.asarray(indices, dtype=np.float64)
-        return np.asarray(self._origin(index[..., 0]) + index[..., 1:2] * self.row_step_mm + index[..., 2:3] * self.column_step_mm)
+        origin = _at(self.origins_mm, index[..., 0], self.slice_step_mm)
+        return np.asarray(origin + index[..., 1:2] * self.row_step_mm + index[..., 2:3] * self.column_step_mm)
 
     def indices(self, points_mm: ArrayLike) -> Points:
         """Fractional indices (..., 3) of LPS points (..., 3): the inverse of `points_mm`."""
-        points = np.asarray(points_mm, dtype=np.float64)
-        along = _interpolate(points @ self.normal, self.origins_mm @ self.normal, float(self.slice_step_mm @ self.normal))
-        offset = points - self._origin(along)
-        steps = np.column_stack([self.row_step_mm, self.column_step_mm])
-        return np.concatenate([along[..., None], offset @ np.linalg.pinv(steps).T], axis=-1)
+        index = np.asarray(points_mm, dtype=np.float64) @ self._axes
+        origins = self.origins_mm @ self._axes
+        along = _interpolate(index[..., 0], origins[:, 0], float(self.slice_step_mm @ self.normal))
+        index[..., 0] = along
+        index[..., 1:] -= _at(origins[:, 1:], along, self.slice_step_mm @ self._axes[:, 1:])
+        return np.asarray(index)
 
     def nearest_slice(self, point_mm: ArrayLike) -> "SlicePoint":
         """The slice nearest to the LPS point (3,), and the foot of the perpendicular from the point to it."""
@@ -132,14 +134,11 @@ class Grid:
         slack = 0.5 + margin_mm / spacing
         return np.asarray(((index >= -slack) & (index <= np.array(self.shape) - 1 + slack)).all(axis=-1))
 
-    def _origin(self, along: Points) -> Points:
-        """Origins (..., 3) at fractional slice indices."""
-        numbers = np.arange(len(self.origins_mm), dtype=np.float64)
-        if len(numbers) == 1:
-            return np.asarray(self.origins_mm[0] + along[..., None] * self.slice_step_mm)
-        low = np.clip(np.floor(along).astype(int), 0, len(numbers) - 2)
-        share = (along - low)[..., None]
-        return np.asarray(self.origins_mm[low] * (1 - share) + self.origins_mm[low + 1] * share)
+    @cached_property
+    def _axes(self) -> Points:
+        """(3, 3) a point times this matrix: mm along the normal, rows and columns, from the origin of the patient's coordinates."""
+        steps = np.column_stack([self.row_step_mm, self.column_step_mm])
+        return np.column_stack([self.normal, np.linalg.pinv(steps).T])
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,6 +149,14 @@ class SlicePoint:
     foot_mm: Points  # (3,) the projection
     distance_mm: float  # of the point from the slice
     inside: bool  # whether the projection lies within the image
+
+
+def _at(knots: Points, along: Points, step: Points) -> Points:
+    """(..., axes) vectors at the fractional indices `along` of the `knots` (slices, axes), linear between them and beyond; one knot goes on by `step`."""
+    if len(knots) == 1:
+        return np.asarray(knots[0] + along[..., None] * step)
+    low = np.clip(np.floor(along).astype(int), 0, len(knots) - 2)
+    return np.asarray(knots[low] + (along - low)[..., None] * np.diff(knots, axis=0)[low])
 
 
 def _interpolate(value: Points, knots: Points, step: float) -> Points:

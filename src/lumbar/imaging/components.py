@@ -1,4 +1,4 @@
-"""Connected components of masks."""
+"""Components and voxels of masks."""
 
 from typing import Any
 
@@ -16,3 +16,9 @@ def largest_component(mask: NDArray[np.bool_], structure: NDArray[Any] | None = 
     """
     parts, count = ndimage.label(mask, structure=structure)
     return np.asarray(parts == 1 + np.argmax(np.bincount(parts.ravel())[1:])) if count > 1 else mask
+
+
+def voxels_by_label(labels: NDArray[Any]) -> dict[int, NDArray[np.int64]]:
+    """Indices (n, axes) of the voxels of each label above 0 that occurs in the whole numbers `labels`, in the order of the array."""
+    boxes = {value: box for value, box in enumerate(ndimage.find_objects(labels), start=1) if box is not None}
+    return {value: np.argwhere(labels[box] == value) + [part.start for part in box] for value, box in boxes.items()}

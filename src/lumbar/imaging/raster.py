@@ -16,7 +16,8 @@ Box = NDArray[np.float64]  # (2, 3) lowest and highest corner, LPS mm
 PIXEL_MM = 3.0  # of the common grid
 _FLAT_MM = 18.0  # scale over which brightness is evened out
 _FEWEST_VOXELS = 500
-_BINNED_SIGMA = 1.5  # pixels are averaged in blocks as long as a blur of this many pixels remains to be done
+_CUT = 3.0  # standard deviations: Gaussian kernels end there
+_BINNED_SIGMA = 1.0  # pixels are averaged in blocks as long as a blur of this many pixels remains to be done
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +105,7 @@ def _smoothed(volume: Volume) -> tuple[Values, NDArray[np.int_]]:
     if (bins > 1).any():
         values = _binned(values, int(bins[1]), int(bins[2]))
     left = np.sqrt(np.maximum(sigma**2 - (bins**2 - 1) / 12, 0)) / bins  # a mean of n pixels blurs by √((n² − 1)/12)
-    return np.asarray(ndimage.gaussian_filter(values, left), np.float32), bins
+    return np.asarray(ndimage.gaussian_filter(values, left, truncate=_CUT), np.float32), bins
 
 
 def _binned(values: Values, rows: int, columns: int) -> Values:
@@ -119,6 +120,7 @@ def _evened(values: Values, mask: Values, corner: NDArray[np.float64]) -> Raster
     top = float(np.quantile(values[mask > 0], 0.99)) if mask.any() else 1.0
     level = np.log(np.maximum(values, 0) / max(top, 1e-6) + 0.05)
     scale = _FLAT_MM / PIXEL_MM
-    around = ndimage.gaussian_filter(level * mask, scale) / np.maximum(ndimage.gaussian_filter(mask, scale), 1e-3)
+    shown = ndimage.gaussian_filter(mask, scale, truncate=_CUT)
+    around = ndimage.gaussian_filter(level * mask, scale, truncate=_CUT) / np.maximum(shown, 1e-3)
     flat = np.where(mask > 0, level - around, 0)
     return Raster(flat.astype(np.float32), mask, corner)

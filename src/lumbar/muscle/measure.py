@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from lumbar.domain.anatomy import Muscle, Side
 from lumbar.domain.findings import MuscleFinding, MuscleLevel, MuscleSlice
 from lumbar.domain.volume import Volume
+from lumbar.imaging.components import voxels_by_label
 from lumbar.muscle.agreement import DOUBTFUL
 from lumbar.muscle.axial import restore
 from lumbar.muscle.fat.partial_volume import core, mean_without_partial_volume
@@ -184,10 +185,8 @@ def _at_levels(scene: Scene, slices: _Slices) -> tuple[MuscleLevel, ...]:
 def _wrong_side(scene: Scene) -> list[str]:
     """Right muscles have smaller x than left ones in the patient's space."""
     columns: dict[Side, list[float]] = {side: [] for side in Side}
-    for label, (_, side) in LABELS.items():
-        where = np.argwhere(scene.labels == label)
-        if where.size:
-            columns[side].append(float(scene.grid.points_mm(where.mean(axis=0))[0]))
+    for label, where in voxels_by_label(scene.labels).items():
+        columns[LABELS[label][1]].append(float(scene.grid.points_mm(where.mean(axis=0))[0]))
     if columns[Side.LEFT] and columns[Side.RIGHT] and np.mean(columns[Side.LEFT]) < np.mean(columns[Side.RIGHT]):
         return ["the mask's right muscles lie on the patient's left: its labels or its orientation are mirrored; sides are as the mask has them"]
     return []

@@ -31,12 +31,18 @@ def clean(labels: NDArray[np.uint8], grid: Grid) -> tuple[NDArray[np.uint8], tup
     whole = np.zeros_like(inner)
     for label in _ORDER:
         piece = _main_piece(inner == label, whole == _PARTNER[label], grid)
-        for k in np.flatnonzero(piece.any(axis=(1, 2))):
-            piece[k] = ndimage.binary_fill_holes(piece[k])
+        for image in piece:
+            _fill_holes(image)
         whole[piece & (whole == 0)] = label
     out = np.zeros_like(labels)
     out[window] = whole
     return out, (*warnings, *implausible(whole, grid))
+
+
+def _fill_holes(image: NDArray[np.bool_]) -> None:
+    """Fill the holes of a mask (rows, columns) in place, within its bounding box, which is a small part of the image."""
+    for box in ndimage.find_objects(image.astype(np.int8)):
+        image[box] = ndimage.binary_fill_holes(image[box])
 
 
 def _window(labels: NDArray[np.uint8]) -> tuple[slice, slice, slice]:

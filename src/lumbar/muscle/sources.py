@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lumbar.domain.findings import MuscleFinding
 from lumbar.domain.geometry import Grid
@@ -12,6 +11,7 @@ from lumbar.domain.stack_choice import PlacedStack, choose_stacks, partner, with
 from lumbar.domain.study import Role, Series, Study
 from lumbar.domain.volume import Volume
 from lumbar.errors import GeometryError, NoUsableSeries
+from lumbar.imaging.components import voxels_by_label
 from lumbar.muscle.fat.dixon import fraction_of, pair
 from lumbar.muscle.labels import LABELS
 
@@ -78,12 +78,12 @@ def counted_once(findings: Sequence[MuscleFinding], mask: Volume, earlier: Seque
 
 def _new_shares(mask: Volume, earlier: Sequence[Grid]) -> dict[int, float]:
     """By label, the fraction of voxels outside all `earlier` stacks."""
-    shares = {}
-    for label in LABELS:
-        index = np.argwhere(mask.array == label)
+    shares = dict.fromkeys(LABELS, 1.0)
+    voxels = voxels_by_label(np.asarray(mask.array)) if earlier else {}
+    for label in LABELS.keys() & voxels:
+        index = voxels[label]
         index = index[:: max(1, len(index) // 20_000)]
-        covered: NDArray[np.bool_] = within(mask.grid.points_mm(index), earlier) if len(index) and earlier else np.zeros(len(index), bool)
-        shares[label] = 1.0 - float(covered.mean()) if len(index) else 1.0
+        shares[label] = 1.0 - float(within(mask.grid.points_mm(index), earlier).mean())
     return shares
 
 

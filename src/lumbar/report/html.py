@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 
 from lumbar import __version__
 from lumbar.domain.anatomy import Level, Vertebra
@@ -20,6 +20,7 @@ from lumbar.report.quality_section import Marks, quality_section
 from lumbar.report.reference_ranges import RANGES
 from lumbar.report.severity_section import COLUMNS, DISC_FINDINGS, blocks, overview, trusts
 from lumbar.report.summary import summary
+from lumbar.report.templating import environment
 
 
 def render(analysis: Analysis, images: Mapping[str, ReportImage], urls: Mapping[str, str]) -> str:
@@ -55,10 +56,10 @@ def render(analysis: Analysis, images: Mapping[str, ReportImage], urls: Mapping[
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(loader=PackageLoader("lumbar.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["shown"] = shown
-    environment.filters["percent"] = percent
-    return environment
+    templates = environment("lumbar.report")
+    templates.filters["shown"] = shown
+    templates.filters["percent"] = percent
+    return templates
 
 
 def _measurements(findings: Findings) -> list[dict[str, Any]]:

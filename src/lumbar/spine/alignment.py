@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lumbar.domain.geometry import Grid
+from lumbar.imaging.components import voxels_by_label
 from lumbar.spine.midplane import Midplane
 from lumbar.spine.segment import PIXEL_MM
 from lumbar.spine.shape import Outline
@@ -37,7 +38,8 @@ def sacral_slope_degrees(midplane: Midplane, lowest: Outline) -> float:
 
 def coronal_curve(instances: NDArray[np.uint8], grid: Grid, discs: int) -> CoronalCurve | None:
     """The largest angle between two of the first `discs` instances, the discs; None where fewer than three are wide enough."""
-    tilts = {k: tilt for k in range(discs) if (tilt := _coronal_tilt(np.argwhere(instances == 1 + k), grid)) is not None}
+    found = voxels_by_label(instances)
+    tilts = {k: tilt for k in range(discs) if 1 + k in found and (tilt := _coronal_tilt(found[1 + k], grid)) is not None}
     if len(tilts) < 3:
         return None
     high, low = max(tilts, key=lambda k: tilts[k]), min(tilts, key=lambda k: tilts[k])

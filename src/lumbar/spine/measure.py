@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from lumbar.domain.anatomy import LUMBAR, Level, Side, SpineClass, Vertebra
 from lumbar.domain.findings import LevelFinding, Point, SpineFinding, VertebraFinding
 from lumbar.domain.study import Weighting
+from lumbar.imaging.components import voxels_by_label
 from lumbar.spine.alignment import coronal_curve, sacral_slope_degrees
 from lumbar.spine.chain import Chain
 from lumbar.spine.column import Column
@@ -80,10 +81,11 @@ def _body_outlines(flat: Flat) -> list[Outline | None]:
 
 def _vertebrae(flat: Flat, instances: NDArray[np.uint8], bodies: Sequence[Outline | None]) -> list[VertebraFinding]:
     out: list[VertebraFinding] = []
+    found = voxels_by_label(instances)
     for i, vertebra in enumerate(flat.names.bodies):
-        voxels = np.argwhere(instances == FIRST_BODY + i)
-        if vertebra is None or not len(voxels):
+        if vertebra is None or FIRST_BODY + i not in found:
             continue
+        voxels = found[FIRST_BODY + i]
         aside = np.abs(voxels[:, 0] - flat.midplane.slice_of_row[voxels[:, 1]]) * flat.midplane.segmentation.grid.spacing_mm[0]
         middle = voxels[aside <= _MIDDLE_MM]
         voxels = middle if len(middle) else voxels

@@ -5,6 +5,8 @@ position between lean muscle (0) and pure fat (1), as most voxels of an infiltra
 of the seeds 2000 to 2008; `recipes/muscle/infiltration.py` measures the errors on others.
 """
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -18,16 +20,21 @@ Values = NDArray[np.float64]
 _DARKER = (0.6, 0.78)
 _BRIGHTEST = (0.995, 0.9)  # estimate of nearly pure fat in the muscles: this quantile, times this factor
 _LEAST_CONTRAST = 1.3  # fat must be this much brighter than lean muscle
+_AROUND_MM = 15.0  # distance from the muscles within which there is always fat
 _FEW = 30  # fewest voxels for an estimate
 
 
 def reference_fat(image: NDArray[np.float32], muscles: NDArray[np.bool_], spacing_mm: tuple[float, float, float]) -> float | None:
-    """Grey value of the fat around the muscles: the upper quartile within 15 mm, where there is always fat; None without muscles."""
-    around = np.zeros(muscles.shape, bool)
-    for k in np.flatnonzero(muscles.any(axis=(1, 2))):
-        away = ndimage.distance_transform_edt(~muscles[k], sampling=spacing_mm[1:])
-        around[k] = (away > 0) & (away < 15)
-    return float(np.quantile(image[around], 0.75)) if around.any() else None
+    """Grey value of the fat around the muscles: the upper quartile within `_AROUND_MM`; None without muscles."""
+    margin = [math.ceil(_AROUND_MM / step) for step in spacing_mm[1:]]
+    values = []
+    for k, mask in enumerate(muscles):
+        for box in ndimage.find_objects(mask.astype(np.int8)):
+            part = tuple(slice(max(0, side.start - by), side.stop + by) for side, by in zip(box, margin, strict=True))
+            away = ndimage.distance_transform_edt(~mask[part], sampling=spacing_mm[1:])
+            values.append(image[k][part][(away > 0) & (away < _AROUND_MM)])
+    around = np.concatenate(values) if values else np.empty(0)
+    return float(np.quantile(around, 0.75)) if around.size else None
 
 
 def fat_shares(values: Values, method: Method, fat_around: float) -> Values | None:

@@ -2,9 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lumbar import __version__
 from lumbar.domain.anatomy import Level, Vertebra
@@ -13,6 +10,7 @@ from lumbar.population.follow_up.compare import CHANGED, NOT_COMPARABLE, SEEN_ON
 from lumbar.population.follow_up.measurement_error import MUSCLES, source
 from lumbar.report.document import RESEARCH_USE
 from lumbar.report.numbers import shown, signed
+from lumbar.report.templating import environment
 
 VERDICTS = {
     CHANGED: "changed",
@@ -65,7 +63,7 @@ class Section:
 def render_comparison(comparison: Comparison, images: Sequence[ImagePair]) -> str:
     """The page."""
     return (
-        _environment()
+        environment("lumbar.report")
         .get_template("follow_up.html.j2")
         .render(
             comparison=comparison,
@@ -154,8 +152,3 @@ def _digits(change: Change) -> int:
     if change.unit in ("mm²", "ml", "°", "%"):
         return 0 if change.unit == "mm²" else 1
     return 1 if change.unit in ("mm", "years") else 0 if change.finding in ("pfirrmann_grade", "meyerding_grade") or change.unit == GRADE_UNIT else 2
-
-
-@cache
-def _environment() -> Environment:
-    return Environment(loader=PackageLoader("lumbar.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
