@@ -97,11 +97,11 @@ def test_the_schema_describes_fields_and_refuses_wrong_values():
 
 
 def test_short_parts_of_the_document_stand_on_one_line():
-    document = {"levels": [{"level": "L4/L5", "center_mm": [1.0, 2.0, 3.0]}] * 10, "note": "x" * 200}
+    document = {"levels": [{"level": "L4/L5", "center_mm": [1.0, 2.0, 3.0]}] * 100, "note": "x" * 3000}
     text = to_json(document)
     assert json.loads(text) == document
     assert '{"level":"L4/L5","center_mm":[1.0,2.0,3.0]}' in text
-    assert max(len(line) for line in text.splitlines() if "note" not in line) <= 160
+    assert max(len(line) for line in text.splitlines() if "note" not in line) <= 2000
 
 
 def test_documents_contain_headline_figures_and_omit_empty_fields():

@@ -27,7 +27,7 @@ class ModelResult:
     value: float
     data: str  # on which cases: people not trained on, and whether they are real or synthetic
     interval: tuple[float, float] | None = field(default=None, metadata=IF_ANY)  # 95 %
-    headline: bool = field(default=False, metadata=UNWRITTEN)  # one of the few figures in every findings.json
+    headline: bool = field(default=False, metadata=UNWRITTEN)  # one of the few figures in every report
 
     @property
     def text(self) -> str:
@@ -46,7 +46,7 @@ class ModelUse:
     sha256: str
     trained_on: str
     research_only: bool = False  # the licence of some training data excludes other use
-    results: tuple[ModelResult, ...] = ()  # the figures of what its card has headlines for; findings.json holds the headlines
+    results: tuple[ModelResult, ...] = ()  # the figures of what its card has headlines for; findings.json holds the first headline of each structure
 
 
 @dataclass(frozen=True)
@@ -102,12 +102,12 @@ class LevelFinding:
     slip_percent: float | None = None
     meyerding_grade: int | None = None  # 0 to 4, 5 for ptosis
     segmental_lordosis_degrees: float | None = None
-    foramen_height_left_mm: float | None = None  # between the pedicles; left is the patient's left
-    foramen_height_right_mm: float | None = None
-    foramen_width_left_mm: float | None = None  # narrowest, from the column to the posterior elements
-    foramen_width_right_mm: float | None = None
-    foramen_area_left_mm2: float | None = None
-    foramen_area_right_mm2: float | None = None
+    foramen_height_left_mm: float | None = field(default=None, metadata=IF_ANY)  # between the pedicles; left is the patient's left
+    foramen_height_right_mm: float | None = field(default=None, metadata=IF_ANY)
+    foramen_width_left_mm: float | None = field(default=None, metadata=IF_ANY)  # narrowest, from the column to the posterior elements
+    foramen_width_right_mm: float | None = field(default=None, metadata=IF_ANY)
+    foramen_area_left_mm2: float | None = field(default=None, metadata=IF_ANY)
+    foramen_area_right_mm2: float | None = field(default=None, metadata=IF_ANY)
 
 
 @dataclass(frozen=True)
@@ -191,16 +191,16 @@ class DiscGrades:
 
 @dataclass(frozen=True)
 class MuscleLevel:
-    """One muscle at one disc level."""
+    """One muscle at one disc level. muscles.csv holds the agreement of its masks besides."""
 
     level: Level
     csa_mm2: float
     fat_fraction_mean: float | None
     csa_lean_mm2: float | None = None  # area without fat: the functional cross-sectional area
-    muscle_disc_ratio: float | None = None  # area / area of the disc in the same slice
+    muscle_disc_ratio: float | None = field(default=None, metadata=IF_ANY)  # area / area of the disc in the same slice
     csa_asymmetry: float | None = None  # (own − other side) / mean of both areas
     muscle_body_ratio: float | None = None  # area / area of the vertebral body or disc, as the muscle model labels it, in the same slice
-    mask_agreement: float | None = None  # Dice between the masks of the model's networks on this slice
+    mask_agreement: float | None = field(default=None, metadata=UNWRITTEN)  # Dice between the masks of the model's networks on this slice
 
 
 @dataclass(frozen=True)
@@ -241,7 +241,7 @@ class MuscleFinding:
     per_slice: tuple[MuscleSlice, ...] = ()
     lean_volume_ml: float | None = None  # volume without its fat
     csa_lean_max_mm2: float | None = None
-    fat_fraction_corrected: float | None = None  # the mean after correction for partial volume along the outline
+    fat_fraction_corrected: float | None = field(default=None, metadata=IF_ANY)  # the mean after correction for partial volume along the outline
     fat_norms: tuple[NormPlace, ...] = field(default=(), metadata=IF_ANY)  # of `fat_fraction_mean`
     volume_asymmetry: float | None = None  # (own − other side) / mean of both
     mask_agreement: float | None = None  # Dice between the masks of the model's networks; None for a mask that was given

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any
 
 from lumbar.domain.findings import MuscleFinding
-from lumbar.domain.rounding import decimals
+from lumbar.domain.rounding import decimals, rounded
 
 CSV_COLUMNS = (
     "muscle", "side", "level", "volume_ml", "lean_volume_ml", "csa_mm2", "csa_lean_mm2", "muscle_disc_ratio", "muscle_body_ratio", "csa_asymmetry",
@@ -51,4 +51,4 @@ def _plain(value: Any, digits: int = decimals("")) -> Any:
         return {key: _plain(item, decimals(key)) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    return round(value, digits) if isinstance(value, float) else value
+    return rounded(value, digits) if isinstance(value, float) else value

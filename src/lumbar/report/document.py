@@ -11,12 +11,13 @@ from typing import Any
 
 from lumbar import __version__
 from lumbar.domain.anatomy import Level
-from lumbar.domain.findings import Findings
-from lumbar.domain.rounding import decimals
+from lumbar.domain.findings import Findings, ModelResult, ModelUse
+from lumbar.domain.quality import Quality
+from lumbar.domain.rounding import decimals, rounded
 from lumbar.quality.assess import status_of
 
 SCHEMA_VERSION = "1.0"
-_LINE = 160
+_LINE = 2000  # characters; with short lines a tenth of the file is indentation
 _SEPARATORS = (",", ":")
 RESEARCH_USE = "Research use only. Not a medical device. Not for diagnosis or treatment decisions."
 
@@ -28,7 +29,7 @@ def to_document(findings: Findings) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "software": {"name": "lumbar", "version": __version__},
         "statement": RESEARCH_USE,
-        "models": [to_plain(replace(use, results=tuple(result for result in use.results if result.headline))) for use in findings.models],
+        "models": [to_plain(replace(use, results=_headlines(use))) for use in findings.models],
         "warnings": plain["warnings"],
         "unmet_tasks": plain["unmet_tasks"],
         "input": {"study_uid": findings.study_uid, "series": plain["series"]},
@@ -69,17 +70,31 @@ def schema() -> dict[str, Any]:
     return loaded
 
 
+def _headlines(use: ModelUse) -> tuple[ModelResult, ...]:
+    """The first headline of each structure that the card of the model has one for; the report and the card hold the others."""
+    found: dict[str, ModelResult] = {}
+    for result in use.results:
+        if result.headline:
+            found.setdefault(result.structure, result)
+    return tuple(found.values())
+
+
 def _marked(findings: Findings, parts: dict[str, Any]) -> dict[str, Any]:
-    """`parts` with the quality status of each result."""
+    """`parts` with the quality status of each result whose status is not that of the study."""
     if findings.quality is None:
         return parts
     levels = {level.value: level for level in Level}
     for part, entries in (*((key, parts[key]) for key in ("severity", "disc_grades", "muscles")), ("spine", (parts["spine"] or {}).get("levels", ()))):
         for entry in entries:
-            entry["quality"] = status_of(findings.quality, part, levels.get(entry.get("level")))
+            _mark(entry, findings.quality, status_of(findings.quality, part, levels.get(entry.get("level"))))
     if parts["age"]:
-        parts["age"]["quality"] = status_of(findings.quality, "age")
+        _mark(parts["age"], findings.quality, status_of(findings.quality, "age"))
     return parts
+
+
+def _mark(entry: dict[str, Any], study: Quality, status: str) -> None:
+    if status != study.status:
+        entry["quality"] = status
 
 
 def _is_written(value: Any, field: dataclasses.Field[Any]) -> bool:
@@ -98,6 +113,6 @@ def to_plain(value: Any, digits: int = decimals("")) -> Any:
     if isinstance(value, Mapping):
         return {key: to_plain(item, digits) for key, item in value.items()}
     if isinstance(value, float):
-        return round(value, digits) if math.isfinite(value) else None
+        return rounded(value, digits) if math.isfinite(value) else None
     # File names may contain bytes that are not text.
     return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value

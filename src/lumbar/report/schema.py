@@ -81,7 +81,10 @@ def _reference(cls: type, definitions: dict[str, Any]) -> dict[str, Any]:
             described = {"description": comments[name]} if name in comments else {}
             properties[name] = {**type_schema(hint, definitions), **described}
         if cls in _JUDGED:
-            properties["quality"] = {"enum": list(STATUSES), "description": "verdict of the checks that concern this part"}
+            properties["quality"] = {
+                "enum": list(STATUSES),
+                "description": "verdict of the checks on this part; without it, that of the study",
+            }
         definitions[cls.__name__] = {
             "type": "object",
             "description": inspect.getdoc(cls) or "",
