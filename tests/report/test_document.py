@@ -116,5 +116,5 @@ def test_documents_contain_headline_figures_and_omit_empty_fields():
 def test_slices_of_muscles_hold_place_area_and_fat():
     muscle = replace(FINDINGS.muscles[0], per_slice=(MuscleSlice(-12.347, 700.04, None, 650.0),))
     document = to_document(replace(FINDINGS, muscles=(muscle,)))
-    assert document["muscles"][0]["per_slice"] == [{"z_mm": -12.35, "csa_mm2": 700.0, "fat_fraction_mean": None}]
+    assert document["muscles"][0]["per_slice"] == [{"z_mm": -12.3, "csa_mm2": 700.0, "fat_fraction_mean": None}]
     jsonschema.validate(document, schema())
