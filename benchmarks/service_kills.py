@@ -33,7 +33,7 @@ from lumbar.service.store.database import Database
 from lumbar.service.store.jobs import ENDED, JobStore, QueueRules
 from lumbar.service.store.studies import StudyFacts, StudyStore
 from lumbar.service.task import Progress, Task
-from lumbar.service.worker import Worker
+from lumbar.service.worker import Outside, Worker
 from lumbar.service.worker_process import end_with_the_service
 
 RULES = QueueRules(lease_seconds=2.0, most_tries=3, backoff_seconds=(0.2, 0.5), wait_seconds=(0.2,))
@@ -75,7 +75,7 @@ def worker(delivered: Path) -> None:
     config = config_from(told["config"])
     folder, database = DataFolder(config.data), Database(DataFolder(config.data).database)
     archive = Folder(delivered)
-    Worker(told["name"], config, folder, (JobStore(database, config.queue), StudyStore(database)), StandIn(), archive).run(threading.Event())  # type: ignore[arg-type]
+    Worker(told["name"], config, folder, (JobStore(database, config.queue), StudyStore(database)), StandIn(), Outside(archive)).run(threading.Event())  # type: ignore[arg-type]
 
 
 def service(data: Path, delivered: Path) -> None:

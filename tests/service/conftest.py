@@ -18,7 +18,7 @@ from lumbar.service.config import ServiceConfig
 from lumbar.service.core import ServiceCore
 from lumbar.service.http.app import make_app
 from lumbar.service.users import Role, UserFile
-from lumbar.service.worker import Worker
+from lumbar.service.worker import Outside, Worker
 
 PASSWORD = "a long password"
 
@@ -34,7 +34,7 @@ class Site:
         self.users = users
         self.app = make_app(self.core)
         self.engine = StandIn()
-        self.worker = Worker("w", self.core.config, self.core.folder, (self.core.jobs, self.core.studies), self.engine, None)
+        self.worker = Worker("w", self.core.config, self.core.folder, (self.core.jobs, self.core.studies), self.engine, Outside())
         self.client = TestClient(self.app, base_url="http://localhost", follow_redirects=False)
 
     def login(self, user: str) -> TestClient:

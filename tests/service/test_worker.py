@@ -20,7 +20,7 @@ from lumbar.service.store.database import Database
 from lumbar.service.store.jobs import JobStore, QueueRules
 from lumbar.service.store.kept import KeptValues
 from lumbar.service.store.studies import Search, StudyStore
-from lumbar.service.worker import Worker
+from lumbar.service.worker import Outside, Worker
 
 
 @dataclass
@@ -39,7 +39,7 @@ class Node:
         self.intake = Intake(self.folder, self.studies, self.jobs)
         settings = ArchiveSettings(reconcile_seconds=3600)
         self.follower = Follower(self.archive, self.intake, KeptValues(database), settings)
-        self.worker = Worker("w", self.config, self.folder, (self.jobs, self.studies), self.engine, self.archive)
+        self.worker = Worker("w", self.config, self.folder, (self.jobs, self.studies), self.engine, Outside(self.archive))
 
     def again(self) -> "Node":
         return Node(self.root, self.archive, self.engine)

@@ -1,6 +1,7 @@
 """`lumbar serve`: the web page, the interface for programs, and the node beside an archive."""
 
 import os
+import re
 import secrets
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option("--orthanc-user", "archive_user", metavar="NAME", help="User of Orthanc.")
 @click.option("--orthanc-password-file", "archive_password", type=_FILE, help="File with that user's password.")
 @click.option("--receive", "receive_port", type=click.IntRange(1, 65535), metavar="PORT", help="Also receive studies by C-STORE on this port.")
+@click.option("--send-results", metavar="TITLE@HOST:PORT", help="Send the results of studies that came by C-STORE to this DICOM node.")
 @click.option("--demo", is_flag=True, help="Start with synthetic studies in a temporary folder.")
 def serve(config_file: Path | None, **given: Any) -> None:
     """Show a worklist and a viewer, take studies from browsers, an Orthanc or scanners, and give the results back.
@@ -64,6 +66,7 @@ def with_options(tables: dict[str, Any], given: dict[str, Any]) -> dict[str, Any
     own = {name: given[name] for name in ("data", "host", "port", "certificate", "key", "workers", "models") if given[name] is not None}
     archive = {"url": given["archive_url"], "user": given["archive_user"], "password_file": given["archive_password"]}
     archive = {name: value for name, value in archive.items() if value is not None}
+    results = node_of(given["send_results"]) if given["send_results"] else {}
     receiver = {"port": given["receive_port"]} if given["receive_port"] else {}
     return {
         **tables,
@@ -71,7 +74,20 @@ def with_options(tables: dict[str, Any], given: dict[str, Any]) -> dict[str, Any
         **({"demo": True} if given["demo"] else {}),
         **({"archive": {**tables.get("archive", {}), **archive}} if archive else {}),
         **({"receiver": {**tables.get("receiver", {}), **receiver}} if receiver else {}),
+        **({"results": {**tables.get("results", {}), **results}} if results else {}),
     }
+
+
+def node_of(text: str) -> dict[str, Any]:
+    """Title, host and port of a DICOM node.
+
+    Raises:
+        UsageError: it is written otherwise.
+    """
+    found = re.fullmatch(r"([^@]{1,16})@(.+):(\d{1,5})", text)
+    if found is None:
+        raise UsageError(f"--send-results {text} is no DICOM node; write its title, host and port as in PACS@192.0.2.7:104")
+    return {"title": found[1], "host": found[2], "port": int(found[3])}
 
 
 def first_user(data: Path) -> None:

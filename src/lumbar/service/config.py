@@ -42,6 +42,20 @@ class ReceiverSettings:
 
 
 @dataclass(frozen=True)
+class ResultsSettings:
+    """The DICOM node to which results of studies are sent that the receiver took; with an archive, its results go there instead."""
+
+    host: str = "127.0.0.1"
+    port: int = 104
+    title: str = "PACS"
+    own_title: str = "LUMBAR"
+    uploads: bool = False  # also the results of studies from browsers
+    authority: Path | None = None  # TLS: the node needs a certificate of this authority
+    certificate: Path | None = None  # with `key`: shown to the node
+    key: Path | None = None
+
+
+@dataclass(frozen=True)
 class ServiceConfig:
     """All settings; the defaults serve one person on one machine."""
 
@@ -63,6 +77,7 @@ class ServiceConfig:
     queue: QueueRules = field(default_factory=QueueRules)
     archive: ArchiveSettings | None = None
     receiver: ReceiverSettings | None = None
+    results: ResultsSettings | None = None
 
     @property
     def scheme(self) -> str:
@@ -120,7 +135,13 @@ def _check_safe(config: ServiceConfig) -> None:
         raise UsageError(f"the receiver on {receiver.host} is reached by other machines: name the titles that may send in receiver.callers")
     if receiver and bool(receiver.certificate) != bool(receiver.key):
         raise UsageError("receiver.certificate and receiver.key belong together; give both or none")
-    for path in (config.certificate, config.key, receiver and receiver.certificate, receiver and receiver.key):
+    results = config.results
+    if results and (bool(results.certificate) != bool(results.key) or (results.certificate and not results.authority)):
+        raise UsageError("results.certificate and results.key belong together and to results.authority; give all or none")
+    files = [config.certificate, config.key]
+    files += [receiver.certificate, receiver.key, receiver.client_authority] if receiver else []
+    files += [results.authority, results.certificate, results.key] if results else []
+    for path in files:
         if path and not path.is_file():
             raise UsageError(f"{path} does not exist; give the PEM file")
 

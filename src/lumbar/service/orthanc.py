@@ -11,16 +11,13 @@ import httpx
 
 from lumbar.errors import UsageError
 from lumbar.service.config import ArchiveSettings
+from lumbar.service.delivery import Refused
 from lumbar.service.headers import dicom_date
 from lumbar.service.store.studies import StudyFacts
 
 _BOUNDARY = "lumbar-objects"
 _PAGE = 200
 _FAILED_SEQUENCE = "00081198"  # of the answer to STOW-RS
-
-
-class ArchiveRefused(Exception):
-    """The archive answers, but does not take the objects."""
 
 
 @dataclass(frozen=True)
@@ -122,14 +119,14 @@ class Orthanc:
         """Send objects by STOW-RS; what is there already stays as it is.
 
         Raises:
-            ArchiveRefused: it did not take all of them.
+            Refused: it did not take all of them.
         """
         kind = f'multipart/related; type="application/dicom"; boundary={_BOUNDARY}'
         headers = {"Content-Type": kind, "Accept": "application/dicom+json", "Content-Length": str(sum(len(part) for part in _parts(files)))}
         answer = self._client.post("/dicom-web/studies", content=_parts(files), headers=headers)
         answer.raise_for_status()
         if refused := answer.json().get(_FAILED_SEQUENCE, {}).get("Value", []):
-            raise ArchiveRefused(f"the archive refused {len(refused)} of {len(files)} objects")
+            raise Refused(f"the archive refused {len(refused)} of {len(files)} objects")
 
     def _get(self, path: str) -> Any:
         answer = self._client.get(path)

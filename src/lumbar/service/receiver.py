@@ -91,7 +91,7 @@ class Receiver:
         for name in names:
             os.link(folder / name, stage / name)
         try:
-            taken = self._intake.from_files(stage, "receiver")
+            taken = self._intake.from_files(stage, "receiver", after={"send_results": True})
             _LOG.info("study %s was received: %d images, job %s", taken.study, len(names), taken.job)
         except LumbarError:
             _LOG.warning("what was received as %s cannot be used", folder.name)

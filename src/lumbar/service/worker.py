@@ -6,12 +6,14 @@ import os
 import shutil
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
 from lumbar.errors import InputError, UsageError
 from lumbar.service.config import ServiceConfig
+from lumbar.service.delivery import Away, Destination, Refused
 from lumbar.service.folders import DataFolder
 from lumbar.service.orthanc import Orthanc
 from lumbar.service.store.jobs import Job, JobStore, LeaseLost
@@ -25,17 +27,20 @@ _SHOWN_EVERY_SECONDS = 0.5
 _AWAY = (httpx.codes.BAD_GATEWAY, httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.GATEWAY_TIMEOUT)
 
 
-class Away(Exception):
-    """Something outside cannot be reached now; the job waits for it."""
+@dataclass(frozen=True)
+class Outside:
+    """The systems that a worker speaks to."""
+
+    archive: Orthanc | None = None  # studies come from there, and their results go back
+    results: Destination | None = None  # takes the results of studies that came by C-STORE
 
 
 class Worker:
     """Works through the queue, one job after the other."""
 
-    def __init__(
-        self, name: str, config: ServiceConfig, folder: DataFolder, stores: tuple[JobStore, StudyStore], engine: Engine, archive: Orthanc | None
-    ) -> None:
-        self._name, self._config, self._folder, self._engine, self._archive = name, config, folder, engine, archive
+    def __init__(self, name: str, config: ServiceConfig, folder: DataFolder, stores: tuple[JobStore, StudyStore], engine: Engine, outside: Outside) -> None:
+        self._name, self._config, self._folder, self._engine = name, config, folder, engine
+        self._archive, self._results = outside.archive, outside.results
         self._jobs, self._studies = stores
 
     def run(self, stop: threading.Event) -> None:
@@ -86,7 +91,7 @@ class Worker:
         if _disk_is_full(error):
             self._jobs.wait(job, "the disk is full; the study waits for room")
             return
-        reason = str(error) if isinstance(error, UsageError) else type(error).__name__
+        reason = str(error) if isinstance(error, UsageError | Refused) else type(error).__name__
         self._jobs.fail(job, reason.replace(str(self._folder.study(job.study)), "the study"), final=False)
         _LOG.warning("%s: job %s failed (%s), try %d", self._name, job.job, type(error).__name__, job.tries)
 
@@ -100,7 +105,7 @@ class Worker:
         heart.show("sending the results", 0, 1)
         version = self._version(job, fingerprint, result)
         if version.delivered is False:
-            self._deliver(version, result)
+            self._deliver(job, version, result)
 
     def _images(self, job: Job, fingerprint: str, heart: "_Heart") -> Path:
         """The images of the job, fetched from the archive if they are not here."""
@@ -125,7 +130,7 @@ class Worker:
     def _version(self, job: Job, fingerprint: str, result: Path) -> Version:
         summary, request = summary_of(result), job.request
         author = job.created_by if job.kind == "correct" else None
-        to_deliver = job.source.get("kind") == "archive" and self._archive is not None
+        to_deliver = self._destination(job) is not None
         return self._studies.add_version(
             NewVersion(
                 job.study, job.job, fingerprint, time.time(), summary.quality, summary.worst, summary.worst_rank, author,
@@ -133,11 +138,18 @@ class Worker:
             )
         )  # fmt: skip
 
-    def _deliver(self, version: Version, result: Path) -> None:
-        if self._archive is None:
+    def _destination(self, job: Job) -> Destination | None:
+        """Where the results of the job go; None where nobody waits for them."""
+        if job.source["kind"] == "archive":
+            return self._archive
+        return self._results if job.source.get("send_results") else None
+
+    def _deliver(self, job: Job, version: Version, result: Path) -> None:
+        destination = self._destination(job)
+        if destination is None:
             raise Away("the results belong into an archive that is not configured any more; they wait for it")
         try:
-            self._archive.store(sorted((result / "dicom").rglob("*.dcm")))
+            destination.store(sorted((result / "dicom").rglob("*.dcm")))
         except httpx.HTTPStatusError as error:
             raise _of_status(error) from error
         self._studies.delivered(version)

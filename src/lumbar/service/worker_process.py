@@ -11,11 +11,12 @@ from lumbar.service.config import ServiceConfig, config_from
 from lumbar.service.folders import DataFolder
 from lumbar.service.log import set_up_log
 from lumbar.service.orthanc import open_archive
+from lumbar.service.sender import Sender
 from lumbar.service.store.database import Database
 from lumbar.service.store.jobs import JobStore
 from lumbar.service.store.studies import StudyStore
 from lumbar.service.task import Engine
-from lumbar.service.worker import Worker
+from lumbar.service.worker import Outside, Worker
 
 _LOG = logging.getLogger("lumbar.service")
 
@@ -30,8 +31,8 @@ def run_worker(make_engine: Callable[[ServiceConfig], Engine]) -> None:
     folder = DataFolder(config.data)
     database = Database(folder.database)
     stores = JobStore(database, config.queue), StudyStore(database)
-    archive = open_archive(config.archive) if config.archive else None
-    worker = Worker(told["name"], config, folder, stores, make_engine(config), archive)
+    outside = Outside(open_archive(config.archive) if config.archive else None, Sender(config.results) if config.results else None)
+    worker = Worker(told["name"], config, folder, stores, make_engine(config), outside)
     _LOG.info("%s is ready", told["name"])
     worker.run(threading.Event())
 

@@ -98,8 +98,9 @@ def _take_packed(core: ServiceCore, user: User, folder: Path, packed: Path) -> d
 
 
 def _take(core: ServiceCore, user: User, folder: Path) -> dict[str, Any]:
+    results = core.config.results
     try:
-        taken = core.intake.from_files(folder, "upload", user.name)
+        taken = core.intake.from_files(folder, "upload", user.name, after={"send_results": True} if results and results.uploads else None)
     except UnreadableInput as error:
         raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from None
     core.audit.add(user.name, "upload", taken.study)
