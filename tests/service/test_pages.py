@@ -6,9 +6,12 @@ import shutil
 import socket
 import subprocess
 import sys
+import tarfile
+import threading
 import time
 import zipfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -16,6 +19,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from pydicom import dcmread
+from stand_in import small_study
 
 from lumbar.phantom.study import StudyOptions, make_study, write_study
 
@@ -46,8 +50,23 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@dataclass(frozen=True)
+class Service:
+    address: str
+    pid: int
+
+    def mebibytes(self) -> float:
+        """Resident memory without the workers."""
+        return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * 4096 / 2**20
+
+
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def address(service: Service) -> str:
+    return service.address
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A running service with two users."""
     data = tmp_path_factory.mktemp("service") / "data"
     for name, (role, password) in USERS.items():
@@ -55,7 +74,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    service = subprocess.Popen([*LUMBAR, "serve", "--data", str(data), "--port", str(port)], env={**os.environ, "OMP_NUM_THREADS": "1"})
+    process = subprocess.Popen([*LUMBAR, "serve", "--data", str(data), "--port", str(port)], env={**os.environ, "OMP_NUM_THREADS": "1"})
     url = f"http://127.0.0.1:{port}"
     try:
         for _ in range(600):
@@ -64,10 +83,10 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 break
             except httpx.HTTPError:
                 time.sleep(0.2)
-        yield url
+        yield Service(url, process.pid)
     finally:
-        service.terminate()
-        service.wait(30)
+        process.terminate()
+        process.wait(30)
 
 
 @pytest.fixture(scope="module")
@@ -192,3 +211,71 @@ def test_a_phone_shows_the_same_without_scrolling_sideways(browser, address):
         assert box["width"] <= 390
         person.open_done_study()
     assert not person.alarms
+
+
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The script of axe-core, which is no part of the product; npm fetches it or has it."""
+    folder = tmp_path_factory.mktemp("axe")
+    npm = shutil.which("npm")
+    if npm is None or subprocess.run([npm, "pack", "axe-core@4.14.1", "--silent"], cwd=folder, check=False, capture_output=True).returncode:
+        pytest.skip("axe-core cannot be fetched (npm)")
+    with tarfile.open(next(folder.glob("*.tgz"))) as package:
+        return package.extractfile("package/axe.min.js").read().decode()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious_on_any_page(browser, address, axe, scheme):
+    person = Person(browser, address)
+    person.page.emulate_media(color_scheme=scheme)
+    faults = []
+
+    def check(where: str) -> None:
+        person.page.evaluate(axe)
+        found = person.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        assert found["passes"]
+        for one in found["violations"]:
+            if one["impact"] in ("serious", "critical"):
+                faults.append((where, one["id"], [node["html"][:150] for node in one["nodes"]][:3]))
+
+    person.page.goto(f"{address}/login")
+    check("login")
+    person.log_in("rob")
+    person.page.wait_for_selector("#rows a")
+    check("worklist")
+    person.open_done_study()
+    for tab in ("viewer", "report", "correct", "earlier", "files"):
+        person.page.click(f"#tab-{tab}")
+        person.page.wait_for_timeout(500)
+        check(tab)
+    assert not faults, faults
+
+
+def test_half_a_gigabyte_passes_through_the_page_and_the_service_without_staying(browser, service, tmp_path):
+    large = tmp_path / "large.zip"
+    with zipfile.ZipFile(large, "w", zipfile.ZIP_STORED) as file:
+        for path in small_study(tmp_path / "small", StudyInstanceUID="1.2.840.500").iterdir():
+            file.write(path, path.name)
+        with file.open("photos.bin", "w", force_zip64=True) as sink:
+            for _ in range(500):
+                sink.write(os.urandom(2**20))
+    rob = Person(browser, service.address)
+    rob.log_in("rob")
+    rob.page.wait_for_selector("#pick-archive", state="attached")
+    heap = "performance.memory.usedJSHeapSize / 2**20"
+    before, at_most, over = service.mebibytes(), [0.0], threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.1):
+            at_most[0] = max(at_most[0], service.mebibytes())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    page_before = rob.page.evaluate(heap)
+    rob.page.set_input_files("#pick-archive", large)
+    rob.page.wait_for_selector("#uploads li:has-text('received')")
+    over.set()
+    watcher.join()
+    assert at_most[0] - before < 64, (before, at_most)
+    assert rob.page.evaluate(heap) - page_before < 32
+    assert not rob.alarms

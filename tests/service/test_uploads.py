@@ -1,5 +1,6 @@
 """Uploads, results and corrections over HTTP; bombs and hostile names."""
 
+import errno
 import gzip
 import io
 import json
@@ -215,3 +216,15 @@ def test_a_muscle_mask_may_hold_what_the_result_holds(tmp_path: Path, value: int
     else:
         with pytest.raises(UnreadableInput, match="holds the value 8"):
             changed_voxels(tmp_path / "redrawn.nii.gz", tmp_path / "result.nii.gz", "muscle")
+
+
+def test_an_upload_that_finds_no_room_is_told_so_and_leaves_nothing(site, login, tmp_path, monkeypatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    client = login("reader")
+    before = sorted(site.core.folder.uploads.iterdir())
+    monkeypatch.setattr("lumbar.service.http.upload_routes.unpack", full)
+    answer = client.post("/api/studies", content=zipped(small_study(tmp_path / "s", StudyInstanceUID="1.2.77")))
+    assert answer.status_code == 503 and "full" in answer.json()["error"]
+    assert sorted(site.core.folder.uploads.iterdir()) == before

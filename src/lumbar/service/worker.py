@@ -1,6 +1,5 @@
 """A worker: it leases a job, analyzes the study, puts the result in place and delivers it, and renews its lease meanwhile."""
 
-import errno
 import logging
 import os
 import shutil
@@ -16,6 +15,7 @@ from lumbar.service.config import ServiceConfig
 from lumbar.service.delivery import Away, Destination, Refused
 from lumbar.service.folders import DataFolder
 from lumbar.service.orthanc import Orthanc
+from lumbar.service.room import disk_is_full
 from lumbar.service.store.jobs import Job, JobStore, LeaseLost
 from lumbar.service.store.studies import NewVersion, StudyStore, Version
 from lumbar.service.summary import summary_of
@@ -88,7 +88,7 @@ class Worker:
 
     def _failed(self, job: Job, error: Exception) -> None:
         """Messages of foreign errors may hold values of headers, so only their type is kept."""
-        if _disk_is_full(error):
+        if disk_is_full(error):
             self._jobs.wait(job, "the disk is full; the study waits for room")
             return
         reason = str(error) if isinstance(error, UsageError | Refused) else type(error).__name__
@@ -215,13 +215,3 @@ def _of_status(error: httpx.HTTPStatusError) -> Exception:
     if status == httpx.codes.NOT_FOUND:
         return InputError("the archive does not hold the images of the study any more")
     return UsageError(f"the archive answered with status {status}")
-
-
-def _disk_is_full(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return True
-        if "disk is full" in str(error):  # as SQLite says it
-            return True
-        error = error.__cause__
-    return False

@@ -1,5 +1,6 @@
 """The web application over a service."""
 
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -26,8 +27,9 @@ from lumbar.service.http import (
     upload_routes,
 )
 from lumbar.service.http.errors import Refusal
-from lumbar.service.http.guard import Guard
+from lumbar.service.http.guard import FULL, Guard
 from lumbar.service.orthanc import password_of
+from lumbar.service.room import disk_is_full
 from lumbar.service.users import UserFile
 
 _ROUTERS = (session_routes, study_routes, upload_routes, job_routes, result_routes, correction_routes, follow_up_routes, admin_routes, archive_routes, pages)
@@ -58,6 +60,8 @@ def make_app(core: ServiceCore) -> Guard:
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _other)
+    for kind in (OSError, sqlite3.OperationalError):
+        app.add_exception_handler(kind, _without_room)
     return Guard(app, core, users)
 
 
@@ -73,6 +77,13 @@ def _invalid(_: Request, error: Any) -> Response:
     """Name the fields, never their values."""
     fields = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()[:5]]
     return _answer(Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(fields)))
+
+
+def _without_room(_: Request, error: Any) -> Response:
+    """A full disk is told to the client; other errors go on to the guard, which tells nothing of them."""
+    if not disk_is_full(error):
+        raise error
+    return _answer(FULL)
 
 
 def _other(_: Request, error: Any) -> Response:

@@ -16,6 +16,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from lumbar.service.core import ServiceCore
 from lumbar.service.http.errors import Refusal
+from lumbar.service.room import disk_is_full
 from lumbar.service.store.sessions import Session
 from lumbar.service.users import User, UserFile
 
@@ -41,6 +42,10 @@ _HEADERS = {
     "x-frame-options": "SAMEORIGIN", "cross-origin-opener-policy": "same-origin", "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
 }  # fmt: skip
+
+
+_INTERNAL = Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "an internal error; the log of the service says where")
+FULL = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "the disk of the service is full; try again when there is room", 60)
 
 
 class Guard:
@@ -69,7 +74,7 @@ class Guard:
         except Exception as error:
             # Texts of errors may hold values of headers; the place says enough.
             _LOG.error("%s at %s", type(error).__name__, _place(error))
-            await answer.refuse(Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "an internal error; the log of the service says where"))
+            await answer.refuse(FULL if disk_is_full(error) else _INTERNAL)
         _LOG.info("%s %s %s %d ms", scope["method"], _shown(scope), answer.status, round(1000 * (time.monotonic() - began)))
 
     async def _admit(self, scope: Scope) -> None:

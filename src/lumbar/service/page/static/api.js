@@ -78,4 +78,10 @@ export function element(name, properties = {}, ...children) {
 }
 
 export const bytes = (count) => (count < 1e6 ? `${Math.max(1, Math.round(count / 1e3))} kB` : `${(count / 1e6).toFixed(1)} MB`);
-export const moment = (text) => (text ? text.slice(0, 16).replace("T", " ") : "");
+// A time of the service (UTC) on the clock of this computer, as YYYY-MM-DD HH:MM.
+export function moment(text) {
+  if (!text) return "";
+  const at = new Date(text);
+  const two = (number) => String(number).padStart(2, "0");
+  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${two(at.getHours())}:${two(at.getMinutes())}`;
+}

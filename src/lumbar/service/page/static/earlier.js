@@ -1,12 +1,31 @@
 // Earlier examinations of the same person beside this one.
 import { element, get } from "./api.js";
 
-const shown = (value, unit) => (value === null || value === undefined ? "–" : `${typeof value === "number" ? Number(value.toFixed(2)) : String(value).replaceAll("_", " ")}${unit ? ` ${unit}` : ""}`);
+const VERDICTS = {
+  changed: "changed", within_error: "within measurement error", unknown_error: "measurement error not known", not_comparable: "not comparable", seen_once: "only in one examination",
+};
+
+function shown(value, unit) {
+  if (value === null || value === undefined) return "–";
+  const number = typeof value === "number" ? String(Number(value.toFixed(2))) : String(value).replaceAll("_", " ");
+  return unit && unit !== "1" ? `${number} ${unit}` : number;
+}
+
+function row(one) {
+  const made = element("tr", { className: one.verdict === "changed" ? "changed" : "", hidden: one.verdict !== "changed" });
+  const place = [one.level, one.structure.replaceAll("_", " ")].filter(Boolean).join(" ");
+  const verdict = [VERDICTS[one.verdict] || one.verdict, one.note].filter(Boolean).join(": ");
+  const numbers = [one.earlier, one.later, one.change, one.least_reliable_change].map((value) => shown(value, one.unit));
+  made.append(...[one.finding.replaceAll("_", " "), place, one.side, ...numbers, verdict].map((text) => element("td", {}, text)));
+  return made;
+}
 
 export async function wireEarlier(base) {
   const choice = document.getElementById("earlier");
   const note = document.getElementById("earlier-note");
   const table = document.getElementById("comparison");
+  const all = document.getElementById("earlier-all");
+  const warnings = document.getElementById("earlier-warnings");
   let found = [];
   try {
     found = await get(`${base}/earlier`);
@@ -16,17 +35,26 @@ export async function wireEarlier(base) {
   }
   choice.replaceChildren(element("option", { value: "" }, "–"), ...found.map((one) => element("option", { value: one.study }, `${one.study_date || "without a date"}${one.worst ? `, ${one.worst.text}` : ""}`)));
   note.textContent = found.length ? "" : "There is no earlier examination of this person here.";
+  const body = table.querySelector("tbody");
+  const filter = () => {
+    for (const one of body.rows) one.hidden = !all.checked && !one.classList.contains("changed");
+    table.hidden = ![...body.rows].some((one) => !one.hidden);
+  };
+  all.addEventListener("change", filter);
   choice.addEventListener("change", async () => {
     table.hidden = true;
+    warnings.replaceChildren();
+    document.getElementById("earlier-more").hidden = true;
     if (!choice.value) return;
     note.textContent = "comparing…";
     try {
-      const { rows } = await get(`${base}/compare/${choice.value}`);
-      const changed = rows.filter((one) => one.beyond_error);
-      note.textContent = `${rows.length} findings compared; ${changed.length} changed by more than the measurement error.`;
-      table.querySelector("tbody").replaceChildren(...[...changed, ...rows.filter((one) => !one.beyond_error)].map((one) => element("tr", { className: one.beyond_error ? "changed" : "" },
-        ...[one.finding.replaceAll("_", " "), one.level || one.structure || "", one.side || "", shown(one.earlier, one.unit), shown(one.later, one.unit), shown(one.change, one.unit), shown(one.error, one.unit)].map((text) => element("td", {}, text)))));
-      table.hidden = false;
+      const compared = await get(`${base}/compare/${choice.value}`);
+      const changed = compared.rows.filter((one) => one.verdict === "changed").length;
+      note.textContent = `${compared.rows.length} values compared; ${changed || "none"} changed by more than the measurement error.`;
+      warnings.replaceChildren(...compared.warnings.map((text) => element("li", {}, text)));
+      body.replaceChildren(...compared.rows.map(row));
+      document.getElementById("earlier-more").hidden = false;
+      filter();
     } catch (error) {
       note.textContent = error.message;
     }

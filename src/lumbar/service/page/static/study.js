@@ -1,4 +1,4 @@
-import { bytes, element, get, moment, session } from "./api.js";
+import { bytes, element, get, moment, send, session } from "./api.js";
 import { wireCorrections } from "./corrections.js";
 import { wireEarlier } from "./earlier.js";
 import { Pane, sources } from "./viewer.js";
@@ -6,6 +6,7 @@ import { Pane, sources } from "./viewer.js";
 const identifier = location.pathname.split("/").pop();
 const base = `/api/studies/${identifier}`;
 const version = document.getElementById("version");
+const retry = document.getElementById("retry");
 const panes = { left: new Pane(document.getElementById("pane-left"), "left image"), right: new Pane(document.getElementById("pane-right"), "right image") };
 let places = [];
 
@@ -24,6 +25,25 @@ function describe(study) {
   state.textContent = study.state + running + (study.reason ? `: ${study.reason}` : "") + (study.quality ? ` · quality ${study.quality}` : "");
   state.dataset.quality = study.quality || "";
   state.dataset.state = study.state;
+  retry.hidden = study.state !== "failed" || who.role === "reader";
+  retry.onclick = () => asked("POST", `/api/jobs/${study.job}/retry`);
+}
+
+// Send what a button asks for; a refusal is shown in place of the state.
+async function asked(method, path) {
+  try {
+    await send(method, path);
+    return true;
+  } catch (error) {
+    document.getElementById("state").textContent = error.message;
+    return false;
+  }
+}
+
+// Why the quality is doubtful or failed, in the words of the checks.
+function showDoubts(findings) {
+  const doubts = (findings.quality?.checks || []).filter((check) => check.status !== "passed");
+  document.getElementById("doubts").replaceChildren(...doubts.map((check) => element("li", { dataset: { quality: check.status } }, `${check.status}: ${check.note}`)));
 }
 
 function offerVersions(study) {
@@ -32,7 +52,7 @@ function offerVersions(study) {
     element("option", { value: String(one.version) }, `${one.version}: ${moment(one.made_at)}${one.made_by ? `, ${one.made_by}` : ", automatic"}`)));
   if ([...version.options].some((option) => option.value === wanted)) version.value = wanted;
   document.getElementById("versions").replaceChildren(...[...study.versions_list].reverse().map((one) => element("li", { value: one.version },
-    `${moment(one.made_at)} UTC, ${one.made_by ? `corrected by ${one.made_by}, based on version ${one.based_on}` : "automatic"}${one.note ? `: ${one.note}` : ""}`,
+    `${moment(one.made_at)}, ${one.made_by ? `corrected by ${one.made_by}, based on version ${one.based_on}` : "automatic"}${one.note ? `: ${one.note}` : ""}`,
     one.changes?.length ? element("ul", {}, ...one.changes.map((text) => element("li", {}, text))) : null)));
 }
 
@@ -88,6 +108,7 @@ async function showVersion() {
   if (places.length) await jump(places[0]);
   document.body.dataset.ready = String(number || "none");
   if (!number) return;
+  showDoubts(await get(`${base}/versions/${number}/findings`));
   const report = `${base}/versions/${number}/report`;
   document.getElementById("report").src = report;
   document.getElementById("report-link").href = report;
@@ -115,6 +136,18 @@ function wireTabs() {
       next.focus();
     });
   }
+}
+
+function wireDeletion() {
+  const dialog = document.getElementById("deletion");
+  const open = document.getElementById("delete");
+  open.hidden = who.role !== "admin";
+  open.addEventListener("click", () => dialog.showModal());
+  document.getElementById("delete-keep").addEventListener("click", () => dialog.close());
+  document.getElementById("delete-now").addEventListener("click", async () => {
+    dialog.close();
+    if (await asked("DELETE", base)) location.assign("/");
+  });
 }
 
 function wireKeys() {
@@ -150,6 +183,7 @@ describe(study);
 offerVersions(study);
 wireTabs();
 wireKeys();
+wireDeletion();
 for (const [name, pane] of Object.entries(panes)) {
   pane.base = base;
   pane.mayEdit = who.role !== "reader";

@@ -18,6 +18,17 @@ function colormap(labels) {
   };
 }
 
+// A label with the color that it has in the image; drawn, for the pages allow no inline styles.
+function swatch(label, usual) {
+  const drawn = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  drawn.setAttribute("viewBox", "0 0 1 1");
+  drawn.setAttribute("aria-hidden", "true");
+  const square = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+  for (const [name, value] of Object.entries({ width: 1, height: 1, fill: label.color || usual })) square.setAttribute(name, value);
+  drawn.append(square);
+  return element("li", {}, drawn, label.name);
+}
+
 export class Pane {
   constructor(place, title) {
     this.choice = element("select", { "aria-label": `Series of the ${title}` });
@@ -26,11 +37,12 @@ export class Pane {
     this.high = element("input", { type: "number", "aria-label": "brightest value", className: "window" });
     this.where = element("span", { className: "where", role: "status" });
     this.canvas = element("canvas", { tabIndex: 0, "aria-label": `${title}: arrow keys change the slice` });
+    this.legend = element("ul", { className: "legend", "aria-label": `colors of the mask of the ${title}` });
     this.tools = element("div", { className: "tools", hidden: true });
     this.edit = element("button", { type: "button", className: "quiet", hidden: true }, "Edit mask");
     place.append(
       element("div", { className: "controls" }, this.choice, this.maskChoice, element("label", {}, "Window ", this.low, this.high), this.edit),
-      this.tools, element("div", { className: "canvas" }, this.canvas), this.where);
+      this.tools, element("div", { className: "canvas" }, this.canvas), this.where, this.legend);
     this.volumes = [];
     this.masks = [];
     this.onPlace = () => {};
@@ -42,7 +54,7 @@ export class Pane {
     this.nv = new window.niivue.Niivue({
       isRadiologicalConvention: true, sagittalNoseLeft: true, isNearestInterpolation: false, show3Dcrosshair: false, isColorbar: false,
       crosshairWidth: 0.6, crosshairColor: [0.25, 0.75, 1, 0.7], backColor: [0, 0, 0, 1], dragAndDropEnabled: false, logLevel: "error",
-      isOrientCube: false, isResizeCanvas: true,
+      fontColor: [0.9, 0.9, 0.9, 1], isOrientCube: false, isResizeCanvas: true,
     });
     await this.nv.attachToCanvas(this.canvas);
     this.nv.onLocationChange = (place) => this.moved(place);
@@ -90,6 +102,7 @@ export class Pane {
     this.endDrawing();
     while (this.nv.volumes.length > 1) this.nv.removeVolume(this.nv.volumes[1]);
     const mask = this.masks.find((one) => one.mask === this.maskChoice.value && one.volume === this.shown.volume);
+    this.legend.replaceChildren(...(mask ? mask.labels.map((label, place) => swatch(label, COLORS[(place + 1) % COLORS.length])) : []));
     this.edit.hidden = !mask || mask.mask === "levels" || !this.mayEdit;
     if (!mask) return;
     await this.nv.addVolumesFromUrl([{ url: mask.url, name: `${mask.mask}.nii.gz`, opacity: OPACITY }]);
