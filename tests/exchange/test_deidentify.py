@@ -1,5 +1,6 @@
-"""Forty places where an identity hides in an image, and what must survive."""
+"""Places where an identity hides in an image, and what must survive."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,10 @@ import pydicom
 import pytest
 from dicom_factory import sagittal_matrix, save, slice_dataset, stack_datasets, write_stack
 from PIL import Image, ImageDraw, ImageFont
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.fileset import FileSet
+from pydicom.tag import Tag
 from pydicom.uid import RLELossless
 
 from lumbar.cli.main import main
@@ -84,6 +88,52 @@ def file_meta(one: Dataset) -> None:
     one.file_meta.ImplementationVersionName = NAME
 
 
+def named() -> Dataset:
+    inner = Dataset()
+    inner.InstitutionName = NAME
+    return inner
+
+
+def curve(one: Dataset) -> None:
+    one.add_new((0x5000, 0x2500), "LO", NAME)
+    one.add_new((0x5000, 0x3000), "OW", NAME.encode())
+
+
+def private_in_a_sequence(one: Dataset) -> None:
+    inner = Dataset()
+    inner.private_block(0x0029, "MAKER", create=True).add_new(1, "LO", NAME)
+    one.MRDiffusionSequence = [inner]
+
+
+def small_copy_of_the_image(one: Dataset) -> None:
+    icon = Dataset()
+    icon.Rows, icon.Columns, icon.BitsAllocated = 1, len(NAME), 8
+    icon.add_new("PixelData", "OB", NAME.encode())
+    one.IconImageSequence = [icon]
+
+
+def attributes_before_a_change(one: Dataset) -> None:
+    before, changed = Dataset(), Dataset()
+    before.PatientName = NAME
+    changed.ModifiedAttributesSequence = [before]
+    one.OriginalAttributesSequence = [changed]
+
+
+def report_text(one: Dataset) -> None:
+    text = Dataset()
+    text.ValueType, text.TextValue = "TEXT", f"Findings of {NAME}"
+    one.ContentSequence = [text]
+
+
+def a_document(one: Dataset) -> None:
+    one.EncapsulatedDocument = f"%PDF-1.4 {NAME}".encode() + b"0"
+
+
+def instead_of_a_number(one: Dataset) -> None:
+    for tag in (0x00180050, 0x00200011, 0x00280030):  # SliceThickness, SeriesNumber, PixelSpacing
+        one[tag] = RawDataElement(Tag(tag), "DS", len(NAME), NAME.encode(), 0, False, True)
+
+
 HIDING = {
     **{
         name: put(name, NAME)
@@ -101,6 +151,12 @@ HIDING = {
     "SeriesDescription among words": put("SeriesDescription", f"T2 TSE sag {NAME}"),
     "private": private, "private binary": private_binary, "overlay": overlay, "nested": nested, "shared groups": in_shared_groups,
     "behind the pixels": behind_the_pixels, "unused bits": in_unused_bits, "preamble": preamble, "file meta": file_meta,
+    "curve": curve, "private in a sequence": private_in_a_sequence, "icon": small_copy_of_the_image, "original attributes": attributes_before_a_change,
+    "text of a report": report_text, "document": a_document, "instead of a number": instead_of_a_number,
+    "name of a physician in a sequence": lambda one: setattr(one, "ReferringPhysicianIdentificationSequence", [named()]),
+    "class UID": put("SOPClassUID", "1.2.840.90881.7"),
+    "description in small letters": put("SeriesDescription", f"t2_tse_sag_{NAME.lower()}"),
+    "description joined to a word": put("SeriesDescription", f"T2{NAME}"),
     "padding": lambda one: one.add_new((0xFFFC, 0xFFFC), "OB", NAME.encode()),
 }  # fmt: skip
 
@@ -214,6 +270,47 @@ def test_the_command_keeps_pixels_and_geometry(tmp_path: Path, capsys) -> None:
     assert "SECRET-ID" in (tmp_path / "map.csv").read_text()
     assert "SECRET" not in capsys.readouterr().out
     assert read_secret(tmp_path / "key") == read_secret(tmp_path / "key")
+
+
+def test_dates_and_numbers_of_a_person_hide_in_no_uid_time_or_description() -> None:
+    one = image()
+    one.StudyInstanceUID, one.SeriesInstanceUID, one.FrameOfReferenceUID = "1.2.20200229.4711", "1.2.20200229.4711.1", "1.2.20200229.4711.2"
+    one.AcquisitionDateTime, one.SeriesDescription, one.TimezoneOffsetFromUTC = "20200229101112", "T2 sag 20200229 4711", "+0100"
+    one.AcquisitionDate = one.ContentDate = one.SeriesDate = "20200229"
+    made = deidentified(one, KEY)
+    text = str(made)
+    assert "20200229" not in text and "4711" not in text and "101112" not in text and made.SeriesDescription == "T2 sag"
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_file_names_reports_documents_and_the_directory_stay_behind(tmp_path: Path, packed: bool, capsys) -> None:
+    folder = tmp_path / NAME / f"{NAME}_1961"
+    for number, one in enumerate(stack_datasets(np.full((3, 20, 26), 7, np.uint16), sagittal_matrix(), SeriesDescription="T2")):
+        save(one, folder / f"{NAME}_{number}.dcm")
+    for kind, modality, put_in in (("sr", "SR", report_text), ("pdf", "DOC", a_document)):
+        one = image()
+        put_in(one)
+        one.Modality = modality
+        del one.PixelData
+        save(one, folder / f"{kind}.dcm")
+    (folder / "set").mkdir()
+    FileSet().write(folder / "set")
+    directory = pydicom.dcmread(folder / "set" / "DICOMDIR")
+    directory.FileSetID = NAME
+    directory.save_as(folder / "DICOMDIR")
+    (folder / f"{NAME}.txt").write_text(NAME)
+    source = tmp_path / NAME
+    if packed:
+        source = Path(shutil.make_archive(str(tmp_path / f"zip_{NAME}"), "zip", tmp_path / NAME))
+    with pytest.raises(SystemExit) as left:
+        main(["deidentify", str(source), "-o", str(tmp_path / "out"), "--secret", str(tmp_path / "key")])
+    assert left.value.code == 4  # files were left out
+    written = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    images = [path for path in written if path.suffix == ".dcm"]
+    assert len(images) == 3
+    assert not any(NAME in str(path.relative_to(tmp_path / "out")) or NAME.encode() in path.read_bytes().upper() for path in written)
+    told = capsys.readouterr()
+    assert NAME not in (told.out + told.err).replace(str(source), "")
 
 
 def test_the_secret_may_not_lie_in_what_is_passed_on(tmp_path: Path) -> None:
