@@ -9,7 +9,7 @@ from scene import axial_grid, axial_mask, dixon
 from lumbar.domain.geometry import Grid
 from lumbar.domain.volume import Volume
 from lumbar.errors import GeometryError
-from lumbar.muscle.fat.dixon import grey_step, pair, swapped
+from lumbar.muscle.fat.dixon import grey_step, pair, scale_in_sum, swapped
 
 GRID = axial_grid()
 MASK = axial_mask(GRID)
@@ -54,6 +54,7 @@ def test_noise_in_air_tells_of_a_small_rescaling(scale, loud, masked):
         images.append((image * body if masked else image).astype(np.float32))
     found = pair(Volume(images[0], grid), Volume(images[1] * np.float32(scale), grid))
     assert bool(found.doubt) == (loud and not masked)
+    assert found.checked == (not masked)
     assert not found.mismatch
 
 
@@ -83,3 +84,31 @@ def test_swaps_are_reported():
 def test_a_fatty_muscle_is_not_a_swap():
     water, fat = dixon(GRID, MASK, {1: 0.6, 2: 0.7, 3: 0.65, 4: 0.6})
     assert swapped(water.array, fat.array, MASK.array > 0) == ()
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(0.4, 2.5), st.floats(0.3, 3.0), st.integers(0, 99))
+def test_the_in_phase_image_gives_the_scale_of_fat_against_water(scale, of_sum, seed):
+    rng = np.random.default_rng(seed)
+    noise = rng.normal(0, 3, (3, *GRID.shape)).astype(np.float32)
+    total = of_sum * (WATER.array + FAT.array) + noise[0]
+    found = scale_in_sum(WATER.array + noise[1], np.float32(scale) * (FAT.array + noise[2]), total)
+    assert found == pytest.approx(scale, rel=0.05)
+
+
+def test_an_image_that_is_no_sum_of_water_and_fat_gives_no_scale():
+    assert scale_in_sum(WATER.array, FAT.array, np.abs(WATER.array - FAT.array)) is None
+    assert scale_in_sum(WATER.array, FAT.array, np.random.default_rng(0).normal(500, 100, GRID.shape).astype(np.float32)) is None
+    assert scale_in_sum(WATER.array, 2 * WATER.array, 3 * WATER.array) is None
+
+
+def test_slices_that_were_stretched_one_by_one_are_reported():
+    rng = np.random.default_rng(2)
+    grid = Grid(np.arange(8)[:, None] * np.array([0, 0, 4.0]), np.array([0, 1.0, 0]), np.array([1.0, 0, 0]), 64, 64)
+    gain = rng.uniform(0.5, 1.5, (8, 1, 1))
+    water, fat = (gain * rng.normal(mean, 60, (8, 64, 64)).clip(1) for mean in (500, 400))
+    assert not pair(Volume(water.astype(np.float32), grid), Volume(fat.astype(np.float32), grid)).mismatch
+    stretched = fat / fat.max(axis=(1, 2), keepdims=True) * 4000
+    assert "scaled on its own" in pair(Volume(water.astype(np.float32), grid), Volume(stretched.astype(np.float32), grid)).mismatch
+    clipped = fat.clip(0, np.quantile(fat, 0.9))
+    assert not pair(Volume(water.astype(np.float32), grid), Volume(clipped.astype(np.float32), grid)).mismatch

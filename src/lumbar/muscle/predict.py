@@ -116,7 +116,9 @@ class Predictor:
             return segmentation.mask, Measurement((), ())
         if source.fraction is not None:  # a map is equivalent to a pair with a sum of 1 everywhere
             image, fat = Volume(1 - source.fraction.array, image.grid), source.fraction
-        measured = measure(image, segmentation.mask, fat, MeasureOptions(tuple(measured_here), agreement=segmentation.agreement))
+        measured = measure(
+            image, segmentation.mask, fat, MeasureOptions(tuple(measured_here), agreement=segmentation.agreement, one_scale=source.fraction is not None)
+        )
         if source.fraction is not None:
             of_map = tuple(replace(f, fat_fraction_ratio=None, method="fat-fraction map of the scanner") for f in measured.findings)
             measured = replace(measured, findings=of_map)

@@ -29,6 +29,7 @@ class MeasureOptions:
     method: Method = "gmm3"  # for images without a Dixon pair
     inner_mm: float = 0.0  # shares of fat are those of voxels further than this within the outline, which its blur does not reach
     agreement: MaskAgreement | None = None  # of the networks that made the mask
+    one_scale: bool = False  # water and fat are known to have one scale, as those of a map
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,4 +136,4 @@ def set_scene(image: Volume, mask: Volume, fat: Volume | None, options: MeasureO
     paired = pair(image, fat)
     fat_array = np.asarray(to_axial(Volume(paired.array, image.grid)).array, np.float32)
     scene = Scene(axial.grid, labels, all_labels == VERTEBRA, pixels, fat_array, options)
-    return scene, [*paired.warnings, *swapped(pixels, fat_array, np.isin(labels, BACK))]
+    return scene, [*(() if options.one_scale else paired.warnings), *swapped(pixels, fat_array, np.isin(labels, BACK))]

@@ -12,9 +12,14 @@ from lumbar.domain.study import Role, Series, Study
 from lumbar.domain.volume import Volume
 from lumbar.errors import GeometryError, NoUsableSeries
 from lumbar.imaging.components import voxels_by_label
-from lumbar.muscle.fat.dixon import fraction_of, pair
+from lumbar.muscle.fat.dixon import fraction_of, pair, scale_in_sum
 from lumbar.muscle.labels import LABELS
 
+_SAME_SCALE = 1.1  # between water and fat in their sum: the signal decays between echoes
+_UNCHECKED = (
+    "whether water and fat have the same scale could not be checked, as the air in them has no noise and no in-phase image is there; "
+    "if one of them was rescaled, fat fractions are biased"
+)
 _AXIAL = (Role.AXIAL_T2, Role.AXIAL_T1, Role.DIXON_WATER, Role.DIXON_FAT)
 
 
@@ -60,6 +65,9 @@ def muscle_sources(study: Study) -> MuscleSources:
     for placed in choice.used:
         fraction = _fraction(placed, maps, warnings)
         fat_image = _fat(placed, series, fat, warnings) if water and fat and not doubt and fraction is None else None
+        if fat_image is not None and (wrong := _scale_by_sum(placed, fat_image, study, warnings)):
+            warnings.append(f"fat fractions were withheld: {wrong}")
+            fat_image = None
         stacks.append(MuscleSource(placed, fat_image, fraction))
     return MuscleSources(tuple(stacks), tuple(dict.fromkeys(warnings)))
 
@@ -107,7 +115,27 @@ def _fat(placed: PlacedStack, water: Sequence[Series], fat: Sequence[Series], wa
         return None
     if paired.doubt:
         warnings.append(f"fat fractions are doubtful: {paired.doubt}")
+    elif not paired.checked:
+        warnings.append(_UNCHECKED)
     return found.stack.volume
+
+
+def _scale_by_sum(placed: PlacedStack, fat: Volume, study: Study, warnings: list[str]) -> str:
+    """What an in-phase image of the same place says against the scale of water and fat, or ""; if it agrees, earlier doubts are settled."""
+    known = (Role.DIXON_WATER, Role.DIXON_FAT, Role.FAT_FRACTION)
+    for one in study.series:
+        found = None if one.role in known else partner(placed.grid, [one])
+        if found is None or fat.array.shape != placed.grid.shape:
+            continue
+        ratio = scale_in_sum(*(np.asarray(volume.array, np.float32) for volume in (placed.stack.volume, fat, found.stack.volume)))
+        if ratio is None:
+            continue
+        if not 1 / _SAME_SCALE <= ratio <= _SAME_SCALE:
+            return f"water and fat add up to the in-phase image only if fat is divided by {ratio:.2f}, so one of them was rescaled"
+        if _UNCHECKED in warnings:
+            warnings.remove(_UNCHECKED)
+        return ""
+    return ""
 
 
 def _fraction(placed: PlacedStack, maps: Sequence[Series], warnings: list[str]) -> Volume | None:

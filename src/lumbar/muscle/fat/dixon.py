@@ -18,6 +18,11 @@ _SAME_NOISE = 1.1
 _AIR = 0.1  # darkest share of the voxels
 _NOISE_SPREAD = (0.35, 0.65)  # standard deviation over mean: 0.52 for the noise of magnitude images (Rayleigh); masked or rounded air has none
 _FEWEST_IN_AIR = 2000
+_SAMPLED = 300_000  # voxels
+_ONE_KIND = 0.95  # correlation of two images of one kind, which add up to anything like them
+_SUM_EXPLAINED = 0.985  # share of the variance of the in-phase image that water and fat explain
+_FEWEST_SLICES, _MOST_SLICES = 5, 0.9  # in which the highest value is compared, and the share of them in which it is the same
+_SAME_TOP, _FEW_AT_TOP = 0.001, 3
 _MAX_BRIGHTNESS_RATIO = 6.0  # fat to water; T1 weighting makes fat two to four times as bright, never this much
 
 
@@ -29,6 +34,7 @@ class FatOnWater:
     warnings: tuple[str, ...]
     mismatch: str = ""  # evidence of different scaling, which biases fat fractions; or ""
     doubt: str = ""  # a sign of different scaling that is no proof; or ""
+    checked: bool = True  # whether the noise of both images could be compared
 
 
 def pair(water: Volume, fat: Volume) -> FatOnWater:
@@ -43,9 +49,30 @@ def pair(water: Volume, fat: Volume) -> FatOnWater:
     except GeometryError:
         moved, warnings = _despite_position(water, fat)
     fat_array = np.asarray(moved.array, np.float32)
-    mismatch = _scaling(np.asarray(water.array, np.float32), fat_array, (water.stored_step, fat.stored_step))
-    doubt = "" if mismatch else _noise_doubt(np.asarray(water.array, np.float32), fat_array)
-    return FatOnWater(fat_array, (*warnings, *mismatch, *([doubt] if doubt else [])), mismatch[0] if mismatch else "", doubt)
+    mismatch = _scaling(np.asarray(water.array, np.float32), fat_array, (water.stored_step, fat.stored_step)) or _slice_scaling(water, fat_array)
+    ratio = None if mismatch else _noise_ratio(np.asarray(water.array, np.float32), fat_array)
+    doubt = "" if ratio is None else _doubt(ratio)
+    return FatOnWater(fat_array, (*warnings, *mismatch, *([doubt] if doubt else [])), mismatch[0] if mismatch else "", doubt, ratio is not None)
+
+
+def scale_in_sum(water: NDArray[np.float32], fat: NDArray[np.float32], total: NDArray[np.float32]) -> float | None:
+    """How many times too large fat is against water, if they add up to an in-phase image; None where `total` is no sum of theirs.
+
+    Args:
+        water: (slices, rows, columns).
+        fat: of the same shape.
+        total: of the same shape, perhaps in phase.
+    """
+    thin = max(1, water.size // _SAMPLED)
+    parts = np.stack([water.ravel()[::thin], fat.ravel()[::thin]], axis=1).astype(np.float64)
+    wanted = total.ravel()[::thin].astype(np.float64)
+    if np.ptp(wanted) == 0 or min(parts.std(axis=0)) == 0 or np.corrcoef(parts.T)[0, 1] > _ONE_KIND:
+        return None
+    shares, *_ = np.linalg.lstsq(parts, wanted, rcond=None)
+    rest = wanted - parts @ shares
+    if rest.var() > (1 - _SUM_EXPLAINED) * wanted.var() or shares.min() <= 0:
+        return None
+    return float(shares[0] / shares[1])
 
 
 def swapped(water: NDArray[np.float32], fat: NDArray[np.float32], muscle: NDArray[np.bool_]) -> tuple[str, ...]:
@@ -126,17 +153,32 @@ def _scaling(water: NDArray[np.float32], fat: NDArray[np.float32], declared: tup
     return []
 
 
-def _noise_doubt(water: NDArray[np.float32], fat: NDArray[np.float32]) -> str:
-    """What the noise in air says against equal scaling, or ""; nothing where air was masked, or noise is finer than the grey values."""
+def _slice_scaling(water: Volume, fat: NDArray[np.float32]) -> list[str]:
+    """Reasons why the grey values of slices are not comparable."""
+    grid = water.grid
+    steps = np.array([grid.slice_step_mm, grid.row_step_mm, grid.column_step_mm])
+    axis = int(np.argmax(np.abs(steps[:, 2]) / np.maximum(np.linalg.norm(steps, axis=1), 1e-9)))  # from head to foot
+    for name, array in (("water", np.asarray(water.array, np.float32)), ("fat", fat)):
+        if _stretched(np.moveaxis(array, axis, 0)):
+            return [f"the slices of the {name} image all have the same highest value: each was scaled on its own, so fat fractions are biased"]
+    return []
+
+
+def _noise_ratio(water: NDArray[np.float32], fat: NDArray[np.float32]) -> float | None:
+    """Noise in the air of the fat image over that of the water image; None where air was masked, or noise is finer than the grey values."""
     smooth = ndimage.uniform_filter(water + fat, (0, 7, 7))
     air = (smooth <= np.quantile(smooth, _AIR)) & (water > 0) & (fat > 0)
     if air.sum() < _FEWEST_IN_AIR:
-        return ""
+        return None
     means = [float(array[air].mean()) for array in (water, fat)]
     spreads = [float(array[air].std()) / mean for array, mean in zip((water, fat), means, strict=True)]
     if not all(_NOISE_SPREAD[0] <= spread <= _NOISE_SPREAD[1] for spread in spreads):
-        return ""
-    ratio = means[1] / means[0]
+        return None
+    return means[1] / means[0]
+
+
+def _doubt(ratio: float) -> str:
+    """What a ratio of noise says against equal scaling, or ""."""
     if 1 / _SAME_NOISE <= ratio <= _SAME_NOISE:
         return ""
     points = 100 * abs(0.3 * ratio / (0.7 + 0.3 * ratio) - 0.3)
@@ -144,6 +186,17 @@ def _noise_doubt(water: NDArray[np.float32], fat: NDArray[np.float32]) -> str:
         f"the noise of the fat image is {ratio:.2f} times that of the water image, which is 1 where both have one scale: "
         f"fat fractions may be biased (30 % by {points:.0f} points)"
     )
+
+
+def _stretched(array: NDArray[np.float32]) -> bool:
+    """Whether nearly every slice has the same highest value, at few pixels: each was stretched to a scale of its own. Clipped images have many."""
+    if len(array) < _FEWEST_SLICES:
+        return False
+    tops = array.max(axis=(1, 2))
+    middle = float(np.median(tops))
+    same = np.abs(tops - middle) <= _SAME_TOP * middle
+    at_top = (array >= (1 - _SAME_TOP) * tops[:, None, None]).sum(axis=(1, 2))
+    return bool(middle > 0 and same.mean() >= _MOST_SLICES and np.median(at_top) <= _FEW_AT_TOP)
 
 
 def _looks_swapped(water: NDArray[np.float32], fat: NDArray[np.float32], muscle: NDArray[np.bool_]) -> bool:
