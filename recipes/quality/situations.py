@@ -29,6 +29,7 @@ from lumbar.pipeline import Analysis, Models
 _TURNED_DEGREES = {"steep_l5s1": 26.0}  # studies that were turned about the left-right axis, and their truth with them
 # What is said of many sound studies, and of series that were left out on purpose.
 _ROUTINE = ("severity grades are population frequencies", "graded on sagittal T2, as no sagittal T1", "could not be measured", "volumes add up", "not in view")
+_UNCHECKED = "could not be checked"  # a limit that is said of the untouched phantom, too
 _TOLERANCES = {"level_mm": 8.0, "canal_mm": 1.0, "volume_share": 0.08, "fat_points": 2.0}
 
 
@@ -82,7 +83,8 @@ def outcome(path: Path, models: Models, truth: dict[str, Any], usual: dict[str, 
         return "refused", str(error)
     off = errors(analysis, truth)
     wrong = [f"{kind} {off[kind]:.2f}" for kind in off if off[kind] > usual.get(kind, 0.0) + _TOLERANCES[kind]]
-    words = [text for text in said(analysis) if text not in expected_words and not any(part in text for part in _ROUTINE)]
+    known = {text for text in expected_words if _UNCHECKED not in text}
+    words = [text for text in said(analysis) if text not in known and not any(part in text for part in _ROUTINE)]
     missing = [kind for kind in usual if kind not in off]
     state = "SILENT" if (wrong or must_say) and not words else "flagged" if wrong else "withheld" if missing else "right"
     values = ", ".join(f"{kind} {value:.2f}" for kind, value in off.items())

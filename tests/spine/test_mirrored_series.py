@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from lumbar.domain.anatomy import Level
+from lumbar.domain.findings import LevelFinding
 from lumbar.domain.geometry import Grid
 from lumbar.domain.study import Plane, Role, Series, Stack, Study, Weighting
 from lumbar.domain.volume import Volume
+from lumbar.spine.planes import with_planes_by_spine
 from lumbar.spine.series_fit import fit_series
 
 _FIELD = ndimage.gaussian_filter(np.random.default_rng(5).normal(size=(80, 110, 110)), 3.0)
@@ -70,3 +73,26 @@ def test_a_reversed_reference_makes_left_and_right_uncertain_everywhere():
     failed = [check for check in fitted.checks if check.status == "failed"]
     assert len(failed) == 2
     assert all(check.series_uid is None for check in failed)  # so that it concerns every result
+
+
+@pytest.mark.parametrize(("axis", "words"), [(1, "upside down"), (2, "front and back")])
+def test_a_reference_that_is_upside_down_is_named_where_the_names_of_levels_are_uncertain(axis, words):
+    reference = series(sagittal(), Plane.SAGITTAL, Weighting.T2, Role.SAGITTAL_T2, "sag", flipped=axis)
+    ax = series(axial(), Plane.AXIAL, Weighting.T2, Role.AXIAL_T2, "ax")
+    fitted = fit_series(Study("1", (reference, ax)), reference, sure=False)
+    assert any(words in text and "against its header" in text for text in fitted.warnings)
+    straight = series(sagittal(), Plane.SAGITTAL, Weighting.T2, Role.SAGITTAL_T2, "sag")
+    assert not fit_series(Study("1", (straight, ax)), straight, sure=False).warnings
+
+
+def test_a_block_58_degrees_off_axial_is_axial_where_the_spine_is_as_steep():
+    c, s = np.cos(np.radians(58)), np.sin(np.radians(58))
+    normal = np.array([0.0, s, c])
+    origins = np.array([[-60.0, 0, 0]]) + np.arange(8)[:, None] * 4.4 * normal
+    grid = Grid(origins, np.array([0.0, c, -s]), np.array([1.0, 0, 0]), 100, 120)
+    block = series(grid, Plane.CORONAL, Weighting.T2, Role.OTHER, "steep")
+    levels = tuple(LevelFinding(level, tuple(grid.center_mm + normal * 35.0 * (3 - k))) for k, level in enumerate(Level))
+    judged = with_planes_by_spine(Study("1", (block,)), levels).series[0]
+    assert (judged.plane, judged.role) == (Plane.AXIAL, Role.AXIAL_T2)
+    upright = tuple(LevelFinding(level, tuple(grid.center_mm + np.array([0, 0, 35.0]) * (3 - k))) for k, level in enumerate(Level))
+    assert with_planes_by_spine(Study("1", (block,)), upright).series[0].plane is Plane.CORONAL

@@ -10,7 +10,7 @@ from lumbar.domain.spine_axis import level_axes
 from lumbar.domain.study import Plane, Role, Series, Study
 from lumbar.io.roles import role_of
 
-_STEEP = 0.82  # cosine to the body axis (35°) below which the plane is decided relative to the spine
+_STEEP = 0.94  # cosine to the body axis (20°) below which the plane is decided relative to the spine
 _CROSSES = 0.71  # cosine of the angle between slice normal and spine, above which slices are axial
 
 

@@ -57,15 +57,24 @@ class _Reference:
 
 def seen_from(study: Study, found: FoundSpine) -> FittedStudy:
     """The study with planes of oblique series decided relative to the spine, and all series aligned with the one in which it was found."""
-    return fit_series(with_planes_by_spine(study, found.spine.finding.levels), found.series)
+    finding = found.spine.finding
+    return fit_series(with_planes_by_spine(study, finding.levels), found.series, sure=finding.numbering.confident)
 
 
-def fit_series(study: Study, reference: Series) -> FittedStudy:
-    """The study with all series aligned with `reference`, without those that cannot be aligned."""
+def fit_series(study: Study, reference: Series, sure: bool = True) -> FittedStudy:
+    """The study with all series aligned with `reference`, without those that cannot be aligned.
+
+    Args:
+        study: the study.
+        reference: series in which the spine was found.
+        sure: whether the spine in it was named with confidence; if not, `reference` may hold its images upside down, which is then checked, too.
+    """
     others = [one for role in (Role.SAGITTAL_T2, Role.SAGITTAL_T1) for one in study.with_role(role) if one is not reference]
     references = [_Reference(one) for one in (reference, *others)]
     replaced: dict[int, Series] = {}
     checks: list[Check] = []
+    if not sure and (turned := _turned_reference(reference, study)):
+        checks.append(Check(CHECK, "failed", turned))
     for roles in _GROUPS:
         group = [series for series in study.series if series.role in roles and series is not reference]
         if group:
@@ -142,6 +151,24 @@ def _flipped(fixed: _Reference, series: Series, found: Fit) -> str:
         other = fit_any_contrast(fixed.raster, turned)
         if other is not None and other.best >= CERTAIN_CORRELATION and other.best - found.best >= _FLIP_GAIN:
             return f"the images of the {_name(series)} series match those in which the spine was found only {words}; it was not used"
+    return ""
+
+
+def _turned_reference(reference: Series, study: Study) -> str:
+    """Message if another series fits far better with the images of the reference upside down or front to back, otherwise ""."""
+    groups = ([one for one in study.series if one.role in roles and one is not reference] for roles in _GROUPS)
+    group = next((one for one in groups if one), [])
+    own = fit_any_contrast(rasterize(_volumes([reference])), _volumes(group))
+    if own is None:
+        return ""
+    for axis, words in ((1, "upside down"), (2, "with front and back exchanged")):
+        flipped = rasterize([Volume(np.flip(volume.array, axis), volume.grid) for volume in _volumes([reference])])
+        other = fit_any_contrast(flipped, _volumes(group))
+        if other is not None and other.best >= CERTAIN_CORRELATION and other.best - own.best >= _FLIP_GAIN:
+            return (
+                f"the series in which the spine was found holds its images {words} against its header: the {_name(group[0])} series fits it only so "
+                f"(correlation {other.best:.2f} instead of {own.best:.2f}); its levels and sides are wrong"
+            )
     return ""
 
 
