@@ -66,7 +66,7 @@ def scale_in_sum(water: NDArray[np.float32], fat: NDArray[np.float32], total: ND
     thin = max(1, water.size // _SAMPLED)
     parts = np.stack([water.ravel()[::thin], fat.ravel()[::thin]], axis=1).astype(np.float64)
     wanted = total.ravel()[::thin].astype(np.float64)
-    if np.ptp(wanted) == 0 or min(parts.std(axis=0)) == 0 or np.corrcoef(parts.T)[0, 1] > _ONE_KIND:
+    if np.ptp(wanted) == 0 or np.ptp(parts[:, 0]) == 0 or np.ptp(parts[:, 1]) == 0 or float(np.asarray(np.corrcoef(parts.T)).ravel()[1]) > _ONE_KIND:
         return None
     shares, *_ = np.linalg.lstsq(parts, wanted, rcond=None)
     rest = wanted - parts @ shares
