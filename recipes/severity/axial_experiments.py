@@ -1,10 +1,10 @@
-"""Continued training of the packaged axial networks with other settings, and a table of the out-of-fold figures.
+"""Experiments in training the axial networks, and a table of their figures on held-out studies (needs lumbar[train]).
 
     python recipes/severity/axial_experiments.py train ../shared/data/rsna2024 RUNS NAME --folds 0 1    # one experiment; interrupted runs resume
     python recipes/severity/axial_experiments.py table ../shared/data/rsna2024 RUNS                     # all experiments in RUNS
 
-Each fold starts from the packaged network of the same fold, which was trained on the same studies, so that held-out studies stay held out. The folder of
-an experiment, RUNS/NAME, is one that `axial_crops.py evaluate` and `pack` read.
+Networks that start from packaged weights start from those of the same fold, which were trained without the held-out studies. The folder of an experiment,
+RUNS/NAME, is one that `axial_crops.py evaluate` and `pack` read.
 """
 
 import argparse
@@ -12,10 +12,12 @@ import json
 import shutil
 import time
 from dataclasses import dataclass, replace
+from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import lightning
 import numpy as np
+import torch
 
 from lumbar.datasets.axial_crops import AxialCrop, read_crop_table
 from lumbar.datasets.rsna2024_grades import read_grades
@@ -25,32 +27,48 @@ from lumbar.models.registry import find_folder
 from lumbar.severity.axial.data import level_numbers, stored_images, targets
 from lumbar.severity.axial.grader import TASK
 from lumbar.severity.learn.axial.ensemble import FoldOptions, export_network, split
+from lumbar.severity.learn.axial.network import Hybrid, NetworkOptions
 from lumbar.severity.learn.axial.out_of_fold import NETWORK, PARTS, SPLITS, OutOfFold, fold_folder, grade_held_out
+from lumbar.severity.learn.axial.train import LabelledCrops, SeverityModule, SeverityTraining, default_training
+from lumbar.severity.learn.axial.train import train as fit
+from lumbar.severity.learn.cutmix import MixOptions
+from lumbar.severity.learn.foramina.out_of_fold import KIND as FORAMEN_KIND
 from lumbar.severity.score import GRADE_WEIGHTS
-
-if TYPE_CHECKING:
-    from lumbar.severity.learn.axial.train import SeverityTraining
+from lumbar.training.fit import LAST, averaged_weights
+from lumbar.training.onnx_weights import load_exported
 
 HELD_BACK = ("100206310",)  # the study with images: left out of training, so that it can serve for evaluation
 KIND = "hybrid"
 EXPORT = "export.json"
 
 
+class Start(Enum):
+    """Weights at the beginning. All of them come from networks that were trained without the studies that are held out."""
+
+    PACKAGED = "the packaged axial network of the same fold"
+    T1 = "the encoder of the foraminal network of the same fold"
+    SCRATCH = "random"
+
+
 @dataclass(frozen=True)
 class Experiment:
-    """What differs from the settings of `continued_training`."""
+    """Settings that differ between experiments."""
 
     steps: int
-    learning_rate: float = 1e-3
-    coarse_share: float = 0.3
-    mixup: float = 0.1
-    cutmix: float = 0.1
-    dropout: float = 0.2
+    start: Start
+    learning_rate: float = 2e-3
+    coarse_share: float = 0.65
+    mixup: float = 0.3
+    cutmix: float = 0.15
+    weight_decay: float = 0.05
+    features: tuple[int, ...] = NetworkOptions().features
 
 
+WIDE = (32, 48, 96, 160)  # channels of the encoder of the foraminal networks
 EXPERIMENTS = {
-    "longer": Experiment(1500),
-    "longer-little-mixing": Experiment(1500, mixup=0.0, cutmix=0.05, dropout=0.1),
+    "longer": Experiment(1500, Start.PACKAGED, learning_rate=1e-3, coarse_share=0.3, mixup=0.1, cutmix=0.1),
+    "encoder-from-t1": Experiment(1400, Start.T1, learning_rate=1.5e-3, features=WIDE),
+    "from-scratch-wide": Experiment(1400, Start.SCRATCH, features=WIDE),
 }
 
 
@@ -72,20 +90,20 @@ def parse() -> argparse.Namespace:
     parser.add_argument("data", type=Path, help="folder with axial_crops.csv, axial_crops/ and train.csv")
     parser.add_argument("runs", type=Path, help="folder of all experiments")
     parser.add_argument("name", nargs="?", choices=EXPERIMENTS, help="experiment to train")
+    parser.add_argument("--foramina", type=Path, help="folder of the foraminal folds (see foramina.py), for experiments that start from them")
     parser.add_argument("--folds", type=int, nargs="*", default=[0, 1, 2, 3, 4])
     return parser.parse_args()
 
 
-def settings(chosen: Experiment, seed: int) -> "SeverityTraining":
-    from lumbar.severity.learn.axial.train import default_training  # noqa: PLC0415  (PyTorch: only to train)
-    from lumbar.severity.learn.cutmix import MixOptions  # noqa: PLC0415
+def settings(chosen: Experiment, seed: int) -> SeverityTraining:
 
     usual = default_training(KIND, chosen.steps, threads=1)
     return replace(
         usual,
-        network=replace(usual.network, dropout=chosen.dropout),
+        network=replace(usual.network, features=chosen.features),
         fit=replace(usual.fit, seed=seed, checkpoint_every=100),
         learning_rate=chosen.learning_rate,
+        weight_decay=chosen.weight_decay,
         coarse_share=chosen.coarse_share,
         mix=MixOptions(mixup_probability=chosen.mixup, cutmix_probability=chosen.cutmix),
     )
@@ -93,9 +111,6 @@ def settings(chosen: Experiment, seed: int) -> "SeverityTraining":
 
 def train(crops: list[AxialCrop], labels: np.ndarray, arguments: argparse.Namespace, fold: int) -> None:
     """Train one fold of an experiment and export it."""
-    from lumbar.severity.learn.axial.train import LabelledCrops, SeverityModule  # noqa: PLC0415
-    from lumbar.severity.learn.axial.train import train as fit  # noqa: PLC0415
-    from lumbar.training.onnx_weights import load_exported  # noqa: PLC0415
 
     runs = arguments.runs / arguments.name
     folder = fold_folder(runs, KIND, fold)
@@ -105,8 +120,9 @@ def train(crops: list[AxialCrop], labels: np.ndarray, arguments: argparse.Namesp
     fold_of = split(crops, labels, FoldOptions())
     (runs / SPLITS).write_text(json.dumps(fold_of, indent=1), encoding="utf-8")
     config = settings(EXPERIMENTS[arguments.name], FoldOptions().seed + fold)
+    lightning.seed_everything(config.fit.seed, verbose=False)
     start = SeverityModule(config)
-    load_exported(start.network, find_folder(TASK) / f"fold{fold}.onnx")
+    begin(start.network, EXPERIMENTS[arguments.name].start, fold, arguments.foramina)
     data = LabelledCrops(cut(crops, arguments), level_numbers(crops), np.array([crop.study_id for crop in crops]), labels)
     chosen = np.array([fold_of[crop.study_id] != fold and crop.study_id not in HELD_BACK for crop in crops])
     began = time.process_time()
@@ -114,6 +130,20 @@ def train(crops: list[AxialCrop], labels: np.ndarray, arguments: argparse.Namesp
     seconds = time.process_time() - began
     difference = export_network(module.network, folder / NETWORK)
     (folder / EXPORT).write_text(json.dumps({"difference": difference, "config": str(config), "seconds": seconds}), encoding="utf-8")
+
+
+def begin(network: Hybrid, start: Start, fold: int, foramina: Path | None) -> None:
+    """Load the weights at the beginning into `network`."""
+    if start is Start.PACKAGED:
+        load_exported(network, find_folder(TASK) / f"fold{fold}.onnx")
+    if start is Start.T1:
+        if foramina is None:
+            raise SystemExit("this experiment starts from foraminal networks; name the folder of their training with --foramina")
+        prefix = "network.encoder."
+        trained = averaged_weights(fold_folder(foramina, FORAMEN_KIND, fold) / LAST)
+        weights = {name.removeprefix(prefix): value for name, value in trained.items() if name.startswith(prefix)}
+        weights["stem.0.weight"] = weights["stem.0.weight"] * torch.tensor([0.25, 0.5, 0.25])[:, None, None]  # the slice of the disc counts twice
+        network.encoder.load_state_dict(weights)
 
 
 def table(crops: list[AxialCrop], labels: np.ndarray, arguments: argparse.Namespace) -> None:

@@ -6,8 +6,12 @@ Canal and recesses are graded by the networks of the packed axial model, each st
 `foramina.py`). The calibration is fitted on the other folds. The second stage is a logistic regression on the log-odds of a cell, of its neighbours above
 and below, of the other side, and of the other conditions at its level, fitted on the other folds and averaged with the first stage.
 
-Measured on the 268 studies of folds 0 to 2 (6,556 rows): score 0.432 (0.391 to 0.474), spinal 0.365, foraminal 0.504, subarticular 0.594, any severe 0.267.
-The second stage alone has 0.439, its mean with the first 0.428 (on folds 0 and 1 alone 0.443 and 0.421, the first 0.414): it is not shipped.
+Canals and recesses are also pooled with their grades on sagittal T1, as in `analyze` (with powers rounded from fits to all folds; `two_series.py` also fits
+them on the other folds).
+
+Measured on 447 studies (10,923 rows): each structure on one series 0.436 (0.406 to 0.473), spinal 0.341, foraminal 0.504, subarticular 0.623, any severe
+0.277; canals and recesses pooled 0.431, spinal 0.331, subarticular 0.617, any severe 0.271. The second stage has 0.442, its mean with the first 0.434: it is
+not shipped.
 """
 
 import argparse

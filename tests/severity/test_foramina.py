@@ -29,6 +29,7 @@ from lumbar.severity.foramina.grader import TASK, ForamenGrader, mean_of_sides, 
 from lumbar.severity.foramina.midline import sideways_shift_mm
 from lumbar.severity.foramina.points import foramen_points, level_distance_mm
 from lumbar.severity.foramina.predict import ON_T1, ON_T2
+from lumbar.severity.foramina.slices import pooled_slices
 from lumbar.severity.foramina.table import crops_on_neighbours, distances, stored_crops
 from lumbar.severity.predict import ON_AXIAL, Predictor
 
@@ -330,13 +331,35 @@ def test_the_mean_of_both_sides_stays_within_a_level_of_a_study() -> None:
     np.testing.assert_allclose(mean, [[0.4, 0.6, 0], [0.4, 0.6, 0], [1, 0, 0], [0, 0, 1]])
 
 
-def test_slices_count_by_their_weights() -> None:
+def test_slices_are_pooled_by_their_weights() -> None:
     stack = sagittal((False, False, False), False, 0.0)
     crops = list(cut_foramina(study_of(stack), COLUMN, Role.SAGITTAL_T1).values())
     grader = foramen_grader(BrightAbove())
-    each = [np.array([grader.grade_slices([replace(c, weights=np.eye(3)[k])]).foramen.metric[0] for c in crops]) for k in range(3)]
+    each = np.array([[grader.grade_slices([replace(c, weights=np.eye(3)[k])]).foramen.metric[0] for c in crops] for k in range(3)])
     weights = np.array([c.weights for c in crops])
-    np.testing.assert_allclose(grader.grade_slices(crops).foramen.metric, sum(weights[:, k, None] * each[k] for k in range(3)), atol=1e-6)
+    found = grader.grade_slices(crops).foramen.metric
+    np.testing.assert_allclose(found, pooled_slices(each[:, :, None], weights)[:, 0], atol=1e-6)
+    assert np.abs(found - each[1]).max() > 1e-3  # the neighbours count
+
+
+def test_the_more_certain_slice_counts_more_and_a_missing_one_not_at_all() -> None:
+    certain, uncertain, missing = [0.96, 0.02, 0.02], [0.2, 0.4, 0.4], [0.0, 0.0, 1.0]
+    slices = np.array([certain, uncertain, missing])[:, None, None]
+    weights = np.array([[0.5, 0.5, 0.0]])
+    plain = pooled_slices(slices, weights, certainty=0.0)[0, 0]
+    by_hand = np.sqrt(np.array(certain) * uncertain)  # the geometric mean of two
+    np.testing.assert_allclose(plain, by_hand / by_hand.sum(), rtol=1e-9)
+    assert pooled_slices(slices, weights)[0, 0, 0] > plain[0]
+    np.testing.assert_allclose(pooled_slices(slices, np.array([[0.0, 1.0, 0.0]]))[0, 0], uncertain)
+
+
+def test_all_conditions_use_the_weights_of_the_foramen() -> None:
+    rng = np.random.default_rng(1)
+    slices = rng.dirichlet(np.ones(3), (2, 4, 3))
+    slices[:, :, 1] = slices[:, :, 0]
+    found = pooled_slices(slices, np.full((4, 2), 0.5))
+    np.testing.assert_allclose(found[:, 1], found[:, 0])
+    np.testing.assert_allclose(found.sum(axis=-1), 1)
 
 
 def test_the_map_lights_what_the_network_reads() -> None:

@@ -14,7 +14,7 @@ def load_exported(network: torch.nn.Module, path: Path) -> None:
     Counters of batch normalization, which an export lacks, are kept.
 
     Raises:
-        KeyError: the graph lacks a weight of the network.
+        KeyError: the graph lacks a weight of the network, for example because the export merged batch normalization into convolutions.
         RuntimeError: a weight has another shape.
     """
     import onnx  # noqa: PLC0415

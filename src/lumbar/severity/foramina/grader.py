@@ -17,6 +17,7 @@ from lumbar.models.runtime import Network
 from lumbar.severity.foramina.calibration import ForamenGrades, LevelCalibration
 from lumbar.severity.foramina.crops import CROP_COLUMNS, CROP_ROWS, SIDES, STORED_SIZE
 from lumbar.severity.foramina.cut import NEIGHBOURS, ForamenCrop
+from lumbar.severity.foramina.slices import pooled_slices
 from lumbar.severity.portions import portions
 
 TASK = "severity_foramina"
@@ -84,15 +85,15 @@ class ForamenGrader:
         return self.calibration.apply(raw[:, 0], foramina.levels)
 
     def grade_slices(self, crops: Sequence[ForamenCrop]) -> SliceGrades:
-        """Grades of one study's foramina, averaged over the slices of each by their weights."""
-        raw = np.zeros((len(crops), 1, 3))
+        """Grades of one study's foramina, each from its slices."""
         levels = np.array([_LEVELS.index(crop.level) for crop in crops], np.int64)
         sides = np.array([SIDES.index(crop.side) for crop in crops], np.int64)
+        layers = []
         for layer in range(len(NEIGHBOURS)):
             images = np.stack([crop.images[layer if crop.weights[layer] else len(NEIGHBOURS) // 2] for crop in crops])
             foramina = Foramina(images, levels, sides, np.zeros(len(crops), np.int64))
-            share = np.array([crop.weights[layer] for crop in crops])
-            raw = raw + share[:, None, None] * raw_probabilities(self.model.networks, foramina, ONE_SCALE, workers=self.workers)
+            layers.append(raw_probabilities(self.model.networks, foramina, ONE_SCALE, workers=self.workers))
+        raw = pooled_slices(np.stack(layers), np.stack([crop.weights for crop in crops]))
         own = self.calibration.apply(raw[:, 0], levels)
         if not self.related:
             return SliceGrades(own, None, None)
