@@ -153,13 +153,21 @@ def table(crops: list[AxialCrop], labels: np.ndarray, arguments: argparse.Namesp
     for name in sorted(path.parent.name for path in arguments.runs.glob(f"*/{SPLITS}")):
         oof = grade_held_out(crops, labels, arguments.data / "axial_crops", arguments.runs / name, KIND, threads=1)
         own = np.isin(before.folds, np.unique(oof.folds))
-        changes = [change(part, oof, OutOfFold(oof.crops, oof.targets, before.raw[own], oof.folds)) for part in ("canal", "both recesses")]
+        start = replace(oof, raw=before.raw[own])
         folds = sorted(set(oof.folds.tolist()))
         exports = [json.loads((fold_folder(arguments.runs / name, KIND, fold) / EXPORT).read_text(encoding="utf-8")) for fold in folds]
         seconds = np.mean([export["seconds"] for export in exports])
         steps = EXPERIMENTS[name].steps if name in EXPERIMENTS else 0
-        losses = "".join(f"{value[0]:>{width}.4f}" for value, width in zip(changes, (9, 10), strict=True))
-        print(f"{name:<24}{' '.join(map(str, folds)):>12}{steps:>7}{seconds:>9.0f}{losses}   {'   '.join(value[1] for value in changes)}")
+        print(f"{name:<24}{' '.join(map(str, folds)):>12}{steps:>7}{seconds:>9.0f}{compared(oof, start)}")
+        if name in EXPERIMENTS:
+            print(f"{'  and packaged, mean':<52}{compared(replace(oof, raw=(oof.raw + start.raw) / 2), start)}")
+
+
+def compared(after: OutOfFold, before: OutOfFold) -> str:
+    """Losses of canals and of recesses, and how they differ from those `before`."""
+    changes = [change(part, after, before) for part in ("canal", "both recesses")]
+    losses = "".join(f"{value[0]:>{width}.4f}" for value, width in zip(changes, (9, 10), strict=True))
+    return f"{losses}   {'   '.join(value[1] for value in changes)}"
 
 
 def packaged(crops: list[AxialCrop], labels: np.ndarray, arguments: argparse.Namespace) -> OutOfFold:
