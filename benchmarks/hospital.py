@@ -3,7 +3,7 @@
     python benchmarks/hospital.py                                         50 studies, 4 senders, a stand-in analysis
     python benchmarks/hospital.py --kill orthanc --kills 10               Orthanc is killed (-9) while it receives; the service catches up
     python benchmarks/hospital.py --kill orthanc,service,worker --kills 40
-    python benchmarks/hospital.py --real FOLDER --studies 8 --kill service,worker,orthanc --kills 12
+    python benchmarks/hospital.py --real FOLDER --studies 4 --kill service,worker,orthanc --kills 8 --pause 40
 
 Real: Orthanc, C-STORE (dcmtk), the follower, the queue, the workers and the delivery by STOW-RS. The analysis stands in (0.2 s, one small object) unless --real
 names a folder with studies, which are analyzed in earnest. A sender tries again until Orthanc has taken a study. Prints one JSON document; exit code 1 where
@@ -77,7 +77,8 @@ class Node:
     def __init__(self, given: argparse.Namespace, orthanc: LoopbackOrthanc, folder: Path) -> None:
         self._command = [sys.executable, __file__, "--serve", "real" if given.real else "stand-in"]
         archive = {"url": f"http://127.0.0.1:{HTTP}", "user": USER, "password_file": str(orthanc.password_file), "reconcile_seconds": 10.0}
-        self._config = json.dumps({"data": str(folder / "data"), "port": PORT, "workers": 2, "least_free_gib": 0, "archive": archive, "queue": QUEUE})
+        queue = {} if given.real else QUEUE  # real analyses keep the patience that is shipped
+        self._config = json.dumps({"data": str(folder / "data"), "port": PORT, "workers": 2, "least_free_gib": 0, "archive": archive, "queue": queue})
         self._log = folder / "node.log"
         self.process: subprocess.Popen[str] | None = None
 

@@ -53,6 +53,8 @@ def test_a_canal_widened_by_a_known_amount_is_measured_wider_by_it(study: Study,
         drawn_mm = float(int((drawn[tuple(line)] == MASK_CANAL).sum()) - int(canal[tuple(line)].sum())) * step_mm  # beside bone there is no room
         assert after[level.level] - level.canal_ap_mm == pytest.approx(drawn_mm, abs=1.1 * step_mm), level.level
         grown.append(drawn_mm)
+    lowest = found.spine.finding.levels[-1]  # another row may be the narrowest after the change: it cannot be narrower, nor wider than what was drawn
+    assert -0.1 * step_mm <= after[lowest.level] - lowest.canal_ap_mm <= 4.1 * step_mm
     assert max(grown) >= 2 * step_mm
     heights = [[level.disc_height_mm for level in one.spine.finding.levels] for one in (again, found)]
     assert heights[0] == pytest.approx(heights[1], abs=0.2)
