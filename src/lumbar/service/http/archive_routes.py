@@ -1,5 +1,6 @@
 """Read-only DICOMweb of the archive for viewers; the service adds the archive's password."""
 
+import re
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 
@@ -12,6 +13,7 @@ from lumbar.service.http.access import Core, Reader
 from lumbar.service.http.errors import Refusal, not_found
 
 router = APIRouter()
+_PART = re.compile(r"[0-9A-Za-z.,_-]+")  # words, UIDs, numbers of frames; nothing that is encoded twice
 _PASSED_ON = ("content-type", "content-length", "content-encoding")
 _ASKED_WITH = ("accept", "range")
 
@@ -21,7 +23,8 @@ async def dicom_web(path: str, request: Request, user: Reader, core: Core) -> St
     """QIDO-RS and WADO-RS."""
     if core.archive is None:
         raise not_found("archive")
-    if any(part in ("", ".", "..") for part in path.split("/")) or path.split("/", maxsplit=1)[0] not in ("studies", "series", "instances"):
+    parts = path.split("/")
+    if not all(_PART.fullmatch(part) and part.strip(".") for part in parts) or parts[0] not in ("studies", "series", "instances"):
         raise Refusal(HTTPStatus.NOT_FOUND, "only studies, series and instances of DICOMweb are passed on")
     await run_in_threadpool(core.audit.add, user.name, "archive", None, "DICOMweb")
     headers = {name: request.headers[name] for name in _ASKED_WITH if name in request.headers}
