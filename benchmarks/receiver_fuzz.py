@@ -81,19 +81,21 @@ def changed(messages: list[bytes], draw: random.Random) -> list[bytes]:
 def attack(port: int, messages: list[bytes], seed: int) -> str:
     """One damaged session; how the receiver ended it."""
     draw = random.Random(seed)  # noqa: S311
-    answers, kinds = b"", {2: "accepted", 3: "rejected", 7: "aborted"}
+    answer, end = b"", ""
     try:
         with socket.create_connection(("127.0.0.1", port), 5) as link:
             link.settimeout(0.3)
             for message in changed(messages, draw):
                 link.sendall(message)
                 try:
-                    answers += link.recv(65536)[:1]
+                    answer = answer or link.recv(65536)
                 except TimeoutError:
                     continue
     except OSError:
-        return f"{kinds.get(answers[0], 'other')}, then broken off" if answers else "broken off without an answer"
-    return kinds.get(answers[0], "other") if answers else "no answer"
+        end = ", then broken off"
+    if answer[:1] == b"\3" and answer[7:8] == b"\2":
+        return "too many associations"
+    return {2: "accepted", 3: "rejected", 7: "aborted"}.get(answer[0] if answer else -1, "no answer") + end
 
 
 def unknown_callers(port: int, count: int, draw: random.Random) -> int:
@@ -128,7 +130,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="lumbar-fuzz-") as root:
         folder, data = Path(root), Path(root) / "data"
         settings = f'data = "{data}"\nport = {given.web_port}\nworkers = 0\nleast_free_gib = 0.0\n[receiver]\nport = {given.port}\n'
-        (folder / "lumbar.toml").write_text(f'{settings}callers = ["{CALLER}"]\nquiet_seconds = 2.0\n')
+        (folder / "lumbar.toml").write_text(f'{settings}callers = ["{CALLER}"]\nquiet_seconds = 2.0\nmost_associations = 64\n')
         command = (sys.executable, "-c", "from lumbar.cli.main import main; main()", "serve", "--config", str(folder / "lumbar.toml"))
         with (folder / "log").open("w") as log, subprocess.Popen(command, stderr=log) as server:
             try:

@@ -16,7 +16,8 @@ function row(one) {
   const place = [one.level, one.structure.replaceAll("_", " ")].filter(Boolean).join(" ");
   const verdict = [VERDICTS[one.verdict] || one.verdict, one.note].filter(Boolean).join(": ");
   const numbers = [one.earlier, one.later, one.change, one.least_reliable_change].map((value) => shown(value, one.unit));
-  made.append(...[one.finding.replaceAll("_", " "), place, one.side, ...numbers, verdict].map((text) => element("td", {}, text)));
+  const finding = one.finding.replace(/_(mm2|mm|ml|degrees|percent|years)$/, "").replaceAll("_", " "); // the unit stands beside the numbers
+  made.append(...[finding, place, one.side, ...numbers, verdict].map((text) => element("td", {}, text)));
   return made;
 }
 
@@ -49,8 +50,10 @@ export async function wireEarlier(base) {
     note.textContent = "comparing…";
     try {
       const compared = await get(`${base}/compare/${choice.value}`);
-      const changed = compared.rows.filter((one) => one.verdict === "changed").length;
-      note.textContent = `${compared.rows.length} values compared; ${changed || "none"} changed by more than the measurement error.`;
+      const changed = compared.rows.filter((one) => one.verdict === "changed");
+      const doubted = changed.filter((one) => one.note).length;
+      const doubt = doubted ? `; for ${doubted} of them that error is not certain (see the verdict)` : "";
+      note.textContent = `${changed.length || "None"} of ${compared.rows.length} values changed by more than the measurement error${doubt}.`;
       warnings.replaceChildren(...compared.warnings.map((text) => element("li", {}, text)));
       body.replaceChildren(...compared.rows.map(row));
       document.getElementById("earlier-more").hidden = false;
