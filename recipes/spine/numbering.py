@@ -1,13 +1,15 @@
 """Accuracy of the spine model's level names on phantoms, and whether wrong names are marked as doubtful.
 
-    python recipes/spine/numbering.py [--model FOLDER] [--transitional 60] [--plain 100] [--first 0]
+    python recipes/spine/numbering.py [--model FOLDER] [--transitional 60] [--plain 100] [--first 0] [--outcomes FILE]
 
 Phantoms with a lumbarised S1 and with a sacralised L5, half of each, and plain ones, of all sites. A phantom is named correctly if the centre of each of the
 five levels lies within 10 mm of its true place. Prints how many are named correctly, how many of the others are doubted (`numbering.confident` is false),
-the false alarms on plain phantoms with their interval (Wilson, 95 %), and the reliability of `numbering.probability`.
+the false alarms on plain phantoms with their interval (Wilson, 95 %), and the reliability of `numbering.probability`. A run that was interrupted resumes from
+its table of outcomes. Images have half the matrix of their site.
 """
 
 import argparse
+import csv
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -39,16 +41,26 @@ class Outcome:
     probability: float | None
 
 
+COLUMNS = ("number", "variant", "correct", "confident", "probability")  # of the table of outcomes
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path)
     parser.add_argument("--transitional", type=int, default=60)
     parser.add_argument("--plain", type=int, default=100)
     parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--outcomes", type=Path, help="Table that a run resumes from (CSV).")
     arguments = parser.parse_args()
     network = network_of(find_model(TASK, arguments.model, threads=1))
     variants = [("lumbarised", "sacralised")[k % 2] for k in range(arguments.transitional)] + ["none"] * arguments.plain
-    outcomes = [outcome(arguments.first + number, variant, network) for number, variant in enumerate(variants)]
+    known = read_outcomes(arguments.outcomes)
+    outcomes = []
+    for number, variant in enumerate(variants, start=arguments.first):
+        if (number, variant) not in known:
+            known[number, variant] = outcome(number, variant, network)
+            append_outcome(arguments.outcomes, number, known[number, variant])
+        outcomes.append(known[number, variant])
     for variant in ("lumbarised", "sacralised", "none"):
         own = [o for o in outcomes if o.variant == variant]
         if own:
@@ -60,6 +72,31 @@ def main() -> None:
         low, high = proportion_confint(alarms, len(plain), method="wilson")
         print(f"false alarms: {alarms} of {len(plain)} plain phantoms ({low:.1%} to {high:.1%})")
     print_reliability([o for o in outcomes if o.probability is not None])
+
+
+def read_outcomes(path: Path | None) -> dict[tuple[int, str], Outcome]:
+    """Outcomes of an earlier run by number and variant of the phantom."""
+    if path is None or not path.exists():
+        return {}
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {
+        (int(row["number"]), row["variant"]): Outcome(
+            row["variant"], row["correct"] == "True", row["confident"] == "True", float(row["probability"]) if row["probability"] else None
+        )
+        for row in rows
+    }
+
+
+def append_outcome(path: Path | None, number: int, found: Outcome) -> None:
+    if path is None:
+        return
+    new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.writer(file)
+        if new:
+            writer.writerow(COLUMNS)
+        writer.writerow([number, found.variant, found.correct, found.confident, "" if found.probability is None else f"{found.probability:.4f}"])
 
 
 def outcome(number: int, variant: str, network: Network) -> Outcome:

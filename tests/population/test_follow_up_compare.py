@@ -89,3 +89,13 @@ def test_the_same_study_and_displaced_names_are_rejected():
     with pytest.raises(InputError, match="check the names"):
         compare(examination(findings("1.1")), examination(moved_names(findings("1.2"))))
     assert compare(examination(findings("1.1")), examination(moved_names(findings("1.2"))), force=True).fit.status == "failed"
+
+
+def test_heights_of_an_earlier_version_are_not_compared():
+    without_field = examination(findings("1.1"))
+    spine = {name: value for name, value in without_field.document["spine"].items() if name != "disc_heights_between"}
+    old = replace(without_field, document={**without_field.document, "spine": spine})
+    found = {(change.level, change.structure, change.finding): change for change in compare(old, examination(findings("1.2"))).changes}
+
+    assert found["L4/L5", "disc", "disc_height_mm"].verdict == NOT_COMPARABLE
+    assert found["L4/L5", "canal", "canal_ap_mm"].verdict == WITHIN_ERROR

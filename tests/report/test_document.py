@@ -85,6 +85,13 @@ def test_values_outside_the_usual_range_are_marked_and_others_are_not():
     assert not any(r.marked(LevelFinding(Level.L1_L2, (0.0, 0.0, 0.0))) for r in RANGES)
 
 
+def test_z_scores_are_zero_in_the_middle_of_the_norm_and_two_at_its_limits():
+    heights = next(r for r in RANGES if r.field == "disc_height_mm")
+    found = [heights.z(LevelFinding(Level.L1_L2, (0.0, 0.0, 0.0), disc_height_mm=height)) for height in (6.25, 8.62, 10.99, None)]
+    assert found[:3] == pytest.approx([-1.96, 0.0, 1.96], abs=1e-6) and found[3] is None
+    assert all(r.z(LEVEL) is None for r in RANGES if not r.norms)
+
+
 def test_the_published_schema_is_the_one_of_the_dataclasses():
     assert schema() == build_schema(SCHEMA_VERSION), "run python scripts/write_schema.py"
 

@@ -83,10 +83,10 @@ def _signal(spine: SpineMap, number: int, shape: Outline) -> list[float]:
 
 
 def _size(finding: LevelFinding, shape: Outline) -> list[float]:
-    heights = (finding.disc_height_anterior_mm, finding.disc_height_middle_mm, finding.disc_height_posterior_mm)
+    heights = finding.disc_mask_heights_mm or (np.nan, np.nan, np.nan)
     return [
-        _number(finding.disc_height_index),
-        *(_number(height) / shape.depth_mm for height in heights),
+        _number(finding.disc_mask_height_index),
+        *(height / shape.depth_mm for height in heights),
         _number(finding.canal_ap_mm) / shape.depth_mm,
         _number(finding.slip_percent) / 100,
     ]

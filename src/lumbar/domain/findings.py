@@ -89,11 +89,12 @@ class LevelFinding:
     level: Level
     center_mm: Point  # middle of the disc
     canal_center_mm: Point | None = None  # middle of the canal at the height of the disc
-    disc_height_anterior_mm: float | None = None
+    disc_height_anterior_mm: float | None = None  # between the endplates, as the others
     disc_height_middle_mm: float | None = None
     disc_height_posterior_mm: float | None = None
     disc_height_mm: float | None = None  # mean of the three
     disc_height_index: float | None = None  # disc height / height of the vertebra above
+    disc_mask_heights_mm: tuple[float, float, float] | None = field(default=None, metadata=UNWRITTEN)  # front, middle, back: of the mask, without endplates
     disc_signal_ratio: float | None = None  # nucleus / CSF
     canal_ap_mm: float | None = None
     canal_area_mm2: float | None = None  # mid-sagittal, over the height of the disc
@@ -109,6 +110,13 @@ class LevelFinding:
     foramen_area_left_mm2: float | None = field(default=None, metadata=IF_ANY)
     foramen_area_right_mm2: float | None = field(default=None, metadata=IF_ANY)
 
+    @property
+    def disc_mask_height_index(self) -> float | None:
+        """`disc_height_index` from the height of the disc's mask, without endplates."""
+        if self.disc_height_index is None or self.disc_height_mm is None or self.disc_mask_heights_mm is None:
+            return None
+        return self.disc_height_index * sum(self.disc_mask_heights_mm) / (3 * self.disc_height_mm)
+
 
 @dataclass(frozen=True)
 class SpineFinding:
@@ -122,6 +130,7 @@ class SpineFinding:
     coronal_cobb_degrees: float | None = None  # between the two discs that are tilted most to either side
     coronal_cobb_between: str = ""  # these discs: "T12/L1 and L3/L4"
     errors: Mapping[str, float] = field(default_factory=dict)  # ± of each kind of measurement, 95 %, by the name of its field
+    disc_heights_between: str = "endplates"  # results of earlier versions, whose heights are of the masks alone, do not have this field
     measured_in: str | None = None  # series_uid of the series that was measured
 
 

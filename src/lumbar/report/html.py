@@ -17,7 +17,7 @@ from lumbar.report.images import ReportImage
 from lumbar.report.muscle_section import muscles
 from lumbar.report.numbers import percent, shown
 from lumbar.report.quality_section import Marks, quality_section
-from lumbar.report.reference_ranges import RANGES
+from lumbar.report.reference_ranges import RANGES, ReferenceRange
 from lumbar.report.severity_section import COLUMNS, DISC_FINDINGS, blocks, overview, trusts
 from lumbar.report.summary import summary
 from lumbar.report.templating import environment
@@ -70,7 +70,7 @@ def _measurements(findings: Findings) -> list[dict[str, Any]]:
             "unit": r.unit,
             "error": _error(findings, r.field, r.digits),
             "usual": r.usual,
-            "cells": [{"level": level.level.value, "text": shown(getattr(level, r.field), r.digits), "marked": r.marked(level)} for level in levels],
+            "cells": [{"level": level.level.value, "text": _value(r, level), "marked": r.marked(level)} for level in levels],
         }
         for r in RANGES
         if any(getattr(level, r.field) is not None for level in levels)
@@ -98,3 +98,9 @@ def _posture(findings: Findings) -> list[str]:
         for title, field, where in angles
         if (value := getattr(spine, field)) is not None
     ]
+
+
+def _value(reference: ReferenceRange, level: LevelFinding) -> str:
+    """The value as shown, with its z-score where there are norms."""
+    text, z = shown(getattr(level, reference.field), reference.digits), reference.z(level)
+    return text if z is None else f"{text} (z {z:+.1f})".replace("-", "−")

@@ -1,8 +1,13 @@
 """Reference ranges from the literature, for the table of measurements. Ranges describe groups and do not diagnose a person."""
 
+import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from lumbar.domain.anatomy import Level
 from lumbar.domain.findings import LevelFinding
+
+_LIMITS_SD = 1.96  # standard deviations from the mean to a limit of 95 %
 
 
 @dataclass(frozen=True)
@@ -17,6 +22,15 @@ class ReferenceRange:
     high: float | None  # above is marked
     usual: str  # as shown
     source: str
+    norms: Mapping[Level, tuple[float, float]] = dataclasses.field(default_factory=dict)  # limits of 95 % of healthy people
+
+    def z(self, finding: LevelFinding) -> float | None:
+        """z-score of the value, for a normal distribution with these limits; None without norms or value."""
+        value = getattr(finding, self.field)
+        if value is None or finding.level not in self.norms:
+            return None
+        low, high = self.norms[finding.level]
+        return (float(value) - (low + high) / 2) / ((high - low) / (2 * _LIMITS_SD))
 
     def marked(self, finding: LevelFinding) -> bool:
         """Whether the value lies outside the reference range."""
@@ -24,12 +38,16 @@ class ReferenceRange:
         return value is not None and ((self.low is not None and value < self.low) or (self.high is not None and value > self.high))
 
 
+# 169 asymptomatic young adults, mid-sagittal MRI: Zhang et al., J Orthop Surg Res 2018;13:34 (CC BY 4.0).
+_DISC_HEIGHTS_MM = dict(zip(Level, ((6.25, 10.99), (6.97, 12.08), (7.42, 13.3), (7.76, 14.57), (7.11, 13.12)), strict=True))
+
 RANGES = (
     ReferenceRange("canal_ap_mm", "Canal, AP diameter (soft tissue)", "mm", 1, 10.0, None, "≥ 12; 10–12 relative, < 10 absolute stenosis",
                    "Verbiest, J Bone Joint Surg Br 1954;36:230 (bony canal; the masks here follow the dural sac, which is 1–3 mm narrower)"),
     ReferenceRange("canal_area_mm2", "Canal, mid-sagittal area at the disc", "mm²", 0, None, None, "no accepted range", ""),
-    ReferenceRange("disc_height_mm", "Disc height, mean", "mm", 1, 5.0, None, "6–13, increasing down to L4/L5",
-                   "Frobin et al., Clin Biomech 1997;12 Suppl 1:S1; Tunset et al., BMC Med Imaging 2013;13:10"),
+    ReferenceRange("disc_height_mm", "Disc height, mean", "mm", 1, 5.0, None, "6–13, increasing down to L4/L5; z: young healthy adults",
+                   "Frobin et al., Clin Biomech 1997;12 Suppl 1:S1; Tunset et al., BMC Med Imaging 2013;13:10; z-scores after the 95 % ranges of 169 "
+                   "asymptomatic young adults, Zhang et al., J Orthop Surg Res 2018;13:34 (not matched for age: discs lose height with age)", _DISC_HEIGHTS_MM),
     ReferenceRange("disc_height_anterior_mm", "Disc height, anterior", "mm", 1, None, None, "", ""),
     ReferenceRange("disc_height_middle_mm", "Disc height, middle", "mm", 1, None, None, "", ""),
     ReferenceRange("disc_height_posterior_mm", "Disc height, posterior", "mm", 1, None, None, "", ""),

@@ -13,11 +13,12 @@ from lumbar.imaging.components import voxels_by_label
 from lumbar.spine.alignment import coronal_curve, sacral_slope_degrees
 from lumbar.spine.chain import Chain
 from lumbar.spine.column import Column
+from lumbar.spine.endplates import body_alone, endplate_heights
 from lumbar.spine.foramen import foramen_at
 from lumbar.spine.instances import FIRST_BODY
 from lumbar.spine.measurement_errors import ERRORS
 from lumbar.spine.midplane import Midplane
-from lumbar.spine.morphometry import SLIP_ERROR_MM, body_heights, canal_at, cobb_degrees, disc_heights, meyerding, signal_ratio, slip
+from lumbar.spine.morphometry import SLIP_ERROR_MM, body_heights, canal_at, cobb_degrees, mask_heights, meyerding, signal_ratio, slip
 from lumbar.spine.naming import Names
 from lumbar.spine.segment import PIXEL_MM
 from lumbar.spine.shape import Outline, Vector, outline
@@ -105,7 +106,9 @@ def _level(flat: Flat, i: int, bodies: Sequence[Outline | None], weighting: Weig
         middle = flat.column.point(flat.chain.discs[i].along_mm)
         return LevelFinding(level, _point(flat.midplane.points_mm(middle)))
     canal = canal_at(flat.midplane, disc)
-    front, middle_height, back = disc_heights(disc)
+    bone = flat.midplane.probabilities[SpineClass.BODY] + flat.midplane.probabilities[SpineClass.SACRUM]
+    above, below = (body_alone(bone, flat.flat == FIRST_BODY + number) for number in (i, i + 1))
+    front, middle_height, back = endplate_heights(disc, above, below)
     mean = (front + middle_height + back) / 3
     heights = [float(np.mean(body_heights(body))) for body in bodies[i : i + 2] if body is not None]
     finding = LevelFinding(
@@ -117,6 +120,7 @@ def _level(flat: Flat, i: int, bodies: Sequence[Outline | None], weighting: Weig
         disc_height_posterior_mm=back,
         disc_height_mm=mean,
         disc_height_index=mean / float(np.mean(heights)) if heights else None,
+        disc_mask_heights_mm=mask_heights(disc),
         disc_signal_ratio=signal_ratio(flat.midplane, disc, flat.flat == 1 + i, canal) if weighting in _BRIGHT_FLUID else None,
         canal_ap_mm=canal.ap_mm if canal else None,
         canal_area_mm2=canal.area_mm2 if canal else None,

@@ -1,7 +1,7 @@
 """Measurements in the midplane, each defined as in the literature.
 
-* Disc height, front, middle and back: between the disc's borders at 20, 50 and 80 % of its depth, perpendicular to its long axis; their mean is the disc
-  height (Tunset et al., BMC Med Imaging 2013;13:10, measure between endplates in the same three places).
+* Disc height, front, middle and back: between the endplates at 20, 50 and 80 % of the disc's depth, perpendicular to its long axis; their mean is the disc
+  height (Tunset et al., BMC Med Imaging 2013;13:10). Where the endplates lie: `spine/endplates.py`.
 * Disc height index: disc height / mean height of the adjacent bodies (Masuda et al., Spine 2005;30:5); at L5/S1 the body above alone.
 * Disc signal ratio: mean of the disc's core / median of the CSF beside it, on T2-weighted images (Luoma et al., Spine 2001;26:1873).
 * Canal antero-posterior diameter: narrowest width of the canal at the height of the disc, perpendicular to the canal (after Verbiest, J Bone Joint Surg
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from lumbar.domain.anatomy import Level, SpineClass
+from lumbar.spine.endplates import SHARES
 from lumbar.spine.midplane import Midplane
 from lumbar.spine.segment import PIXEL_MM
 from lumbar.spine.shape import Outline, Vector, width_mm
@@ -45,9 +46,10 @@ class Canal:
     area_mm2: float
 
 
-def disc_heights(disc: Outline) -> tuple[float, float, float]:
-    """Front, middle and back height in mm."""
-    return disc.height_at_mm(0.2), disc.height_at_mm(0.5), disc.height_at_mm(0.8)
+def mask_heights(disc: Outline) -> tuple[float, float, float]:
+    """Front, middle and back height of the disc's mask in mm, without the endplates."""
+    front, middle, back = (disc.height_at_mm(share) for share in SHARES)
+    return front, middle, back
 
 
 def body_heights(body: Outline) -> tuple[float, float, float]:

@@ -86,7 +86,7 @@ def outline(mask: NDArray[np.bool_], probability: NDArray[np.float32], across: V
     steps = np.arange(-reach, reach, _STEP_MM)
     place = center + offsets[:, None, None] * across + steps[None, :, None] * down
     own = ndimage.binary_dilation(mask, iterations=2)
-    values = _at(np.where(own, probability, 0).astype(np.float32), place)
+    values = values_at(np.where(own, probability, 0).astype(np.float32), place)
     inside = values > 0.5
     seen = inside.any(axis=1)
     if np.count_nonzero(seen) < 10:
@@ -112,7 +112,7 @@ def _wall(probability: NDArray[np.float32], frame: tuple[Vector, Vector, Vector]
         heights_mm: (m,) along `down` from the centre.
     """
     center, across, down = frame
-    inside = _at(probability, center + offsets_mm[None, :, None] * across + heights_mm[:, None, None] * down) > 0.5
+    inside = values_at(probability, center + offsets_mm[None, :, None] * across + heights_mm[:, None, None] * down) > 0.5
     inside = inside[inside[:, 0]]
     if len(inside) < len(heights_mm) / 2 or inside.all(axis=1).any():
         return None
@@ -123,7 +123,7 @@ def _wall(probability: NDArray[np.float32], frame: tuple[Vector, Vector, Vector]
 def width_mm(probability: NDArray[np.float32], start: Vector, direction: Vector, reach_mm: float) -> tuple[float, Vector] | None:
     """Length and midpoint (mm) of the interval with probability above one half along `direction` that is nearest to `start` within ±`reach_mm`."""
     steps = np.arange(-reach_mm, reach_mm + _STEP_MM, _STEP_MM)
-    inside = _at(probability, start + steps[:, None] * direction) > 0.5
+    inside = values_at(probability, start + steps[:, None] * direction) > 0.5
     runs, count = ndimage.label(inside)
     if not count:
         return None
@@ -132,5 +132,6 @@ def width_mm(probability: NDArray[np.float32], start: Vector, direction: Vector,
     return float(run.size * _STEP_MM), start + run.mean() * direction
 
 
-def _at(image: NDArray[np.float32], points_mm: Vector) -> NDArray[np.float32]:
+def values_at(image: NDArray[np.float32], points_mm: Vector) -> NDArray[np.float32]:
+    """Values (...) of an image at points (..., 2) in mm, linearly interpolated; 0 outside."""
     return np.asarray(ndimage.map_coordinates(image, np.moveaxis(points_mm / PIXEL_MM, -1, 0), order=1, cval=0), dtype=np.float32)

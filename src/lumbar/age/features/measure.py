@@ -4,7 +4,7 @@
 | --- | --- | --- |
 | disc_to_marrow | logarithm of the disc's signal over that of the marrow beside it | discs lose water, marrow turns into fat (Ishijima et al., Spine 1996) |
 | csf_to_marrow | the same of the CSF near the disc | marrow turns into fat |
-| disc_height_to_depth | middle height of the disc over its depth | discs lose height |
+| disc_height_to_depth | middle height of the disc's mask over its depth | discs lose height |
 | canal_to_depth | depth of the canal over that of the disc | the canal narrows |
 | body_flatness | short over long axis of the vertebral body above | bodies become lower and wider |
 | dorsal_tissue | brightness behind the canal, in units of the image's own range | muscle turns into fat |
@@ -106,7 +106,7 @@ def _measured(spine: SpineMap) -> dict[str, Array]:
     """Signal and shape at every named disc."""
     image, flat = spine.midplane.image, spine.flat
     canal = np.argwhere(spine.midplane.labels == SpineClass.CANAL)
-    sizes = {finding.level: (finding.disc_height_middle_mm, finding.canal_ap_mm) for finding in spine.finding.levels}
+    sizes = {finding.level: (finding.disc_mask_heights_mm, finding.canal_ap_mm) for finding in spine.finding.levels}
     probability = spine.midplane.probabilities[SpineClass.DISC]
     found = {name: np.full(len(LEVELS), np.nan) for name in SEEN}
     for number, level in enumerate(spine.names.discs):
@@ -123,8 +123,8 @@ def _measured(spine: SpineMap) -> dict[str, Array]:
         near = canal[np.linalg.norm(canal * PIXEL_MM - shape.center, axis=1) <= _CSF_REACH_MM + shape.depth_mm / 2]
         csf = float(np.percentile(image[tuple(near.T)], 85)) if len(near) >= _FEWEST_PIXELS else np.nan
         found["csf_to_marrow"][column] = _log_ratio(csf, marrow)
-        height_mm, ap_mm = sizes.get(level, (None, None))
-        found["disc_height_to_depth"][column] = np.nan if height_mm is None else height_mm / shape.depth_mm
+        heights_mm, ap_mm = sizes.get(level, (None, None))
+        found["disc_height_to_depth"][column] = np.nan if heights_mm is None else heights_mm[1] / shape.depth_mm
         found["canal_to_depth"][column] = np.nan if ap_mm is None else ap_mm / shape.depth_mm
     return found
 

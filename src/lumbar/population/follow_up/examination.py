@@ -54,6 +54,11 @@ class Examination:
         return bool(((self.document.get("spine") or {}).get("numbering") or {}).get("confident"))
 
     @property
+    def disc_heights_between(self) -> str:
+        """The borders between which heights of discs were measured; empty in results of earlier versions."""
+        return str((self.document.get("spine") or {}).get("disc_heights_between") or "")
+
+    @property
     def spine_series(self) -> SpineSeries | None:
         """The series in which the spine was measured, None if unknown."""
         series = list(self.document["input"]["series"])

@@ -27,6 +27,7 @@ class Settings:
     spine_contrasts: tuple[str, str] | None  # of the earlier and the later series
     fat_methods: tuple[frozenset[str], frozenset[str]]
     coarse: tuple[bool, bool]  # whether pixels of the spine series, and of the axial series, are coarser than those in which errors were measured
+    same_heights: bool  # whether heights of discs were measured between the same borders
     notes: tuple[str, ...]
 
     def of(self, row: ValueRow) -> tuple[Setting | None, str]:
@@ -35,8 +36,11 @@ class Settings:
             if row.finding.startswith(_FAT) and self.fat_methods[0] != self.fat_methods[1]:
                 return None, "fat was measured by different methods"
             return self.axial, ""
-        if not _on_spine(row):
-            return self.axial, ""
+        return self._of_spine(row) if _on_spine(row) else (self.axial, "")
+
+    def _of_spine(self, row: ValueRow) -> tuple[Setting | None, str]:
+        if row.finding.startswith("disc_height") and not self.same_heights:
+            return None, "one of the results is of an earlier version, which left out the endplates; analyze both studies with one version"
         if self.spine is None:
             return None, "the series in which the spine was measured is not named in both results"
         contrast_bound = row.finding.startswith((*_SIGNAL_FINDINGS, *_GRADED_ON_T2)) or "age" in row.finding.split("_")
@@ -76,7 +80,8 @@ def settings_of(earlier: Examination, later: Examination) -> Settings:
     if any(coarse):
         which = " and ".join(name for name, one in zip(("spine", "axial series"), coarse, strict=True) if one)
         notes.append(f"{which}: {_TOO_COARSE}; changes there may be measurement error")
-    return Settings(spine, axial, contrasts, methods, coarse, tuple(notes))
+    same_heights = earlier.disc_heights_between == later.disc_heights_between
+    return Settings(spine, axial, contrasts, methods, coarse, same_heights, tuple(notes))
 
 
 def _setting(a: SpineSeries, b: SpineSeries) -> Setting:

@@ -21,9 +21,18 @@ def spine_crops(study: Study, levels: Sequence[LevelFinding], tissue: Volume | N
 
 
 def measured(levels: Sequence[LevelFinding]) -> NDArray[np.float32]:
-    """(5 levels, measures) measurements of the spine model, NaN where missing."""
+    """(5 levels, measures) measurements of the spine model, NaN where missing; heights are those of the discs' masks, which graders are trained with."""
     result = np.full((len(LEVELS), len(MEASURES)), np.nan, np.float32)
     for finding in levels:
-        values = asdict(finding)
+        values = asdict(finding) | _mask_heights(finding)
         result[LEVELS.index(finding.level)] = [np.nan if values[name] is None else values[name] for name in MEASURES]
     return result
+
+
+def _mask_heights(finding: LevelFinding) -> dict[str, float | None]:
+    heights = finding.disc_mask_heights_mm
+    return {
+        "disc_height_mm": sum(heights) / 3 if heights else None,
+        "disc_height_posterior_mm": heights[2] if heights else None,
+        "disc_height_index": finding.disc_mask_height_index,
+    }
