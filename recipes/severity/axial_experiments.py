@@ -150,7 +150,7 @@ def table(crops: list[AxialCrop], labels: np.ndarray, arguments: argparse.Namesp
     """Print the held-out figures of every experiment beside those of the packaged networks on the same folds."""
     before = packaged(crops, labels, arguments)
     print(f"{'':<24}{'folds':>12}{'steps':>7}{'seconds':>9}{'canal':>9}{'recesses':>10}   change of canal and of recesses, with 95 % interval by study")
-    for name in sorted(path.parent.name for path in arguments.runs.glob(f"*/{SPLITS}")):
+    for name in sorted(path.parent.name for path in arguments.runs.glob(f"*/{SPLITS}") if any(path.parent.glob(f"*/{NETWORK}"))):
         oof = grade_held_out(crops, labels, arguments.data / "axial_crops", arguments.runs / name, KIND, threads=1)
         own = np.isin(before.folds, np.unique(oof.folds))
         start = replace(oof, raw=before.raw[own])

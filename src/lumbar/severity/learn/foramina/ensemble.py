@@ -42,7 +42,8 @@ def write_ensemble(folder: Path, runs: Path, folds: list[int], calibrations: Map
         version="3",
         task=TASK,
         description="Neural foraminal narrowing on sagittal T1 crops around the foramina: an ensemble of networks trained on the folds of a cross-validation"
-        " by study. One encoder serves both sides; the foramina of a study attend to each other. The loss is weighted 1, 2, 4 as in the official score"
+        " by study. Canal and subarticular stenosis beside each foramen are graded as well, which T1 shows less clearly than axial T2 does."
+        " One encoder serves both sides; the foramina of a study attend to each other. The loss is weighted 1, 2, 4 as in the official score"
         " of RSNA 2024.",
         intended_use="Research on graded lumbar MRI. Not a medical device; not for decisions about patients. Measured on readers' points on T1 alone.",
         inputs=(
