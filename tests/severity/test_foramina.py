@@ -305,6 +305,9 @@ def test_without_axial_slices_canal_and_recesses_are_graded_on_t1_and_note_it() 
     for finding in (canal, left, right):
         assert (finding.model, finding.note) == ("foramina-here", ON_T1)
         assert finding.evidence.series_uid == T1.series_uid
+    grid, numbers = T1.stacks[0].volume.grid, T1.stacks[0].instance_numbers
+    aside = [grid.points_mm([numbers.index(f.evidence.instance_number), f.evidence.y, f.evidence.x])[0] - CENTER[0] for f in (left, canal, right)]
+    assert aside[0] > 5 > abs(aside[1]) and aside[2] < -5  # the canal lies between the recesses
     assert findings[Condition.LEFT_NEURAL_FORAMINAL_NARROWING].note == ""
 
 

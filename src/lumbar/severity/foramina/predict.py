@@ -57,13 +57,17 @@ def grade_foramina(study: Study, levels: Sequence[LevelFinding], grader: Foramen
 
 
 def _beside(crops: Mapping[Foramen, ForamenCrop], left_out: Set[Level], grades: SliceGrades, grader: ForamenGrader) -> dict[Cell, SeverityFinding]:
-    """Findings of the canals and recesses beside the foramina of `crops`, where `grader` grades them; none at the levels `left_out`."""
+    """Findings of the canals and recesses beside the foramina of `crops`, where `grader` grades them; none at the levels `left_out`.
+
+    Those of canals have no evidence: a canal lies between the slices of both sides.
+    """
     found: dict[Cell, SeverityFinding] = {}
     for row, (level, side) in enumerate(crops):
         for condition, values in ((Condition.SPINAL_CANAL_STENOSIS, grades.canal), (RECESSES[side], grades.recess)):
             if values is not None and level not in left_out:
                 finding = _finding(condition, level, values, row, grader)
-                found[condition, level] = replace(finding, evidence=crops[level, side].evidence(), note=ON_T1)
+                evidence = None if condition is Condition.SPINAL_CANAL_STENOSIS else crops[level, side].evidence()
+                found[condition, level] = replace(finding, evidence=evidence, note=ON_T1)
     return found
 
 
