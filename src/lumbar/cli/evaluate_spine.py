@@ -8,14 +8,13 @@ import numpy as np
 
 from lumbar.cli.options import json_option
 from lumbar.cli.stdout import print_json
-from lumbar.domain.anatomy import LUMBAR, Level
+from lumbar.domain.mask_labels import LABEL_NAMES
 from lumbar.domain.volume import Volume
 from lumbar.errors import GeometryError, UsageError
 from lumbar.io.nifti import read_nifti_mask
 from lumbar.metrics.segmentation import LabelScore, score_labels
 
 TISSUES = {1: "vertebra", 2: "disc", 3: "canal"}
-INSTANCES = {**{n: level.value for n, level in enumerate(Level, start=1)}, **{n: vertebra.value for n, vertebra in enumerate(LUMBAR, start=11)}}
 
 
 @click.command("spine")
@@ -58,12 +57,12 @@ def compare_spines(reference: Volume, prediction: Volume) -> dict[str, Any]:
         scores = score_labels(reference, prediction, tuple(TISSUES))
         return {"dice": _dice(scores, TISSUES), "labels": [_entry(score, TISSUES) for score in scores]}
     tissues = score_labels(Volume(_tissues(reference), reference.grid), Volume(_tissues(prediction), prediction.grid), tuple(TISSUES))
-    seen = sorted((set(np.unique(reference.array).tolist()) | set(np.unique(prediction.array).tolist())) & set(INSTANCES))
+    seen = sorted((set(np.unique(reference.array).tolist()) | set(np.unique(prediction.array).tolist())) & set(LABEL_NAMES))
     instances = score_labels(reference, prediction, seen)
     return {
         "dice": _dice(tissues, TISSUES),
         "labels": [_entry(score, TISSUES) for score in tissues],
-        "instances": [_entry(score, INSTANCES) for score in instances],
+        "instances": [_entry(score, LABEL_NAMES) for score in instances],
     }
 
 

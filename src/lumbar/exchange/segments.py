@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.sr.coding import Code
 
-from lumbar.domain.anatomy import Muscle
 from lumbar.domain.geometry import Grid
+from lumbar.domain.mask_colors import AXIAL_BODY_COLOR, BODY_COLORS, CANAL_COLOR, DISC_COLORS, MUSCLE_COLORS, rgb
 from lumbar.domain.study import Stack
 from lumbar.exchange.codes import BODY_OR_DISC, DISCS, MUSCLES, SIDES, VERTEBRAE, VERTEBRAL_CANAL
 from lumbar.muscle.labels import LABELS, VERTEBRA
@@ -19,17 +19,6 @@ from lumbar.spine.spine_map import MASK_CANAL, SpineMap, tissue_mask
 
 Mask = NDArray[np.bool_]
 Rgb = tuple[int, int, int]
-
-_BODY_COLORS: tuple[Rgb, ...] = ((127, 209, 174), (92, 180, 145))  # neighbours differ
-_DISC_COLORS: tuple[Rgb, ...] = ((242, 180, 92), (222, 150, 52))
-_AXIAL_BODY_COLOR: Rgb = (154, 164, 173)
-_CANAL_COLOR: Rgb = (109, 179, 242)
-_MUSCLE_COLORS: dict[Muscle, Rgb] = {
-    Muscle.ERECTOR_SPINAE: (242, 140, 177),
-    Muscle.MULTIFIDUS: (179, 157, 242),
-    Muscle.PSOAS: (140, 200, 120),
-    Muscle.QUADRATUS_LUMBORUM: (220, 200, 110),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,12 +52,12 @@ def spine_segments(spine: SpineMap, series_uid: str, stack: Stack) -> SegmentedS
         if vertebra in VERTEBRAE:
             what = "sacrum, upper strip" if vertebra.value == "S1" else "vertebral body"
             mask = instances.array == FIRST_BODY + i
-            found.append(Segment(vertebra.value, f"{vertebra.value} {what}{doubt}", VERTEBRAE[vertebra], None, _BODY_COLORS[i % 2], mask))
+            found.append(Segment(vertebra.value, f"{vertebra.value} {what}{doubt}", VERTEBRAE[vertebra], None, rgb(BODY_COLORS[i % 2]), mask))
     for i, level in enumerate(spine.names.discs):
         if level is not None:
             mask = instances.array == 1 + i
-            found.append(Segment(level.value, f"{level.value} disc{doubt}", DISCS[level], None, _DISC_COLORS[i % 2], mask))
-    found.append(Segment("canal", "Spinal canal", VERTEBRAL_CANAL, None, _CANAL_COLOR, tissue_mask(spine).array == MASK_CANAL))
+            found.append(Segment(level.value, f"{level.value} disc{doubt}", DISCS[level], None, rgb(DISC_COLORS[i % 2]), mask))
+    found.append(Segment("canal", "Spinal canal", VERTEBRAL_CANAL, None, rgb(CANAL_COLOR), tissue_mask(spine).array == MASK_CANAL))
     return SegmentedStack(series_uid, stack, tuple(segment for segment in found if segment.mask.any()))
 
 
@@ -79,9 +68,9 @@ def muscle_segments(found: StackMask, stack: Stack) -> SegmentedStack:
     for number, (muscle, side) in LABELS.items():
         name = muscle.value.replace("_", " ")
         mask = found.mask.array == number
-        segments.append(Segment(f"{side.value} {name}", f"{side.value.capitalize()} {name}", MUSCLES[muscle], SIDES[side], _MUSCLE_COLORS[muscle], mask))
+        segments.append(Segment(f"{side.value} {name}", f"{side.value.capitalize()} {name}", MUSCLES[muscle], SIDES[side], rgb(MUSCLE_COLORS[muscle]), mask))
     body = found.mask.array == VERTEBRA
-    segments.append(Segment("axial body", "Vertebral body or disc in the slice", BODY_OR_DISC, None, _AXIAL_BODY_COLOR, body))
+    segments.append(Segment("axial body", "Vertebral body or disc in the slice", BODY_OR_DISC, None, rgb(AXIAL_BODY_COLOR), body))
     return SegmentedStack(found.series_uid, stack, tuple(segment for segment in segments if segment.mask.any()))
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from lumbar.domain.anatomy import Level
 from lumbar.domain.findings import LevelFinding
+from lumbar.domain.mask_labels import DISC_LABELS
 from lumbar.domain.volume import Volume
 from lumbar.errors import NoUsableSeries
 
@@ -15,7 +15,7 @@ def levels_of(discs: Volume) -> tuple[LevelFinding, ...]:
         NoUsableSeries: the mask contains none of these labels.
     """
     found = []
-    for number, level in enumerate(Level, start=1):
+    for level, number in DISC_LABELS.items():
         where = np.argwhere(discs.array == number)
         if where.size:
             x, y, z = discs.grid.points_mm(where).mean(axis=0)

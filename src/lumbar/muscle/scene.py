@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from lumbar.domain.anatomy import Level
 from lumbar.domain.findings import LevelFinding
 from lumbar.domain.geometry import Grid
+from lumbar.domain.mask_labels import DISC_LABELS
 from lumbar.domain.volume import Volume
 from lumbar.imaging.resample import sample
 from lumbar.metrics.segmentation import brought_onto
@@ -105,7 +106,7 @@ class Scene:
         if self.options.discs is None:
             return {}
         areas = {}
-        for number, level in enumerate(Level, start=1):
+        for level, number in DISC_LABELS.items():
             k = next((slice_at(self.grid, f) for f in self.options.levels if f.level is level), None)
             if k is not None:
                 plane = Grid(self.grid.origins_mm[k : k + 1], self.grid.row_step_mm, self.grid.column_step_mm, self.grid.rows, self.grid.columns)

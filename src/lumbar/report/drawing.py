@@ -11,7 +11,8 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
 from lumbar.domain.geometry import Points
-from lumbar.muscle.labels import LABELS
+from lumbar.domain.mask_colors import AXIAL_BODY_COLOR, BODY_COLORS, CANAL_COLOR, DISC_COLORS, MUSCLE_COLORS
+from lumbar.muscle.labels import LABELS, VERTEBRA
 from lumbar.report.colors import FAT, IMPORTANCE, YOUNGER_OLDER, Rgb, colored, laid_over
 from lumbar.report.evidence import CloseView
 from lumbar.report.views import AxialView, SagittalView
@@ -19,11 +20,11 @@ from lumbar.spine.instances import FIRST_BODY
 from lumbar.spine.spine_map import SpineMap
 
 _ZOOM = 2
-MUSCLE_COLORS = ("#c0c0c0", "#f28cb1", "#b39df2", "#b39df2", "#f28cb1", "#8cc878", "#8cc878", "#9aa4ad")  # by label; both sides alike
+_MASK_COLORS = {**{label: MUSCLE_COLORS[muscle] for label, (muscle, _) in LABELS.items()}, VERTEBRA: AXIAL_BODY_COLOR}
 RING_COLOR = "#35e0ff"
 _RING_MM = 3.0
 _HALF = 0.5  # of the largest importance: what lies within is outlined
-BODY_COLOR, DISC_COLOR, CANAL_COLOR, TEXT_COLOR = "#7fd1ae", "#f2b45c", "#6db3f2", "#ffffff"
+BODY_COLOR, DISC_COLOR, TEXT_COLOR = BODY_COLORS[0], DISC_COLORS[0], "#ffffff"
 
 
 def draw_sagittal(view: SagittalView, spine: SpineMap, outlines: bool = True) -> Image.Image:
@@ -52,7 +53,7 @@ def draw_axial(view: AxialView, fat: bool = False) -> Image.Image:
     draw = ImageDraw.Draw(image)
     if view.muscles is not None:
         for label in np.unique(view.muscles[view.muscles > 0]):
-            _outline(draw, view.muscles == label, TEXT_COLOR if fat else MUSCLE_COLORS[int(label) % len(MUSCLE_COLORS)], 1 if fat else 2)
+            _outline(draw, view.muscles == label, TEXT_COLOR if fat else _MASK_COLORS[int(label)], 1 if fat else 2)
     width, height = image.size
     _sides(draw, width, height)
     _text(draw, (12, 10), view.level.level.value, 28, "la", DISC_COLOR)

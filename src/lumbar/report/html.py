@@ -9,6 +9,7 @@ from jinja2 import Environment
 from lumbar import __version__
 from lumbar.domain.anatomy import Level, Vertebra
 from lumbar.domain.findings import Findings, LevelFinding
+from lumbar.domain.mask_colors import AXIAL_BODY_COLOR, BODY_COLORS, CANAL_COLOR, DISC_COLORS, MUSCLE_COLORS
 from lumbar.pipeline import Analysis
 from lumbar.report.age_section import age_section
 from lumbar.report.colors import FAT, IMPORTANCE, YOUNGER_OLDER, scale_css
@@ -21,6 +22,14 @@ from lumbar.report.reference_ranges import RANGES, ReferenceRange
 from lumbar.report.severity_section import COLUMNS, DISC_FINDINGS, blocks, overview, trusts
 from lumbar.report.summary import summary
 from lumbar.report.templating import environment
+
+_LEGEND = {
+    "body": BODY_COLORS[0],
+    "disc": DISC_COLORS[0],
+    "canal": CANAL_COLOR,
+    "axial_body": AXIAL_BODY_COLOR,
+    **{muscle.value: color for muscle, color in MUSCLE_COLORS.items()},
+}
 
 
 def render(analysis: Analysis, images: Mapping[str, ReportImage], urls: Mapping[str, str]) -> str:
@@ -50,6 +59,7 @@ def render(analysis: Analysis, images: Mapping[str, ReportImage], urls: Mapping[
         wedge_error=_error(findings, "wedge_degrees", 0),
         bodies=[v for v in findings.spine.vertebrae if v.vertebra is not Vertebra.S1] if findings.spine else (),
         sources=[f"{r.title}: {r.source}" for r in RANGES if r.source],
+        colors=_LEGEND,
         scales={"importance": scale_css(IMPORTANCE), "fat": scale_css(FAT), "age": scale_css(YOUNGER_OLDER)},
     )  # fmt: skip
 

@@ -34,6 +34,11 @@ def rank(grade: dict[str, Any]) -> float:
     return float(_RANK[grade["severity"]]) + 0.5 * float(grade["severity_score"])
 
 
+def severity_text(severity: str | None) -> str:
+    """The grade alone in words; "none" without a grade."""
+    return _WORDS[severity] if severity else "none"
+
+
 def grade_text(grade: dict[str, Any]) -> str:
     """The grade in words."""
-    return f"{grade['condition'].replace('_', ' ')} {grade['level']}: {_WORDS[grade['severity']]}"
+    return f"{grade['condition'].replace('_', ' ')} {grade['level']}: {severity_text(grade['severity'])}"

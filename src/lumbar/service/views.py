@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lumbar.domain.findings import Evidence
+from lumbar.domain.mask_colors import AXIAL_BODY_COLOR, BODY_COLORS, CANAL_COLOR, DISC_COLORS, MUSCLE_COLORS
+from lumbar.domain.mask_labels import BODY_LABELS, DISC_LABELS
 from lumbar.domain.study import Series, Stack, Study
 from lumbar.domain.volume import Volume
 from lumbar.errors import GeometryError
@@ -21,14 +23,10 @@ from lumbar.service.summary import grade_text, rank
 
 _WINDOW_PERCENT = (1.0, 99.5)
 _SPINE = (
-    {"value": 1, "name": "vertebra", "color": "#7fd1ae"},
-    {"value": 2, "name": "disc", "color": "#f2b45c"},
-    {"value": 3, "name": "canal", "color": "#6db3f2"},
+    {"value": 1, "name": "vertebra", "color": BODY_COLORS[0]},
+    {"value": 2, "name": "disc", "color": DISC_COLORS[0]},
+    {"value": 3, "name": "canal", "color": CANAL_COLOR},
 )
-_DISCS = ("L1/L2", "L2/L3", "L3/L4", "L4/L5", "L5/S1")
-_DISC_COLORS, _BODY_COLORS = ("#f2b45c", "#de9634"), ("#7fd1ae", "#5cb491")  # neighbours differ
-_MUSCLE_COLORS = {"erector_spinae": "#f28cb1", "multifidus": "#b39df2", "psoas": "#8cc878", "quadratus_lumborum": "#dcc86e"}
-_AXIAL_BODY_COLOR = "#9aa4ad"
 
 
 def write_views(study: Study, folder: Path) -> None:
@@ -83,10 +81,10 @@ def _labels(mask: str) -> list[dict[str, Any]]:
     if mask == "spine":
         return list(_SPINE)
     if mask == "levels":
-        discs = [{"value": 1 + n, "name": name, "color": _DISC_COLORS[n % 2]} for n, name in enumerate(_DISCS)]
-        return discs + [{"value": 11 + n, "name": f"L{1 + n}", "color": _BODY_COLORS[n % 2]} for n in range(5)]
-    muscles = [{"value": value, "name": label_name(value), "color": _MUSCLE_COLORS[muscle.value]} for value, (muscle, _) in LABELS.items()]
-    return [*muscles, {"value": VERTEBRA, "name": label_name(VERTEBRA), "color": _AXIAL_BODY_COLOR}]
+        discs = [{"value": value, "name": level.value, "color": DISC_COLORS[(value + 1) % 2]} for level, value in DISC_LABELS.items()]
+        return discs + [{"value": value, "name": body.value, "color": BODY_COLORS[(value + 1) % 2]} for body, value in BODY_LABELS.items()]
+    muscles = [{"value": value, "name": label_name(value), "color": MUSCLE_COLORS[muscle]} for value, (muscle, _) in LABELS.items()]
+    return [*muscles, {"value": VERTEBRA, "name": label_name(VERTEBRA), "color": AXIAL_BODY_COLOR}]
 
 
 def _places(analysis: Analysis) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from lumbar.domain.study import Role, Study
 from lumbar.domain.volume import Volume
 from lumbar.metrics.calibration import conformal_sets
 from lumbar.models.registry import find_model, has_model, preferred_task
-from lumbar.severity.axial.cut import RECESS_OFFSET_MM, LevelCrop, cut_crops, point_in_slice
+from lumbar.severity.axial.cut import FORAMEN_OFFSET_MM, RECESS_OFFSET_MM, LevelCrop, cut_crops, point_in_slice
 from lumbar.severity.axial.explain import HeatMap, heat_maps
 from lumbar.severity.axial.grader import TASK, CropGrader
 from lumbar.severity.calibration import CropGrades
@@ -37,8 +37,8 @@ from lumbar.severity.two_series import with_sagittal
 # Position of each condition on an axial slice: millimetres from the middle of the canal to the patient's left.
 _OFFSETS_MM = {
     Condition.SPINAL_CANAL_STENOSIS: 0.0,
-    Condition.LEFT_NEURAL_FORAMINAL_NARROWING: 16.0,
-    Condition.RIGHT_NEURAL_FORAMINAL_NARROWING: -16.0,
+    Condition.LEFT_NEURAL_FORAMINAL_NARROWING: FORAMEN_OFFSET_MM,
+    Condition.RIGHT_NEURAL_FORAMINAL_NARROWING: -FORAMEN_OFFSET_MM,
     Condition.LEFT_SUBARTICULAR_STENOSIS: RECESS_OFFSET_MM,
     Condition.RIGHT_SUBARTICULAR_STENOSIS: -RECESS_OFFSET_MM,
 }

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from lumbar.domain.anatomy import LUMBAR, Level, SpineClass
+from lumbar.domain.anatomy import Level, SpineClass
 from lumbar.domain.findings import SpineFinding
+from lumbar.domain.mask_labels import BODY_LABELS, DISC_LABELS
 from lumbar.domain.study import Plane, Weighting
 from lumbar.domain.volume import Volume
 from lumbar.errors import InputError
@@ -110,11 +111,10 @@ def tissue_mask(spine: SpineMap) -> Volume:
 def level_mask(spine: SpineMap) -> Volume:
     """Discs 1…5 (L1/L2…L5/S1) and vertebral bodies 11…15 (L1…L5) on the grid of the source series."""
     table = np.zeros(256, dtype=np.uint8)
-    levels, lumbar = list(Level), list(LUMBAR)
     for i, level in enumerate(spine.names.discs):
-        table[1 + i] = 1 + levels.index(level) if level else 0
+        table[1 + i] = DISC_LABELS[level] if level else 0
     for i, vertebra in enumerate(spine.names.bodies):
-        table[FIRST_BODY + i] = 11 + lumbar.index(vertebra) if vertebra in lumbar else 0
+        table[FIRST_BODY + i] = BODY_LABELS.get(vertebra, 0) if vertebra else 0
     return labels_on_source(spine.segmentation, table[spine.instances], spine.plane)
 
 

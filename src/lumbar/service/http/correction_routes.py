@@ -20,6 +20,7 @@ from lumbar.service.http.rows import moment
 from lumbar.service.masks import changed_voxels
 from lumbar.service.store.jobs import Work
 from lumbar.service.store.studies import Version
+from lumbar.service.summary import severity_text
 from lumbar.service.users import User
 
 router = APIRouter()
@@ -135,7 +136,7 @@ def _request(core: ServiceCore, study: str, version: Version, given: Correction,
     for grade in given.grades:
         key = grade.condition.value, grade.level.value
         grades[key] = {"condition": key[0], "level": key[1], "severity": grade.severity.value, **mark}
-        changes.append(f"{key[0].replace('_', ' ')} {key[1]}: {_words(found.get(key))} → {_words(grade.severity.value)}")
+        changes.append(f"{key[0].replace('_', ' ')} {key[1]}: {severity_text(found.get(key))} → {severity_text(grade.severity.value)}")
     discs = {one["level"]: one for one in request.get("disc_grades", ())}
     pfirrmann = {one["level"]: one["pfirrmann_grade"] for one in findings.get("disc_grades") or ()}
     for disc in given.disc_grades:
@@ -149,7 +150,3 @@ def _request(core: ServiceCore, study: str, version: Version, given: Correction,
         masks[name.split("-")[0]] = name
         changes.append(f"mask {name.split('-')[0]} redrawn")
     return request | {"grades": list(grades.values()), "disc_grades": list(discs.values()), "masks": masks}, changes
-
-
-def _words(severity: str | None) -> str:
-    return {"normal_mild": "normal or mild", None: "none"}.get(severity, str(severity))

@@ -21,6 +21,7 @@ from lumbar.severity.axial.network_input import CropImage
 
 WIDTH_MM = 48.0
 HEIGHT_MM = 33.0
+FORAMEN_OFFSET_MM = 16.0  # from the middle of the canal to a foramen
 RECESS_OFFSET_MM = 0.145 * WIDTH_MM  # from the middle of the canal to a recess
 _MOST_OBLIQUE = 0.7  # cosine of the angle to the spine, or to the body, beyond which a stack is not axial
 _STRIP_PIXEL_MM = 0.5

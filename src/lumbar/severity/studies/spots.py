@@ -9,7 +9,7 @@ from lumbar.domain.anatomy import Condition, Level, Side
 from lumbar.domain.findings import LevelFinding
 from lumbar.domain.geometry import LEFT, Points
 from lumbar.domain.study import Role, Stack, Study
-from lumbar.severity.axial.cut import RECESS_OFFSET_MM, cut_crops
+from lumbar.severity.axial.cut import FORAMEN_OFFSET_MM, RECESS_OFFSET_MM, cut_crops
 from lumbar.severity.studies.view_cut import Spot, Spots
 from lumbar.severity.studies.views import LEVELS, SLOTS, Slot, View
 
@@ -22,7 +22,7 @@ _SIDES = {
     Condition.RIGHT_SUBARTICULAR_STENOSIS: (View.AXIAL, Side.RIGHT),
 }
 # From the middle of the canal at the height of the disc to the middle of a foramen: aside, forwards, upwards.
-_FORAMEN_MM = (16.0, -3.0, 4.0)
+_FORAMEN_MM = (FORAMEN_OFFSET_MM, -3.0, 4.0)
 _ROLES = {View.CANAL: Role.SAGITTAL_T2, View.FORAMEN: Role.SAGITTAL_T1, View.AXIAL: Role.AXIAL_T2}
 _FARTHEST_MM = 8.0  # of the nearest slice: levels further away lie outside the stack
 

@@ -1,0 +1,15 @@
+"""Colours of structures: the same in the report, in the viewer and in DICOM objects."""
+
+from lumbar.domain.anatomy import Muscle
+
+BODY_COLORS = ("#7fd1ae", "#5cb491")  # neighbours differ where each has a number of its own
+DISC_COLORS = ("#f2b45c", "#de9634")
+CANAL_COLOR = "#6db3f2"
+MUSCLE_COLORS = {Muscle.ERECTOR_SPINAE: "#f28cb1", Muscle.MULTIFIDUS: "#b39df2", Muscle.PSOAS: "#8cc878", Muscle.QUADRATUS_LUMBORUM: "#dcc86e"}
+AXIAL_BODY_COLOR = "#9aa4ad"  # the vertebral body, or the disc, in an axial slice
+
+
+def rgb(color: str) -> tuple[int, int, int]:
+    """Red, green and blue, 0 to 255, of "#7fd1ae"."""
+    red, green, blue = bytes.fromhex(color.removeprefix("#"))
+    return red, green, blue
