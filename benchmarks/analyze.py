@@ -32,6 +32,7 @@ from lumbar.spine.series_fit import seen_from  # noqa: E402
 
 IMPORTED = time.process_time() - STARTED
 ROOT = Path(__file__).parents[1]
+REMOVED = {"PYTHONDONTWRITEBYTECODE", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"}  # not set where users run the command
 
 
 def main() -> None:
@@ -91,7 +92,7 @@ def cold_start(source: Path, arguments: argparse.Namespace, out: Path) -> Cost:
     """One `lumbar analyze` of the version in `source`."""
     command = [sys.executable, "-c", "from lumbar.cli.main import main; main()", "analyze", str(arguments.study), "-o", str(out), "--overwrite",
                "--tasks", arguments.tasks, "--threads", str(arguments.threads), "--quiet"]  # fmt: skip
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment = {name: value for name, value in os.environ.items() if name not in REMOVED}
     start = time.perf_counter()
     process = subprocess.Popen(command, env={**environment, "PYTHONPATH": str(source)})
     _, code, usage = os.wait4(process.pid, 0)

@@ -16,6 +16,7 @@ from lumbar.domain.geometry import Points
 from lumbar.domain.volume import Volume
 from lumbar.errors import InputError
 from lumbar.imaging.orient import to_sagittal
+from lumbar.imaging.rectangle import rectangle
 from lumbar.imaging.resample import resize_image, resized_grid, sample
 
 LEVELS = tuple(Level)
@@ -125,7 +126,7 @@ def crop_points(frame: Frame, options: CropOptions) -> Points:
     """(rows, columns, 3) LPS points of the pixels of a level's crop in its middle plane."""
     down = (np.arange(options.rows) - options.middle[0]) * options.pixel_mm
     back = (np.arange(options.columns) - options.middle[1]) * options.pixel_mm
-    return np.asarray(frame.center_mm + down[:, None, None] * frame.down + back[None, :, None] * frame.back)
+    return rectangle(frame.center_mm, down, frame.down, back, frame.back)
 
 
 def _cut_level(volume: Volume, frame: Frame, options: CropOptions) -> tuple[FloatImages, NDArray[np.float32]]:

@@ -15,6 +15,7 @@ from lumbar.discs.features import NAMES as FEATURE_NAMES
 from lumbar.discs.features import measure_discs
 from lumbar.domain.anatomy import Level, SpineClass
 from lumbar.errors import InputError
+from lumbar.imaging.rectangle import centred, rectangle
 from lumbar.spine.segment import PIXEL_MM
 from lumbar.spine.shape import Outline, outline
 from lumbar.spine.spine_map import SpineMap
@@ -80,12 +81,12 @@ def crops(
     tissue = np.select([labels == SpineClass.CANAL, np.isin(labels, (SpineClass.BODY, SpineClass.SACRUM))], [CANAL, BODY], OTHER).astype(np.uint8)
     smooth = ndimage.gaussian_filter(scaled, 0.4 * max(step_mm / PIXEL_MM - 0.7, 0.0))
     greys, tissues = np.empty((len(discs), *size), np.uint8), np.empty((len(discs), *size), np.uint8)
-    down_steps, across_steps = (step_mm * (np.arange(n) - (n - 1) / 2) for n in size)
+    down_steps, across_steps = (centred(n, step_mm) for n in size)
     for place, (number, frame) in enumerate(zip(discs, frames, strict=True)):
         across = frame[2:4]
         down = np.array([across[1], -across[0]])
         middle = frame[:2] + _FORWARD_DEPTHS * COLUMNS / _WIDTH_DEPTHS * step_mm * across
-        points = middle + down_steps[:, None, None] * down + across_steps[None, :, None] * across
+        points = rectangle(middle, down_steps, down, across_steps, across)
         where = np.moveaxis(points / PIXEL_MM, -1, 0)
         greys[place] = np.rint(ndimage.map_coordinates(smooth, where, order=1, mode="constant"))
         own = np.where(flat == 1 + number, DISC, tissue)

@@ -10,6 +10,7 @@ from lumbar.domain.findings import Evidence
 from lumbar.domain.geometry import Points
 from lumbar.domain.study import Plane, Series, Stack, Study
 from lumbar.imaging.intensity import windowed
+from lumbar.imaging.rectangle import centred, rectangle
 from lumbar.imaging.resample import sample
 from lumbar.severity.axial.cut import LevelCrop
 from lumbar.severity.axial.explain import HeatMap
@@ -94,9 +95,7 @@ def importance_on(heat: HeatMap | ForamenHeatMap, shape: tuple[int, int]) -> NDA
 
 
 def _view(stack: Stack, middle: Points, plane: Plane, size_mm: tuple[float, float]) -> CloseView:
-    rows, columns = (round(size / _PIXEL_MM) for size in size_mm)
+    rows, columns = (centred(round(size / _PIXEL_MM), _PIXEL_MM) for size in size_mm)
     right, down = (stack.volume.grid.toward(direction) for direction in _DIRECTIONS[plane])
-    across = (np.arange(columns) - (columns - 1) / 2) * _PIXEL_MM
-    along = (np.arange(rows) - (rows - 1) / 2) * _PIXEL_MM
-    points = middle + along[:, None, None] * down + across[None, :, None] * right
+    points = rectangle(middle, rows, down, columns, right)
     return CloseView(windowed(sample(stack.volume, points), 1, 99.7), points)

@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 
 from lumbar.domain.anatomy import SpineClass
 from lumbar.domain.findings import LevelFinding
-from lumbar.domain.geometry import Points
+from lumbar.domain.geometry import BACK, LEFT, Points
 from lumbar.domain.study import Role, Series, Stack, Study
 from lumbar.domain.volume import Volume
 from lumbar.imaging.intensity import windowed
+from lumbar.imaging.rectangle import rectangle
 from lumbar.imaging.resample import sample
 from lumbar.muscle.predict import StackMask
 from lumbar.spine.segment import PIXEL_MM
@@ -102,17 +103,8 @@ def _axial_view(stacks: list[tuple[Series, Stack]], level: LevelFinding) -> Axia
     gap, series, stack, number = best
     grid = stack.volume.grid
     middle = grid.points_mm(np.array([number, *grid.indices(np.array(level.canal_center_mm or level.center_mm))[1:]]))
-    left, back = _in_plane_axes(grid.row_step_mm, grid.column_step_mm)
     across = np.arange(-_AXIAL_WIDTH_MM / 2, _AXIAL_WIDTH_MM / 2, _AXIAL_MM)
     down = np.arange(-_AXIAL_HEIGHT_MM * 0.45, _AXIAL_HEIGHT_MM * 0.55, _AXIAL_MM)
-    points = middle + down[:, None, None] * back + across[None, :, None] * left
+    points = rectangle(middle, down, grid.toward(BACK), across, grid.toward(LEFT))
     grey = windowed(sample(stack.volume, points), 1, 99.5)
     return AxialView(grey, level, series, stack.instance_numbers[number], points, gap)
-
-
-def _in_plane_axes(row_step: Points, column_step: Points) -> tuple[Points, Points]:
-    """Unit vectors in the slice towards the patient's left and back."""
-    units = [row_step / np.linalg.norm(row_step), column_step / np.linalg.norm(column_step)]
-    sideways = max(units, key=lambda unit: abs(unit[0]))
-    other = units[0] if sideways is units[1] else units[1]
-    return sideways * np.sign(sideways[0]), other * np.sign(other[1])

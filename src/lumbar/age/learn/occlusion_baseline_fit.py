@@ -2,13 +2,13 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.cluster.vq import kmeans, vq
 
 from lumbar.age.crops import LEVELS
 from lumbar.age.occlusion_baseline import BIN_CENTRES_MM, rows_beside_discs
 from lumbar.age.store import MARGIN, CropStore, unpacked
 
 _LEAST_STUDIES = 12  # behind a group's means
-_ROUNDS = 20
 _COARSE = 4  # studies are compared on means over so many pixels
 
 
@@ -59,15 +59,9 @@ def _cluster(points: NDArray[np.float64], count: int) -> NDArray[np.int64]:
         centres.append(points[away.argmax()])
     middle = np.array(centres)
     while True:
-        for _ in range(_ROUNDS):
-            label = _nearest(points, middle)
-            middle = np.array([points[label == k].mean(axis=0) if (label == k).any() else middle[k] for k in range(len(middle))])
-        label = _nearest(points, middle)
+        middle, _ = kmeans(points, middle)
+        label, _ = vq(points, middle)
         size = np.bincount(label, minlength=len(middle))
         if len(middle) == 1 or size.min() >= _LEAST_STUDIES:
-            return label
+            return np.asarray(label, np.int64)
         middle = np.delete(middle, int(size.argmin()), axis=0)
-
-
-def _nearest(points: NDArray[np.float64], middle: NDArray[np.float64]) -> NDArray[np.int64]:
-    return np.asarray(np.square(points[:, None] - middle).sum(axis=2).argmin(axis=1))

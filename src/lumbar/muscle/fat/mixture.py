@@ -1,7 +1,7 @@
 """Classification of grey values for fat measurement without a Dixon pair; the brightest class is fat.
 
-A mixture of three normal distributions (lean, mixed, fat) agrees best with Dixon; two distributions and 3-means clusters serve for comparison. All use a
-histogram, so that the time does not depend on the size of the muscle.
+A mixture of three normal distributions (lean, mixed, fat) agrees best with Dixon; two distributions and 3-means clusters serve for comparison. Mixtures are
+fitted to a histogram, so that the time does not depend on the size of the muscle.
 """
 
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ Method = Literal["gmm3", "gmm2", "kmeans3"]
 Values = NDArray[np.float64]
 
 _BINS = 200
+_TAILS = (0.001, 0.999)  # quantiles between which the range of values lies
 _ROUNDS = 200
 
 
@@ -50,20 +51,15 @@ def density(mixture: Mixture, values: Values) -> Values:
 
 def three_means(values: Values, clusters: int = 3) -> Values:
     """Cluster centres from dark to bright (Lloyd 1982), initialised at the centres of equal parts of the range."""
-    x, count = _histogram(values)
-    centres = np.linspace(x[0], x[-1], 2 * clusters + 1)[1::2]
-    for _ in range(_ROUNDS):
-        nearest = np.abs(x[:, None] - centres).argmin(axis=1)
-        total = np.bincount(nearest, count, clusters)
-        moved = np.where(total > 0, np.bincount(nearest, count * x, clusters) / np.maximum(total, 1e-12), centres)
-        if np.allclose(moved, centres):
-            break
-        centres = moved
-    return np.asarray(np.sort(centres))
+    from scipy.cluster.vq import kmeans  # noqa: PLC0415  (slow to import, and serves for comparison only)
+
+    start = np.linspace(*np.quantile(values, _TAILS), 2 * clusters + 1)[1::2]
+    centres, _ = kmeans(values[:, None], start[:, None])
+    return np.asarray(np.sort(centres[:, 0]))
 
 
 def _histogram(values: Values) -> tuple[Values, Values]:
-    low, high = np.quantile(values, (0.001, 0.999))
+    low, high = np.quantile(values, _TAILS)
     count, edges = np.histogram(np.clip(values, low, high), bins=_BINS, range=(low, max(high, low + 1e-9)))
     return (edges[:-1] + edges[1:]) / 2, count.astype(np.float64)
 

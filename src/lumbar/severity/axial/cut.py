@@ -15,6 +15,7 @@ from lumbar.domain.findings import Evidence, LevelFinding, Point
 from lumbar.domain.geometry import BACK, LEFT
 from lumbar.domain.spine_axis import level_axes
 from lumbar.domain.study import Role, Series, Stack, Study
+from lumbar.imaging.rectangle import centred, rectangle
 from lumbar.imaging.resample import sample
 from lumbar.severity.axial.midline import HALF_WIDTH_MM, REACH_MM, midline_shift_mm
 from lumbar.severity.axial.network_input import CropImage
@@ -117,12 +118,9 @@ def _smooth(middles: list[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
 
 def _cut(level: LevelFinding, series: Series, stack: Stack, number: int, middle: NDArray[np.float64]) -> LevelCrop:
     grid = stack.volume.grid
-    left, back = grid.toward(LEFT), grid.toward(BACK)
     pixel_mm = grid.spacing_mm[1]
-    rows, columns = round(HEIGHT_MM / pixel_mm), round(WIDTH_MM / pixel_mm)
-    down = (np.arange(rows) - (rows - 1) / 2) * pixel_mm
-    across = (np.arange(columns) - (columns - 1) / 2) * pixel_mm
-    points = middle + down[:, None, None] * back + across[None, :, None] * left
+    rows, columns = (centred(round(size / pixel_mm), pixel_mm) for size in (HEIGHT_MM, WIDTH_MM))
+    points = rectangle(middle, rows, grid.toward(BACK), columns, grid.toward(LEFT))
     layers = []
     for neighbour in _neighbours(stack, number):
         shifted = points + (grid.origins_mm[neighbour] - grid.origins_mm[number])
@@ -136,7 +134,7 @@ def _beside(stack: Stack, number: int, middle: NDArray[np.float64]) -> float:
     grid = stack.volume.grid
     reach = REACH_MM + HALF_WIDTH_MM
     across, down = np.arange(-reach, reach + 0.25, _STRIP_PIXEL_MM), np.arange(-12.0, 12.25, _STRIP_PIXEL_MM)
-    points = middle + down[:, None, None] * grid.toward(BACK) + across[None, :, None] * grid.toward(LEFT)
+    points = rectangle(middle, down, grid.toward(BACK), across, grid.toward(LEFT))
     return midline_shift_mm(sample(stack.volume, points), _STRIP_PIXEL_MM)
 
 

@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from lumbar.domain.geometry import BACK, HEAD, LEFT
 from lumbar.domain.study import Stack
+from lumbar.imaging.rectangle import rectangle
 
 _REACH_MM = 10.0  # search range to either side
 _HALF_WIDTH_MM = 32.0  # of the region compared with its mirror image
@@ -63,7 +64,7 @@ def _surroundings(stack: Stack, number: int, middle: NDArray[np.float64]) -> NDA
     grid = stack.volume.grid
     foot = middle + ((grid.origins_mm[number] - middle) @ grid.normal) * grid.normal
     down, back = np.arange(-_DOWN_MM, _DOWN_MM + 0.1, _PIXEL_MM), np.arange(-_AHEAD_MM, _BEHIND_MM + 0.1, _PIXEL_MM)
-    points = foot - down[:, None, None] * grid.toward(HEAD) + back[None, :, None] * grid.toward(BACK)
+    points = rectangle(foot, down, -grid.toward(HEAD), back, grid.toward(BACK))
     index = np.moveaxis(grid.indices(points)[..., 1:], -1, 0)
     values = ndimage.map_coordinates(np.asarray(stack.volume.array[number], np.float32), index, order=1)
     return np.asarray(ndimage.gaussian_filter(values, 1.0).ravel(), np.float64)

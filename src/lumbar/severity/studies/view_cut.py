@@ -11,6 +11,7 @@ from lumbar.domain.anatomy import Level, Side
 from lumbar.domain.geometry import BACK, HEAD, LEFT, Points
 from lumbar.domain.study import Stack
 from lumbar.domain.volume import Volume
+from lumbar.imaging.rectangle import centred, rectangle
 from lumbar.severity.axial.cut import HEIGHT_MM, WIDTH_MM
 from lumbar.severity.axial.data import STORED_COLUMNS, STORED_ROWS
 from lumbar.severity.studies.views import FIELD_MM, LEVELS, SAGITTAL_PIXELS, SAGITTAL_SLICES, SHAPES, SLOTS, SLOTS_OF, CropRecord, Slot, StudyCrops, View
@@ -56,9 +57,8 @@ def _sagittal_points(spot: Spot, side: Side | None) -> tuple[list[int], Points]:
         step = -step
     half = SAGITTAL_SLICES // 2
     numbers = [int(np.clip(spot.slice_number + step * k, 0, len(grid.origins_mm) - 1)) for k in range(-half, half + 1)]
-    pixel = FIELD_MM / SAGITTAL_PIXELS
-    place = (np.arange(SAGITTAL_PIXELS) - (SAGITTAL_PIXELS - 1) / 2) * pixel
-    plane = spot.point_mm - place[:, None, None] * grid.toward(HEAD) + place[None, :, None] * grid.toward(BACK)
+    place = centred(SAGITTAL_PIXELS, FIELD_MM / SAGITTAL_PIXELS)
+    plane = rectangle(spot.point_mm, place, -grid.toward(HEAD), place, grid.toward(BACK))
     return numbers, _on_slices(plane, spot, numbers)
 
 
@@ -69,9 +69,8 @@ def _axial_points(spot: Spot) -> tuple[list[int], Points]:
     numbers = [max(spot.slice_number - 1, 0), spot.slice_number, min(spot.slice_number + 1, last)]
     if instances[0] > instances[last]:
         numbers.reverse()
-    down = (np.arange(STORED_ROWS) + 0.5) / STORED_ROWS * HEIGHT_MM - HEIGHT_MM / 2
-    across = (np.arange(STORED_COLUMNS) + 0.5) / STORED_COLUMNS * WIDTH_MM - WIDTH_MM / 2
-    plane = spot.point_mm + down[:, None, None] * grid.toward(BACK) + across[None, :, None] * grid.toward(LEFT)
+    down, across = centred(STORED_ROWS, HEIGHT_MM / STORED_ROWS), centred(STORED_COLUMNS, WIDTH_MM / STORED_COLUMNS)
+    plane = rectangle(spot.point_mm, down, grid.toward(BACK), across, grid.toward(LEFT))
     return numbers, _on_slices(plane, spot, numbers)
 
 
