@@ -53,7 +53,8 @@ def three_means(values: Values, clusters: int = 3) -> Values:
     """Cluster centres from dark to bright (Lloyd 1982), initialised at the centres of equal parts of the range."""
     from scipy.cluster.vq import kmeans  # noqa: PLC0415  (slow to import, and serves for comparison only)
 
-    start = np.linspace(*np.quantile(values, _TAILS), 2 * clusters + 1)[1::2]
+    low, high = np.quantile(values, _TAILS)
+    start = np.linspace(float(low), float(high), 2 * clusters + 1)[1::2]
     centres, _ = kmeans(values[:, None], start[:, None])
     return np.asarray(np.sort(centres[:, 0]))
 
