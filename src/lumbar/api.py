@@ -18,7 +18,7 @@ from lumbar import pipeline
 from lumbar.domain.findings import Findings
 from lumbar.domain.study import Study
 from lumbar.domain.values import COLUMNS, value_rows
-from lumbar.errors import UsageError
+from lumbar.errors import InputError, UsageError
 from lumbar.io.read import read_study
 from lumbar.io.staging import staged_folder
 from lumbar.models.memory import release_free_memory
@@ -26,6 +26,7 @@ from lumbar.pipeline import Analysis, Models, Request
 from lumbar.population.follow_up.compare import Comparison
 from lumbar.population.follow_up.compare import compare as compare_examinations
 from lumbar.population.follow_up.examination import read_examination
+from lumbar.population.follow_up.sentences import sentences
 from lumbar.report.document import to_document
 from lumbar.report.follow_up.write import write_comparison
 from lumbar.report.images import draw_images
@@ -117,7 +118,17 @@ def compare(
 _KEY_IMAGES = ("sagittal", "axial_", "crop_", "evidence_")  # begins of the names of images that are sent to archives
 
 
-def write_with_objects(analysis: Analysis, source: Path, folder: Path, progress: Callable[[str, int, int], None] | None = None) -> Analysis:
+@dataclass(frozen=True)
+class EarlierResult:
+    """The result of an earlier examination of the same person."""
+
+    folder: Path  # with findings.json
+    date: str  # as people read it; empty if unknown
+
+
+def write_with_objects(
+    analysis: Analysis, source: Path, folder: Path, progress: Callable[[str, int, int], None] | None = None, earlier: EarlierResult | None = None
+) -> Analysis:
     """Write what `write_analysis` writes, and DICOM and FHIR objects that refer to the images in `source`.
 
     Args:
@@ -125,6 +136,7 @@ def write_with_objects(analysis: Analysis, source: Path, folder: Path, progress:
         source: where the study was read from.
         folder: where the files go.
         progress: called with (step, done, total).
+        earlier: what changed since then is told in the structured report.
 
     Raises:
         UsageError: `lumbar[dicom]` is not installed, or `source` holds no DICOM images of the study.
@@ -145,8 +157,18 @@ def write_with_objects(analysis: Analysis, source: Path, folder: Path, progress:
     kept = [image for name, image in images.items() if name.startswith(_KEY_IMAGES) and name != "sagittal_plain"]
     with ThreadPoolExecutor(1) as pool:  # the browser prints in processes of its own
         pdf = pool.submit(report_pdf, folder / "report.html", written.findings, images)
-        write_objects(written, source_images, ReportFiles(pdf.result, tuple(KeyImage(one.name, one.caption, one.image) for one in kept)), folder)
+        key_images = tuple(KeyImage(one.name, one.caption, one.image) for one in kept)
+        changes = _changes_since(earlier, folder) if earlier else ()
+        write_objects(written, source_images, ReportFiles(pdf.result, key_images, changes), folder)
     return written
+
+
+def _changes_since(earlier: EarlierResult, folder: Path) -> tuple[str, ...]:
+    """What changed since the earlier result, in sentences."""
+    try:
+        return sentences(compare_examinations(read_examination(earlier.folder), read_examination(folder)), earlier.date)
+    except InputError:
+        return (f"The earlier examination{f' of {earlier.date}' if earlier.date else ''} does not fit this one, so nothing was compared.",)
 
 
 def load_models(folder: Path | str | None = None, threads: int = 0) -> Models:

@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -10,8 +12,14 @@ import pytest
 from cartoon import Drawing, draw
 from written_objects import Written, analyzed, errors_of
 
+from lumbar import pipeline
+from lumbar.api import EarlierResult, write_with_objects
 from lumbar.cli.main import main
 from lumbar.io.nifti import write_nifti
+from lumbar.io.read import read_study
+from lumbar.population.follow_up.compare import compare
+from lumbar.population.follow_up.examination import read_examination
+from lumbar.population.follow_up.sentences import sentences
 
 pytest.importorskip("highdicom", reason="lumbar[dicom] is not installed")
 
@@ -114,6 +122,33 @@ def test_warnings_reach_the_reader_of_the_report(written: Written) -> None:
     assert any("Research use only" in text for text in texts)
     for warning in written.findings["warnings"]:
         assert warning in texts
+
+
+def test_changes_since_an_earlier_examination_reach_the_structured_report(written: Written, cartoon_study: Path, tmp_path: Path, drawn_network) -> None:
+    earlier = tmp_path / "earlier"
+    shutil.copytree(written.out, earlier)
+    document = json.loads((earlier / "findings.json").read_text())
+    document["input"]["study_uid"] = "1.2.77"
+    level = next(one for one in document["spine"]["levels"] if one["level"] == "L3/L4")
+    before = level["disc_height_mm"]
+    level["disc_height_mm"] = before + 6
+    (earlier / "findings.json").write_text(json.dumps(document))
+    comparison = compare(read_examination(earlier), read_examination(written.out))
+    told = sentences(comparison, "2021-03-04")
+    changed = {(one.level, one.finding) for one in comparison.changes if one.verdict == "changed"}
+    assert ("L3/L4", "disc_height_mm") in changed
+    surely = [one for one in told if "L3/L4" in one and f"{before + 6:.2f} to {before:.2f} mm" in one]
+    assert surely or any("not certain" in one for one in told)
+    models = pipeline.load_models(None, 1, ("spine",))
+    analysis = pipeline.analyze(read_study(cartoon_study), models, pipeline.Request(tasks=("spine",)))
+    (tmp_path / "out").mkdir()
+    write_with_objects(analysis, cartoon_study, tmp_path / "out", earlier=EarlierResult(earlier, "2021-03-04"))
+    report = pydicom.dcmread(tmp_path / "out" / "dicom" / "measurements_sr.dcm")
+    texts = [item.TextValue for item in report.ContentSequence if item.ValueType == "TEXT"]
+    assert set(surely) <= set(texts) and any("earlier examination of 2021-03-04" in text for text in texts)
+    assert errors_of(tmp_path / "out" / "dicom" / "measurements_sr.dcm") == []
+    same = replace(comparison, changes=())
+    assert sentences(same, "") == ("No value changed by more than its measurement error since the earlier examination.",)
 
 
 def test_the_pdf_is_the_report(written: Written) -> None:

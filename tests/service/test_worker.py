@@ -194,3 +194,20 @@ def test_studies_of_one_person_find_each_other(node: Node, tmp_path: Path) -> No
     later = node.folder.key_of_study("1.2")
     assert [row["study"] for row in node.studies.earlier(later)] == [node.folder.key_of_study("1.1")]
     assert node.studies.earlier(node.folder.key_of_study("1.1")) == [] and node.studies.earlier(node.folder.key_of_study("1.4")) == []
+
+
+def test_the_engine_is_given_the_latest_earlier_result_of_the_same_person(node: Node, tmp_path: Path) -> None:
+    tasks = []
+    run = node.engine.run
+
+    def noted(task, progress) -> None:
+        tasks.append(task)
+        run(task, progress)
+
+    node.engine.run = noted
+    for number, (date, person) in enumerate((("20200101", "A"), ("20220101", "A"), ("20210101", "B"), ("20230101", "A"), ("20230101", ""))):
+        study = small_study(tmp_path / str(number), StudyInstanceUID=f"1.2.{number}", StudyDate=date, PatientID=person)
+        node.intake.from_files(study, "upload")
+        assert node.worker.step()
+    assert [task.earlier and task.earlier[1] for task in tasks] == [None, "2020-01-01", None, "2022-01-01", None]
+    assert tasks[3].earlier[0] == tasks[1].result and (tasks[1].result / "findings.json").is_file()

@@ -30,6 +30,7 @@ class ReportFiles:
 
     pdf: Callable[[], bytes]  # gives it as soon as it is printed
     key_images: tuple[KeyImage, ...] = ()
+    changes: tuple[str, ...] = ()  # since an earlier examination, in sentences
 
 
 def write_objects(analysis: Analysis, source: SourceImages, report: ReportFiles, folder: Path) -> None:
@@ -46,8 +47,9 @@ def write_objects(analysis: Analysis, source: SourceImages, report: ReportFiles,
     segments = _write_segmentations(analysis, source, out)
     findings = analysis.findings
     content = repr(findings).encode() + b"".join(sorted(str(one.segmentation.SOPInstanceUID).encode() for one in segments.values()))
-    who = identity(source, "measurements", _REPORT, content)
-    _save(structured_report(analysis.study, findings, source, _unique(segments), who, reader_warnings(findings)), out / "measurements_sr.dcm")
+    who = identity(source, "measurements", _REPORT, content + "".join(report.changes).encode())
+    comments = (*reader_warnings(findings), *report.changes)
+    _save(structured_report(analysis.study, findings, source, _unique(segments), who, comments), out / "measurements_sr.dcm")
     # A printed page contains the time of printing; the identity of the object depends on the findings only.
     pdf = pdf_object(report.pdf(), source, identity(source, "report", _PDF, content))
     _save(pdf, out / "report.dcm")

@@ -2,7 +2,7 @@
 
 import lumbar.exchange.objects
 import lumbar.report.pdf  # noqa: F401  (both take a second to import, which the first study would wait for)
-from lumbar.api import analyze, load_models, write_with_objects
+from lumbar.api import EarlierResult, analyze, load_models, write_with_objects
 from lumbar.io.read import read_study
 from lumbar.io.staging import staged_folder
 from lumbar.report.write import write_analysis
@@ -27,8 +27,9 @@ class LumbarEngine:
         analysis = analyze(study, self._models, request_of(task.given, task.masks), progress).analysis
         progress("writing the report", 0, 1)
         from_dicom = any(stack.sop_uids for series in study.series for stack in series.stacks)
+        earlier = EarlierResult(*task.earlier) if task.earlier else None
         with staged_folder(task.result, False) as stage:
-            written = write_with_objects(analysis, task.images, stage, progress) if from_dicom else write_analysis(analysis, stage)
+            written = write_with_objects(analysis, task.images, stage, progress, earlier) if from_dicom else write_analysis(analysis, stage)
             view_of_result(written, stage)
 
 

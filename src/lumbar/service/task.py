@@ -17,6 +17,7 @@ class Task:
     views: Path  # to be; there already if another version was made from the same images
     given: dict[str, Any] = field(default_factory=dict)  # the request of a correction
     masks: Path | None = None  # folder of the masks that the request names
+    earlier: tuple[Path, str] | None = None  # result of the person's latest examination before this one, and its date
 
 
 class Engine(Protocol):

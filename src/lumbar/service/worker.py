@@ -101,7 +101,8 @@ class Worker:
         if not result.exists():
             images = self._images(job, fingerprint, heart)
             views = self._folder.views(job.study, fingerprint)
-            self._engine.run(Task(images, result, views, job.request, self._folder.masks(job.study)), heart.show)
+            task = Task(images, result, views, job.request, self._folder.masks(job.study), self._earlier(job.study))
+            self._engine.run(task, heart.show)
         heart.show("sending the results", 0, 1)
         version = self._version(job, fingerprint, result)
         if version.delivered is False:
@@ -126,6 +127,14 @@ class Worker:
         finally:
             shutil.rmtree(stage, ignore_errors=True)
         return images
+
+    def _earlier(self, study: str) -> tuple[Path, str] | None:
+        """The newest result of the person's latest examination before this one, and its date."""
+        own = self._studies.row(study)
+        for row in self._studies.earlier(study):
+            if own is not None and row["study_date"] < own["study_date"]:
+                return self._folder.result(row["study"], self._studies.versions(row["study"])[0].job), row["study_date"]
+        return None
 
     def _version(self, job: Job, fingerprint: str, result: Path) -> Version:
         summary, request = summary_of(result), job.request
