@@ -1,7 +1,11 @@
 """Series whose images run against their header from left to right."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import ndimage
 
 from lumbar.domain.anatomy import Level
@@ -10,7 +14,7 @@ from lumbar.domain.geometry import Grid
 from lumbar.domain.study import Plane, Role, Series, Stack, Study, Weighting
 from lumbar.domain.volume import Volume
 from lumbar.spine.planes import with_planes_by_spine
-from lumbar.spine.series_fit import fit_series
+from lumbar.spine.series_fit import TOLERATED_MM, fit_series
 
 _FIELD = ndimage.gaussian_filter(np.random.default_rng(5).normal(size=(80, 110, 110)), 3.0)
 _FIELD = (1000 * (_FIELD - _FIELD.min()) / np.ptp(_FIELD)).astype(np.float32)  # voxels of 2 mm around the origin
@@ -96,3 +100,16 @@ def test_a_block_58_degrees_off_axial_is_axial_where_the_spine_is_as_steep():
     assert (judged.plane, judged.role) == (Plane.AXIAL, Role.AXIAL_T2)
     upright = tuple(LevelFinding(level, tuple(grid.center_mm + np.array([0, 0, 35.0]) * (3 - k))) for k, level in enumerate(Level))
     assert with_planes_by_spine(Study("1", (block,)), upright).series[0].plane is Plane.CORONAL
+
+
+@settings(max_examples=6, deadline=None)
+@given(st.tuples(st.floats(-20, 20), st.floats(-30, 30), st.floats(-60, 60)))
+def test_any_shift_of_a_series_is_undone_or_it_is_withheld(shift):
+    reference = series(sagittal(), Plane.SAGITTAL, Weighting.T2, Role.SAGITTAL_T2, "sag")
+    straight = series(axial(), Plane.AXIAL, Weighting.T2, Role.AXIAL_T2, "ax")
+    stack = straight.stacks[0]
+    moved = replace(straight, stacks=(replace(stack, volume=stack.volume.moved(shift)),))
+    (found,), warnings, _ = checked(reference, moved)
+    off = np.linalg.norm(found.stacks[0].volume.grid.center_mm - stack.volume.grid.center_mm)
+    assert off <= TOLERATED_MM + 1 or found.role is Role.OTHER
+    assert bool(warnings) or np.linalg.norm(shift) <= TOLERATED_MM + 1
