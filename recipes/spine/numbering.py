@@ -1,11 +1,14 @@
 """Accuracy of the spine model's level names on phantoms, and whether wrong names are marked as doubtful.
 
     python recipes/spine/numbering.py [--model FOLDER] [--transitional 60] [--plain 100] [--first 0] [--outcomes FILE]
+    python recipes/spine/numbering.py --patients ../shared/data
 
 Phantoms with a lumbarised S1 and with a sacralised L5, half of each, and plain ones, of all sites. A phantom is named correctly if the centre of each of the
 five levels lies within 10 mm of its true place. Prints how many are named correctly, how many of the others are doubted (`numbering.confident` is false),
 the false alarms on plain phantoms with their interval (Wilson, 95 %), and the reliability of `numbering.probability`. A run that was interrupted resumes from
 its table of outcomes. Images have half the matrix of their site.
+
+`--patients` prints instead how many SPIDER T2 SPACE patients a stricter limit of the probability would mark, from the readers' masks of their middle slices.
 """
 
 import argparse
@@ -15,19 +18,22 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from reference_masks import segmentation_of, spider_volumes
 from statsmodels.stats.proportion import proportion_confint
 
+from lumbar.datasets.spider import read_space
 from lumbar.domain.anatomy import Level
 from lumbar.domain.study import Plane, Weighting
 from lumbar.errors import InputError
 from lumbar.models.registry import find_model
 from lumbar.phantom.study import StudyOptions, make_study
 from lumbar.spine.segment import TASK, Network, network_of
-from lumbar.spine.spine_map import map_spine
+from lumbar.spine.spine_map import map_segmentation, map_spine
 
 FIRST_SEED = 9000  # seeds that no training uses
 SITES = "ABCDEFGHI"
 NEAR_MM = 10.0
+LIMITS = (0.9, 0.95, 0.98)
 BINS = (0.0, 0.5, 0.9, 0.97, 0.99, 1.0)
 
 
@@ -50,8 +56,12 @@ def main() -> None:
     parser.add_argument("--transitional", type=int, default=60)
     parser.add_argument("--plain", type=int, default=100)
     parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--patients", type=Path, help="Folder of data.")
     parser.add_argument("--outcomes", type=Path, help="Table that a run resumes from (CSV).")
     arguments = parser.parse_args()
+    if arguments.patients:
+        print_patients(arguments.patients)
+        return
     network = network_of(find_model(TASK, arguments.model, threads=1))
     variants = [("lumbarised", "sacralised")[k % 2] for k in range(arguments.transitional)] + ["none"] * arguments.plain
     known = read_outcomes(arguments.outcomes)
@@ -72,6 +82,20 @@ def main() -> None:
         low, high = proportion_confint(alarms, len(plain), method="wilson")
         print(f"false alarms: {alarms} of {len(plain)} plain phantoms ({low:.1%} to {high:.1%})")
     print_reliability([o for o in outcomes if o.probability is not None])
+
+
+def print_patients(data: Path) -> None:
+    slices = read_space(data / "spider" / "t2_space")
+    found = []
+    for name in sorted({s.patient for s in slices}, key=int):
+        own = [s for s in slices if s.patient == name]
+        middle = len(own) // 2
+        image, labels = spider_volumes(own[max(0, middle - 3) : middle + 4])
+        numbering = map_segmentation(segmentation_of(labels, image), Plane.SAGITTAL, Weighting.T2).finding.numbering
+        if numbering.probability is not None:
+            found.append(numbering.probability)
+    for limit in LIMITS:
+        print(f"probability below {limit}: {sum(p < limit for p in found)} of {len(found)} patients whose sacrum is in view")
 
 
 def read_outcomes(path: Path | None) -> dict[tuple[int, str], Outcome]:
