@@ -18,6 +18,7 @@ CALLED_FROM_OUTSIDE = [
     "on_*", "training_step", "validation_step", "configure_optimizers", "setup", "forward", "perform_actual_validation",  # Lightning, PyTorch, nnU-Net
     "do_*", "log_message",  # http.server
     "AnalyzeJob", "CallJob",  # a batch worker looks them up by their paths
+    "load_bytecode", "dump_bytecode",  # Jinja
     "comparison_schema",  # for users of comparison.json
 ]  # fmt: skip
 

@@ -7,7 +7,7 @@ _MEMORY_W_PER_GB = 0.3725  # their figure
 
 @dataclass(frozen=True)
 class PowerModel:
-    """What a machine draws; the defaults are the general figures of the source, good for a factor of two."""
+    """Power consumption of a machine; the defaults are the general figures of the source, good for a factor of two."""
 
     watts_per_core: float = 12.0  # a busy core
     pue: float = 1.67  # power of the whole data centre / of its computers; 1 for a workstation

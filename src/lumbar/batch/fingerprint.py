@@ -12,7 +12,7 @@ _CHUNK_BYTES = 1 << 20
 
 
 def stat_mark(path: Path) -> str:
-    """A quick mark of the files at `path`: changes whenever a name, size or time of change does, without reading a file."""
+    """A quick fingerprint of the files at `path`: changes whenever a name, size or time of change does, without reading a file."""
     digest = hashlib.sha256()
     for one in _files(path):
         facts = one.stat()

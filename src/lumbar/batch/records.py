@@ -37,7 +37,7 @@ def record_path(out: Path, study: str) -> Path:
 
 
 def write_record(out: Path, outcome: Outcome) -> None:
-    """Write the record so that it is there whole or not at all, also after a loss of power."""
+    """Write the record atomically, also in case of a power failure."""
     path = record_path(out, outcome.study)
     draft = path.with_suffix(f".{os.getpid()}.part")
     with draft.open("w", encoding="utf-8") as file:

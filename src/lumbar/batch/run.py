@@ -31,7 +31,7 @@ class BatchOptions:
     job: JobOptions = field(default_factory=JobOptions)
     engine: EngineOptions = field(default_factory=EngineOptions)
     resume: bool = False  # resume the batch in the output folder
-    retry_failed: bool = False  # when resuming, also do studies again that failed for good
+    retry_failed: bool = False  # when resuming, also repeat studies that failed permanently
     allow_unsigned: bool = False  # use models that are not signed by a key of the trust list
     trust: Path | None = None  # trust list, if not the user's default
     power: PowerModel = field(default_factory=PowerModel)

@@ -4,6 +4,7 @@ A verb's module is imported only when the verb is used, so that `lumbar --help` 
 """
 
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -122,6 +123,7 @@ def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and leave with its exit code (0 done, 1 internal, 2 usage, 3 unusable input, 4 done in part)."""
     forgiving_streams()
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy starts threads: the matrices are small, and the threads would wait for each other
     words = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]  # accepted before and after the verb

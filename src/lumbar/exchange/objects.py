@@ -26,7 +26,7 @@ _SPINE, _MUSCLE, _REPORT, _PDF, _KEY_IMAGES = range(5)
 
 @dataclass(frozen=True, eq=False)
 class ReportFiles:
-    """What the report's writer hands over."""
+    """Files of the report that are sent along."""
 
     pdf: Callable[[], bytes]  # gives it as soon as it is printed
     key_images: tuple[KeyImage, ...] = ()

@@ -26,7 +26,7 @@ _CHUNK_BYTES = 2**20
 
 @dataclass
 class Census:
-    """What became of the files of an input."""
+    """Counts of the files of an input by outcome."""
 
     files: int = 0
     foreign: int = 0  # no DICOM, and no name that claims so

@@ -25,7 +25,7 @@ class Network:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
-        # Threads that spin while they wait burn processor time that the other tasks need, and an arena keeps the memory of the largest input for good.
+        # Threads that spin while they wait burn processor time that the other tasks need, and an arena never returns the memory of the largest input.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.enable_cpu_mem_arena = False
         self.name = name

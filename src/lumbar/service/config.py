@@ -118,7 +118,7 @@ def to_tables(config: ServiceConfig) -> dict[str, Any]:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches the address."""
+    """Whether the address can be reached from this machine only."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

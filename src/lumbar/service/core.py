@@ -47,7 +47,7 @@ class ServiceCore:
         self._others.append((name, work))
 
     def start(self) -> None:
-        """Begin to work: what an earlier run left unfinished is queued again."""
+        """Start: jobs that an earlier run left unfinished are queued again."""
         self.jobs.service_started()
         self._run("workers", self.supervisor.run)
         self._run("housekeeping", lambda stop: keep_house(self, stop))

@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Away(Exception):
-    """Something outside cannot be reached now; the job waits for it."""
+    """An external system cannot be reached at present; the job waits."""
 
 
 class Refused(Exception):

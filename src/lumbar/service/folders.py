@@ -64,7 +64,7 @@ class DataFolder:
         return self.study(study) / "masks"
 
     def key_of_study(self, uid: str) -> str:
-        """The name of a study in addresses, logs and folders: it cannot be turned back without the secret."""
+        """The name of a study in addresses, logs and folders; the study cannot be derived from it without the secret."""
         return self._hashed(f"study {uid}")
 
     def key_of_person(self, patient_id: str, issuer: str) -> str:

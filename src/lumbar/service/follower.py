@@ -26,13 +26,13 @@ class Follower:
         self._away = False
 
     def run(self, stop: threading.Event) -> None:
-        """Follow until `stop`; an archive that is away is waited for."""
+        """Follow until `stop`; an unreachable archive is tried again."""
         while not stop.is_set():
             self.step()
             stop.wait(self._settings.pause_seconds)
 
     def step(self) -> None:
-        """One look at the archive."""
+        """Check the archive once."""
         try:
             self._follow()
             if time.monotonic() - self._reconciled >= self._settings.reconcile_seconds:
@@ -50,7 +50,7 @@ class Follower:
             self._away = False
 
     def reconcile(self) -> None:
-        """Look at every study to which something was added since the last time."""
+        """Check every study to which something was added since the last check."""
         for name, updated in self._orthanc.updates():
             if self._looked_at.get(name) != updated and self._take(name):
                 self._looked_at[name] = updated

@@ -61,7 +61,7 @@ class Intake:
         return Taken(study, job, not new)
 
     def from_archive(self, arrived: ArrivedStudy) -> Taken:
-        """Take a study that lies in the archive; its images are fetched when its turn comes."""
+        """Register a study of the archive; its images are fetched when its job starts."""
         study = self._folder.key_of_study(arrived.uid)
         if not self._jobs.knows(study, arrived.fingerprint):
             person = self._folder.key_of_person(arrived.facts.patient_id, arrived.issuer)

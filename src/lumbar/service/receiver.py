@@ -75,7 +75,7 @@ class Receiver:
             raise UsageError(f"the receiver cannot listen on {settings.host}:{settings.port} ({error.strerror}); choose another port") from error
 
     def take_quiet_studies(self) -> None:
-        """Queue the studies for which nothing has come for a while."""
+        """Queue the studies for which no image arrived during the quiet period."""
         for folder in self._root.iterdir():
             names = sorted(path.name for path in folder.glob("*.dcm"))
             silent = time.time() - max(path.stat().st_mtime for path in (folder, *folder.glob("*.dcm")))
@@ -100,7 +100,7 @@ class Receiver:
         (folder / _QUEUED).write_text("\n".join(names), encoding="utf-8")
 
     def _store(self, event: Any) -> int:
-        """Put one image in place, on the disk before it is confirmed."""
+        """Store one image; it is on the disk before it is confirmed."""
         self._coming.pop(id(event.assoc), None)
         if self._folder.free_gib() < self._least_free_gib:
             return _OUT_OF_RESOURCES
@@ -131,7 +131,7 @@ class Receiver:
         return _SUCCESS
 
     def _count(self, event: Any) -> None:
-        """Break an association off that sends more than an image may hold."""
+        """Abort an association that sends more than the size limit of an image."""
         size = self._coming[id(event.assoc)] = self._coming.get(id(event.assoc), 0) + len(event.data)
         if size > self._settings.most_mib * 2**20:
             _LOG.warning("an association sent more than %d MiB at once and was ended", self._settings.most_mib)

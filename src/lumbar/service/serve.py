@@ -1,4 +1,4 @@
-"""Runs a service until it is told to stop."""
+"""Run a service until it receives a signal to stop."""
 
 import sys
 from collections.abc import Sequence

@@ -22,7 +22,7 @@ _HEALTHY_SECONDS = 20.0  # a worker that lived for so long did not fail at its s
 
 @dataclass
 class _Seat:
-    """A place for one worker."""
+    """A slot for one worker process."""
 
     process: "subprocess.Popen[str] | None" = None
     name: str = ""

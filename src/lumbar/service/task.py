@@ -10,7 +10,7 @@ Progress = Callable[[str, int, int], None]  # step, done, total
 
 @dataclass(frozen=True)
 class Task:
-    """One analysis: where it reads, where it writes, what a person gave."""
+    """One analysis: its input, its output, and what a user specified."""
 
     images: Path
     result: Path  # to be; complete or absent

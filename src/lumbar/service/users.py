@@ -22,7 +22,7 @@ _AT_ONCE = threading.Semaphore(2)  # guesses: each takes 32 MiB
 
 
 class Role(Enum):
-    """What a user may do; each may what those before may."""
+    """Roles; each includes the rights of those before it."""
 
     READER = "reader"  # look, search, upload
     REVIEWER = "reviewer"  # correct, retry

@@ -29,7 +29,7 @@ _AWAY = (httpx.codes.BAD_GATEWAY, httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.G
 
 @dataclass(frozen=True)
 class Outside:
-    """The systems that a worker speaks to."""
+    """The systems that a worker communicates with."""
 
     archive: Orthanc | None = None  # studies come from there, and their results go back
     results: Destination | None = None  # takes the results of studies that came by C-STORE
@@ -148,7 +148,7 @@ class Worker:
         )  # fmt: skip
 
     def _destination(self, job: Job) -> Destination | None:
-        """Where the results of the job go; None where nobody waits for them."""
+        """Destination of the results of the job; None if they are not delivered."""
         if job.source["kind"] == "archive":
             return self._archive
         return self._results if job.source.get("send_results") else None
@@ -184,7 +184,7 @@ class _Heart:
         self._thread.join()
 
     def show(self, step: str, done: int, total: int) -> None:
-        """Say how far the work is; written at once for a new step, otherwise now and then."""
+        """Report progress: at once for a new step, otherwise at intervals."""
         new = step != self._shown[0]
         self._shown = (step, done, total)
         if new:

@@ -116,7 +116,7 @@ def _code(value: str, meaning: str) -> Dataset:
 
 
 def _pixels(source: Dataset, made: Dataset) -> None:
-    """Decoded and written anew: what hides in compressed streams, unused bits and behind the last pixel stays behind."""
+    """Decode and encode again, which removes content of compressed streams, unused bits and bytes behind the last pixel."""
     try:
         pixels = np.asarray(source.pixel_array)
     except Exception as error:

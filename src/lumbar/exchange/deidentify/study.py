@@ -19,7 +19,7 @@ _LEAST_SECRET = 16  # bytes
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of the files of an input."""
+    """Counts of the files of an input by outcome."""
 
     written: int
     refused: tuple[str, ...]  # one sentence for each omitted file, without its name
@@ -81,7 +81,7 @@ def deidentify(path: Path, folder: Path, secret: bytes, progress: Callable[[int,
 
 
 def write_map(outcome: Outcome, path: Path) -> None:
-    """The way back from replacements to originals, readable by its owner alone."""
+    """The table from replacements to originals, readable by its owner only."""
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["kind", "original", "replacement"])

@@ -80,7 +80,7 @@ def _invalid(_: Request, error: Any) -> Response:
 
 
 def _without_room(_: Request, error: Any) -> Response:
-    """A full disk is told to the client; other errors go on to the guard, which tells nothing of them."""
+    """Report a full disk to the client; other errors reach the guard, which gives no details."""
     if not disk_is_full(error):
         raise error
     return _answer(FULL)

@@ -58,7 +58,7 @@ class Correction(BaseModel):
 
 @router.put("/api/studies/{study}/masks/{mask}", status_code=HTTPStatus.CREATED)
 async def upload_mask(study: str, mask: str, request: Request, user: Reviewer, core: Core) -> dict[str, Any]:
-    """Take a corrected mask; it counts once a correction names it."""
+    """Store a corrected mask; it is used once a correction refers to it."""
     version = await run_in_threadpool(_newest, core, study)
     original = core.folder.result(study, version.job) / "masks" / f"{mask}.nii.gz"
     if not mask.replace("_", "").isalnum() or mask == "levels" or not original.is_file():

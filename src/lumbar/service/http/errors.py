@@ -1,11 +1,11 @@
-"""Refusals, and the one shape in which they are answered."""
+"""Refusals, and the form in which they are sent."""
 
 import json
 from http import HTTPStatus
 
 
 class Refusal(Exception):
-    """A request that is not granted, with the sentence that its sender gets."""
+    """A refused request, with the message for the client."""
 
     def __init__(self, status: int, message: str, retry_after: int | None = None) -> None:
         super().__init__(message)
@@ -24,5 +24,5 @@ class Refusal(Exception):
 
 
 def not_found(what: str) -> Refusal:
-    """The refusal of what is not there."""
+    """The refusal of a request for something that does not exist."""
     return Refusal(HTTPStatus.NOT_FOUND, f"there is no such {what}")

@@ -78,7 +78,7 @@ class Guard:
         _LOG.info("%s %s %s %d ms", scope["method"], _shown(scope), answer.status, round(1000 * (time.monotonic() - began)))
 
     async def _admit(self, scope: Scope) -> None:
-        """Let in whoever may come in; the user lies in the state of the request then."""
+        """Pass on permitted requests, with the user in the state of the request."""
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         host = headers.get("host", "")
         if host.rsplit(":", 1)[0] not in self._hosts and host not in self._hosts:
@@ -167,7 +167,7 @@ def _limited(receive: Receive, limit: int | None, scope: Scope) -> Receive:
 
 
 def _shown(scope: Scope) -> str:
-    """The route rather than the address: what a client made up does not enter the log."""
+    """The route rather than the address, so that text from a client does not enter the log."""
     route = scope.get("route")
     return str(getattr(route, "path", "")) or "(no route)"
 

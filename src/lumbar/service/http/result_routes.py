@@ -141,7 +141,7 @@ def _zipped(folder: Path) -> Iterator[bytes]:
 
 
 class _Sink:
-    """A file that is read away while it is written."""
+    """A file whose content is consumed while it is written."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
@@ -151,7 +151,7 @@ class _Sink:
         return len(data)
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Nothing is buffered."""
 
     def taken(self) -> bytes:
         parts, self._parts = self._parts, []

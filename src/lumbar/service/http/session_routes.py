@@ -67,7 +67,7 @@ def health() -> dict[str, str]:
 
 @router.post("/api/login", status_code=HTTPStatus.NO_CONTENT)
 def login(given: Credentials, request: Request, core: Core) -> Response:
-    """Begin a session."""
+    """Start a session."""
     users: UserFile = request.app.state.users
     throttle: Throttle = request.app.state.throttle
     address = request.client.host if request.client else ""

@@ -50,7 +50,7 @@ def list_studies(wanted: Annotated[Filter, Query()], _: Reader, core: Core) -> d
 
 @router.post("/api/studies/search")
 def search_studies(wanted: TextFilter, user: Reader, core: Core) -> dict[str, Any]:
-    """A page of the worklist, also by text."""
+    """A page of the worklist, optionally filtered by text."""
     if wanted.text.strip():
         core.audit.add(user.name, "search")
     return _page(core, Search(**wanted.model_dump()))

@@ -63,7 +63,7 @@ async def upload_file(upload: str, number: int, request: Request, _: Reader, cor
 
 @router.post("/api/uploads/{upload}/finish", status_code=HTTPStatus.ACCEPTED)
 def finish_upload(upload: str, user: Reader, core: Core) -> dict[str, Any]:
-    """All files are there."""
+    """Finish an upload of single files."""
     folder = _found(core, upload)
     try:
         if any(path.name.startswith("part-") for path in folder.iterdir()):
@@ -75,7 +75,7 @@ def finish_upload(upload: str, user: Reader, core: Core) -> dict[str, Any]:
 
 @router.delete("/api/uploads/{upload}", status_code=HTTPStatus.NO_CONTENT)
 def drop_upload(upload: str, _: Reader, core: Core) -> Response:
-    """Give an upload up."""
+    """Cancel an upload."""
     shutil.rmtree(_found(core, upload), ignore_errors=True)
     return Response(status_code=HTTPStatus.NO_CONTENT)
 

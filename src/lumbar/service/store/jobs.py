@@ -23,7 +23,7 @@ class LeaseLost(Exception):
 
 @dataclass(frozen=True)
 class QueueRules:
-    """Patience of the queue."""
+    """Limits of attempts and times of the queue."""
 
     lease_seconds: float = 30.0  # a worker that is silent for so long is dead
     most_tries: int = 3
@@ -160,7 +160,7 @@ class JobStore:
         self._update(job, "state='queued', tries=tries-1, waits=waits+1, reason=?, lease=NULL, not_before=?, changed_at=?", (reason, now + pause, now))
 
     def give_back(self, worker: str) -> None:
-        """The worker stopped because it was told to: its try does not count."""
+        """Return a job whose worker was asked to stop; this attempt does not count."""
         now = self._clock()
         with self._database.change() as change:
             change.execute("UPDATE jobs SET state='queued', tries=tries-1, lease=NULL, changed_at=? WHERE state='running' AND worker=?", (now, worker))
