@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from threadpoolctl import threadpool_limits
+
 from lumbar import pipeline
 from lumbar.domain.findings import Findings
 from lumbar.domain.study import Study
@@ -62,7 +64,7 @@ class Result:
             UsageError: `folder` is not empty and `overwrite` is off, is in use, or cannot be written to; or `dicom_from` holds no DICOM files.
         """
         try:
-            with staged_folder(Path(folder), overwrite) as stage:
+            with threadpool_limits(1, "blas"), staged_folder(Path(folder), overwrite) as stage:
                 if dicom_from is not None:
                     return replace(self, analysis=write_with_objects(self.analysis, Path(dicom_from), stage))
                 return replace(self, analysis=write_analysis(self.analysis, stage))

@@ -22,7 +22,7 @@ _ALIKE = 0.6  # correlation of brightness from which on edges need not be compar
 
 @dataclass(frozen=True)
 class Fit:
-    """How two series lie to each other."""
+    """Displacement between two series."""
 
     offset_mm: tuple[float, float, float]  # LPS: displacement of the second against its best fit to the first
     here: float  # correlation as they lie

@@ -42,7 +42,7 @@ class Budget:
 
     @classmethod
     def of(cls, path: Path) -> "Budget":
-        """What the archive at `path` may hold by its size."""
+        """Largest content of the archive at `path` that its size allows."""
         return cls(path, min(_MOST_BYTES, max(_FREE_BYTES, _MOST_RATIO * path.stat().st_size)))
 
     def spend(self, size: int) -> None:
@@ -57,7 +57,7 @@ class Budget:
 
 
 def kind_of_archive(path: Path) -> str | None:
-    """What the file is packed with by its first bytes: zip, tar, gzip, bzip2, xz, or 7z, rar and zstd, which cannot be unpacked here; None for others."""
+    """Format of an archive by its first bytes: zip, tar, gzip, bzip2, xz, or 7z, rar and zstd, which cannot be unpacked here; None for others."""
     try:
         with path.open("rb") as file:
             start = file.read(265)
