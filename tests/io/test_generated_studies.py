@@ -68,6 +68,21 @@ def test_indistinguishable_images_at_one_position_are_rejected_unless_they_are_r
     assert any("repeats" in text for text in series.warnings)
 
 
+@FEW
+@given(st.floats(0.3, 0.85), st.integers(4, 9))
+def test_parallel_blocks_that_meet_are_two_stacks(folder, step, count):
+    root = folder()
+    for block in range(2):
+        matrix = axial_matrix(slice_mm=4.0, pixel_mm=4.0, origin=(-80, -70, 4.0 * block * (count - 1 + step)))
+        for dataset in stack_datasets(slices(matrix, (count, 40, 40)), matrix):
+            dataset.InstanceNumber += block * count
+            save(dataset, root / f"{dataset.InstanceNumber:03}.dcm")
+    (series,) = read_study(root).series
+    assert [stack.volume.grid.shape[0] for stack in series.stacks] == [count, count]
+    assert all(stack.volume.grid.even for stack in series.stacks)
+    assert not series.warnings
+
+
 # Kind 5: slices turned a little against each other.
 @FEW
 @given(st.sampled_from(["alternating", "drifting", "thirds", "random"]), st.floats(0.02, 0.45), st.integers(0, 99))

@@ -25,6 +25,7 @@ _MOST_COMPARED = 2000  # slices with pairwise distances
 _JUMP_MM = 25.0  # shift within the plane beyond which a slice belongs to another field of view
 _SAME_PLACE_MM = 0.05
 _FEWEST_SLICES_OF_BLOCK = 3
+_OVERLAPPING = 0.9  # step in slice spacings below which two parallel blocks meet
 _FAR_MM = 40.0  # no protocol leaves so wide a gap in a block: what lies beyond it is a block of its own, or a slip of a single header
 
 
@@ -209,7 +210,8 @@ def _parallel_blocks(run: list[SliceImage]) -> list[list[SliceImage]]:
     typical = steps[np.abs(gaps - base) < 0.1 * base].mean(axis=0)
     shares = gaps / base
     off_line = np.linalg.norm(steps - shares[:, None] * typical, axis=1) > max(2.0, 0.5 * base)
-    parts = _cut(run, (shares > 1.3) & ((np.abs(shares - np.round(shares)) > 0.1) | off_line))
+    overlapping = shares < _OVERLAPPING  # the next block begins before this one has ended
+    parts = _cut(run, ((shares > 1.3) & ((np.abs(shares - np.round(shares)) > 0.1) | off_line)) | overlapping)
     return parts if min(map(len, parts)) >= _FEWEST_SLICES_OF_BLOCK else [run]
 
 
