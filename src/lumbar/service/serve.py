@@ -1,5 +1,6 @@
 """Run a service until it receives a signal to stop."""
 
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -47,6 +48,7 @@ def serve(config: ServiceConfig, worker_command: Sequence[str] = WORKER) -> None
             lifespan="on",
         )
     )
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises the signal again at its end: what the caller has to clean up is cleaned up
     server.run()
     if not server.started:
         sys.exit(1)
