@@ -121,6 +121,8 @@ def _client(options: EngineOptions) -> Iterator[tuple[Client, LocalCluster | Non
         "distributed.worker.memory.spill": False,
         "distributed.worker.memory.pause": False,
         "distributed.worker.memory.terminate": False,
+        "distributed.worker.profile.enabled": False,  # Dask samples its workers 100 times a second and wakes every 20 ms: a tenth of a core in all
+        "distributed.admin.tick.interval": "500 ms",
         "distributed.deploy.lost-worker-timeout": f"{_LOST_WORKER_S} s",
         "distributed.comm.timeouts.connect": f"{options.patience_s:g}s",
     }
