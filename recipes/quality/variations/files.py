@@ -180,14 +180,19 @@ def nifti_qform_turned(out: Path) -> None:
     _niftis(out, change)
 
 
+def _raised(affine: np.ndarray, mm: float) -> np.ndarray:
+    """`affine` with its origin `mm` nearer to the head."""
+    raised = affine.copy()
+    raised[2, 3] += mm
+    return raised
+
+
 @case(11, "_dixon", must_say=True)
 def nifti_qform_of_one_shifted(out: Path) -> None:
     """The qform of the water image lies 20 mm from its sform, those of the others on it."""
     _niftis(out)
     image = nib.load(out / "ax_dixon_water.nii.gz")
-    moved = image.affine.copy()
-    moved[2, 3] += 20
-    image.set_qform(moved, 1)
+    image.set_qform(_raised(image.affine, 20), 1)
     nib.save(image, out / "ax_dixon_water.nii.gz")
 
 
@@ -196,10 +201,8 @@ def nifti_sform_of_one_wrong(out: Path) -> None:
     """The sform of the sagittal image lies 30 mm from the truth, its qform is right (both codes 1)."""
     _niftis(out)
     image = nib.load(out / "sag_t2.nii.gz")
-    moved = image.affine.copy()
-    moved[2, 3] += 30
     image.set_qform(image.affine, 1)
-    image.set_sform(moved, 1)
+    image.set_sform(_raised(image.affine, 30), 1)
     nib.save(image, out / "sag_t2.nii.gz")
 
 

@@ -11,10 +11,13 @@ import json
 import shutil
 from pathlib import Path
 
+import anatomy  # noqa: F401  (registers its cases)
 import base
-import contrasts  # noqa: F401  (registers its cases)
+import contrasts  # noqa: F401
 import files  # noqa: F401
+import pixel_values  # noqa: F401
 import places  # noqa: F401
+import positions  # noqa: F401
 
 
 def main() -> None:
