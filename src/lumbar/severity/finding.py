@@ -21,6 +21,11 @@ def severity_of(score: float) -> Severity:
     return Severity.MODERATE if score <= SEVERE_FROM else Severity.SEVERE
 
 
+def grades_in_set(inside: NDArray[np.bool_]) -> tuple[Severity, ...]:
+    """The grades of a conformal set (3,)."""
+    return tuple(grade for grade, within in zip(Severity, inside, strict=True) if within)
+
+
 def make_finding(
     condition: Condition, level: Level, metric: NDArray[np.float64], clinical: NDArray[np.float64], *, uncertain: bool, model: str
 ) -> SeverityFinding:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lumbar.domain.anatomy import Condition, Level, Severity, Side
+from lumbar.domain.anatomy import Condition, Level, Side
 from lumbar.domain.findings import Evidence, LevelFinding, ModelUse, SeverityFinding
 from lumbar.domain.study import Role, Study
 from lumbar.domain.volume import Volume
@@ -19,7 +19,7 @@ from lumbar.severity.axial.cut import FORAMEN_OFFSET_MM, RECESS_OFFSET_MM, Level
 from lumbar.severity.axial.explain import HeatMap, heat_maps
 from lumbar.severity.axial.grader import TASK, CropGrader
 from lumbar.severity.calibration import CropGrades
-from lumbar.severity.finding import make_finding
+from lumbar.severity.finding import grades_in_set, make_finding
 from lumbar.severity.foramina.cut import ForamenCrop
 from lumbar.severity.foramina.explain import CONDITIONS, ForamenHeatMap, foramen_heat_maps
 from lumbar.severity.foramina.grader import TASK as FORAMEN_TASK
@@ -198,7 +198,7 @@ def _made(grades: CropGrades, levels: Sequence[Level], grader: CropGrader | Stud
         for row, level in enumerate(levels):
             both = grades.metric[row, place], grades.clinical[row, place]
             finding = make_finding(condition, level, *both, uncertain=bool(sets[row].sum() > 1), model=grader.model.card.name)
-            within = tuple(grade for grade, inside in zip(Severity, sets[row], strict=True) if inside)
+            within = grades_in_set(sets[row])
             result[condition, level] = replace(finding, conformal_set=within)
     return result
 

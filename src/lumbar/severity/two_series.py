@@ -9,10 +9,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from lumbar.domain.anatomy import Severity
 from lumbar.domain.findings import Probabilities, SeverityFinding
 from lumbar.metrics.calibration import conformal_sets
-from lumbar.severity.finding import make_finding
+from lumbar.severity.finding import grades_in_set, make_finding
 
 POWERS = 0.85, 0.3  # of axial T2 and of sagittal T1; rounded from fits to all five folds, alike for canals and recesses
 
@@ -27,7 +26,7 @@ def with_sagittal(axial: SeverityFinding, sagittal: SeverityFinding, threshold: 
     """`axial` with the probabilities of both series and its conformal set at `threshold`; evidence, model and the rest are kept."""
     metric = pooled(_array(axial.probabilities), _array(sagittal.probabilities))
     clinical = pooled(_array(axial.clinical_probabilities), _array(sagittal.clinical_probabilities))
-    within = tuple(grade for grade, inside in zip(Severity, conformal_sets(clinical[None], threshold)[0], strict=True) if inside)
+    within = grades_in_set(conformal_sets(clinical[None], threshold)[0])
     graded = make_finding(axial.condition, axial.level, metric, clinical, uncertain=len(within) > 1, model=axial.model)
     return replace(
         axial,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from lumbar.domain.anatomy import Condition, Level, Severity, Side
 from lumbar.domain.findings import LevelFinding, SeverityFinding
 from lumbar.domain.study import Role, Study, Weighting
-from lumbar.severity.finding import make_finding
+from lumbar.severity.finding import grades_in_set, make_finding
 from lumbar.severity.foramina.calibration import ForamenGrades
 from lumbar.severity.foramina.cut import ForamenCrop, cut_foramina
 from lumbar.severity.foramina.explain import CONDITIONS
@@ -72,6 +72,6 @@ def _beside(crops: Mapping[Foramen, ForamenCrop], left_out: Set[Level], grades: 
 
 
 def _finding(condition: Condition, level: Level, grades: ForamenGrades, row: int, grader: ForamenGrader) -> SeverityFinding:
-    within = tuple(grade for grade, inside in zip(Severity, grades.sets[row], strict=True) if inside)
+    within = grades_in_set(grades.sets[row])
     both = grades.metric[row], grades.clinical[row]
     return replace(make_finding(condition, level, *both, uncertain=len(within) > 1, model=grader.model.card.name), conformal_set=within)
