@@ -249,7 +249,7 @@ def watch(memory: list[int], node: Node, over: threading.Event) -> None:
 
 
 def settled(orthanc: LoopbackOrthanc, jobs: JobStore, studies: int) -> bool:
-    """Whether every study in Orthanc has come to an end, and none is still growing."""
+    """Whether all `studies` have been processed and Orthanc is receiving no more images."""
     counts = jobs.counts()
     if set(counts) - set(ENDED) or len({job.study for job in jobs.changed_since(0)}) < studies:
         return False

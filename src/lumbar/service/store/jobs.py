@@ -160,7 +160,7 @@ class JobStore:
         self._update(job, "state='queued', tries=tries-1, waits=waits+1, reason=?, lease=NULL, not_before=?, changed_at=?", (reason, now + pause, now))
 
     def give_back(self, worker: str) -> None:
-        """Return a job whose worker was asked to stop; this attempt does not count."""
+        """Queue the job of a worker that is shutting down again; the attempt is not counted."""
         now = self._clock()
         with self._database.change() as change:
             change.execute("UPDATE jobs SET state='queued', tries=tries-1, lease=NULL, changed_at=? WHERE state='running' AND worker=?", (now, worker))
