@@ -19,8 +19,6 @@ import numpy as np
 
 from lumbar.datasets.muscle_slices import ReaderSlice, half_of, read_muscle_t1, read_muscle_t2
 from lumbar.datasets.myosegmentum import read_dixon
-from lumbar.domain.geometry import Grid
-from lumbar.domain.volume import Volume
 from lumbar.metrics.agreement import agreement
 from lumbar.metrics.bootstrap import bootstrap_interval
 from lumbar.metrics.segmentation import brought_onto, dice
@@ -73,18 +71,12 @@ def scored(model: Model, slices: Sequence[ReaderSlice], labels: tuple[int, ...])
     """Dice, areas and agreement of every person."""
     rows, areas, agreed = [], [], []
     for one in slices:
-        found = run_model(model, volume_of(one))
+        found = run_model(model, one.volume)
         mask = np.asarray(found.mask.array[0])
         rows.append([dice(one.labels == n, mask == n) or 0.0 for n in labels])
         areas.append([[float((m == n).sum()) * one.pixel_mm**2 for n in labels] for m in (one.labels, mask)])
         agreed.append([np.nan if found.agreement is None else found.agreement.of(n) or 0.0 for n in labels])
     return Scores(labels, np.array(rows), np.array(areas).transpose(1, 0, 2), np.array(agreed))
-
-
-def volume_of(one: ReaderSlice) -> Volume:
-    """The slice as a volume of one axial slice; rows run from front to back, columns to the patient's left."""
-    rows, columns = one.image.shape
-    return Volume(one.image[None], Grid(np.zeros((1, 3)), np.array([0, one.pixel_mm, 0]), np.array([one.pixel_mm, 0, 0]), rows, columns))
 
 
 def show(name: str, found: Scores) -> None:

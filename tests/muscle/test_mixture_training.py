@@ -87,3 +87,14 @@ def test_halves_are_disjoint_and_hold_everybody():
     one, other = half_of(names, 0), half_of(names, 1)
     assert not one & other and one | other == set(names) and abs(len(one) - len(other)) == 1
     assert half_of(reversed(names), 0) == one
+
+
+def test_a_narrowed_view_has_a_smaller_share_of_multifidus():
+    still = {"rotation_degrees": 0.0, "log_scale": 0.0, "log_stretch": 0.0, "shear": 0.0, "bend_pixels": 0.0, "jitter_pixels": (0.0, 0.0), "frame_probability": 0.0}
+    plain, narrow = (
+        random_batch([person()], BatchOptions(**still, narrow_probability=chance, narrow=(1.2, 1.2)), np.random.default_rng(0))[1][0].numpy()
+        for chance in (0.0, 1.0)
+    )
+    shares = [np.isin(labels, (2, 3)).sum() / np.isin(labels, (1, 4)).sum() for labels in (plain, narrow)]
+    assert shares[1] < 0.75 * shares[0]
+    assert np.isin(narrow, (1, 4)).sum() == pytest.approx(np.isin(plain, (1, 4)).sum(), rel=0.2)

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 from scene import axial_grid, axial_mask, dixon
 
 from lumbar.datasets.myosegmentum import read_dixon
@@ -44,3 +45,21 @@ def test_a_water_case_without_its_fat_is_no_subject(tmp_path, volumes):
     with pytest.raises(UnreadableInput, match="water"):
         list(read_dixon(raw))
     assert json.loads((raw / "dataset.json").read_text())["numTraining"] == 1
+
+
+def test_single_slices_become_nnunet_cases_of_the_back_muscles(tmp_path):
+    pytest.importorskip("torch", reason="the contrasts of Dixon pairs need lumbar[train]")
+    from lumbar.muscle.learn.nnunet_cases import subject_cases  # noqa: PLC0415
+
+    for part in ("images", "masks"):
+        (tmp_path / "muscle_t2" / part).mkdir(parents=True)
+    labels = np.zeros((40, 60), np.uint8)
+    labels[5:30, 4:20], labels[5:12, 25:40] = 1, 7
+    Image.fromarray(np.full(labels.shape, 90, np.uint8)).save(tmp_path / "muscle_t2" / "images" / "12.webp")
+    Image.fromarray(labels).save(tmp_path / "muscle_t2" / "masks" / "12.png")
+    (tmp_path / "muscle_t2" / "table.csv").write_text("name\n12\n")
+    (case,) = subject_cases([tmp_path / "muscle_t2"])
+    assert case.name == "muscle-t2-12"
+    assert case.image.array.shape == (1, 40, 60) and case.image.grid.spacing_mm[1:] == pytest.approx((0.45, 0.45))
+    assert set(np.unique(case.labels.array)) == {0, 1}  # the vertebra is not labelled in every set
+    assert (case.labels.array == 1).sum() == 25 * 16

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from lumbar.domain.geometry import Grid
+from lumbar.domain.volume import Volume
 from lumbar.errors import UnreadableInput
 
 PIXEL_MM_T1 = 0.6875
@@ -30,6 +32,12 @@ class ReaderSlice:
     labels: NDArray[np.uint8]  # (rows, columns)
     pixel_mm: float  # square pixels
     pixel_known: bool  # False: `pixel_mm` is an estimate
+
+    @property
+    def volume(self) -> Volume:
+        """The image as a volume of one axial slice."""
+        rows, columns = self.image.shape
+        return Volume(self.image[None], Grid(np.zeros((1, 3)), np.array([0, self.pixel_mm, 0]), np.array([self.pixel_mm, 0, 0]), rows, columns))
 
 
 def read_muscle_t1(folder: Path) -> Iterator[ReaderSlice]:

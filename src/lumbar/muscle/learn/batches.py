@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from numpy.random import Generator
+from numpy.typing import NDArray
 from torch.utils.data import IterableDataset
 
 from lumbar.muscle.labels import MIRRORED
 from lumbar.muscle.learn.grey_slices import GreySlice, Source
 from lumbar.muscle.learn.sequence_contrast import ContrastOptions, random_images
 
+_NARROW_PIXELS = 40.0  # distance from the midline over which narrowing falls by e; 32 mm
 _MIRRORED = torch.tensor(MIRRORED)
 Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
@@ -30,6 +32,8 @@ class BatchOptions:
     log_stretch: float = 0.12  # of rows against columns
     shear: float = 0.08
     bend_pixels: float = 4.0  # spread of displacements drawn every 32 mm
+    narrow_probability: float = 0.4  # the multifidus narrowed towards the midline, as it is at the upper levels, or widened
+    narrow: tuple[float, float] = (-0.3, 1.4)  # relative compression at the midline
     jitter_pixels: tuple[float, float] = (26.0, 26.0)
     frame_probability: float = 0.25  # a smaller field of view: nothing beyond a random frame
     contrast: ContrastOptions = field(default_factory=ContrastOptions)
@@ -94,11 +98,22 @@ def _points(count: int, stored: tuple[int, ...], options: BatchOptions, rng: Gen
         middle = (np.array(stored) - 1) / 2 + rng.uniform(-1, 1, 2) * options.jitter_pixels
         out[k, ..., 1] = matrix[0, 0] * y[:, None] + matrix[0, 1] * x[None] + middle[0]
         out[k, ..., 0] = matrix[1, 0] * y[:, None] + matrix[1, 1] * x[None] + middle[1]
+        if rng.random() < options.narrow_probability:
+            out[k, ..., 0] = _narrowed(out[k, ..., 0], (stored[1] - 1) / 2, rng.uniform(*options.narrow))
     strength = rng.uniform(0, 1, (count, 1, 1, 1)) * options.bend_pixels
     coarse = torch.from_numpy((rng.normal(0, 1, (count, 2, 6, 8)) * strength).astype(np.float32))
     bends = torch.nn.functional.interpolate(coarse, size=options.view, mode="bicubic", align_corners=True).movedim(1, -1)
     limits = torch.tensor([stored[1] - 1, stored[0] - 1], dtype=torch.float32)
     return 2 * (torch.from_numpy(out) + bends) / limits - 1
+
+
+def _narrowed(columns: NDArray[np.float32], middle: float, strength: float) -> NDArray[np.float32]:
+    """`columns` of the stored slice, moved away from the midline so that the view shows what is near it narrower by `1 + strength`.
+
+    Readers labelled T1 at L4/L5 only, where the multifidus is as wide as the erector spinae; at L1 to L3 it is a third as wide.
+    """
+    off = columns - np.float32(middle)
+    return np.asarray(middle + off * (1 + strength * np.exp(-np.abs(off) / _NARROW_PIXELS)), np.float32)
 
 
 def _frames(count: int, options: BatchOptions, rng: Generator) -> torch.Tensor:
