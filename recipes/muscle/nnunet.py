@@ -1,6 +1,6 @@
 """nnU-Net v2 in the same table as our network: both trained on the same half of the people, both measured on the other half.
 
-    python recipes/muscle/nnunet.py ../shared/data OUT --half 0 [--epochs 30] [--iterations 50] [--evaluate]
+    python recipes/muscle/nnunet.py ../shared/data OUT --half 0 [--epochs 30] [--iterations 50] [--evaluate] [--every 1]
 
 Writes folders of the T1 and T2 slices of one half (links), trains nnU-Net's 2-D network on them with `lumbar train muscle --engine nnunet` (AdamW, tiles of
 192 × 256 pixels, 4 a step, without mirroring) and imports it as OUT/nnunet<half>. `--evaluate` only prints `reader_masks.py` for a network that is there.
@@ -27,12 +27,13 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--iterations", type=int, default=50, help="steps of an epoch")
     parser.add_argument("--evaluate", action="store_true")
+    parser.add_argument("--every", type=int, default=1, help="measure every n-th person only")
     options = parser.parse_args()
     model = options.out / f"nnunet{options.half}"
     if not options.evaluate:
         train(model, list(half_folders(options.data, options.out / f"people{options.half}", options.half)), options)
     own = Path(__file__).with_name("reader_masks.py")
-    run([str(own), str(options.data), "--models", str(model), "--half", str(options.half)])
+    run([str(own), str(options.data), "--models", str(model), "--half", str(options.half), "--every", str(options.every)])
 
 
 def half_folders(data: Path, out: Path, half: int) -> Iterator[Path]:
@@ -62,7 +63,7 @@ def train(model: Path, folders: list[Path], options: argparse.Namespace) -> None
 
 
 def run(words: list[str]) -> None:
-    subprocess.run([sys.executable, *words], check=True)
+    subprocess.run([sys.executable, *words], check=True)  # noqa: S603
 
 
 if __name__ == "__main__":

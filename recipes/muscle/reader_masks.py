@@ -6,6 +6,9 @@ The slices run through the same inference as `lumbar segment muscle`. `--half` e
 --half`, so that the figures are out of fold. The shipped packages combine the networks of both halves, so only data sets outside the training of both measure
 generalization; the card names them. The pixel size of the T2 slices is an estimate.
 
+Readers who outline alike draw both sides of a slice alike, so the overlap of the mirrored left outline with the right one shows how much of the disagreement
+with a model is the readers' own.
+
 Prints Dice of every label with the mean of the four back muscles and its 95 % interval (people resampled), the fifth percentile of people's lowest label,
 the agreement of cross-sectional areas, and how Dice differs between masks that the agreement of the networks marks as doubtful and the others.
 """
@@ -16,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy import ndimage
 
 from lumbar.datasets.muscle_slices import ReaderSlice, half_of, read_muscle_t1, read_muscle_t2
 from lumbar.datasets.myosegmentum import read_dixon
@@ -30,6 +34,7 @@ from lumbar.muscle.labels import BACK, MASK_LABELS, label_name
 from lumbar.muscle.predict import TASK
 
 MUSCLES = {"erector spinae": (1, 4), "multifidus": (2, 3), "psoas": (5, 6), "vertebra or disc": (7,)}
+SIDES = ("erector spinae", "multifidus")  # muscles that are alike on both sides of most people
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +45,7 @@ class Scores:
     dice: np.ndarray
     areas_mm2: np.ndarray  # (2, people, labels) reader's and model's
     agreement: np.ndarray  # not a number where one network gave the mask
+    sides: np.ndarray  # (2, people, muscles of SIDES) overlap of the left mask, mirrored, with the right: reader's and model's
 
 
 def main() -> None:
@@ -69,14 +75,24 @@ def people(slices: list[ReaderSlice], options: argparse.Namespace) -> list[Reade
 
 def scored(model: Model, slices: Sequence[ReaderSlice], labels: tuple[int, ...]) -> Scores:
     """Dice, areas and agreement of every person."""
-    rows, areas, agreed = [], [], []
+    rows, areas, agreed, sides = [], [], [], []
     for one in slices:
         found = run_model(model, one.volume)
         mask = np.asarray(found.mask.array[0])
         rows.append([dice(one.labels == n, mask == n) or 0.0 for n in labels])
         areas.append([[float((m == n).sum()) * one.pixel_mm**2 for n in labels] for m in (one.labels, mask)])
         agreed.append([np.nan if found.agreement is None else found.agreement.of(n) or 0.0 for n in labels])
-    return Scores(labels, np.array(rows), np.array(areas).transpose(1, 0, 2), np.array(agreed))
+        sides.append([[side_overlap(m, *MUSCLES[muscle]) for muscle in SIDES] for m in (one.labels, mask)])
+    return Scores(labels, np.array(rows), np.array(areas).transpose(1, 0, 2), np.array(agreed), np.array(sides).transpose(1, 0, 2))
+
+
+def side_overlap(labels: np.ndarray, right: int, left: int) -> float:
+    """Dice of the right mask and the mirrored left one, moved onto it: how alike the two outlines are; not a number where one is missing."""
+    one, other = labels == right, (labels == left)[:, ::-1]
+    if not one.any() or not other.any():
+        return np.nan
+    shift = np.array(ndimage.center_of_mass(one)) - ndimage.center_of_mass(other)
+    return dice(one, np.roll(other, np.round(shift).astype(int), (0, 1))) or 0.0
 
 
 def show(name: str, found: Scores) -> None:
@@ -88,6 +104,8 @@ def show(name: str, found: Scores) -> None:
         columns = [found.labels.index(n) for n in labels if n in found.labels]
         if columns:
             print(f"  {muscle}: Dice {interval(found.dice[:, columns].mean(axis=1))}; {areas(*found.areas_mm2[:, :, columns].mean(axis=2))}")
+    alike = "; ".join(f"{muscle} {a:.3f} and {b:.3f}" for muscle, a, b in zip(SIDES, *np.nanmean(found.sides, axis=1), strict=True))
+    print(f"  left outline, mirrored, against the right one of the same slice, reader's and model's: {alike}")
     print("  each label: " + ", ".join(f"{label_name(n)} {value:.3f}" for n, value in zip(found.labels, found.dice.mean(axis=0), strict=True)))
     if np.isfinite(found.agreement).any():
         marked = found.agreement < DOUBTFUL

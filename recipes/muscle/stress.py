@@ -5,8 +5,9 @@
 Each change is made to the image, and where it moves tissue to the reader's mask, too: metal (signal voids with bright rims beside the spine), a spine that is
 turned and sheared as in scoliosis, a block that is 20° oblique, a field of view that ends within the erector spinae, pixels of 2 mm, blur as thick slices
 leave it, coils that see the back only, noise, a strip of 70 mm around the spine (as wide as the volumes of MyoSegmenTUM spine), a person who lies prone
-(back muscles 10 % thicker, as no table presses on them, and coils in front; how the rows are stored is undone before inference); and the tenth of people with the most fat in their muscles. Dice is that of the four back muscles on what the
-changed image shows. `--half` excludes the people in the training set of `recipes/muscle/train.py --half`.
+(back muscles 10 % thicker, as no table presses on them, and coils in front; how the rows are stored is undone before inference); and the tenth of people
+with the most fat in their muscles. Dice is that of the four back muscles on what the changed image shows.
+`--half` excludes the people in the training set of `recipes/muscle/train.py --half`.
 """
 
 import argparse

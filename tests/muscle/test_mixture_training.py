@@ -90,7 +90,15 @@ def test_halves_are_disjoint_and_hold_everybody():
 
 
 def test_a_narrowed_view_has_a_smaller_share_of_multifidus():
-    still = {"rotation_degrees": 0.0, "log_scale": 0.0, "log_stretch": 0.0, "shear": 0.0, "bend_pixels": 0.0, "jitter_pixels": (0.0, 0.0), "frame_probability": 0.0}
+    still = {
+        "rotation_degrees": 0.0,
+        "log_scale": 0.0,
+        "log_stretch": 0.0,
+        "shear": 0.0,
+        "bend_pixels": 0.0,
+        "jitter_pixels": (0.0, 0.0),
+        "frame_probability": 0.0,
+    }
     plain, narrow = (
         random_batch([person()], BatchOptions(**still, narrow_probability=chance, narrow=(1.2, 1.2)), np.random.default_rng(0))[1][0].numpy()
         for chance in (0.0, 1.0)
