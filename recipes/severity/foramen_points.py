@@ -3,8 +3,12 @@
     python recipes/severity/foramen_points.py ../shared/data/rsna2024 [--models MODEL]
 
 Prints, for each of the ten foramina, the slice and the distance in its plane from the labelled point, and the correlation of the crop cut from DICOM at the
-labelled point with the crop of the public image. With a foraminal model installed it also prints the weighted log loss of the ten rows from the public
-images, from DICOM at the labelled points, and from DICOM at the spine model's points. The study was left out of training.
+labelled point with the crop of the public image. With a foraminal model installed it also prints the weighted log loss of the ten rows, and of each side,
+from the public images, from DICOM at the labelled points, and from DICOM at the spine model's points. The study was left out of training.
+
+Measured (ten rows, left, right): public images 1.171, 0.591, 1.751; DICOM at the labelled points 1.124, 0.503, 1.745 (-0.047); at the spine model's points 1.383,
+0.994, 1.772. The right foramina have the same loss from all three, and their crops show the labelled side, slice and size: there the networks disagree with the
+reader (L3/L4 labelled severe, graded moderate; L1/L2 labelled moderate, graded normal). On the left, three points lie one slice too lateral.
 """
 
 import argparse
@@ -15,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from lumbar.datasets.foramina import GRID_PIXELS, ForamenPoint, read_foramen_table
+from lumbar.domain.anatomy import Side
 from lumbar.domain.study import Role
 from lumbar.io.read import read_study
 from lumbar.metrics.classification import weighted_log_loss
@@ -53,13 +58,13 @@ def main() -> None:
     report_places(points, found, labelled, at_labels, ready.crops)
     if has_model(TASK, arguments.models):
         grader = ForamenGrader(find_model(TASK, arguments.models, 1))
-        losses = {
-            "public images": weighted_log_loss(grader.grade(ready).metric, targets(points), np.array(GRADE_WEIGHTS)),
-            "DICOM, labelled points": loss(grader, points, {place: one_slice(crop) for place, crop in at_labels.items()}),
-            "DICOM, the spine model's points": loss(grader, points, found),
-        }
-        for title, value in losses.items():
-            print(f"{title:34s} weighted log loss of the ten rows {value:.3f}")
+        cut_alone = {place: one_slice(crop) for place, crop in at_labels.items()}
+        public = {(p.level, p.side): replace(cut_alone[p.level, p.side], images=np.stack([image] * 3)) for p, image in zip(points, ready.crops, strict=True)}
+        losses = [
+            report_losses(title, grader, points, crops)
+            for title, crops in (("public images", public), ("DICOM, labelled points", cut_alone), ("DICOM, the spine model's points", found))
+        ]
+        print(f"crops cut from DICOM instead of the public images: {losses[1] - losses[0]:+.3f} at the same points")
 
 
 def report_places(
@@ -88,9 +93,13 @@ def one_slice(crop: ForamenCrop) -> ForamenCrop:
     return replace(crop, weights=np.eye(len(crop.weights))[len(crop.weights) // 2])
 
 
-def loss(grader: ForamenGrader, points: list[ForamenPoint], crops: Mapping[Foramen, ForamenCrop]) -> float:
-    grades = grader.grade_slices([crops[point.level, point.side] for point in points]).foramen
-    return weighted_log_loss(grades.metric, targets(points), np.array(GRADE_WEIGHTS))
+def report_losses(title: str, grader: ForamenGrader, points: list[ForamenPoint], crops: Mapping[Foramen, ForamenCrop]) -> float:
+    """Print the weighted log loss of all rows and of each side; returns that of all."""
+    metric, y = grader.grade_slices([crops[point.level, point.side] for point in points]).foramen.metric, targets(points)
+    parts = {"all": np.ones(len(points), bool)} | {side.value: np.array([point.side is side for point in points]) for side in Side}
+    losses = {name: weighted_log_loss(metric[rows], y[rows], np.array(GRADE_WEIGHTS)) for name, rows in parts.items()}
+    print(f"{title:34s} weighted log loss of the ten rows {losses['all']:.3f}, " + ", ".join(f"{side.value} {losses[side.value]:.3f}" for side in Side))
+    return losses["all"]
 
 
 if __name__ == "__main__":

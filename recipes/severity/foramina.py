@@ -198,7 +198,8 @@ def robustness(foramina: Foramina, beside: tuple[np.ndarray, np.ndarray], y: np.
     still, moved_loss = (weighted_log_loss(p[there], y[there], WEIGHTS) for p in (raw, away))
     own, near_loss = (weighted_log_loss(p[rows], y[rows], WEIGHTS) for p in (raw, near))
     where = f"out of fold, uncalibrated, one network each, one scale, {int(there.sum())} foramina of {len(np.unique(foramina.studies[there]))} studies"
-    print(f"{where}\npoints shifted by {SPINE_ERROR_MM:g} mm (standard deviation along each axis): {still:.4f} becomes {moved_loss:.4f}")
+    cost = f"{still:.4f} becomes {moved_loss:.4f} ({moved_loss - still:+.4f})"
+    print(f"{where}\npoints shifted by {SPINE_ERROR_MM:g} mm (standard deviation along each axis): {cost}")
     print(f"{int(rows.sum())} of them are shown by a neighbouring slice: {own:.4f} on their own slice, {near_loss:.4f} on the neighbour")
     axes = f"points shifted by {SPINE_ERROR_MM:g} mm along each axis; unshifted {still:.4f}"
     return (

@@ -21,5 +21,7 @@ def test_a_foramen_has_the_size_and_the_fat_of_its_own_side() -> None:
 
 def test_other_places_have_no_foramen() -> None:
     assert "foramen" not in measured_beside(replace(LEFT, condition=Condition.LEFT_SUBARTICULAR_STENOSIS), LEVEL)
-    assert "foramen" not in measured_beside(LEFT, replace(LEVEL, foramen_height_left_mm=None, foramen_width_left_mm=None))
+    unmeasured = replace(LEVEL, foramen_height_left_mm=None, foramen_width_left_mm=None)
+    assert "foramen not measured (its height, width and area)" in measured_beside(LEFT, unmeasured)
+    assert "not measured" not in measured_beside(replace(LEFT, condition=Condition.RIGHT_NEURAL_FORAMINAL_NARROWING), unmeasured)
     assert measured_beside(LEFT, None) == "–"

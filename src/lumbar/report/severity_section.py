@@ -197,12 +197,12 @@ def measured_beside(grade: SeverityFinding, level: LevelFinding | None) -> str:
 
 
 def _size(condition: Condition, level: LevelFinding) -> tuple[str, ...]:
-    """The size of the foramen of `condition`, as far as it was measured."""
+    """The size of the foramen of `condition`, as far as it was measured; says so where nothing was."""
     side = "left" if condition is Condition.LEFT_NEURAL_FORAMINAL_NARROWING else "right"
     height, width, area = (getattr(level, f"foramen_{name}") for name in (f"height_{side}_mm", f"width_{side}_mm", f"area_{side}_mm2"))
     shares = (("height", height, in_mm(height)), ("narrowest width", width, in_mm(width)), ("area", area, f"{shown(area, 0)} mm²"))
     known = ", ".join(f"{name} {text}" for name, value, text in shares if value is not None)
-    return (f"foramen {known}",) if known else ()
+    return (f"foramen {known}" if known else "foramen not measured (its height, width and area)",)
 
 
 def _fat(fat: ForamenFat | None) -> tuple[str, ...]:

@@ -14,6 +14,8 @@ from torch import nn
 from lumbar.severity.axial.network_input import CROP_COLUMNS, CROP_ROWS
 from lumbar.severity.score import GRADES
 from lumbar.training.attention import RelativeAttention
+from lumbar.training.efficientnet import WIDTH as EFFICIENTNET_WIDTH
+from lumbar.training.efficientnet import EfficientNetLite
 from lumbar.training.residual import Encoder
 
 _LEFT, _RIGHT, _CANAL = 0, 1, 2
@@ -28,6 +30,7 @@ class NetworkOptions:
     """Type and size of the network."""
 
     kind: str = "hybrid"  # or "vit"
+    encoder: str = "residual"  # of the hybrid; or "efficientnet", the first stages of EfficientNet-Lite0, whose size is fixed
     features: tuple[int, ...] = (24, 48, 96, 160)  # channels of the stages; the first works at half resolution
     blocks: tuple[int, ...] = (1, 2, 2, 2)  # residual blocks of each stage
     width: int = 128  # of the tokens
@@ -51,8 +54,9 @@ class Hybrid(nn.Module):
 
     def __init__(self, options: NetworkOptions) -> None:
         super().__init__()
-        self.encoder = Encoder(options.features, options.blocks)
-        deep, width = options.features[-1], options.width
+        efficient = options.encoder == "efficientnet"
+        self.encoder = EfficientNetLite() if efficient else Encoder(options.features, options.blocks)
+        deep, width = EFFICIENTNET_WIDTH if efficient else options.features[-1], options.width
         self.side = nn.Sequential(nn.Dropout(options.dropout), nn.Linear(2 * deep, width), nn.LayerNorm(width))
         self.canal = nn.Sequential(nn.Dropout(options.dropout), nn.Linear(deep, width), nn.LayerNorm(width))
         self.level = nn.Embedding(5, width)
@@ -64,10 +68,16 @@ class Hybrid(nn.Module):
 
     def forward(self, crops: torch.Tensor, levels: torch.Tensor, studies: torch.Tensor) -> torch.Tensor:
         """Logits (n, 5, 3) of `crops` (n, 3, 96, 136), each of zero mean and unit variance, at `levels` (n,) 0 … 4, of `studies` (n,) any numbers."""
+        return self.grade(*self.sides(crops), levels, studies)
+
+    def sides(self, crops: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Encoder features (n, channels) of the left side and of the mirrored right side of `crops`."""
         # The part of one side: its half and the whole canal, which spans 0.33 to 0.67 of the width on real crops.
         start = crops.shape[-1] * 5 // 17
-        left = self.encoder(crops[..., start:])
-        right = self.encoder(crops.flip(-1)[..., start:])
+        return self.encoder(crops[..., start:]), self.encoder(crops.flip(-1)[..., start:])
+
+    def grade(self, left: torch.Tensor, right: torch.Tensor, levels: torch.Tensor, studies: torch.Tensor) -> torch.Tensor:
+        """Logits (n, 5, 3) from the features of both sides; `levels` and `studies` as of `forward`."""
         place = self.level(levels)
         tokens = torch.cat(
             [self.side(torch.cat([left, right], 1)) + place, self.side(torch.cat([right, left], 1)) + place, self.canal((left + right) / 2) + place]
@@ -79,7 +89,7 @@ class Hybrid(nn.Module):
         apart = owners[:, None] != owners[None, :]
         for layer in self.attention:
             tokens = layer(tokens, relation * _LEVEL_STEPS + step, apart)
-        left, right, canal = tokens.reshape(3, crops.shape[0], -1)  # chunk(3) and len() would freeze the number of crops on export
+        left, right, canal = tokens.reshape(3, levels.shape[0], -1)  # chunk(3) and len() would freeze the number of crops on export
         heads = [self.canal_head(canal), self.foramen_head(left), self.foramen_head(right), self.recess_head(left), self.recess_head(right)]
         return torch.stack(heads, dim=1)
 
