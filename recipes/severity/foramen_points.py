@@ -6,9 +6,10 @@ Prints, for each of the ten foramina, the slice and the distance in its plane fr
 labelled point with the crop of the public image. With a foraminal model installed it also prints the weighted log loss of the ten rows, and of each side,
 from the public images, from DICOM at the labelled points, and from DICOM at the spine model's points. The study was left out of training.
 
-Measured (ten rows, left, right): public images 1.171, 0.591, 1.751; DICOM at the labelled points 1.124, 0.503, 1.745 (-0.047); at the spine model's points 1.383,
-0.994, 1.772. The right foramina have the same loss from all three, and their crops show the labelled side, slice and size: there the networks disagree with the
-reader (L3/L4 labelled severe, graded moderate; L1/L2 labelled moderate, graded normal). On the left, three points lie one slice too lateral.
+Measured (ten rows, left, right): public images 1.171, 0.591, 1.751; DICOM at the labelled points 1.124, 0.503, 1.745 (-0.047); at the spine
+model's points 1.383, 0.994, 1.772. The right foramina have the same loss from all three, and their crops show the labelled side, slice and size:
+there the networks disagree with the reader (L3/L4 labelled severe, graded moderate; L1/L2 labelled moderate, graded normal). On the left, three
+points lie one slice too lateral.
 """
 
 import argparse
