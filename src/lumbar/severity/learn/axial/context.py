@@ -48,7 +48,7 @@ class ContextHead(nn.Module):
 
     def forward(self, seen: torch.Tensor, levels: torch.Tensor) -> torch.Tensor:
         """(n, 3, 3) for `CORRECTED`, from `surroundings` (n, 3, features) at `levels` (n,)."""
-        canal, recess = self.level(levels).unflatten(1, (2, GRADES)).unbind(1)
+        canal, recess = self.level(levels).reshape(-1, 2, GRADES).unbind(1)
         return torch.stack([self.canal(seen[:, 0]) + canal, self.recess(seen[:, 1]) + recess, self.recess(seen[:, 2]) + recess], dim=1)
 
 
@@ -60,7 +60,7 @@ def surroundings(left: torch.Tensor, right: torch.Tensor, levels: torch.Tensor, 
     near = []
     for step in (-1, 1):
         chosen = (same & (levels[None, :] == levels[:, None] + step)).to(own.dtype)
-        near.append((chosen @ own.flatten(1) / chosen.sum(1, keepdim=True).clamp_min(1)).unflatten(1, own.shape[1:]))
+        near.append((chosen @ own.flatten(1) / chosen.sum(1, keepdim=True).clamp_min(1)).reshape(own.shape))
     return torch.cat([own, *near], dim=-1)
 
 
@@ -104,7 +104,7 @@ def fit_head(draws: Sequence[FrozenCrops], labels: torch.Tensor, chosen: torch.T
         weight = weights[target.clamp_min(0)] * (target != UNLABELLED)
         losses = nn.functional.cross_entropy(logits.flatten(0, 1), target.clamp_min(0).flatten(), reduction="none")
         optimizer.zero_grad()
-        ((losses * weight.flatten()).sum() / weight.sum()).backward()
+        torch.autograd.backward((losses * weight.flatten()).sum() / weight.sum())
         optimizer.step()
         schedule.step()
     return head.eval()
