@@ -6,7 +6,7 @@ from scipy import ndimage
 
 from lumbar.domain.geometry import Grid
 from lumbar.domain.volume import Volume
-from lumbar.imaging.fit import fit, fit_any_contrast
+from lumbar.imaging.fit import Comparison, fit
 from lumbar.imaging.raster import PIXEL_MM, Raster, rasterize
 
 FIELD_MM = 2.0  # voxels of the made-up anatomy
@@ -33,7 +33,7 @@ def axial(pixel_mm: float = 1.0, size: int = 120) -> Grid:
 
 @pytest.mark.parametrize("moved", [(0.0, 0.0, 0.0), (6.0, -9.0, 18.0), (-7.5, 13.0, -31.0)])
 def test_displacement_between_planes_is_found(moved):
-    found = fit_any_contrast(rasterize([image_of(sagittal())]), [image_of(axial(), moved)])
+    found = Comparison(rasterize([image_of(sagittal())]), [image_of(axial(), moved)]).fit
     assert found is not None
     np.testing.assert_allclose(found.offset_mm, moved, atol=1.0)
     assert found.best > 0.8
@@ -42,7 +42,7 @@ def test_displacement_between_planes_is_found(moved):
 
 def test_other_contrast_fits_by_its_edges():
     inverted = image_of(axial(), (0.0, 6.0, 12.0))
-    found = fit_any_contrast(rasterize([image_of(sagittal())]), [Volume(1000 - inverted.array, inverted.grid)])
+    found = Comparison(rasterize([image_of(sagittal())]), [Volume(1000 - inverted.array, inverted.grid)]).fit
     assert found is not None
     np.testing.assert_allclose(found.offset_mm, (0.0, 6.0, 12.0), atol=1.5)
 
@@ -57,7 +57,7 @@ def test_fine_pixels_are_binned_to_the_same_raster():
 
 def test_series_of_different_places_have_no_fit():
     far = sagittal()
-    assert fit_any_contrast(rasterize([image_of(axial())]), [image_of(Grid(far.origins_mm + 500, far.row_step_mm, far.column_step_mm, 160, 160))]) is None
+    assert Comparison(rasterize([image_of(axial())]), [image_of(Grid(far.origins_mm + 500, far.row_step_mm, far.column_step_mm, 160, 160))]).fit is None
 
 
 def test_correlation_is_the_one_computed_shift_by_shift():

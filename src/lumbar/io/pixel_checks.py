@@ -47,13 +47,30 @@ def has_text(images: Sequence[SliceImage]) -> bool:
         return False
     stack = np.stack(arrays).astype(np.float32)
     top = stack.max(axis=(1, 2), keepdims=True)
-    middle = np.median(stack, axis=0)
-    dark = ndimage.minimum_filter(middle, 5) < _DARK * float(np.median(top))
+    bright = _BRIGHT * float(np.median(top))
     # Text is written in one value, or in a share of the brightest value of each slice.
-    for values in (stack, stack / np.maximum(top, 1e-9)):
-        typical = np.median(values, axis=0)
-        strokes = (np.abs(values - typical) <= _SAME_VALUE * np.abs(typical)).mean(axis=0) >= _SAME_IN
-        strokes &= middle > _BRIGHT * float(np.median(top))
-        if strokes.sum() >= _STROKES and dark[strokes].mean() >= _ON_DARK:
-            return True
-    return False
+    return any(_has_strokes(stack, values, bright, _DARK * float(np.median(top))) for values in (stack, stack / np.maximum(top, 1e-9)))
+
+
+def _has_strokes(stack: NDArray[np.float32], values: NDArray[np.float32], bright: float, dark: float) -> bool:
+    """Whether enough pixels have nearly the same of `values` in nearly all slices, and the median of `stack` above `bright` beside one below `dark`."""
+    candidates = _alike_in_pairs(values)
+    if candidates.sum() < _STROKES:
+        return False
+    some = values[:, candidates]
+    usual = np.median(some, axis=0)
+    alike = (np.abs(some - usual) <= _SAME_VALUE * np.abs(usual)).mean(axis=0) >= _SAME_IN
+    strokes = np.zeros(candidates.shape, bool)
+    strokes[candidates] = alike & (np.median(stack[:, candidates], axis=0) > bright)
+    if strokes.sum() < _STROKES:
+        return False
+    around = ndimage.minimum_filter(np.median(stack, axis=0), 5)
+    return bool((around[strokes] < dark).mean() >= _ON_DARK)
+
+
+def _alike_in_pairs(values: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """(rows, columns) whether enough pairs of successive slices agree for a pixel to be part of a stroke: quicker than medians, which few pixels then need."""
+    even, odd = values[: len(values) // 2 * 2 : 2], values[1::2]
+    largest = np.maximum(np.abs(even), np.abs(odd))
+    agree = (np.abs(even - odd) <= 2.1 * _SAME_VALUE * largest) & (largest > 0)
+    return np.asarray(agree.sum(axis=0) >= len(odd) - int((1 - _SAME_IN) * len(values) + 1e-6))

@@ -11,11 +11,12 @@ from functools import cached_property
 
 import numpy as np
 
+from lumbar.domain.geometry import Grid
 from lumbar.domain.quality import Check
 from lumbar.domain.study import Plane, Role, Series, Study
 from lumbar.domain.volume import Volume
-from lumbar.imaging.fit import Fit, fit_any_contrast
-from lumbar.imaging.raster import Raster, rasterize
+from lumbar.imaging.fit import Comparison, Fit
+from lumbar.imaging.raster import Placed, Raster
 from lumbar.spine.find import FoundSpine
 from lumbar.spine.planes import with_planes_by_spine
 
@@ -51,8 +52,12 @@ class _Reference:
     series: Series
 
     @cached_property
+    def placed(self) -> Placed:
+        return Placed(_volumes([self.series]))
+
+    @cached_property
     def raster(self) -> Raster | None:
-        return rasterize(_volumes([self.series]))
+        return self.placed.raster()
 
 
 def seen_from(study: Study, found: FoundSpine) -> FittedStudy:
@@ -73,7 +78,7 @@ def fit_series(study: Study, reference: Series, sure: bool = True) -> FittedStud
     references = [_Reference(one) for one in (reference, *others)]
     replaced: dict[int, Series] = {}
     checks: list[Check] = []
-    if not sure and (turned := _turned_reference(reference, study)):
+    if not sure and (turned := _turned_reference(references[0], study)):
         checks.append(Check(CHECK, "failed", turned))
     for roles in _GROUPS:
         group = [series for series in study.series if series.role in roles and series is not reference]
@@ -88,12 +93,13 @@ def fit_series(study: Study, reference: Series, sure: bool = True) -> FittedStud
 
 def _fit_group(references: Sequence[_Reference], group: Sequence[Series], replaced: dict[int, Series], checks: list[Check]) -> None:
     """Check the series of one role: together first, as blocks of one examination, then one by one."""
-    if mirrored := _mirrored(references[0], group):
+    whole = Comparison(references[0].raster, _volumes(group))
+    if mirrored := _mirrored(whole, group):
         for series in group:
             replaced[id(series)] = _withheld(series, mirrored)
         checks.append(Check(CHECK, "failed", mirrored))  # of no single series: which of the two is mirrored is unknown
         return
-    together = _fit(references, _volumes(group)) if len(group) > 1 else None
+    together = _fit(whole, references, group) if len(group) > 1 else None
     if together is not None and _misfit(together) and _certain(together):
         for series in group:
             replaced[id(series)] = _moved(series, together)
@@ -101,11 +107,12 @@ def _fit_group(references: Sequence[_Reference], group: Sequence[Series], replac
         return
     joint = together is not None and not _misfit(together) and together.best >= CERTAIN_CORRELATION
     for series in group:
-        found = _fit(references, _volumes([series]))
+        single = whole if len(group) == 1 else Comparison(references[0].raster, _volumes([series]))
+        found = _fit(single, references, [series])
         if found is None:
             continue
         if not _misfit(found):
-            flipped = _flipped(references[0], series, found) if found.best < CERTAIN_CORRELATION else ""
+            flipped = _flipped(single, series, found) if found.best < CERTAIN_CORRELATION else ""
             if flipped:
                 replaced[id(series)] = _withheld(series, flipped)
             checks.append(Check(CHECK, "failed" if flipped else "passed", flipped, series.series_uid))
@@ -113,7 +120,7 @@ def _fit_group(references: Sequence[_Reference], group: Sequence[Series], replac
             replaced[id(series)] = _moved(series, found)
             checks.append(_corrected(series, found))
         elif not joint:  # a single block of several that fit together proves little: levels look alike
-            why = _flipped(references[0], series, found) or (
+            why = _flipped(single, series, found) or (
                 f"the {_name(series)} series does not show the same anatomy at the same position as the series in which the spine was found (did "
                 "the patient move between them?), and the shift could not be determined with certainty "
                 f"(correlation {found.here:.2f} as acquired, up to {found.best:.2f} after a shift); it was not used"
@@ -122,12 +129,12 @@ def _fit_group(references: Sequence[_Reference], group: Sequence[Series], replac
             checks.append(Check(CHECK, "failed", why, series.series_uid))
 
 
-def _fit(references: Sequence[_Reference], moving: Sequence[Volume]) -> Fit | None:
-    """The fit to the first reference, or, if it does not fit, to the reference with the highest correlation."""
-    first = fit_any_contrast(references[0].raster, moving)
+def _fit(compared: Comparison, references: Sequence[_Reference], group: Sequence[Series]) -> Fit | None:
+    """The fit to the first reference, with which `group` is compared, or, if it does not fit, to the reference with the highest correlation."""
+    first = compared.fit
     if first is None or not _misfit(first):
         return first
-    others = [one for fixed in references[1:] if (one := fit_any_contrast(fixed.raster, moving)) is not None]
+    others = [one for fixed in references[1:] if (one := Comparison(fixed.raster, _volumes(group)).fit) is not None]
     return max((first, *others), key=lambda one: one.best)
 
 
@@ -144,26 +151,24 @@ def _certain(found: Fit, lead: float = CERTAIN_LEAD) -> bool:
     return inside and found.best >= CERTAIN_CORRELATION and found.best - found.second >= lead
 
 
-def _flipped(fixed: _Reference, series: Series, found: Fit) -> str:
+def _flipped(compared: Comparison, series: Series, found: Fit) -> str:
     """Message if the series fits far better with one axis flipped, otherwise ""."""
     for axis, words in ((1, "upside down (its rows run against its header)"), (2, "mirrored (its columns run against its header)"), (0, "in reverse order")):
-        turned = [Volume(np.flip(volume.array, axis), volume.grid) for volume in _volumes([series])]
-        other = fit_any_contrast(fixed.raster, turned)
+        other = compared.flipped(axis)
         if other is not None and other.best >= CERTAIN_CORRELATION and other.best - found.best >= _FLIP_GAIN:
             return f"the images of the {_name(series)} series match those in which the spine was found only {words}; it was not used"
     return ""
 
 
-def _turned_reference(reference: Series, study: Study) -> str:
+def _turned_reference(reference: _Reference, study: Study) -> str:
     """Message if another series fits far better with the images of the reference upside down or front to back, otherwise ""."""
-    groups = ([one for one in study.series if one.role in roles and one is not reference] for roles in _GROUPS)
+    groups = ([one for one in study.series if one.role in roles and one is not reference.series] for roles in _GROUPS)
     group = next((one for one in groups if one), [])
-    own = fit_any_contrast(rasterize(_volumes([reference])), _volumes(group))
+    own = Comparison(reference.raster, _volumes(group)).fit
     if own is None:
         return ""
     for axis, words in ((1, "upside down"), (2, "with front and back exchanged")):
-        flipped = rasterize([Volume(np.flip(volume.array, axis), volume.grid) for volume in _volumes([reference])])
-        other = fit_any_contrast(flipped, _volumes(group))
+        other = Comparison(reference.placed.raster(axis), _volumes(group)).fit
         if other is not None and other.best >= CERTAIN_CORRELATION and other.best - own.best >= _FLIP_GAIN:
             return (
                 f"the series in which the spine was found holds its images {words} against its header: the {_name(group[0])} series fits it only so "
@@ -172,13 +177,14 @@ def _turned_reference(reference: Series, study: Study) -> str:
     return ""
 
 
-def _mirrored(fixed: _Reference, group: Sequence[Series]) -> str:
+def _mirrored(compared: Comparison, group: Sequence[Series]) -> str:
     """Message if the series of one role fit clearly better with left and right exchanged, otherwise ""."""
-    volumes = _volumes(group)
-    other = fit_any_contrast(fixed.raster, [_left_for_right(volume) for volume in volumes])
+    if compared.loses_by_flipping(_sideways):
+        return ""
+    other = compared.flipped(_sideways)
     if other is None or other.best < CERTAIN_CORRELATION:
         return ""
-    own = fit_any_contrast(fixed.raster, volumes)
+    own = compared.fit
     if own is None or other.best - own.best < MIRROR_GAIN:
         return ""
     return (
@@ -187,11 +193,10 @@ def _mirrored(fixed: _Reference, group: Sequence[Series]) -> str:
     )
 
 
-def _left_for_right(volume: Volume) -> Volume:
-    """The volume mirrored along the axis that runs most from right to left."""
-    grid = volume.grid
+def _sideways(grid: Grid) -> int:
+    """The axis that runs most from right to left."""
     directions = (grid.normal, grid.row_step_mm / np.linalg.norm(grid.row_step_mm), grid.column_step_mm / np.linalg.norm(grid.column_step_mm))
-    return Volume(np.flip(volume.array, int(np.argmax([abs(float(direction[0])) for direction in directions]))), grid)
+    return int(np.argmax([abs(float(direction[0])) for direction in directions]))
 
 
 def _moved(series: Series, found: Fit) -> Series:
