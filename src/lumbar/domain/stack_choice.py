@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,8 +77,13 @@ def sample_points(grid: Grid) -> Points:
 def within(points_mm: Points, grids: Sequence[Grid]) -> NDArray[np.bool_]:
     """(n,) which of the points (n, 3) any of `grids` shows."""
     inside = np.zeros(len(points_mm), bool)
+    if not len(points_mm):
+        return inside
+    low, high = points_mm.min(axis=0), points_mm.max(axis=0)
     for grid in grids:
-        inside |= grid.contains(points_mm)
+        corners = grid.points_mm(np.array(list(product(*((-1, n) for n in grid.shape)))))  # one voxel beyond the outermost centres
+        if (corners.max(axis=0) >= low).all() and (corners.min(axis=0) <= high).all():
+            inside |= grid.contains(points_mm)
     return inside
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from pydicom.datadict import tag_for_keyword
+
 from lumbar.io.header_values import Lookup, integer
 from lumbar.io.scaling import SCALE_SLOPE, private_scale_slope
 from lumbar.io.slices import Refused
@@ -40,17 +42,17 @@ def lookups(header: "Dataset") -> Iterator[tuple[int | None, Lookup]]:
         yield frame, _lookup({**shared, SCALE_SLOPE: private_scale_slope(per_frame[frame]), **_flat(per_frame[frame])}, header)
 
 
-_SIEMENS_B_VALUE = "(0019,100C)"
+_SIEMENS_B_VALUE, _SIEMENS_B_VALUE_TAG = "(0019,100C)", 0x0019100C
 
 
 def _ordinary(header: "Dataset") -> Lookup:
+    present = header.keys()
+
     def find(keyword: str) -> Any:
         if keyword == SCALE_SLOPE:
             return private_scale_slope(header)
-        if keyword == _SIEMENS_B_VALUE:
-            element = header.get((0x0019, 0x100C))
-            return None if element is None else element.value
-        return header.get(keyword)
+        tag = _SIEMENS_B_VALUE_TAG if keyword == _SIEMENS_B_VALUE else tag_for_keyword(keyword)
+        return header[tag].value if tag in present else None  # `header.get` raises and catches an error for every absent element
 
     return find
 

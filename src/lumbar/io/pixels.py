@@ -15,6 +15,11 @@ from lumbar.io.dicom_files import quiet_pydicom
 from lumbar.io.header_values import integer, text
 from lumbar.io.slices import Refused, SliceHeader
 
+# What decoding needs; the other elements were read with the header.
+_PIXEL_TAGS: list[int | str | tuple[int, int]] = [
+    *("SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit"),
+    *("PixelRepresentation", "ExtendedOffsetTable", "ExtendedOffsetTableLengths", "FloatPixelData", "DoubleFloatPixelData", "PixelData"),
+]
 _GIB = 2**30
 _FAR_SMOOTHER = 0.6  # ratio of roughness
 _HALF = 0.4  # of the range of the numbers, about half
@@ -85,7 +90,7 @@ def _frame(frames: NDArray[Any], one: SliceHeader) -> NDArray[Any]:
 
 def _frames(path: str) -> _Stored:
     """All frames of a file."""
-    dataset = pydicom.dcmread(path, force=True)
+    dataset = pydicom.dcmread(path, force=True, specific_tags=_PIXEL_TAGS)
     _check(dataset)
     declared, high = integer(dataset.get("BitsStored")), integer(dataset.get("HighBit"))
     if _holds_all_bits(dataset):  # the decoder would cut off what lies beyond BitsStored

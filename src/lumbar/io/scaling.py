@@ -53,13 +53,11 @@ def scale_of(lookup: Lookup) -> Scale:
 def private_scale_slope(dataset: "Dataset") -> float | None:
     """The scale slope of Philips in an ordinary header or in the functional group of a frame, or None."""
     for holder in (dataset, *_items(dataset, 0x140F)):
-        for element in holder.group_dataset(0x2005):
-            if element.tag.element & 0xFF != 0x0E or element.tag.element < 0x1000:
-                continue
-            creator = holder.get((0x2005, element.tag.element >> 8))
+        for tag in sorted(tag for tag in holder.keys() if tag >> 16 == 0x2005 and tag & 0xFF == 0x0E and tag & 0xFFFF >= 0x1000):  # noqa: SIM118  (a Dataset iterates over elements)
+            creator = holder.get((0x2005, (tag & 0xFFFF) >> 8))
             if creator is not None and text(creator.value) != _CREATOR:
                 continue
-            return _float(element.value)
+            return _float(holder[tag].value)
     return None
 
 

@@ -126,7 +126,11 @@ def _parting(labels: NDArray[np.uint8]) -> float:
 
 def _main_piece(mask: NDArray[np.bool_], partner: NDArray[np.bool_], grid: Grid) -> NDArray[np.bool_]:
     """The largest component; of several large ones that adjacent to `partner`, as organs may be mistaken for the erector spinae."""
-    pieces, count = ndimage.label(mask)
+    box = next(iter(ndimage.find_objects(mask.astype(np.int8))), None)
+    if box is None:
+        return mask
+    pieces = np.zeros(mask.shape, np.int32)
+    pieces[box], count = ndimage.label(mask[box])
     if count < 2:
         return mask
     sizes = np.bincount(pieces.ravel()).astype(np.float64)

@@ -122,7 +122,7 @@ def _upsampled(chances: NDArray[np.float32], grid: Grid, shape: tuple[int, int],
         window.append((slice(start, stop), slice(low, high)))
     inner = chances[:, window[0][1], window[1][1]]
     fine = weights[0] @ inner @ weights[1].T  # (classes, rows, columns)
-    labels[window[0][0], window[1][0]] = np.where(fine.max(axis=0) > 0, fine.argmax(axis=0), 0)
+    labels[window[0][0], window[1][0]] = fine.argmax(axis=0)
     return labels
 
 

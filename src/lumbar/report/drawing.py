@@ -23,6 +23,7 @@ _ZOOM = 2
 _MASK_COLORS = {**{label: MUSCLE_COLORS[muscle] for label, (muscle, _) in LABELS.items()}, VERTEBRA: AXIAL_BODY_COLOR}
 RING_COLOR = "#35e0ff"
 _RING_MM = 3.0
+_OUTLINE_SIGMA, _OUTLINE_MARGIN = 1.2, 6  # pixels: blur of a mask before its outline is drawn, and how far it reaches
 _HALF = 0.5  # of the largest importance: what lies within is outlined
 BODY_COLOR, DISC_COLOR, TEXT_COLOR = BODY_COLORS[0], DISC_COLORS[0], "#ffffff"
 
@@ -141,9 +142,13 @@ def _enlarged(pixels: NDArray[np.uint8]) -> Image.Image:
 
 
 def _outline(draw: ImageDraw.ImageDraw, mask: NDArray[np.bool_] | NDArray[np.uint8], color: str, width: int = 2) -> None:
-    smooth = ndimage.gaussian_filter(mask.astype(np.float32), 1.2)
+    found = np.argwhere(mask)
+    if not len(found):
+        return
+    low, high = np.maximum(found.min(axis=0) - _OUTLINE_MARGIN, 0), found.max(axis=0) + 1 + _OUTLINE_MARGIN
+    smooth = ndimage.gaussian_filter(mask[low[0] : high[0], low[1] : high[1]].astype(np.float32), _OUTLINE_SIGMA)
     for line in contour_generator(z=smooth).lines(0.5):
-        points = (np.asarray(line) + 0.5) * _ZOOM
+        points = (np.asarray(line) + low[::-1] + 0.5) * _ZOOM
         draw.line([(float(x), float(y)) for x, y in points], fill=color, width=width, joint="curve")
 
 

@@ -74,17 +74,17 @@ def _maximise(x: Values, count: Values, means: Values) -> Mixture:
     k = len(means)
     floor = (x[1] - x[0]) / 2  # no distribution is narrower than the bins of the histogram
     means, deviations, weights = means.astype(np.float64), np.full(k, max((x[-1] - x[0]) / (2 * k), floor)), np.full(k, 1 / k)
-    before = -np.inf
+    before, size = -np.inf, float(count.sum())
     for _ in range(_ROUNDS):
         logs = _log_densities(x, weights, means, deviations)
         top = logs.max(axis=0)
         likelihood = np.exp(logs - top)
         total = likelihood.sum(axis=0)
-        now = float((count * (np.log(total) + top)).sum() / count.sum())
-        share = likelihood / total * count
+        now = float(count @ (np.log(total) + top)) / size
+        share = likelihood * (count / total)
         mass = share.sum(axis=1) + 1e-12
-        means = (share * x).sum(axis=1) / mass
-        deviations = np.maximum(np.sqrt((share * (x - means[:, None]) ** 2).sum(axis=1) / mass), floor)
+        means = share @ x / mass
+        deviations = np.maximum(np.sqrt(np.einsum("kn,kn->k", share, (x - means[:, None]) ** 2) / mass), floor)
         weights = mass / mass.sum()
         if now - before < 1e-7:
             break
