@@ -18,7 +18,7 @@ from lumbar.domain.part import Part
 from lumbar.domain.reader_grades import with_reader_grades
 from lumbar.domain.reading import NO_READING, Reading
 from lumbar.domain.study import Patient, Series, Stack, Study
-from lumbar.models.memory import keep_free_memory, release_free_memory
+from lumbar.models.memory import release_free_memory
 from lumbar.muscle import task as muscle
 from lumbar.muscle.predict import StackMask
 from lumbar.quality.assess import assess
@@ -175,7 +175,6 @@ def load_models(folder: Path | None = None, threads: int = 0, tasks: tuple[str, 
     Raises:
         ModelError: the spine model is missing, or a model is damaged.
     """
-    keep_free_memory()
     shared = max(1, (threads or os.cpu_count() or 1) // 2)  # two tasks run at a time
     wanted = [entry for entry in TABLE if tasks is None or entry.word in tasks]
     with ThreadPoolExecutor() as pool:

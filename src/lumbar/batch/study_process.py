@@ -19,6 +19,7 @@ from queue import SimpleQueue
 from typing import Any, Protocol, TextIO
 
 from lumbar.errors import LumbarError
+from lumbar.models.memory import keep_free_memory
 
 
 class Job(Protocol):
@@ -86,6 +87,7 @@ def _read(lines: "SimpleQueue[str | None]") -> None:
 
 def main() -> None:
     """Serve the worker at the other end of standard input and output until it closes them."""
+    keep_free_memory()
     faulthandler.enable()  # a crash leaves its place on standard error
     responses = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever a library prints goes to standard error

@@ -27,6 +27,7 @@ from lumbar.domain.findings import Findings
 from lumbar.io.read import read_study
 from lumbar.io.staging import staged_folder
 from lumbar.io.weighting_given import GivenWeighting
+from lumbar.models.memory import keep_free_memory
 from lumbar.pipeline import TASKS, Progress, Request, load_models
 from lumbar.pipeline import analyze as run_analysis
 from lumbar.report.document import to_document
@@ -97,6 +98,7 @@ def analyze(study: Path, wanted: _Options) -> int:
 
 def _analyzed(study: Path, wanted: _Options) -> Findings:
     """Read, analyze and write; the models load while the files are read."""
+    keep_free_memory()
     request = Request(wanted.tasks, wanted.age_years, wanted.sex, wanted.lowest_level)
     with staged_folder(wanted.out, wanted.overwrite, study) as stage, _Bar(wanted.quiet) as bar, ThreadPoolExecutor(1) as pool:
         models = pool.submit(load_models, wanted.models, wanted.threads, request.loaded_tasks)

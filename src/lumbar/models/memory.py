@@ -12,8 +12,9 @@ _MOST_KEPT = 512 * 2**20
 def keep_free_memory() -> None:
     """Use one heap for all threads, and keep memory that is freed during an analysis for the next array, where the C library can (glibc).
 
-    Arrays of some MiB are otherwise taken from the operating system and returned to it each time: 2 GB of fresh pages, 0.7 s of an analysis. A heap for
-    each thread costs 100 MiB.
+    This changes the allocator of the whole process, so only processes of lumbar's own call it: `lumbar analyze`, the study process of a batch and the worker
+    of the service. A program that uses lumbar as a library may call it once at its start. Arrays of some MiB are otherwise taken from the operating system
+    and returned to it each time: 2 GB of fresh pages, 0.7 s of an analysis. A heap for each thread costs 100 MiB.
     """
     if sys.platform == "linux":
         tune = getattr(ctypes.CDLL(None), "mallopt", None)

@@ -5,6 +5,7 @@ import lumbar.report.pdf  # noqa: F401  (both take a second to import, which the
 from lumbar.api import EarlierResult, analyze, load_models, write_with_objects
 from lumbar.io.read import read_study
 from lumbar.io.staging import staged_folder
+from lumbar.models.memory import keep_free_memory
 from lumbar.report.write import write_analysis
 from lumbar.service.config import ServiceConfig
 from lumbar.service.reading import request_of
@@ -34,4 +35,5 @@ class LumbarEngine:
 
 
 if __name__ == "__main__":
+    keep_free_memory()
     run_worker(LumbarEngine)
