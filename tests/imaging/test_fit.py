@@ -95,3 +95,31 @@ def by_hand(first: Raster, second: Raster, shift: tuple[int, ...]) -> tuple[floa
     if both.sum() < 2:
         return int(both.sum()), 0.0
     return int(both.sum()), float(np.corrcoef(first.values[a][both], second.values[b][both])[0, 1])
+
+
+def test_a_flipped_fit_is_the_fit_of_flipped_images():
+    fixed, moving = rasterize([image_of(sagittal())]), image_of(axial(), (3.0, 6.0, -9.0))
+    compared = Comparison(fixed, [moving])
+    for axis in range(3):
+        by_images = Comparison(fixed, [Volume(np.flip(moving.array, axis), moving.grid)]).fit
+        flipped = compared.flipped(axis)
+        assert by_images is not None
+        assert flipped is not None
+        assert flipped.best == pytest.approx(by_images.best, abs=1e-3)
+        np.testing.assert_allclose(flipped.offset_mm, by_images.offset_mm, atol=0.1)
+
+
+def test_the_coarse_grid_tells_a_straight_series_from_a_flipped_one():
+    fixed, straight = rasterize([image_of(sagittal())]), image_of(axial())
+    assert Comparison(fixed, [straight]).loses_by_flipping(2)
+    assert not Comparison(fixed, [Volume(np.flip(straight.array, 2), straight.grid)]).loses_by_flipping(2)
+
+
+def test_blocks_of_voxels_keep_their_places_on_the_coarse_grid():
+    ramp = image_of(axial())
+    points = ramp.grid.points_mm(np.moveaxis(np.indices(ramp.grid.shape), 0, -1))
+    coarse = rasterize([Volume(points.sum(axis=-1).astype(np.float32) + 500, ramp.grid)]).coarse  # brightness x + y + z
+    index = np.argwhere(coarse.mask > 0)
+    inner = index[((index > 1) & (index < np.array(coarse.mask.shape) - 2)).all(axis=1)]
+    places = coarse.corner_mm + coarse.pixel_mm * inner
+    np.testing.assert_allclose(coarse.values[tuple(inner.T)], places.sum(axis=1) + 500, atol=1.0)
