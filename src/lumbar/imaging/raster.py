@@ -44,7 +44,7 @@ class Raster:
         pad = [(int(first), int((n + first) % 2)) for first, n in zip(before, self.mask.shape, strict=True)]
         total, count = (_block_sums(np.pad(one, pad)) for one in (self.values * self.mask, self.mask))
         mask = (count >= 4).astype(np.float32)
-        return Raster(mask * total / np.maximum(count, 1), mask, self.corner_mm + (0.5 - before) * self.pixel_mm, 2 * self.pixel_mm)
+        return Raster(np.asarray(mask * total / np.maximum(count, 1), np.float32), mask, self.corner_mm + (0.5 - before) * self.pixel_mm, 2 * self.pixel_mm)
 
     def spectra(self, shape: tuple[int, ...]) -> tuple[Spectrum, Spectrum, Spectrum]:
         """Fourier transforms of values, mask and squared values, padded to `shape`; computed once per shape."""

@@ -52,7 +52,7 @@ def _ordinary(header: "Dataset") -> Lookup:
         if keyword == SCALE_SLOPE:
             return private_scale_slope(header)
         tag = _SIEMENS_B_VALUE_TAG if keyword == _SIEMENS_B_VALUE else tag_for_keyword(keyword)
-        return header[tag].value if tag in present else None  # `header.get` raises and catches an error for every absent element
+        return header[tag].value if tag is not None and tag in present else None  # `header.get` raises and catches an error for every absent element
 
     return find
 

@@ -16,7 +16,7 @@ from lumbar.io.header_values import integer, text
 from lumbar.io.slices import Refused, SliceHeader
 
 # What decoding needs; the other elements were read with the header.
-_PIXEL_TAGS: list[int | str | tuple[int, int]] = [
+_PIXEL_TAGS: list[str] = [
     *("SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit"),
     *("PixelRepresentation", "ExtendedOffsetTable", "ExtendedOffsetTableLengths", "FloatPixelData", "DoubleFloatPixelData", "PixelData"),
 ]
