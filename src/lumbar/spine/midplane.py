@@ -17,6 +17,9 @@ _WIDEST_MM = 22.0  # a canal is no wider; wider regions (fat mislabelled as cana
 _OFF_CENTRE_MM = 25.0  # standard deviation of the spine's distance from the middle of the stack
 _CANAL_HALF_MM = 9.0  # half the transverse width of the canal, as a standard deviation
 _BEND_MM = 18.0  # the path is smoothed over about two vertebrae: scoliosis has no shorter bends
+_BEHIND_CANAL_MM = 8.0  # depth of bodies and discs behind a canal pixel from which on it is a vessel in front of the column
+_SAME_DEPTH_MM = 20.0  # from front to back, between parts of one canal in the same row
+_LARGE_PART = 0.3  # of the largest part
 _FEWEST_ROWS_MM = 60.0  # shorter segments are not taken for a spine
 
 
@@ -79,15 +82,41 @@ def _middle_slices(segmentation: Segmentation) -> NDArray[np.float64]:
 
 
 def _canal_amount(segmentation: Segmentation) -> NDArray[np.float64]:
-    """(slices, rows) amount of canal in each row, counted near discs only; amount of column where hardly any canal was found."""
+    """(slices, rows) amount of canal behind the column in each row, counted near discs only; amount of column where hardly any canal was found.
+
+    Large vessels in front of the column resemble a canal, and gut in front of them a column.
+    """
     column = np.isin(segmentation.labels, (SpineClass.BODY, SpineClass.DISC))
     discs = ndimage.gaussian_filter1d((segmentation.labels == SpineClass.DISC).sum(axis=2).astype(float), 30 / PIXEL_MM, axis=1)
-    canal = (segmentation.labels == SpineClass.CANAL).sum(axis=2).astype(float)
+    behind_mm = np.cumsum(column[:, :, ::-1], axis=2)[:, :, ::-1] * PIXEL_MM
+    canal = (segmentation.labels == SpineClass.CANAL) & (behind_mm < _BEHIND_CANAL_MM)
+    canal = _without_vessels(canal, segmentation.grid.spacing_mm[0]).sum(axis=2).astype(float)
     amount = np.minimum(canal, _WIDEST_MM / PIXEL_MM) * discs
     amount[:, ~largest_component(column, np.ones((3, 3, 3))).any(axis=(0, 2))] = 0
     if np.count_nonzero(amount.sum(axis=0)) * PIXEL_MM < _FEWEST_ROWS_MM:
         amount = column.sum(axis=2).astype(float)
     return np.asarray(amount)
+
+
+def _without_vessels(canal: NDArray[np.bool_], between_mm: float) -> NDArray[np.bool_]:
+    """Pixels (slices, rows, columns) that lie as far back as the hindmost of the large connected parts, in the rows of that part.
+
+    Where the network misses the column beside the middle, a vessel in front of it has no column behind it either.
+    """
+    parts, count = ndimage.label(canal, np.ones((3, 3, 3)))
+    if not count:
+        return canal
+    away_mm = (np.arange(len(canal)) - (len(canal) - 1) / 2) * between_mm
+    central = np.exp(-0.5 * (away_mm / _OFF_CENTRE_MM) ** 2)
+    places = np.nonzero(parts)
+    sizes = np.bincount(parts[places], central[places[0]])
+    depths = np.bincount(parts[places], places[2]) / np.maximum(np.bincount(parts[places]), 1)
+    main = parts == np.argmax(np.where(sizes >= _LARGE_PART * sizes.max(), depths, -1))
+    per_row = main.sum(axis=(0, 2))
+    columns = np.arange(canal.shape[2])
+    middle = (main.sum(axis=0) @ columns) / np.maximum(per_row, 1)
+    same = (np.abs(columns - middle[:, None]) * PIXEL_MM <= _SAME_DEPTH_MM) | (per_row == 0)[:, None]
+    return np.asarray(canal & same)
 
 
 def _weights(path: NDArray[np.float64], segmentation: Segmentation) -> NDArray[np.float32]:
