@@ -16,9 +16,10 @@ from reference_masks import segmentation_of, spider_volumes
 from lumbar.datasets.spider import read_space
 from lumbar.domain.anatomy import Level, SpineClass
 from lumbar.domain.study import Plane, Weighting
+from lumbar.spine.depths import body_outlines, lowest_depths
 from lumbar.spine.lordosis import name_probabilities
 from lumbar.spine.morphometry import SLIP_ERROR_MM, USUAL_STEP_MM
-from lumbar.spine.shape import outline
+from lumbar.spine.shape import Outline, outline
 from lumbar.spine.spine_map import SpineMap, map_segmentation
 
 NUMBERS = {Level.L1_L2: "5", Level.L2_L3: "4", Level.L3_L4: "3", Level.L4_L5: "2", Level.L5_S1: "1"}  # of discs in SPIDER's table
@@ -32,6 +33,7 @@ def main() -> None:
     steps: dict[Level, list[float]] = {level: [] for level in Level}
     tilts: list[list[float]] = []
     probabilities: list[float] = []
+    shares: dict[str, list[float]] = {"disc": [], "body": []}
     slips: dict[tuple[str, Level], float] = {}
     for patient in sorted({s.patient for s in slices}, key=int):
         image, labels = spider_volumes([s for s in slices if s.patient == patient])
@@ -43,21 +45,27 @@ def main() -> None:
             if finding.slip_mm is not None:
                 steps[finding.level].append(finding.slip_mm + USUAL_STEP_MM[finding.level])
                 slips[patient, finding.level] = finding.slip_mm
-        own = disc_tilts(spine)
-        probabilities.append(name_probabilities(own).l5_s1)
+        discs = disc_outlines(spine)
+        own = [found.tilt_degrees if found else None for found in discs]
+        depths = lowest_depths(discs, body_outlines(spine.midplane, spine.flat, discs))
+        for name, share in (("disc", depths.disc), ("body", depths.body)):
+            if share is not None:
+                shares[name].append(share)
+        probabilities.append(name_probabilities(own, depths).l5_s1)
         tilts.append([np.nan if tilt is None else tilt for tilt in own[-5:]])
     print_table("step of the back walls, mm", {level: values for level, values in steps.items() if values})
     print_table("tilt of the disc, degrees", dict(zip(Level, np.array(tilts).T.tolist(), strict=True)))
     full = np.array(tilts)[np.isfinite(tilts).all(axis=1)]
     neighbours = np.diag(np.corrcoef(full.T), 1)
     print(f"correlation of the tilts of neighbouring discs: {np.round(neighbours, 2).tolist()}, mean {neighbours.mean():.2f}, n = {len(full)}")
-    print(f"probability of the names: lowest {min(probabilities):.2f}, below 0.9 in {sum(c < 0.9 for c in probabilities)} of {len(probabilities)} patients")
+    for name, values in shares.items():
+        print(f"depth of the lowest {name} as a share of those above: median {np.median(values):.2f}, SD {np.std(values):.2f}, n = {len(values)}")
+    print(f"probability of the names: lowest {min(probabilities):.2f}, below 0.93 in {sum(c < 0.93 for c in probabilities)} of {len(probabilities)} patients")
     print_slips(slips, spider / "radiological_gradings.csv")
 
 
-def disc_tilts(spine: SpineMap) -> list[float | None]:
-    outlines = (outline(spine.flat == 1 + k, spine.midplane.probabilities[SpineClass.DISC]) for k in range(len(spine.chain.discs)))
-    return [found.tilt_degrees if found else None for found in outlines]
+def disc_outlines(spine: SpineMap) -> list[Outline | None]:
+    return [outline(spine.flat == 1 + k, spine.midplane.probabilities[SpineClass.DISC]) for k in range(len(spine.chain.discs))]
 
 
 def print_table(title: str, table: dict[Level, list[float]]) -> None:

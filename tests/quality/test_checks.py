@@ -84,6 +84,14 @@ def test_a_plain_study_passes_every_check():
     }  # fmt: skip
 
 
+def test_metal_at_a_level_also_makes_muscle_volumes_doubtful():
+    metal = Check("metal_artefacts", "doubtful", "", level=Level.L4_L5)
+    assert not_passed(findings(muscles=(muscle(), muscle(side=Side.RIGHT))), given=(metal,)) == [
+        ("metal_artefacts", "doubtful", "L4/L5"), ("volumes_plausible", "doubtful", None)
+    ]  # fmt: skip
+    assert not_passed(findings(), given=(metal,)) == [("metal_artefacts", "doubtful", "L4/L5")]
+
+
 @pytest.mark.parametrize(
     ("offsets", "expected"),
     [

@@ -1,11 +1,17 @@
 """Level names that contradict the lordosis are marked as uncertain."""
 
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 
-from lumbar.domain.anatomy import Level
+from lumbar.domain.anatomy import Level, SpineClass
 from lumbar.spine.chain import Chain, ChainDisc
+from lumbar.spine.depths import LowestDepths, body_outlines, lowest_depths
+from lumbar.spine.instances import FIRST_BODY
 from lumbar.spine.lordosis import name_probabilities
 from lumbar.spine.naming import name_chain
+from lumbar.spine.shape import outline
 
 # T12/L1 to L5/S1 from the reference masks of SPIDER (recipes/spine/norms.py).
 USUAL = [-10.0, -10.0, -7.0, 2.0, 13.0, 30.0]
@@ -40,6 +46,37 @@ def test_without_outlines_the_prior_remains() -> None:
 def test_one_disc_by_hand() -> None:
     # N(30; 30, 8.7) · 0.92 against N(30; 40, 12) · 0.04 and N(30; 13, 7.4) · 0.04: 0.04219, 0.000940, 0.000154
     assert name_probabilities([30.0]).l5_s1 == pytest.approx(0.9747, abs=0.0005)
+
+
+def test_depths_by_hand() -> None:
+    # 0.92 · N(0.80; 0.95, 0.09) against 0.04 · N(0.80; 0.80, 0.08) and 0.04 · N(0.80; 1.00, 0.08), each without 1/√2π: 2.549, 0.5, 0.02197
+    found = name_probabilities([None] * 5, LowestDepths(0.80, None))
+    assert (found.l5_s1, found.s1_s2, found.l4_l5) == pytest.approx((0.8300, 0.1628, 0.0072), abs=0.0005)
+
+
+def test_shallow_lowest_disc_and_body_reveal_a_free_s1_that_the_lordosis_hides() -> None:
+    names = name_chain(chain(6), USUAL, depths=LowestDepths(0.72, 0.86))
+    assert not names.numbering.confident
+    assert "lumbarised S1" in names.numbering.note
+    assert name_chain(chain(6), USUAL, depths=LowestDepths(0.95, 0.98)).numbering.confident
+
+
+def test_depths_are_those_of_the_drawn_structures() -> None:
+    """The lowest disc is three quarters as deep as those above, the body above it nine tenths."""
+    depths = {"disc": (60, 60, 45), "body": (60, 60, 54, 60)}
+    flat = np.zeros((300, 120), dtype=np.uint8)
+    probabilities = np.zeros((len(SpineClass), 300, 120), dtype=np.float32)
+    for i, depth in enumerate(depths["body"]):
+        flat[10 + 70 * i : 60 + 70 * i, 20 : 20 + depth] = FIRST_BODY + i
+    for i, depth in enumerate(depths["disc"]):
+        flat[62 + 70 * i : 78 + 70 * i, 20 : 20 + depth] = 1 + i
+    probabilities[SpineClass.BODY], probabilities[SpineClass.DISC] = flat >= FIRST_BODY, (flat > 0) & (flat < FIRST_BODY)
+    midplane = SimpleNamespace(probabilities=probabilities)
+    discs = [outline(flat == 1 + i, probabilities[SpineClass.DISC]) for i in range(3)]
+    found = lowest_depths(discs, body_outlines(midplane, flat, discs))
+    assert found.disc == pytest.approx(0.75, abs=0.02)
+    assert found.body == pytest.approx(0.90, abs=0.02)
+    assert lowest_depths([], [None]) == LowestDepths(None, None)
 
 
 @pytest.mark.parametrize(("tilts", "words"), [(LUMBARISED, "lumbarised S1"), (SACRALISED, "sacralised L5")])

@@ -23,16 +23,26 @@ def assess(study: Study, findings: Findings, given: Iterable[Check] = ()) -> Qua
     Returns:
         All checks, the failed ones first. A check of several items has one entry if all passed, else one for each failed item.
     """
+    given = tuple(given)
     checks = [*given, *check_series(study), *check_spine(findings.spine), *check_grades(study, findings), *check_muscles(findings.muscles, findings.spine)]
+    checks += _muscles_beside_metal(given, findings)
     bad = {check.name for check in checks if check.status != "passed"}
     kept = dict.fromkeys(check for check in checks if check.status != "passed" or check.name not in bad)
     ordered = sorted(kept, key=lambda check: ("failed", "doubtful", "passed").index(check.status))
     return Quality(worst(check.status for check in ordered), tuple(ordered))
 
 
+def _muscles_beside_metal(checks: Iterable[Check], findings: Findings) -> list[Check]:
+    levels = [check.level.value if check.level else "the spine" for check in checks if check.name == "metal_artefacts" and check.status != "passed"]
+    if not levels or not findings.muscles:
+        return []
+    return [Check("volumes_plausible", "doubtful", f"metal at {', '.join(levels)} hides or distorts parts of the muscles")]
+
+
 # Checks that concern one part of the findings only; all others concern every part.
 _PARTS = {
     "measurement_against_grade": ("severity", "spine"),
+    "metal_artefacts": ("spine", "severity", "disc_grades", "age"),
     "measurements_plausible": ("spine", "disc_grades"),
     "volumes_plausible": ("muscles",),
 }

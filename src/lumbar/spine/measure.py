@@ -21,7 +21,7 @@ from lumbar.spine.midplane import Midplane
 from lumbar.spine.morphometry import SLIP_ERROR_MM, body_heights, canal_at, cobb_degrees, mask_heights, meyerding, signal_ratio, slip
 from lumbar.spine.naming import Names
 from lumbar.spine.segment import PIXEL_MM
-from lumbar.spine.shape import Outline, Vector, outline
+from lumbar.spine.shape import Outline, Vector
 
 _MIDDLE_MM = 14.0  # to either side: the part of a body from which its centre is computed; training slices extend this far
 # Weightings in which CSF is bright and serves as reference for the disc signal.
@@ -38,11 +38,13 @@ class Flat:
     names: Names
     flat: NDArray[np.uint8]  # (rows, columns) instance numbers
     discs: tuple[Outline | None, ...]  # from head to foot
+    bodies: tuple[Outline | None, ...]  # the same, one more
 
 
 def measure(flat: Flat, instances: NDArray[np.uint8], weighting: Weighting) -> tuple[SpineFinding, tuple[str, ...]]:
     """The finding, and warnings about missing measurements."""
-    bodies = _body_outlines(flat)
+    # Only a strip of the sacrum is labelled, which has no outline of its own.
+    bodies = [None if name is Vertebra.S1 else body for name, body in zip(flat.names.bodies, flat.bodies, strict=True)]
     vertebrae = _vertebrae(flat, instances, bodies)
     levels = [_level(flat, i, bodies, weighting) for i, level in enumerate(flat.names.discs) if level is not None]
     total = _total_lordosis(flat, bodies)
@@ -65,19 +67,6 @@ def _with_posture(finding: SpineFinding, flat: Flat, instances: NDArray[np.uint8
     bodies = [vertebra.value if vertebra else "?" for vertebra in flat.names.bodies]
     between = " and ".join(f"{bodies[k]}/{bodies[k + 1]}" for k in (curve.upper, curve.lower))
     return replace(finding, coronal_cobb_degrees=curve.degrees, coronal_cobb_between=between)
-
-
-def _body_outlines(flat: Flat) -> list[Outline | None]:
-    """Outlines of the bodies from head to foot, aligned with the adjacent discs; None for a body cut off by the image border."""
-    probability = flat.midplane.probabilities[SpineClass.BODY]
-    out: list[Outline | None] = []
-    for i in range(len(flat.discs) + 1):
-        mask = flat.flat == FIRST_BODY + i
-        cut = mask[0].any() or mask[-1].any() or flat.names.bodies[i] is Vertebra.S1  # only a strip of the sacrum is labelled
-        beside = [disc.across for disc in flat.discs[max(i - 1, 0) : i + 1] if disc is not None]
-        across = np.sum(beside, axis=0) / np.linalg.norm(np.sum(beside, axis=0)) if beside else None
-        out.append(None if cut else outline(mask, probability, across))
-    return out
 
 
 def _vertebrae(flat: Flat, instances: NDArray[np.uint8], bodies: Sequence[Outline | None]) -> list[VertebraFinding]:

@@ -8,13 +8,14 @@ import numpy as np
 from lumbar.domain.anatomy import Level, Vertebra
 from lumbar.domain.findings import Numbering
 from lumbar.spine.chain import Chain
+from lumbar.spine.depths import UNKNOWN_DEPTHS, LowestDepths
 from lumbar.spine.lordosis import USUAL_TILT_DEGREES, NameProbabilities, name_probabilities
 
 # Vertebrae from foot to head that a lumbar study can show.
 _UPWARDS = (Vertebra.S1, Vertebra.L5, Vertebra.L4, Vertebra.L3, Vertebra.L2, Vertebra.L1, Vertebra.T12, Vertebra.T11, Vertebra.T10, Vertebra.T9, Vertebra.T8)
 
 _LEAST_TILT_DEGREES = 10.0  # of L5/S1
-_LEAST_PROBABILITY = 0.9  # of the names; lower is marked as doubtful
+_LEAST_PROBABILITY = 0.93  # of the names; lower is marked as doubtful (recipes/spine/numbering.py)
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,10 @@ class Names:
     numbering: Numbering
 
 
-def name_chain(chain: Chain, tilts_degrees: Sequence[float | None], lowest_level: Level | None = None) -> Names:
+def name_chain(chain: Chain, tilts_degrees: Sequence[float | None], lowest_level: Level | None = None, depths: LowestDepths = UNKNOWN_DEPTHS) -> Names:
     """Names counted upwards from the lowest disc: L5/S1 above a sacrum, `lowest_level` if given, otherwise an estimate from disc tilt."""
     count = len(chain.discs)
-    probabilities = name_probabilities(tilts_degrees)
+    probabilities = name_probabilities(tilts_degrees, depths)
     probability: float | None = None
     if lowest_level is not None:
         lowest, note, sure = _steps_up(lowest_level), f"the lowest disc in view was named {lowest_level.value} by the user", True
@@ -63,7 +64,7 @@ def _flat_bottom(tilts: Sequence[float | None]) -> list[str]:
 
 
 def _shifted(probabilities: NameProbabilities) -> list[str]:
-    """Doubt where the lordosis fits names shifted by one level."""
+    """Doubt where lordosis and depths fit names shifted by one level."""
     if probabilities.l5_s1 >= _LEAST_PROBABILITY:
         return []
     if probabilities.s1_s2 >= probabilities.l4_l5:
@@ -71,8 +72,8 @@ def _shifted(probabilities: NameProbabilities) -> list[str]:
     else:
         other = "a sacralised L5, in which case each disc has the name of the next higher one"
     return [
-        f"given the tilts of the discs, these names have a probability of {100 * probabilities.l5_s1:.0f} %; the alternative is {other}: "
-        "transitional anatomy is possible; count from C2 or from the lowest rib"
+        f"given the tilts of the discs and the depth of the lowest ones, these names have a probability of {100 * probabilities.l5_s1:.0f} %; "
+        f"the alternative is {other}: transitional anatomy is possible; count from C2 or from the lowest rib"
     ]
 
 

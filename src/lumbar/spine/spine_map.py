@@ -15,6 +15,7 @@ from lumbar.domain.volume import Volume
 from lumbar.errors import InputError
 from lumbar.spine.chain import Chain, find_chain, without_inferred_bottom
 from lumbar.spine.column import Column, straighten
+from lumbar.spine.depths import body_outlines, lowest_depths
 from lumbar.spine.instances import FIRST_BODY, midplane_instances, volume_instances
 from lumbar.spine.measure import Flat, measure
 from lumbar.spine.midplane import Midplane, find_midplane
@@ -81,9 +82,10 @@ def map_segmentation(segmentation: Segmentation, plane: Plane, weighting: Weight
     if chain.discs[-1].inferred and len(outlines) > 1 and outlines[-2] is not None and is_lowest_by_tilt(outlines[-2].tilt_degrees):
         chain = without_inferred_bottom(chain)
         flat, outlines = _outlined(midplane, column, chain)
-    names = name_chain(chain, [o.tilt_degrees if o else None for o in outlines], lowest_level)
+    bodies = body_outlines(midplane, flat, outlines)
+    names = name_chain(chain, [o.tilt_degrees if o else None for o in outlines], lowest_level, lowest_depths(outlines, bodies))
     instances = volume_instances(midplane, flat)
-    finding, warnings = measure(Flat(midplane, column, chain, names, flat, tuple(outlines)), instances, weighting)
+    finding, warnings = measure(Flat(midplane, column, chain, names, flat, tuple(outlines), bodies), instances, weighting)
     if not names.numbering.confident:
         warnings = (f"level names are not certain: {names.numbering.note}", *warnings)
     return SpineMap(finding, midplane, column, chain, names, flat, instances, plane, warnings)

@@ -9,6 +9,7 @@ from lumbar.domain.part import Part
 from lumbar.domain.study import Patient, Study
 from lumbar.models.registry import find_model
 from lumbar.spine.find import FoundSpine, find_spine
+from lumbar.spine.metal import check_metal
 from lumbar.spine.reader_mask import redrawn
 from lumbar.spine.segment import TASK, Network, network_of
 
@@ -37,7 +38,8 @@ class SpineTask:
             found = replace(found, spine=again)
             notes = (f"the outlines of the spine were corrected by a reader ({changed} voxels)",) if changed else ()
         finding = replace(found.spine.finding, measured_in=found.series.series_uid)
-        return Part(self.name, {"spine": finding}, (self._use,), (*found.failures, *found.spine.warnings, *notes), evidence=found)
+        warnings = (*found.failures, *found.spine.warnings, *notes)
+        return Part(self.name, {"spine": finding}, (self._use,), warnings, evidence=found, checks=check_metal(found.spine, found.series.series_uid))
 
 
 def load(folder: Path | None = None, threads: int = 0) -> SpineTask:
