@@ -10,7 +10,7 @@ Readers who outline alike draw both sides of a slice alike, so the overlap of th
 with a model is the readers' own.
 
 Prints Dice of every label with the mean of the four back muscles and its 95 % interval (people resampled), the fifth percentile of people's lowest label,
-the agreement of cross-sectional areas, and how Dice differs between masks that the agreement of the networks marks as doubtful and the others.
+the agreement of cross-sectional areas, and how Dice differs between masks that are marked as doubtful and the others.
 """
 
 import argparse
@@ -44,7 +44,7 @@ class Scores:
     labels: tuple[int, ...]
     dice: np.ndarray
     areas_mm2: np.ndarray  # (2, people, labels) reader's and model's
-    agreement: np.ndarray  # not a number where one network gave the mask
+    expected: np.ndarray  # Dice that the model expects; not a number where it gives none
     sides: np.ndarray  # (2, people, muscles of SIDES) overlap of the left mask, mirrored, with the right: reader's and model's
 
 
@@ -75,15 +75,15 @@ def people(slices: list[ReaderSlice], options: argparse.Namespace) -> list[Reade
 
 def scored(model: Model, slices: Sequence[ReaderSlice], labels: tuple[int, ...]) -> Scores:
     """Dice, areas and agreement of every person."""
-    rows, areas, agreed, sides = [], [], [], []
+    rows, areas, guessed, sides = [], [], [], []
     for one in slices:
         found = run_model(model, one.volume)
         mask = np.asarray(found.mask.array[0])
         rows.append([dice(one.labels == n, mask == n) or 0.0 for n in labels])
         areas.append([[float((m == n).sum()) * one.pixel_mm**2 for n in labels] for m in (one.labels, mask)])
-        agreed.append([np.nan if found.agreement is None else found.agreement.of(n) or 0.0 for n in labels])
+        guessed.append([np.nan if found.agreement is None else found.agreement.expected_dice(n) or 0.0 for n in labels])
         sides.append([[side_overlap(m, *MUSCLES[muscle]) for muscle in SIDES] for m in (one.labels, mask)])
-    return Scores(labels, np.array(rows), np.array(areas).transpose(1, 0, 2), np.array(agreed), np.array(sides).transpose(1, 0, 2))
+    return Scores(labels, np.array(rows), np.array(areas).transpose(1, 0, 2), np.array(guessed), np.array(sides).transpose(1, 0, 2))
 
 
 def side_overlap(labels: np.ndarray, right: int, left: int) -> float:
@@ -107,8 +107,8 @@ def show(name: str, found: Scores) -> None:
     alike = "; ".join(f"{muscle} {a:.3f} and {b:.3f}" for muscle, a, b in zip(SIDES, *np.nanmean(found.sides, axis=1), strict=True))
     print(f"  left outline, mirrored, against the right one of the same slice, reader's and model's: {alike}")
     print("  each label: " + ", ".join(f"{label_name(n)} {value:.3f}" for n, value in zip(found.labels, found.dice.mean(axis=0), strict=True)))
-    if np.isfinite(found.agreement).any():
-        marked = found.agreement < DOUBTFUL
+    if np.isfinite(found.expected).any():
+        marked = found.expected < DOUBTFUL
         good, bad = found.dice[~marked], found.dice[marked]
         worst = f"{bad.mean():.3f}" if bad.size else "–"
         print(f"  marked as doubtful: {marked.sum()} of {marked.size} masks, Dice {worst} against {good.mean():.3f} of the others;", end=" ")

@@ -48,15 +48,19 @@ def main() -> None:
 
 def show(name: str, found: object) -> None:
     """One line of the table."""
-    dice, agreed = found.dice, found.agreement  # type: ignore[attr-defined]
-    marked = "" if not np.isfinite(agreed).any() else f", marked as doubtful {np.mean(agreed < DOUBTFUL):.0%}"
+    dice, expected = found.dice, found.expected  # type: ignore[attr-defined]
+    marked = "" if not np.isfinite(expected).any() else f", marked as doubtful {np.mean(expected < DOUBTFUL):.0%}"
     lowest = np.quantile(dice.min(axis=1), 0.05)
     print(f"{name:32s} {len(dice):4d} people  Dice {interval(dice.mean(axis=1))}, 5th percentile of the lowest {lowest:.3f}{marked}", flush=True)
 
 
+def back(one: ReaderSlice) -> np.ndarray:
+    return np.isin(one.labels, BACK)
+
+
 def warped(one: ReaderSlice, matrix: np.ndarray) -> ReaderSlice:
     """Image and mask seen through a linear map around the middle of the muscles."""
-    middle = np.array(ndimage.center_of_mass(one.labels > 0))
+    middle = np.array(ndimage.center_of_mass(back(one)))
     offset = middle - matrix @ middle
     image = ndimage.affine_transform(one.image, matrix, offset, order=1)
     return replace(one, image=image.astype(np.float32), labels=ndimage.affine_transform(one.labels, matrix, offset, order=0))
@@ -74,7 +78,7 @@ def oblique(one: ReaderSlice, _: np.random.Generator) -> ReaderSlice:
 def metal(one: ReaderSlice, rng: np.random.Generator) -> ReaderSlice:
     rows, columns = np.indices(one.image.shape)
     image = one.image.copy()
-    middle = np.array(ndimage.center_of_mass(one.labels > 0))
+    middle = np.array(ndimage.center_of_mass(back(one)))
     for side in (-1, 1):
         place = middle + np.array([rng.uniform(-25, -5), side * rng.uniform(15, 25)]) / one.pixel_mm
         distance = np.hypot(rows - place[0], columns - place[1]) * one.pixel_mm / rng.uniform(6, 11)
@@ -84,7 +88,7 @@ def metal(one: ReaderSlice, rng: np.random.Generator) -> ReaderSlice:
 
 def cut(one: ReaderSlice, _: np.random.Generator) -> ReaderSlice:
     """Both erectors lose about a third of their width."""
-    columns = np.flatnonzero((one.labels > 0).any(axis=0))
+    columns = np.flatnonzero(back(one).any(axis=0))
     width = len(columns) // 7
     inner = slice(int(columns[0]) + width, int(columns[-1]) - width)
     return replace(one, image=np.ascontiguousarray(one.image[:, inner]), labels=np.ascontiguousarray(one.labels[:, inner]))
@@ -92,7 +96,7 @@ def cut(one: ReaderSlice, _: np.random.Generator) -> ReaderSlice:
 
 def strip(one: ReaderSlice, _: np.random.Generator) -> ReaderSlice:
     """70 mm around the middle of the muscles: most of the erectors is outside."""
-    middle = round(ndimage.center_of_mass(one.labels > 0)[1])
+    middle = round(ndimage.center_of_mass(back(one))[1])
     half = round(35 / one.pixel_mm)
     inner = slice(max(0, middle - half), middle + half)
     return replace(one, image=np.ascontiguousarray(one.image[:, inner]), labels=np.ascontiguousarray(one.labels[:, inner]))
@@ -126,7 +130,7 @@ def noisy(one: ReaderSlice, rng: np.random.Generator) -> ReaderSlice:
 
 def fat_share(one: ReaderSlice) -> float:
     """Share of the muscles' pixels that are nearer to the grey value of fat than to that of lean muscle."""
-    inside = one.image[one.labels > 0]
+    inside = one.image[back(one)]
     return float(np.mean(inside > (np.quantile(inside, 0.2) + np.quantile(one.image, 0.98)) / 2))
 
 

@@ -1,12 +1,14 @@
-"""Trains the shipped muscle packages: two networks, each on half of the people, and both together as one file.
+"""Trains the shipped muscle packages: two networks, each on half of the people for the figures, then on all, and both together as one file.
 
     python recipes/muscle/train.py ../shared/data OUT --half 0 [--research] [--start OUT/half1/weights.pt] [--steps 2100] [--rate 2e-3]
-    python recipes/muscle/train.py ../shared/data OUT --package NAME --version 1.0.0 [--research] [--results FIGURES.json]
+    python recipes/muscle/train.py ../shared/data OUT --half 0 --everybody --start OUT/half0/weights.pt --steps 400 --rate 7e-4 [--research]
+    python recipes/muscle/train.py ../shared/data OUT --package NAME --version 1.1.0 [--research] [--results FIGURES.json]
 
 `--half 0` and `--half 1` each write a model folder OUT/half0 or OUT/half1 that `recipes/muscle/reader_masks.py --half` measures on the people left out.
 Both are trained on half of the T1 people (reader masks, L4/L5), drawn slices and phantoms; half 1 also on TUM01 (Dixon), so that half 0 can be evaluated on it.
-With `--research` they are also trained on half of the T2 slices, whose source states no licence, so these packages are for research only. `--package` puts the
-two networks of OUT into one file with 8-bit convolutions, one of them applied to the mirror image; disagreement between them marks a mask as doubtful.
+With `--research` they are also trained on half of the T2 slices, whose source states no licence, so these packages are for research only. `--everybody`
+continues on the people of both halves and TUM01 and writes OUT/all0 and OUT/all1, on which nothing can be measured but people of other data sets.
+`--package` puts these two into one file with 8-bit convolutions, one of them applied to the mirror image.
 
 The engine is our own U-Net (`lumbar.muscle.learn.mixture`), on one processor core, bfloat16. How many steps the shipped networks took is on their cards.
 """
@@ -31,6 +33,7 @@ from lumbar.training.fit import FitOptions
 
 SYNTHETIC = 60  # drawn people, and as many phantoms
 WEIGHTS = "weights.pt"
+LAST = 400  # steps on everybody
 CALIBRATION = 24  # slices for the 8-bit ranges
 SUDIRMAN = "images of Sudirman et al., Mendeley k57fr854j2 (CC BY 4.0); masks of 3Shot-LPM-Seg (Apache-2.0)"
 TUM = "freely accessible (Burian 2019; its own licence was not found), masks redistributed in LPM_Segmentator (Apache-2.0)"
@@ -47,14 +50,15 @@ def main() -> None:
 
 def train_half(options: argparse.Namespace) -> None:
     """Train one network and write it as a model folder."""
-    examples = people(options.data, options.half, options.research) + synthetic_examples(SYNTHETIC, SYNTHETIC)
-    folder = options.out / f"half{options.half}"
+    halves = (0, 1) if options.everybody else (options.half,)
+    examples = [one for half in halves for one in people(options.data, half, options.research)] + synthetic_examples(SYNTHETIC, SYNTHETIC)
+    folder = options.out / f"{'all' if options.everybody else 'half'}{options.half}"
     fit = FitOptions(steps=options.steps, seed=options.seed + options.half, threads=1, average_decay=0.995, checkpoint_every=100)
     config = MixtureTraining(learning_rate=options.rate, fit=fit)
     module = train_mixture(examples, folder / "work", config, torch.load(options.start) if options.start else None)
     (folder / "model").mkdir(parents=True, exist_ok=True)
     torch.save(module.state_dict(), folder / WEIGHTS)
-    words = BuildOptions(name=f"muscle-half{options.half}", threads=1, research_only=options.research)
+    words = BuildOptions(name=f"muscle-{folder.name}", threads=1, research_only=options.research)
     card = export(module.network, folder / "model", words, sources(options.research))
     print(f"{folder}: {len(examples)} slices, {options.steps} steps; ONNX differs from PyTorch by at most {card.export_difference:.1e}")
 
@@ -75,16 +79,19 @@ def people(data: Path, half: int, research: bool) -> list[GreySlice]:
 
 
 def package(options: argparse.Namespace) -> None:
-    """Both halves as one model folder."""
+    """Both networks, after training on all people, as one model folder."""
     networks = []
     for half in (0, 1):
         module = MixtureModule(MixtureTraining())
-        module.load_state_dict(torch.load(options.out / f"half{half}" / WEIGHTS))
+        module.load_state_dict(torch.load(options.out / f"all{half}" / WEIGHTS))
         networks.append(module.eval().network)
     results = tuple(Result(**one) for one in json.loads(options.results.read_text(encoding="utf-8"))) if options.results else ()
     folder = options.out / options.package
     folder.mkdir(parents=True, exist_ok=True)
-    how = f"Two networks of {options.steps} steps of 8 views, each trained on one half of the people; the second is applied to the mirror image."
+    how = (
+        f"Two networks of {options.steps} steps of 8 views; all but the last {LAST} steps on one half of the people each, which gives the figures for people "
+        "left out, the last on all; the second is applied to the mirror image."
+    )
     withheld = () if options.research else (PSOAS_RIGHT, PSOAS_LEFT)  # labelled on synthetic slices only: Dice 0.66 on readers' T2 masks
     words = BuildOptions(options.package, options.version, how=how, research_only=options.research, withheld=withheld, results=results)
     examples = people(options.data, 1, options.research)
@@ -97,7 +104,9 @@ def sources(research: bool) -> tuple[TrainingData, ...]:
     """Training data of both halves, for the card."""
     found = [
         TrainingData("Sudirman lumbar MRI, axial T1 at L4/L5", SUDIRMAN, "310 people, reader masks of erector spinae and multifidus"),
-        TrainingData("MyoSegmenTUM spine, subject TUM01", TUM, "29 axial slices, Dixon water and fat; half 1 only"),
+        TrainingData(
+            "MyoSegmenTUM spine, subject TUM01", TUM, "29 axial slices, Dixon water and fat; the network that is measured on it did not learn from it"
+        ),
         TrainingData("lumbar synthetic slices", "Apache-2.0", f"drawn slices and phantoms of {SYNTHETIC} people each"),
     ]
     if research:
@@ -115,6 +124,7 @@ def _options() -> argparse.Namespace:
     what.add_argument("--half", type=int, choices=(0, 1))
     what.add_argument("--package", help="name of the package to make of both halves")
     parser.add_argument("--research", action="store_true", help="also train on muscle_t2")
+    parser.add_argument("--everybody", action="store_true", help="continue on the people of both halves")
     parser.add_argument("--start", type=Path, help="weights of another run to begin with")
     parser.add_argument("--steps", type=int, default=2100)
     parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate")

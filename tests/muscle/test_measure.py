@@ -10,7 +10,7 @@ from lumbar.domain.geometry import Grid
 from lumbar.domain.volume import Volume
 from lumbar.errors import InputError
 from lumbar.io.nifti import read_nifti, read_nifti_mask
-from lumbar.muscle.agreement import agreement_of
+from lumbar.muscle.agreement import DOUBTFUL, agreement_of
 from lumbar.muscle.fat.partial_volume import mean_without_partial_volume
 from lumbar.muscle.measure import measure
 from lumbar.muscle.scene import MeasureOptions
@@ -167,17 +167,25 @@ def test_grey_values_tell_no_fat_of_the_psoas():
     assert [found[f.muscle, f.side].fat_infiltration for f in alone] == [f.fat_infiltration for f in alone]  # the psoas does not change the others
 
 
-def test_agreement_of_networks_marks_a_doubtful_mask():
+def test_agreement_and_certainty_of_networks_mark_a_doubtful_mask():
     mask, water, fat = scene()
-    other = np.asarray(mask.array).copy()
+    labels = np.asarray(mask.array)
+    other = labels.copy()
     other[3, 20:40, 110:134] = 0  # one network misses a quarter of the left erector
     other[1:5, 20:35, 85:105] = 0  # and, but for one slice, the left multifidus
     other[1, 20:35, 85:105] = 3
-    agreement = agreement_of([np.asarray(mask.array), other], np.arange(6), 6)
+    chances = np.stack([labels == n for n in range(8)], axis=1).astype(np.float32)
+    chances[2, 4] *= 0.5  # no more than half certain on one slice
+    agreement = agreement_of([labels, other], chances, np.arange(6), 6)
     found = measure(water, mask, fat, MeasureOptions(agreement=agreement)).findings
     assert [f.mask_agreement for f in found] == [1, 1, pytest.approx(2 * 1 / (4 + 1)), pytest.approx(2 * 3 / (4 + 3))]
-    assert [f.mask_doubtful for f in found] == [False, False, True, False]
+    assert agreement.certainty(4, 2) == pytest.approx(0.5 / 0.75, abs=0.01)  # probability 0.5 on the whole mask
+    assert agreement.certainty(1) == 1
     assert [s.mask_agreement for s in found[3].per_slice] == [1, 1, 0, 1]
+    expected = [f.mask_expected_dice for f in found]
+    assert expected[2] == min(expected) and expected[3] < min(expected[:2])
+    assert [f.mask_doubtful for f in found] == [value < DOUBTFUL for value in expected]
+    assert found[2].mask_doubtful and not found[0].mask_doubtful
     assert measure(water, mask, fat).findings[0].mask_doubtful is None
 
 

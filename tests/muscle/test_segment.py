@@ -261,3 +261,5 @@ def test_two_networks_are_compared_label_by_label():
     agreement = segment(painted(mask), MuscleNetwork(pair, 1.0, both_ways=False)).agreement
     assert agreement.of(4) == 0
     assert [agreement.of(label) for label in (1, 2, 3)] == pytest.approx([1, 1, 1])
+    assert min(agreement.certainty(label) for label in (1, 2, 3)) > 0.95
+    assert agreement.certainty(4, 1) is None or agreement.certainty(4, 1) < 0.8  # the two give it and the background one half each

@@ -210,6 +210,7 @@ class MuscleLevel:
     csa_asymmetry: float | None = None  # (own − other side) / mean of both areas
     muscle_body_ratio: float | None = None  # area / area of the vertebral body or disc, as the muscle model labels it, in the same slice
     mask_agreement: float | None = field(default=None, metadata=UNWRITTEN)  # Dice between the masks of the model's networks on this slice
+    mask_expected_dice: float | None = field(default=None, metadata=UNWRITTEN)  # Dice to expect against a reader's mask on this slice
 
 
 @dataclass(frozen=True)
@@ -223,6 +224,7 @@ class MuscleSlice:
     csa_asymmetry: float | None = field(default=None, metadata=UNWRITTEN)  # (own − other side) / mean of both areas
     muscle_body_ratio: float | None = field(default=None, metadata=UNWRITTEN)  # area / area of the vertebral body or disc in the same slice
     mask_agreement: float | None = field(default=None, metadata=UNWRITTEN)  # Dice between the masks of the model's networks
+    mask_expected_dice: float | None = field(default=None, metadata=UNWRITTEN)  # Dice to expect against a reader's mask on this slice
 
 
 @dataclass(frozen=True)
@@ -254,7 +256,8 @@ class MuscleFinding:
     fat_norms: tuple[NormPlace, ...] = field(default=(), metadata=IF_ANY)  # of `fat_fraction_mean`
     volume_asymmetry: float | None = None  # (own − other side) / mean of both
     mask_agreement: float | None = None  # Dice between the masks of the model's networks; None for a mask that was given
-    mask_doubtful: bool | None = None  # the networks disagree so much that the mask should not be used unseen
+    mask_expected_dice: float | None = field(default=None, metadata=IF_ANY)  # Dice to expect against a reader's mask, by agreement and certainty
+    mask_doubtful: bool | None = None  # the expected Dice is so low that the mask should not be used unseen
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 _DECIMALS = 4
 _DECIMALS_OF = (("_mm2", 1), ("_mm", 2), ("_ml", 2), ("_degrees", 1), ("_percent", 1), ("_years", 2), ("_error", 2),
-                ("_asymmetry", 3), ("_body_ratio", 3), ("_agreement", 3))  # fmt: skip
+                ("_asymmetry", 3), ("_body_ratio", 3), ("_agreement", 3), ("_dice", 3))  # fmt: skip
 _DECIMALS_BY_NAME = {"x": 2, "y": 2, "z_mm": 1}  # pixels of an image, and the place of a slice
 _AREA_OF_MUSCLE = "csa_"  # in mm², whose decimals are far below the error of an outline
 

@@ -77,7 +77,7 @@ def _measure_one(scene: Scene, label: int, share: NDArray[np.float32]) -> Muscle
     lean = area - np.where(inside, share, 0).sum(axis=(1, 2), dtype=np.float64) * scene.pixel_mm2 if lean_known else None
     slices = _Slices(area, lean, fat.by_slice, _asymmetries(area, scene.area_mm2(MIRRORED[label])), _ratios(area, scene.body_mm2), label)
     agreement = scene.options.agreement
-    whole = agreement.of(label) if agreement else None
+    expected = agreement.expected_dice(label) if agreement else None
     return MuscleFinding(
         muscle,
         side,
@@ -92,8 +92,9 @@ def _measure_one(scene: Scene, label: int, share: NDArray[np.float32]) -> Muscle
         per_slice=tuple(_at_slice(scene, slices, int(k)) for k in np.flatnonzero(area)),
         lean_volume_ml=None if lean is None else _volume_ml(lean, scene),
         csa_lean_max_mm2=None if lean is None else float(lean.max()),
-        mask_agreement=whole,
-        mask_doubtful=None if whole is None else whole < DOUBTFUL,
+        mask_agreement=agreement.of(label) if agreement else None,
+        mask_expected_dice=expected,
+        mask_doubtful=None if expected is None else expected < DOUBTFUL,
     )
 
 
@@ -153,7 +154,8 @@ def _at_slice(scene: Scene, slices: _Slices, k: int) -> MuscleSlice:
         lean,
         _known(slices.asymmetry[k]),
         _known(slices.body_ratio[k]),
-        agreement.on_slice(slices.label, k) if agreement else None,
+        agreement.of(slices.label, k) if agreement else None,
+        agreement.expected_dice(slices.label, k) if agreement else None,
     )
 
 
@@ -177,6 +179,7 @@ def _at_levels(scene: Scene, slices: _Slices) -> tuple[MuscleLevel, ...]:
                     here.csa_asymmetry,
                     here.muscle_body_ratio,
                     here.mask_agreement,
+                    here.mask_expected_dice,
                 )
             )
     return tuple(found)

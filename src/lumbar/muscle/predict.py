@@ -189,6 +189,7 @@ def _together(group: Sequence[MuscleFinding]) -> MuscleFinding:
         fat_fraction_corrected=share("fat_fraction_corrected"),
         fat_infiltration=share("fat_infiltration"),
         mask_agreement=share("mask_agreement"),
+        mask_expected_dice=share("mask_expected_dice"),
         mask_doubtful=None if group[0].mask_doubtful is None else any(f.mask_doubtful for f in group),
         per_level=_by_level(group),
         per_slice=tuple(sorted((s for f in group for s in f.per_slice), key=lambda s: s.z_mm)),

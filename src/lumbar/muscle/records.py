@@ -13,7 +13,7 @@ from lumbar.domain.rounding import decimals, rounded
 CSV_COLUMNS = (
     "muscle", "side", "level", "volume_ml", "lean_volume_ml", "csa_mm2", "csa_lean_mm2", "muscle_disc_ratio", "muscle_body_ratio", "csa_asymmetry",
     "fat_fraction_mean", "fat_fraction_ratio", "fat_fraction_corrected", "fat_infiltration", "volume_asymmetry",
-    "mask_agreement", "mask_doubtful", "z_mm", "method",
+    "mask_agreement", "mask_expected_dice", "mask_doubtful", "z_mm", "method",
 )  # fmt: skip
 
 

@@ -72,16 +72,16 @@ def segment(
     labels = np.zeros(axial.array.shape, np.uint8)
     agreement = None
     if wanted.size:
-        labels[wanted], masks = _label(axial.grid, [contrast[wanted] for contrast in contrasts], network, progress)
-        agreement = agreement_of(masks, wanted, len(labels)) if len(masks) > 1 else None
+        labels[wanted], masks, chances = _label(axial.grid, [contrast[wanted] for contrast in contrasts], network, progress)
+        agreement = agreement_of(masks, chances, wanted, len(labels)) if len(masks) > 1 else None
     labels, odd = clean(labels, axial.grid)
     return Segmentation(restore(labels, image), (*warnings, *odd), agreement)
 
 
 def _label(
     grid: Grid, contrasts: Sequence[NDArray[np.float32]], network: MuscleNetwork, progress: Callable[[int, int], None] | None
-) -> tuple[NDArray[np.uint8], list[NDArray[np.uint8]]]:
-    """(slices, rows, columns) labels on the pixels of `grid`, and the labels of each network (slices, rows, columns) within the frame."""
+) -> tuple[NDArray[np.uint8], list[NDArray[np.uint8]], NDArray[np.float32]]:
+    """Labels (slices, rows, columns) on the pixels of `grid`; within the frame those of each network (slices, …) and probabilities (slices, classes, …)."""
     shape = tuple(max(1, round(n * mm / network.pixel_mm)) for n, mm in zip((grid.rows, grid.columns), grid.spacing_mm[1:], strict=True))
     resized = [np.stack([resize_image(image, (shape[0], shape[1])) for image in contrast]) for contrast in contrasts]
     frame = find_frame(resized[0], network)
@@ -98,7 +98,7 @@ def _label(
             progress(k + 1, count)
     steady = _with_neighbours(np.asarray(means, np.float32), grid.spacing_mm[0])
     labels = np.stack([_upsampled(chances, grid, (shape[0], shape[1]), frame) for chances in steady])
-    return labels, list(np.stack(own, axis=1))
+    return labels, list(np.stack(own, axis=1)), steady
 
 
 def _each(image: NDArray[np.float32], network: MuscleNetwork) -> NDArray[np.float32]:

@@ -45,7 +45,7 @@ def _volume(muscle: MuscleFinding) -> Iterator[tuple[Status, str]]:
         if muscle.volume_ml is not None and muscle.volume_ml > _COUNTED_TWICE * most:
             yield "failed", f"the {name} has {muscle.volume_ml:.0f} ml, more than its largest section would fill ({most:.0f} ml): slices were counted twice"
     if muscle.mask_doubtful:
-        yield "doubtful", f"the networks of the model disagree on the {name} (Dice {muscle.mask_agreement:.2f} between their masks): look at its mask"
+        yield "doubtful", f"the model is unsure of the {name} (it expects a Dice of {muscle.mask_expected_dice:.2f} against a reader): look at its mask"
     for fraction in (muscle.fat_fraction_mean, muscle.fat_infiltration):
         if fraction is not None and not _FAT[0] <= fraction <= _FAT[1]:
             yield "doubtful", f"a fat share of {fraction:.0%} in the {name} is hardly possible"

@@ -61,7 +61,7 @@ class Muscles:
     fat_maps: tuple[ReportImage, ...]
     psoas: bool
     doubtful: bool
-    least_agreement: float
+    least_dice: float
 
 
 _END = 95
@@ -89,7 +89,7 @@ def muscles(findings: Findings, images: Mapping[str, ReportImage]) -> Muscles | 
         fat_maps=fat_maps,
         psoas=any(m.muscle is Muscle.PSOAS for m in ordered),
         doubtful=any(m.mask_doubtful for m in ordered),
-        least_agreement=DOUBTFUL,
+        least_dice=DOUBTFUL,
     )
 
 
