@@ -50,7 +50,7 @@ def _share(part: NDArray[np.float64], whole: NDArray[np.float64], label: int, k:
     return float(part[chosen, label].sum()) / total if total > 0 else None
 
 
-def agreement_of(masks: Sequence[NDArray[np.uint8]], chances: Sequence[NDArray[np.float32]], kept: NDArray[np.int64], slices: int) -> MaskAgreement:
+def agreement_of(masks: Sequence[NDArray[np.uint8]], chances: NDArray[np.float32], kept: NDArray[np.int64], slices: int) -> MaskAgreement:
     """Agreement and certainty of the networks' masks (kept slices, rows, columns) and the probabilities (kept slices, classes, rows, columns) of their mean.
 
     `kept` are the numbers of the masks' slices among `slices`.
