@@ -2,6 +2,7 @@
 
     python -W error benchmarks/fuzz.py STUDY --inputs 10000                    # mostly `inspect`, every 20th input a whole analysis of the spine
     python -W error benchmarks/fuzz.py STUDY --inputs 300 --full-every 0       # `inspect` alone
+    python -W error benchmarks/fuzz.py STUDY --inputs 5000 --first 5000 --progress FILE     # a half; a run that was stopped goes on from FILE
 
 Each input is a small part of STUDY with some tags or bytes changed: values of every kind of representation, elements removed, repeated, moved into other
 groups, lengths that lie, transfer syntaxes that lie, and the mutilations of `mutilate.py`. An input passes if the command ends with exit code 0, 3 or 4
@@ -283,21 +284,24 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="seed of the first input")
     parser.add_argument("--full-every", type=int, default=250, help="every so many inputs a whole analysis of the spine; 0: none")
     parser.add_argument("--show", action="store_true", help="print the output of each failed input")
+    parser.add_argument("--progress", type=Path, help="file that holds what was counted; a run with the same inputs goes on from it")
     options = parser.parse_args()
     import lumbar.cli.inspect  # noqa: PLC0415  (imported once, before the forks)
     import lumbar.io.nifti_read  # noqa: PLC0415
     import lumbar.io.weighting_from_pixels  # noqa: F401, PLC0415
 
     tally = Tally(options.show)
+    done = tally.restored(options.progress, f"{options.first} {options.inputs} {options.full_every}")
     with tempfile.TemporaryDirectory() as text:
         work = Path(text)
         with mutilate.quiet():
             small = small_study(options.study, work / "small", 3)
         last = options.first + options.inputs
-        for start in range(options.first, last, _BATCH):
+        for start in range(options.first + done, last, _BATCH):
             inspected(small, work, range(start, min(start + _BATCH, last)), tally)
             if options.full_every and (start - options.first) % options.full_every == 0:
                 analyzed(options.study, work, last + start, tally)
+            tally.save(min(start + _BATCH, last) - options.first)
     sys.exit(tally.summary())
 
 
@@ -355,6 +359,28 @@ class Tally:
         self.failed = 0
         self.peak = 0
         self.longest = 0.0
+        self.path: Path | None = None
+        self.inputs = ""
+
+    def restored(self, path: Path | None, inputs: str) -> int:
+        """Take over what an earlier run of the same `inputs` counted; returns how many of them it had done."""
+        self.path, self.inputs = path, inputs
+        if path is None or not path.exists():
+            return 0
+        saved = json.loads(path.read_text())
+        if saved["inputs"] != inputs:
+            raise SystemExit(f"{path} belongs to other inputs ({saved['inputs']})")
+        self.outcomes.update(saved["outcomes"])
+        self.failed, self.peak, self.longest = saved["failed"], saved["peak"], saved["longest"]
+        return int(saved["done"])
+
+    def save(self, done: int) -> None:
+        """Write what was counted to the file of `restored`, if there is one."""
+        if self.path:
+            part = self.path.with_suffix(".part")
+            saved = {"inputs": self.inputs, "done": done, "outcomes": self.outcomes, "failed": self.failed, "peak": self.peak, "longest": self.longest}
+            part.write_text(json.dumps(saved))
+            part.replace(self.path)
 
     def add(self, verb: str, number: int, name: str, run: Run) -> None:
         """Count one input, and print it if it failed."""
@@ -371,7 +397,8 @@ class Tally:
         """Print the table; 1 if anything failed."""
         for outcome, count in sorted(self.outcomes.items()):
             print(f"{outcome:40} {count}")
-        print(f"{self.outcomes.total()} inputs, {self.failed} failed; longest {self.longest:.1f} s, peak memory {self.peak / 2**20:.0f} MiB")
+        verdict = "FAILED" if self.failed else "PASSED"
+        print(f"{self.outcomes.total()} inputs, {self.failed} failed; longest {self.longest:.1f} s, peak memory {self.peak / 2**20:.0f} MiB: {verdict}")
         return int(self.failed > 0)
 
 

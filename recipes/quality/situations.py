@@ -2,16 +2,19 @@
 
     python ../shared/cases/make_cases.py CASES lumbar      # or any other folder laid out like it
     python recipes/quality/variations/make.py OTHERS        # more of the same kinds
-    python recipes/quality/situations.py CASES [--only NAME ...]
+    python recipes/quality/situations.py CASES [--only NAME ...] [--outcomes FILE] [--share 1/2]
+    python recipes/quality/situations.py CASES --outcomes FILE --table docs/any_study.md     # writes the table of the documentation, analyzes nothing
 
 CASES holds one study per entry, and the phantoms that they were made from as `_base`, `_dixon` and others, each with `truth/truth.json`. Every study is
 analyzed, and its levels, canals, muscle volumes and fat fractions are compared with the truth of its phantom and with the errors that the untouched
 phantom has.
 Prints one line per study: right, flagged (values are wrong, and a warning or a check says so), withheld (values are missing), refused, or SILENT.
+`--outcomes` keeps them: a run that was stopped goes on where it ended, as long as the source is the same, and several processes may share the file.
 """
 
 import argparse
 import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -19,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from false_alarms import not_passed
+from false_alarms import not_passed, source_version
 
 import lumbar
 from lumbar.errors import LumbarError
@@ -30,6 +33,7 @@ _TURNED_DEGREES = {"steep_l5s1": 26.0}  # studies that were turned about the lef
 # What is said of many sound studies, and of series that were left out on purpose.
 _ROUTINE = ("severity grades are population frequencies", "graded on sagittal T2, as no sagittal T1", "could not be measured", "volumes add up", "not in view")
 _UNCHECKED = "could not be checked"  # a limit that is said of the untouched phantom, too
+_LONGEST = 160  # letters of a sentence in the table
 _TOLERANCES = {"level_mm": 8.0, "canal_mm": 1.0, "volume_share": 0.08, "fat_points": 2.0}
 
 
@@ -114,20 +118,62 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cases", type=Path)
     parser.add_argument("--only", nargs="*", default=[])
+    parser.add_argument("--outcomes", type=Path, help="file of outcomes (JSON lines) that a run adds to and goes on from")
+    parser.add_argument("--share", default="1/1", help="k/n: every n-th study from the k-th on, for n processes")
+    parser.add_argument("--table", type=Path, help="page of the documentation whose table is written from --outcomes")
     options = parser.parse_args()
+    origins, known = told(options.cases), remembered(options.outcomes)
+    if options.table:
+        write_table(options.table, options.cases, [row for name, row in sorted(known.items()) if name in origins])
+        return
+    number, of = map(int, options.share.split("/"))
+    paths = list(situations(options.cases, options.only))[number - 1 :: of]
+    todo = [path for path in paths if path.name not in known]
     models = lumbar.load_models()
-    origins, states = told(options.cases), Counter[str]()
     phantoms: dict[str, tuple[dict[str, Any], dict[str, float], set[str]]] = {}
-    for path in situations(options.cases, options.only):
+    for path in todo:
         origin = origins[path.name]
         if origin["phantom"] not in phantoms:
             phantoms[origin["phantom"]] = untouched(options.cases / origin["phantom"], models)
         truth, usual, words = phantoms[origin["phantom"]]
         state, text = outcome(path, models, turned(truth, origin["turned_degrees"]), usual, words, origin.get("must_say", False))
-        states[state] += 1
+        known[path.name] = {"name": path.name, "kind": origin["kind"], "state": state, "text": text, "source": source_version()}
+        if options.outcomes:
+            with options.outcomes.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(known[path.name]) + "\n")
         print(f"{origin['kind']:2} {path.name:36} {state:9} {text}", flush=True)
+    states = Counter(str(known[path.name]["state"]) for path in paths)
     print(", ".join(f"{count} {state}" for state, count in states.items()) + f": {'FAILED' if states['SILENT'] else 'PASSED'}")
     sys.exit(states["SILENT"] > 0)
+
+
+def remembered(outcomes: Path | None) -> dict[str, dict[str, Any]]:
+    """Outcomes of the same source, by the name of the study."""
+    if outcomes is None or not outcomes.exists():
+        return {}
+    rows = [json.loads(line) for line in outcomes.read_text(encoding="utf-8").splitlines() if line.strip()]
+    return {row["name"]: row for row in rows if row["source"] == source_version()}
+
+
+def write_table(page: Path, cases: Path, rows: list[dict[str, Any]]) -> None:
+    """Replace the part of `page` between the marks of the folder's name by a table of `rows`."""
+    begin, end = f"<!-- situations of {cases.name}: begin -->", f"<!-- situations of {cases.name}: end -->"
+    text = page.read_text(encoding="utf-8")
+    if begin not in text or end not in text:
+        raise SystemExit(f"{page} has no lines '{begin}' and '{end}'")
+    lines = ["| situation | outcome | what is said |", "| --- | --- | --- |"]
+    lines += [f"| {row['name'].replace('_', ' ')} | {row['state']} | {_said_first(row)} |" for row in rows]
+    before, rest = text.split(begin)
+    page.write_text(before + "\n".join([begin, *lines, end]) + rest.split(end, 1)[1], encoding="utf-8")
+    print(f"{len(rows)} situations written to {page}")
+
+
+def _said_first(row: dict[str, Any]) -> str:
+    """The first two sentences on the study, without numbers of identifiers."""
+    parts = row["text"].split(" | ")
+    words = parts if row["state"] == "refused" else [part for part in parts[1:] if not part.startswith(("wrong: ", "missing: "))]
+    short = [re.sub(r"\d[\d.]{19,}", "…", word.rsplit("/", 1)[-1] if word.startswith("/") else word) for word in words[:2]]
+    return "; ".join(word if len(word) <= _LONGEST else word[: _LONGEST - 1].rstrip() + "…" for word in short).replace("|", "/")
 
 
 def untouched(folder: Path, models: Models) -> tuple[dict[str, Any], dict[str, float], set[str]]:

@@ -18,6 +18,7 @@ from lumbar.domain.part import Part
 from lumbar.domain.reader_grades import with_reader_grades
 from lumbar.domain.reading import NO_READING, Reading
 from lumbar.domain.study import Patient, Series, Stack, Study
+from lumbar.errors import NoUsableSeries
 from lumbar.models.memory import release_free_memory
 from lumbar.muscle import task as muscle
 from lumbar.muscle.predict import StackMask
@@ -198,7 +199,10 @@ def analyze(study: Study, models: Models, request: Request | None = None, progre
 def _analyze(study: Study, models: Models, request: Request, progress: Progress | None) -> Analysis:
     patient = request.patient(study)
     step = (lambda done, total: progress("finding the spine", done, total)) if progress else None
-    first = models.spine.run(study, None, patient, step)
+    try:
+        first = models.spine.run(study, None, patient, step)
+    except NoUsableSeries as error:
+        raise NoUsableSeries("; ".join((str(error), *study.warnings))) from None  # a series may be missing because its files could not be read
     fitted = seen_from(study, first.evidence)
     study = fitted.study
     if progress:

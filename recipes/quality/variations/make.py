@@ -18,6 +18,7 @@ import files  # noqa: F401
 import pixel_values  # noqa: F401
 import places  # noqa: F401
 import positions  # noqa: F401
+import senders  # noqa: F401
 
 
 def main() -> None:

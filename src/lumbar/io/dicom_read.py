@@ -12,7 +12,7 @@ from lumbar.errors import NoUsableSeries, UnreadableInput
 from lumbar.io.dicom_files import Census, Headers, Progress, read_headers
 from lumbar.io.pixel_checks import pixel_warnings, shows_something, without_empty
 from lumbar.io.pixels import decode
-from lumbar.io.positions import misplaced
+from lumbar.io.positions import misplaced, strays
 from lumbar.io.roles import Verdict, contrast_key, judge, reason, role_of
 from lumbar.io.same_place import distinguished
 from lumbar.io.slices import Acquisition, SliceHeader
@@ -22,6 +22,8 @@ _PLANES = (Plane.SAGITTAL, Plane.CORONAL, Plane.AXIAL)  # by the patient axis th
 _STEEP_COSINE = 0.45  # a block within 63° of the plane of most slices may be theirs,
 _UPRIGHT_COSINE = 0.94  # unless it lies within 20° of another plane
 _MOST_SCOUTS = 5  # slices in each of two planes, as localizers have
+_FEWEST_OF_SERIES = 3  # slices that make a series of their own
+_SPIN_ECHOES = (Weighting.T1, Weighting.T2, Weighting.STIR)
 _TURNED_DEGREES = 0.15  # what rounding of directions does not explain
 
 
@@ -43,7 +45,7 @@ def read_dicom(paths: list[Path], root: Path, progress: Progress | None = None) 
     census, warnings = headers.census, list[str]()
     slices = _named(headers.slices, root, warnings)
     studies: dict[str, list[Series]] = {}
-    for group in _by_series(slices):
+    for group in _by_series(_together(slices, warnings)):
         made = _series(group, census, warnings)
         studies.setdefault(_study_uid(group), []).extend(made)
     return _chosen(studies, headers, root, warnings)
@@ -55,6 +57,24 @@ def _named(slices: Sequence[SliceHeader], root: Path, warnings: list[str]) -> li
     if nameless:
         warnings.append(f"{len(nameless)} slices have no SeriesInstanceUID (first: {nameless[0].name}); those of one folder were taken as one series")
     return [one if one.series_uid else replace(one, series_uid=f"folder:{one.path.parent.name or root.name}") for one in slices]
+
+
+def _together(slices: Sequence[SliceHeader], warnings: list[str]) -> list[SliceHeader]:
+    """Slices that each have a series UID of their own, as some anonymisers write, get that of the first that was taken in the same way."""
+    sizes = Counter(one.series_uid for one in slices)
+    alike: dict[object, list[SliceHeader]] = {}
+    for one in slices:
+        if sizes[one.series_uid] == 1:
+            key = (one.study_uid, one.acquisition, one.rows, one.columns, one.spacing_mm, _plane([one]))
+            alike.setdefault(key, []).append(one)
+    uids = {one.series_uid: group[0].series_uid for group in alike.values() if len(group) >= _FEWEST_OF_SERIES for one in group}
+    if not uids:
+        return list(slices)
+    count = len(set(uids.values()))
+    warnings.append(
+        f"{len(uids)} slices have a SeriesInstanceUID each; by plane, times and description they were taken as {'one' if count == 1 else count} series"
+    )
+    return [replace(one, series_uid=uids.get(one.series_uid, one.series_uid)) for one in slices]
 
 
 def _by_series(slices: Sequence[SliceHeader]) -> list[list[SliceHeader]]:
@@ -79,10 +99,30 @@ def _series(group: list[SliceHeader], census: Census, warnings: list[str]) -> li
     made: list[Series] = []
     parts = _planes(group, warnings)
     for part in parts:
-        keys = {id(one): contrast_key(one.acquisition) for one in part}
-        for acquired in acquisitions(part, keys):
-            made += _one_acquisition(acquired, census, _scouting(parts))
+        contrasts = _contrasts(part)
+        if len(contrasts) > 1:
+            warnings.append(f"one series UID holds {len(contrasts)} {_plane(part).value} series of different contrast; they were taken apart by their times")
+        for contrast in contrasts:
+            keys = {id(one): contrast_key(one.acquisition) for one in contrast}
+            for acquired in acquisitions(contrast, keys):
+                made += _one_acquisition(acquired, census, _scouting(parts))
     return made
+
+
+def _contrasts(part: list[SliceHeader]) -> list[list[SliceHeader]]:
+    """Slices by weighting, where enough of each are T1, T2 or STIR; all others stay with the largest of them."""
+    weightings = {acquisition: judge(acquisition).weighting for acquisition in {one.acquisition for one in part}}
+    found: dict[Weighting, list[SliceHeader]] = {}
+    for one in part:
+        found.setdefault(weightings[one.acquisition], []).append(one)
+    large = {weighting: own for weighting, own in found.items() if weighting in _SPIN_ECHOES and len(own) >= _FEWEST_OF_SERIES}
+    if len(large) < 2:
+        return [part]
+    most = max(large, key=lambda weighting: len(large[weighting]))
+    for weighting, own in found.items():
+        if weighting not in large:
+            large[most].extend(own)
+    return list(large.values())
 
 
 def _planes(group: list[SliceHeader], warnings: list[str]) -> list[list[SliceHeader]]:
@@ -152,6 +192,8 @@ def _one_acquisition(slices: list[SliceHeader], census: Census, scouting: str) -
         warnings += pixel_warnings(images)
         if turned := _turned(images):
             warnings.append(turned)
+        if stray := strays(images):
+            warnings.append(stray)
         if broken := misplaced(images):
             return [_refused(slices, images, broken, warnings)]
         for number, layer in enumerate(_kept_layers(layers(runs(images)), warnings)):

@@ -13,12 +13,13 @@ from pydicom.uid import UID, RLELossless
 
 from lumbar.io.dicom_files import quiet_pydicom
 from lumbar.io.header_values import integer, text
+from lumbar.io.padding import without_padding
 from lumbar.io.slices import Refused, SliceHeader
 
 # What decoding needs; the other elements were read with the header.
 _PIXEL_TAGS: list[str] = [
     *("SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit"),
-    *("PixelRepresentation", "ExtendedOffsetTable", "ExtendedOffsetTableLengths", "FloatPixelData", "DoubleFloatPixelData", "PixelData"),
+    *("PixelRepresentation", "PixelPaddingValue", "ExtendedOffsetTable", "ExtendedOffsetTableLengths", "FloatPixelData", "DoubleFloatPixelData", "PixelData"),
 ]
 _GIB = 2**30
 _FAR_SMOOTHER = 0.6  # ratio of roughness
@@ -38,6 +39,7 @@ class _Stored:
     bits: int  # that the header declares as used,
     high: int  # and the highest of them
     inverted: bool  # MONOCHROME1: high is dark
+    padding: int | None = None  # value of pixels outside the image
 
     @property
     def layout(self) -> tuple[str, int, int]:
@@ -67,8 +69,13 @@ def decode(slices: Sequence[SliceHeader], refuse: Callable[[str, str], None]) ->
     decoded = []
     for one, stored in found:
         way, note = layouts[stored.layout]
-        decoded.append((replace(one, pixel_note=note) if note else one, _upright(way(stored), stored, changed=bool(note))))
-    return decoded
+        decoded.append((replace(one, pixel_note=note) if note else one, without_padding(way(stored), stored.padding)))
+    tops = {layout: max(float(p.max()) for (_, p), (_, s) in zip(decoded, found, strict=True) if s.layout == layout) for layout in _layouts_inverted(found)}
+    return [(one, _turned_over(pixels, tops[stored.layout]) if stored.inverted else pixels) for (one, pixels), (_, stored) in zip(decoded, found, strict=True)]
+
+
+def _layouts_inverted(found: Sequence[tuple[SliceHeader, _Stored]]) -> set[tuple[str, int, int]]:
+    return {stored.layout for _, stored in found if stored.inverted}
 
 
 def scaled(stored: NDArray[Any], one: SliceHeader) -> NDArray[np.float32]:
@@ -100,13 +107,14 @@ def _frames(path: str) -> _Stored:
     allocated = 8 * pixels.dtype.itemsize
     if pixels.dtype.kind == "f":
         return _Stored(pixels, allocated, allocated - 1, _inverted(dataset))
+    padding = integer(dataset.get("PixelPaddingValue"))
     stored = declared or allocated
     high = stored - 1 if high is None else high
     if not 1 <= stored <= high + 1 <= allocated:
         raise Refused(f"it claims {stored} bits of {allocated} with the highest at {high}, which cannot be")
     if stored < allocated and integer(dataset.get("BitsAllocated")) != allocated:
         stored, high = allocated, allocated - 1
-    return _Stored(pixels, stored, high, _inverted(dataset))
+    return _Stored(pixels, stored, high, _inverted(dataset), padding)
 
 
 def _holds_all_bits(dataset: pydicom.Dataset) -> bool:
@@ -176,14 +184,9 @@ def _as_declared(one: _Stored) -> NDArray[Any]:
     return (one.values << (allocated - 1 - one.high)) >> (allocated - one.bits) if one.bits < allocated else one.values
 
 
-def _upright(pixels: NDArray[Any], stored: _Stored, changed: bool) -> NDArray[Any]:
-    """Values turned over for MONOCHROME1, so that bright is bright."""
-    if not stored.inverted:
-        return pixels
-    if pixels.dtype.kind == "f":
-        return np.asarray(-pixels)
-    top = int(pixels.max()) if changed else 2**stored.bits - 1
-    return np.asarray(-1 - pixels if pixels.dtype.kind == "i" else top - pixels)
+def _turned_over(pixels: NDArray[Any], top: float) -> NDArray[Any]:
+    """Values turned over for MONOCHROME1, so that bright is bright and the darkest pixel of the series is zero: ratios of grey values need that zero."""
+    return np.asarray(top - pixels.astype(np.float32), dtype=np.float32)
 
 
 def _roughness(values: NDArray[Any], columns: int) -> float:

@@ -26,6 +26,8 @@ _SYMMETRIC = 0.75  # share of slices whose most similar slice, neighbours left o
 _FEWEST_MIRRORED = 6  # slices needed for this test
 _EQUAL = 0.99  # correlation of identical drawings; noise keeps that of scanned slices below it
 _SMOOTHER = 0.4  # roughness of brightness over that of the other order, below which brightness supports the given order
+_STRAY = 0.1  # by which the slices on both sides of a stray one correlate better with each other than with it: below 0 in all sound series measured
+_RESEMBLE = 0.6  # correlation of the slices on both sides of it, 0.72 and more in sound series
 _SMALL = 48  # pixels along the edge of the compared images
 
 
@@ -51,6 +53,24 @@ def misplaced(images: Sequence[SliceImage]) -> str:
     if order_is_wrong([pixels for _, pixels in images], along):
         return f"its image positions (0020,0032) put the images in an order in which neighbours do not resemble each other, as they do in another; {remedy}"
     return ""
+
+
+def strays(images: Sequence[SliceImage]) -> str:
+    """A warning on slices that resemble neither neighbour while these resemble each other, as an image of another person or place does, or ""."""
+    slices = [one for one, _ in images]
+    normal = mean_directions(slices)[2]
+    along = np.array([one.center_mm for one in slices]) @ normal
+    order = np.argsort(along, kind="stable")
+    if len(images) < _FEWEST or np.diff(along[order]).min() < _SAME_MM:
+        return ""
+    alike = _correlations(np.stack([_small(images[k][1]) for k in order]))
+    across = np.diagonal(alike, 2)
+    own = np.maximum(np.diagonal(alike, 1)[:-1], np.diagonal(alike, 1)[1:])
+    found = [slices[order[k + 1]].name for k in np.flatnonzero((across > _RESEMBLE) & (across - own > _STRAY))]
+    if not found:
+        return ""
+    what = "1 slice resembles" if len(found) == 1 else f"{len(found)} slices resemble"
+    return f"{what} neither neighbour, although these resemble each other (first: {found[0]}): it may show another person or place"
 
 
 def order_is_wrong(images: Sequence[NDArray[np.generic]], along_mm: NDArray[np.float64]) -> bool:

@@ -28,8 +28,8 @@ class Scale:
 
     @property
     def possible(self) -> bool:
-        """Whether an image can have this scale: factors beyond it overflow."""
-        return 1 / _LARGEST <= abs(self.slope) <= _LARGEST and abs(self.intercept) <= _LARGEST**2
+        """Whether an image can have this scale: factors beyond it overflow, and those below zero turn bright into dark."""
+        return 1 / _LARGEST <= self.slope <= _LARGEST and abs(self.intercept) <= _LARGEST**2
 
 
 def scale_of(lookup: Lookup) -> Scale:
@@ -40,6 +40,8 @@ def scale_of(lookup: Lookup) -> Scale:
     if own is not None and own > 0:
         return Scale(1.0 / own, intercept / (slope * own))
     doubt = ""
+    if number_or_none(lookup("RescaleSlope")) == 0:
+        doubt = "its rescale slope (0028,1053) is 0, so its scale is unknown"
     if "PHILIPS" in text(lookup("Manufacturer")).upper():
         doubt = "it comes from a Philips scanner and its scale slope (2005,100E) is missing, so images of one examination may be scaled differently"
     mapping = _real_world(lookup)
