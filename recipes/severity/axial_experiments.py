@@ -20,7 +20,6 @@ Without training, `axial_combinations.py` and `two_series.py` compare what else 
 """
 
 import argparse
-import json
 import shutil
 import time
 from dataclasses import dataclass, replace
@@ -41,7 +40,7 @@ from lumbar.severity.axial.data import level_numbers, stored_images, targets
 from lumbar.severity.axial.grader import TASK
 from lumbar.severity.learn.axial.ensemble import FoldOptions, export_network, split
 from lumbar.severity.learn.axial.network import Hybrid, NetworkOptions
-from lumbar.severity.learn.axial.out_of_fold import NETWORK, PARTS, SPLITS, OutOfFold, fold_folder, grade_held_out
+from lumbar.severity.learn.axial.out_of_fold import PARTS, OutOfFold, grade_held_out
 from lumbar.severity.learn.axial.train import LabelledCrops, SeverityModule, SeverityTraining, default_training
 from lumbar.severity.learn.axial.train import train as fit
 from lumbar.severity.learn.cutmix import MixOptions
@@ -49,11 +48,11 @@ from lumbar.severity.learn.foramina.out_of_fold import KIND as FORAMEN_KIND
 from lumbar.severity.score import GRADE_WEIGHTS
 from lumbar.training.efficientnet import EfficientNetLite, load_imagenet
 from lumbar.training.fit import LAST, averaged_weights
+from lumbar.training.fold_runs import NETWORK, SPLITS, FoldRuns, write_record
 from lumbar.training.onnx_weights import load_exported
 
 HELD_BACK = ("100206310",)  # the study with images: left out of training, so that it can serve for evaluation
 KIND = "hybrid"
-EXPORT = "export.json"
 
 
 class Start(Enum):
@@ -128,24 +127,23 @@ def settings(chosen: Experiment, seed: int) -> SeverityTraining:
 def train(crops: list[AxialCrop], labels: np.ndarray, arguments: argparse.Namespace, fold: int) -> None:
     """Train one fold of an experiment and export it."""
 
-    runs = arguments.runs / arguments.name
-    folder = fold_folder(runs, KIND, fold)
-    if (folder / NETWORK).is_file():
-        return
-    folder.mkdir(parents=True, exist_ok=True)
+    runs = FoldRuns(arguments.runs / arguments.name, KIND)
     fold_of = split(crops, labels, FoldOptions())
-    (runs / SPLITS).write_text(json.dumps(fold_of, indent=1), encoding="utf-8")
+    runs.keep_splits(fold_of)
     config = settings(EXPERIMENTS[arguments.name], FoldOptions().seed + fold)
-    lightning.seed_everything(config.fit.seed, verbose=False)
-    start = SeverityModule(config)
-    begin(start.network, EXPERIMENTS[arguments.name].start, fold, arguments.foramina)
-    data = LabelledCrops(cut(crops, arguments), level_numbers(crops), np.array([crop.study_id for crop in crops]), labels)
-    chosen = np.array([fold_of[crop.study_id] != fold and crop.study_id not in HELD_BACK for crop in crops])
-    began = time.process_time()
-    module = fit(data.subset(chosen), folder, config, None, start.state_dict())
-    seconds = time.process_time() - began
-    difference = export_network(module.network, folder / NETWORK)
-    (folder / EXPORT).write_text(json.dumps({"difference": difference, "config": str(config), "seconds": seconds}), encoding="utf-8")
+
+    def training(folder: Path) -> dict[str, object]:
+        lightning.seed_everything(config.fit.seed, verbose=False)
+        start = SeverityModule(config)
+        begin(start.network, EXPERIMENTS[arguments.name].start, fold, arguments.foramina)
+        data = LabelledCrops(cut(crops, arguments), level_numbers(crops), np.array([crop.study_id for crop in crops]), labels)
+        chosen = np.array([fold_of[crop.study_id] != fold and crop.study_id not in HELD_BACK for crop in crops])
+        began = time.process_time()
+        module = fit(data.subset(chosen), folder, config, None, start.state_dict())
+        seconds = time.process_time() - began
+        return {"difference": export_network(module.network, folder / NETWORK), "config": str(config), "seconds": seconds}
+
+    runs.train(fold, training, config.fit.steps)
 
 
 def begin(network: Hybrid, start: Start, fold: int, foramina: Path | None) -> None:
@@ -158,7 +156,7 @@ def begin(network: Hybrid, start: Start, fold: int, foramina: Path | None) -> No
         if foramina is None:
             raise SystemExit("this experiment starts from foraminal networks; name the folder of their training with --foramina")
         prefix = "network.encoder."
-        trained = averaged_weights(fold_folder(foramina, FORAMEN_KIND, fold) / LAST)
+        trained = averaged_weights(FoldRuns(foramina, FORAMEN_KIND).path(fold) / LAST)
         weights = {name.removeprefix(prefix): value for name, value in trained.items() if name.startswith(prefix)}
         weights["stem.0.weight"] = weights["stem.0.weight"] * torch.tensor([0.25, 0.5, 0.25])[:, None, None]  # the slice of the disc counts twice
         network.encoder.load_state_dict(weights)
@@ -173,8 +171,7 @@ def table(crops: list[AxialCrop], labels: np.ndarray, arguments: argparse.Namesp
         own = np.isin(before.folds, np.unique(oof.folds))
         start = replace(oof, raw=before.raw[own])
         folds = sorted(set(oof.folds.tolist()))
-        exports = [json.loads((fold_folder(arguments.runs / name, KIND, fold) / EXPORT).read_text(encoding="utf-8")) for fold in folds]
-        seconds = np.mean([export["seconds"] for export in exports])
+        seconds = np.mean([FoldRuns(arguments.runs / name, KIND).record(fold)["seconds"] for fold in folds])
         steps = EXPERIMENTS[name].steps if name in EXPERIMENTS else 0
         print(f"{name:<24}{' '.join(map(str, folds)):>12}{steps:>7}{seconds:>9.0f}{compared(oof, start)}")
         if name in EXPERIMENTS:
@@ -190,16 +187,14 @@ def compared(after: OutOfFold, before: OutOfFold) -> str:
 
 def packaged(crops: list[AxialCrop], labels: np.ndarray, arguments: argparse.Namespace) -> OutOfFold:
     """Predictions of the packaged networks for the studies of their own folds; computed once."""
-    runs = arguments.runs / "packaged"
-    fold_of = split(crops, labels, FoldOptions())
+    runs = FoldRuns(arguments.runs / "packaged", KIND)
     for fold in range(FoldOptions().folds):
-        folder = fold_folder(runs, KIND, fold)
-        if not (folder / NETWORK).is_file():
-            folder.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(find_folder(TASK) / f"fold{fold}.onnx", folder / NETWORK)
-            (folder / EXPORT).write_text(json.dumps({"seconds": 0.0}), encoding="utf-8")
-    (runs / SPLITS).write_text(json.dumps(fold_of, indent=1), encoding="utf-8")
-    return grade_held_out(crops, labels, arguments.data / "axial_crops", runs, KIND, threads=1)
+        if not runs.is_trained(fold):
+            runs.path(fold).mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(find_folder(TASK) / f"fold{fold}.onnx", runs.path(fold) / NETWORK)
+            write_record(runs.path(fold), {"seconds": 0.0})
+    runs.keep_splits(split(crops, labels, FoldOptions()))
+    return grade_held_out(crops, labels, arguments.data / "axial_crops", runs.folder, KIND, threads=1)
 
 
 def change(part: str, after: OutOfFold, before: OutOfFold) -> tuple[float, str]:

@@ -21,7 +21,6 @@ from lumbar.discs.learn.ensemble import (
     DiscsOutOfFold,
     GradedImage,
     discs_out_of_fold,
-    fold_folder,
     fold_numbers,
     scaler_of,
     train_disc_fold,
@@ -62,7 +61,7 @@ def main() -> None:
     for fold in range(FOLDS) if arguments.folds is None else arguments.folds:
         options = FitOptions(steps=arguments.steps, seed=SEED + fold, average_decay=0.99, checkpoint_every=200, threads=arguments.threads)
         config = DiscTraining(network=DiscNetworkOptions(measurements=len(NAMES), findings=len(FINDINGS)), fit=options)
-        train_disc_fold([p for p, f in zip(images, folds, strict=True) if f != fold], scaler, fold_folder(arguments.runs, fold), config)
+        train_disc_fold(images, folds, scaler, arguments.runs, fold, config)
     if arguments.folds is not None:
         return
     results = table(images, discs_out_of_fold(images, folds, scaler, arguments.runs, arguments.threads))

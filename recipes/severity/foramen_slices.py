@@ -8,7 +8,6 @@ those of a well-known position to those of one nearer to the wrong slice. One ne
 """
 
 import argparse
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,8 +20,8 @@ from lumbar.metrics.classification import row_log_losses, weighted_log_loss
 from lumbar.severity.foramina.grader import ONE_SCALE
 from lumbar.severity.foramina.slices import CERTAINTY, pooled_slices
 from lumbar.severity.foramina.table import targets
-from lumbar.severity.learn.axial.out_of_fold import SPLITS
 from lumbar.severity.learn.foramina.out_of_fold import grade_held_out
+from lumbar.training.fold_runs import FoldRuns
 
 PAIRS = ((0.8, 0.2), (0.65, 0.35), (0.5, 0.5), (0.35, 0.65), (0.2, 0.8))  # weights of the chosen slice and of its neighbour
 CERTAINTIES = (0.0, 1.0, 2.0, 3.0)
@@ -46,7 +45,7 @@ def pairs(data: Path, runs: Path, count: int) -> tuple[np.ndarray, np.ndarray, n
     """Predictions (n, 3) on the chosen slices and on their neighbours, the grades (n,), and the studies (n,)."""
     points = sorted(read_foramen_table(data / "foramina.csv"), key=lambda p: (p.study_id, p.file))
     foramina, kept = cached(runs / CACHE), np.load(runs / CACHE)
-    fold_of = json.loads((runs / SPLITS).read_text(encoding="utf-8"))
+    fold_of = FoldRuns(runs).splits()
     folds = np.array([fold_of[point.study_id] for point in points])
     rows, first = np.unique(kept["beside_of"], return_index=True)
     taken = np.isin(foramina.studies, np.unique(foramina.studies[rows])[:count])

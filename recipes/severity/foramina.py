@@ -10,7 +10,6 @@ Training takes about 8 minutes per fold on one idle core with bfloat16 instructi
 """
 
 import argparse
-import json
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
@@ -28,10 +27,10 @@ from lumbar.severity.foramina.calibration import ForamenGrades, LevelCalibration
 from lumbar.severity.foramina.crops import LEVEL_PIXELS
 from lumbar.severity.foramina.grader import ONE_SCALE, Foramina, mean_of_sides
 from lumbar.severity.foramina.table import crops_on_neighbours, from_points, related_targets, targets
-from lumbar.severity.learn.axial.out_of_fold import NETWORK, SPLITS, fold_folder
 from lumbar.severity.learn.foramina.calibrate import crossfitted_levels, fit_level_calibration
 from lumbar.severity.learn.foramina.out_of_fold import CANAL, FORAMEN, KIND, RECESS, ForamenFigures, Measured, figures, grade_held_out
 from lumbar.severity.score import GRADE_WEIGHTS
+from lumbar.training.fold_runs import FoldRuns
 
 HELD_BACK = ("100206310",)  # the study with images: left out of training, so that it can serve for evaluation
 USUAL_LEVEL_MM = 34.0  # between lumbar discs: turns millimetres into pixels of a crop
@@ -50,7 +49,7 @@ def main() -> None:
     if arguments.action == "train":
         train(points, foramina, (beside, beside_of), arguments)
         return
-    fold_of = json.loads((arguments.runs / SPLITS).read_text(encoding="utf-8"))
+    fold_of = FoldRuns(arguments.runs, KIND).splits()
     folds = np.array([fold_of[point.study_id] for point in points])
     raw = predictions(arguments.runs / "held_out.npy", foramina, folds, arguments.runs)
     there = np.isfinite(raw[:, 0, 0])
@@ -112,7 +111,7 @@ def train(points: list[ForamenPoint], foramina: Foramina, beside: tuple[np.ndarr
     images = arguments.data / "axial_crops"
     axial = [crop for crop in read_crop_table(arguments.data / "axial_crops.csv") if (images / crop.file).is_file()]
     fold_of = split(labelled, axial_split(axial, axial_targets(axial, grades), FoldOptions()))
-    (arguments.runs / SPLITS).write_text(json.dumps(fold_of, indent=1), encoding="utf-8")
+    FoldRuns(arguments.runs, KIND).keep_splits(fold_of)
     usual = ForamenTraining()
     config = replace(usual, fit=replace(usual.fit, steps=arguments.steps, threads=arguments.threads))
     if arguments.start:
@@ -183,7 +182,7 @@ def print_interval(part: str, grades: ForamenGrades, y: np.ndarray, studies: np.
 def robustness(foramina: Foramina, beside: tuple[np.ndarray, np.ndarray], y: np.ndarray, folds: np.ndarray, runs: Path) -> tuple[Result, ...]:
     """Raw weighted log loss at one scale, at shifted points and on a neighbouring slice, on some of the studies that show a foramen on two slices."""
     crops, owners = beside
-    owned = np.isin(owners, np.flatnonzero([(fold_folder(runs, KIND, fold) / NETWORK).is_file() for fold in folds.tolist()]))
+    owned = np.isin(owners, np.flatnonzero([FoldRuns(runs, KIND).is_trained(fold) for fold in folds.tolist()]))
     crops, owners = crops[owned], owners[owned]
     chosen = np.isin(foramina.studies, np.unique(foramina.studies[owners])[:ROBUSTNESS_STUDIES])
     folds = np.where(chosen, folds, -1)

@@ -15,7 +15,6 @@ not shipped.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
@@ -34,12 +33,12 @@ from lumbar.severity.axial.grader import TASK
 from lumbar.severity.foramina.explain import CONDITIONS
 from lumbar.severity.foramina.predict import RECESSES
 from lumbar.severity.learn.axial.ensemble import FoldOptions, split
-from lumbar.severity.learn.axial.out_of_fold import SPLITS
 from lumbar.severity.learn.calibrate import crossfitted
 from lumbar.severity.learn.foramina.calibrate import crossfitted_levels
 from lumbar.severity.learn.foramina.out_of_fold import CANAL, FORAMEN, RECESS
 from lumbar.severity.score import GRADE_WEIGHTS, Graded, official_score, score_intervals
 from lumbar.severity.two_series import pooled
+from lumbar.training.fold_runs import FoldRuns
 
 CELLS = [(condition, level) for condition in Condition for level in Level]
 GRADES = tuple(Severity)
@@ -96,7 +95,7 @@ def sagittal_predictions(data: Path, runs: Path, sagittal: dict[str, NDArray[np.
     """Fill `sagittal` with the rows of trained folds, those of foramina and those beside them; returns their studies."""
     points = sorted(read_foramen_table(data / "foramina.csv"), key=lambda p: (p.study_id, p.file))
     foramina = cached(runs / CACHE)
-    splits = json.loads((runs / SPLITS).read_text(encoding="utf-8"))
+    splits = FoldRuns(runs).splits()
     folds = np.array([splits[point.study_id] for point in points])
     raw = predictions(runs / "held_out.npy", foramina, folds, runs)
     there = np.flatnonzero(np.isfinite(raw[:, 0, 0]))

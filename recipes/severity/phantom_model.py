@@ -12,7 +12,6 @@ studies in five folds: they separate errors of discrimination from errors of cal
 """
 
 import argparse
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -33,13 +32,13 @@ from lumbar.metrics.classification import weighted_log_loss
 from lumbar.models.card import Result, TrainingData
 from lumbar.models.folder import load_folder, write_card
 from lumbar.models.registry import find_model
-from lumbar.models.runtime import Network
+from lumbar.models.runtime import Network, open_network
 from lumbar.severity.axial.data import stored_images, targets
 from lumbar.severity.calibration import Calibration, CropGrades
 from lumbar.severity.learn.axial.ensemble import FoldOptions, split
-from lumbar.severity.learn.axial.out_of_fold import HEADLINES, NETWORK, PARTS, OutOfFold, figures
+from lumbar.severity.learn.axial.out_of_fold import HEADLINES, PARTS, OutOfFold, figures
 from lumbar.severity.learn.calibrate import fit_calibration
-from lumbar.severity.learn.studies.model import EXPORT, StudyModelTexts, pack_networks, score_results
+from lumbar.severity.learn.studies.model import StudyModelTexts, pack_networks, score_results
 from lumbar.severity.learn.studies.prepare import PrepareOptions, crops_at_spine
 from lumbar.severity.prior import TASK as PRIOR_TASK
 from lumbar.severity.prior import Prior
@@ -47,6 +46,7 @@ from lumbar.severity.score import GRADE_WEIGHTS, official_score
 from lumbar.severity.studies.data import InputOptions, StudySet, from_axial_crops, study_targets
 from lumbar.severity.studies.grader import StudyGrader, by_level, calibrated, one_study, raw_predictions
 from lumbar.severity.studies.rows import graded
+from lumbar.training.fold_runs import NETWORK, read_record
 
 LEVELS = tuple(Level)
 HOW = "a hybrid network trained on synthetic studies only"
@@ -71,10 +71,10 @@ def main() -> None:
 def pack(work: Path, name: str, data: Path, out: Path) -> None:
     """Write the model folder; calibrated on the synthetic validation studies, evaluated on synthetic sites left out of training and on real crops."""
     trained, wanted = work / "runs" / name, InputOptions()
-    network = Network((trained / NETWORK).read_bytes(), str(trained))
+    network = open_network(trained / NETWORK)
     own = table_arguments([str(work)])
     train_set, test = prepared("train", own), prepared("test", own)
-    aside = train_set.subset(np.isin(train_set.names, json.loads((trained / EXPORT).read_text())["stopped_by"]))
+    aside = train_set.subset(np.isin(train_set.names, read_record(trained)["stopped_by"]))
     calibration = fit_calibration(by_level(raw_predictions((network,), aside, wanted)), by_level(aside.targets))
     score = official_score(graded(calibrated(raw_predictions((network,), test, wanted), calibration).metric, test.targets))
     usual = official_score(graded(np.broadcast_to(prior(train_set), (len(test.names), 5, 5, 3)), test.targets))

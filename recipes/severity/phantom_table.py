@@ -14,7 +14,6 @@ synthetic.
 """
 
 import argparse
-import json
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,21 +25,20 @@ from lumbar.batch.work import EngineOptions
 from lumbar.datasets.rsna2024 import read_rsna2024
 from lumbar.datasets.rsna2024_grades import read_grades
 from lumbar.metrics.calibration import reweighted
-from lumbar.models.runtime import Network
+from lumbar.models.runtime import open_network
 from lumbar.phantom.build import person_degeneration
 from lumbar.phantom.cohort import CohortOptions, make_cohort, study_options
 from lumbar.phantom.degeneration import grade_probabilities
 from lumbar.phantom.population import sample_person
-from lumbar.severity.learn.axial.out_of_fold import NETWORK
 from lumbar.severity.learn.calibrate import fit_calibration
 from lumbar.severity.learn.studies.measurement_grader import fit_measurement_grader
-from lumbar.severity.learn.studies.model import EXPORT
 from lumbar.severity.learn.studies.prepare import PrepareOptions, prepare
 from lumbar.severity.score import GRADE_WEIGHTS, official_score, score_gain, score_intervals
 from lumbar.severity.studies.data import InputOptions, StudySet, from_store
 from lumbar.severity.studies.grader import by_level, calibrated, raw_predictions
 from lumbar.severity.studies.rows import graded
 from lumbar.severity.studies.store import open_store
+from lumbar.training.fold_runs import NETWORK, read_record
 
 SEEDS = {"train": 41, "test": 42}
 SITES = {"train": "ABCDEF", "test": "GHI"}
@@ -127,7 +125,7 @@ def table(data: dict[str, StudySet], test_cohort: CohortOptions, arguments: argp
         folder = arguments.work / "runs" / name
         if (folder / NETWORK).is_file():
             predictions[name] = predicted(folder, train_set, test, masks=name == MASKED, threads=arguments.threads)
-            idle[name] = json.loads((folder / EXPORT).read_text())["loader_idle_share"]
+            idle[name] = read_record(folder)["loader_idle_share"]
     if train_set.measures is not None and test.measures is not None:
         rule = fit_measurement_grader(train_set.measures[train_set.rows], train_set.targets)
         predictions["measurements"] = rule.grade(test.measures[test.rows])
@@ -166,8 +164,8 @@ def prior(data: StudySet) -> np.ndarray:
 
 def predicted(folder: Path, train_set: StudySet, test: StudySet, *, masks: bool, threads: int) -> np.ndarray:
     """Metric-weighted probabilities of the test studies; the temperature is fitted on the validation studies."""
-    network = Network((folder / NETWORK).read_bytes(), str(folder), threads)
-    aside = train_set.subset(np.isin(train_set.names, json.loads((folder / EXPORT).read_text())["stopped_by"]))
+    network = open_network(folder / NETWORK, threads)
+    aside = train_set.subset(np.isin(train_set.names, read_record(folder)["stopped_by"]))
     calibration = fit_calibration(by_level(raw_predictions((network,), aside, InputOptions(masks))), by_level(aside.targets))
     return calibrated(raw_predictions((network,), test, InputOptions(masks)), calibration).metric
 

@@ -7,7 +7,6 @@ which are the same folds of the same studies. Calibrations and thresholds are fi
 """
 
 import argparse
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,11 +23,11 @@ from lumbar.metrics.classification import row_log_losses, weighted_log_loss
 from lumbar.severity.axial.network_input import VIEWS
 from lumbar.severity.foramina.grader import mean_of_sides
 from lumbar.severity.foramina.table import related_targets, targets
-from lumbar.severity.learn.axial.out_of_fold import SPLITS
 from lumbar.severity.learn.calibrate import fit_calibration
 from lumbar.severity.learn.foramina.calibrate import fit_level_calibration
 from lumbar.severity.score import GRADE_WEIGHTS
 from lumbar.severity.two_series import POWERS, pooled
+from lumbar.training.fold_runs import FoldRuns
 
 WEIGHTS = np.array(GRADE_WEIGHTS)
 
@@ -74,7 +73,7 @@ def sagittal(data: Path, runs: Path) -> dict[tuple[str, int, int], tuple[np.ndar
     """(study, level, side) → calibrated predictions (3, 3) of foramen, canal and recess for both outputs, and the thresholds (3,)."""
     points = sorted(read_foramen_table(data / "foramina.csv"), key=lambda p: (p.study_id, p.file))
     foramina = cached(runs / CACHE)
-    fold_of = json.loads((runs / SPLITS).read_text(encoding="utf-8"))
+    fold_of = FoldRuns(runs).splits()
     folds = np.array([fold_of[point.study_id] for point in points])
     raw = predictions(runs / "held_out.npy", foramina, folds, runs).copy()
     raw[:, 1] = mean_of_sides(raw[:, 1], foramina.levels, foramina.studies)

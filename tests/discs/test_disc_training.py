@@ -16,7 +16,6 @@ from lumbar.discs.learn.augment import DiscAugmentOptions, augment_discs, disc_i
 from lumbar.discs.learn.ensemble import (  # noqa: E402
     GradedImage,
     discs_out_of_fold,
-    fold_folder,
     fold_numbers,
     scaler_of,
     train_disc_fold,
@@ -117,7 +116,7 @@ def test_two_folds_are_trained_and_packed_into_a_model(tmp_path: Path) -> None:
         network=SMALL, augment=replace(DiscAugmentOptions(), suppress=0.0), images_per_batch=8, fit=FitOptions(steps=120, average_decay=0.9, threads=1)
     )
     for fold in range(2):
-        train_disc_fold([p for p, f in zip(images, folds, strict=True) if f != fold], scaler, fold_folder(tmp_path, fold), config)
+        train_disc_fold(images, folds, scaler, tmp_path, fold, config)
     oof = discs_out_of_fold(images, folds, scaler, tmp_path, threads=1)
     truth = np.concatenate([p.grades for p in images])
     for given in (oof.seen, oof.measured, oof.both):

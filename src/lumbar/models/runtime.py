@@ -1,6 +1,7 @@
 """Running a network with ONNX Runtime, which is imported only when a model is loaded."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,15 @@ class Network:
             shapes = {name: array.shape for name, array in feed.items()}
             raise ModelError(f"{self.name} does not accept inputs of shapes {shapes} ({error})") from error
         return dict(zip(self.outputs, values, strict=True))
+
+
+def open_network(path: Path, threads: int = 0) -> Network:
+    """The network in an ONNX file; `threads` 0 means all cores.
+
+    Raises:
+        ModelError: ONNX Runtime does not accept the graph.
+    """
+    return Network(path.read_bytes(), str(path), threads)
 
 
 _NUMPY_TYPES = {

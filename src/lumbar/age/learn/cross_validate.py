@@ -15,6 +15,7 @@ from lumbar.age.segments import SEGMENTS
 from lumbar.age.store import CropStore
 from lumbar.datasets.age_split import leave_site_out, subject_folds, uncovered_ages
 from lumbar.datasets.age_table import AgeTable
+from lumbar.training.fold_runs import FoldRuns
 
 Mask = NDArray[np.bool_]
 Split = tuple[str, Mask, Mask]  # name, rows to train on, rows to test on
@@ -50,7 +51,7 @@ def cross_validate(
     """Train one network per fold in its own folder below `runs`, and yield its name and its out-of-fold predictions."""
     for number, (name, fitted, tested) in enumerate(parts):
         trained, test = store.rows(fitted), store.rows(tested)
-        network = train(trained, runs / f"fold{number}", config)
+        network = train(trained, FoldRuns(runs).path(number), config)
         found = held_out(network, test)
         distribution = fit_feature_distribution(held_out(network, trained).features, found.features)
         missing = uncovered_ages(table.rows(fitted), table.rows(tested))

@@ -1,6 +1,5 @@
 """Cross-validation of the disc graders: training by fold, out-of-fold evaluation, and packing into one model folder."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,11 +17,11 @@ from lumbar.discs.learn.train import UNGRADED, DiscTraining, LabelledDiscs, trai
 from lumbar.discs.model import GRADES, PFIRRMANN, TASK, Floats, Scaler, fit_logistic
 from lumbar.models.card import Card, Result, TensorSpec, TrainingData
 from lumbar.models.folder import write_card
-from lumbar.models.runtime import Network
+from lumbar.models.runtime import open_network
 from lumbar.training.export import export_onnx
+from lumbar.training.fold_runs import NETWORK, FoldRuns
 from lumbar.training.folds import assign_folds
 
-NETWORK, EXPORT = "network.onnx", "export.json"
 PENALTY = 3.0  # of the logistic model
 _LEVELS = 5
 
@@ -59,15 +58,14 @@ def scaler_of(images: Sequence[GradedImage]) -> Scaler:
     return Scaler.fit(np.concatenate([p.crops.features for p in images if p.t2]).astype(float))
 
 
-def train_disc_fold(images: Sequence[GradedImage], scaler: Scaler, folder: Path, config: DiscTraining) -> Path:
-    """Train on `images` and export to `folder`; existing results are kept, and interrupted runs resume."""
-    if (folder / EXPORT).is_file():
-        return folder
-    folder.mkdir(parents=True, exist_ok=True)
-    module = train_discs(_labelled(images, scaler), folder, config)
-    difference = export_disc_network(module.network, folder / NETWORK)
-    (folder / EXPORT).write_text(json.dumps({"difference": difference, "config": str(config)}), encoding="utf-8")
-    return folder
+def train_disc_fold(images: Sequence[GradedImage], folds: NDArray[np.int64], scaler: Scaler, runs: Path, fold: int, config: DiscTraining) -> Path:
+    """Train one fold on the images of the others and export it to `runs`; a finished fold is kept, and an interrupted one resumes."""
+
+    def training(folder: Path) -> dict[str, object]:
+        module = train_discs(_labelled([p for p, f in zip(images, folds, strict=True) if f != fold], scaler), folder, config)
+        return {"difference": export_disc_network(module.network, folder / NETWORK), "config": str(config)}
+
+    return FoldRuns(runs).train(fold, training, config.fit.steps)
 
 
 def export_disc_network(network: DiscNetwork, path: Path) -> float:
@@ -83,9 +81,9 @@ def export_disc_network(network: DiscNetwork, path: Path) -> float:
     return export_onnx(network, example, path, (LOGITS,), dynamic={name: {0: "n"} for name in example}, tolerance=0.05, half=True)
 
 
-def network_predictions(images: Sequence[GradedImage], scaler: Scaler, folder: Path, threads: int) -> list[Floats]:
-    """(n, 5 + findings) of each of `images` by the exported network in `folder`."""
-    network = Network((folder / NETWORK).read_bytes(), str(folder / NETWORK), threads)
+def network_predictions(images: Sequence[GradedImage], scaler: Scaler, path: Path, threads: int) -> list[Floats]:
+    """(n, 5 + findings) of each of `images` by the exported network in the file `path`."""
+    network = open_network(path, threads)
     return [network_probabilities([network], _seen(p.crops), _measurements(p, scaler)) for p in images]
 
 
@@ -130,24 +128,18 @@ def discs_out_of_fold(images: Sequence[GradedImage], folds: NDArray[np.int64], s
         own = np.flatnonzero(folds == fold)
         coefficients = fit_measured([p for p, f in zip(images, folds, strict=True) if f != fold], scaler)
         shown = [images[int(place)] for place in own]
-        seen, measured = network_predictions(shown, scaler, fold_folder(runs, int(fold)), threads), measurement_predictions(shown, scaler, coefficients)
+        seen, measured = (
+            network_predictions(shown, scaler, FoldRuns(runs).path(int(fold)) / NETWORK, threads),
+            measurement_predictions(shown, scaler, coefficients),
+        )
         for place, a, b in zip(own, seen, measured, strict=True):
             result.seen[place], result.measured[place], result.both[place] = a, b, blended(a, b)
     return result
 
 
-def fold_folder(runs: Path, fold: int) -> Path:
-    """Folder of the checkpoints and the network of a fold."""
-    return runs / f"fold{fold}"
-
-
 def write_disc_model(folder: Path, runs: Path, folds: int, images: Sequence[GradedImage], results: tuple[Result, ...], data: tuple[TrainingData, ...]) -> Card:
     """Write the networks of all folds and the logistic model of all images to `folder`; returns the card."""
-    differences = []
-    for fold in range(folds):
-        source = fold_folder(runs, fold)
-        (folder / f"fold{fold}.onnx").write_bytes((source / NETWORK).read_bytes())
-        differences.append(float(json.loads((source / EXPORT).read_text(encoding="utf-8"))["difference"]))
+    difference = FoldRuns(runs).pack(range(folds), folder)
     scaler = scaler_of(images)
     parameters = {
         "features": list(NAMES),
@@ -156,7 +148,7 @@ def write_disc_model(folder: Path, runs: Path, folds: int, images: Sequence[Grad
         "deviation": scaler.deviation.round(6).tolist(),
         "coefficients": {name: values.round(6).tolist() for name, values in fit_measured(images, scaler).items()},
     }
-    return write_card(folder, replace(_card(data, results), export_difference=max(differences), parameters=parameters))
+    return write_card(folder, replace(_card(data, results), export_difference=difference, parameters=parameters))
 
 
 def _card(data: tuple[TrainingData, ...], results: tuple[Result, ...]) -> Card:

@@ -1,8 +1,6 @@
 """Cross-validated training of the axial crop grader, and the model folder of its ensemble (needs lumbar[train])."""
 
-import json
 import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -13,21 +11,20 @@ from numpy.typing import NDArray
 
 from lumbar.datasets.axial_crops import AxialCrop
 from lumbar.domain.anatomy import Condition, Severity
-from lumbar.errors import UsageError
 from lumbar.models.card import Card, Result, TensorSpec, TrainingData
 from lumbar.models.folder import write_card
 from lumbar.severity.axial.data import level_numbers, stored_images
 from lumbar.severity.axial.grader import CROPS, LEVELS, LOGITS, STUDIES, TASK
 from lumbar.severity.axial.network_input import CROP_COLUMNS, CROP_ROWS
-from lumbar.severity.learn.axial.out_of_fold import HEADLINES, NETWORK, SPLITS, OutOfFold, PartFigures, fold_folder, read_splits
+from lumbar.severity.learn.axial.out_of_fold import HEADLINES, OutOfFold, PartFigures
 from lumbar.severity.learn.axial.train import LabelledCrops, SeverityTraining, train
 from lumbar.severity.learn.calibrate import COVERAGE, as_parameters, fit_calibration
 from lumbar.training.eight_bit import store_eight_bit
 from lumbar.training.export import export_onnx
-from lumbar.training.fit import averaged_weights
+from lumbar.training.fit import LAST, averaged_weights
+from lumbar.training.fold_runs import NETWORK, FoldRuns
 from lumbar.training.folds import assign_folds
 
-_EXPORT = "export.json"
 _IMAGES = "images.npy"
 
 
@@ -65,26 +62,25 @@ def train_fold(
 
     Crops `beside` are of other studies, such as synthetic ones: they are used for training in every fold and for evaluation in none.
     """
-    folder = fold_folder(runs, config.network.kind, fold)
-    if (folder / NETWORK).is_file():
-        return folder
-    folder.mkdir(parents=True, exist_ok=True)
+    fold_runs = FoldRuns(runs, config.network.kind)
     fold_of = split(crops, targets, options)
-    if options.start and read_splits(options.start) != fold_of:
-        raise UsageError(f"{options.start} was split into other folds than these data: its networks were trained on studies that must be held out here")
-    (runs / SPLITS).write_text(json.dumps(fold_of, indent=1), encoding="utf-8")
-    data = LabelledCrops(_images(crops, images, runs), level_numbers(crops), np.array([c.study_id for c in crops]), targets)
-    chosen = np.array([fold_of[c.study_id] != fold and c.study_id not in options.held_back for c in crops])
+    start = FoldRuns(options.start, config.network.kind) if options.start else None
+    if start:
+        start.check_splits(fold_of)
     config = replace(config, fit=replace(config.fit, seed=options.seed + fold))
-    training, aside = _set_aside(data.subset(chosen), options)
-    training = training.joined(beside) if beside is not None else training
-    start_from = averaged_weights(fold_folder(options.start, config.network.kind, fold) / "last.ckpt") if options.start else None
-    module = train(training, folder, config, aside, start_from)
-    if module.global_rank:  # worker process of distributed training
-        return folder
-    difference = export_network(module.network, folder / NETWORK)
-    (folder / _EXPORT).write_text(json.dumps({"difference": difference, "config": str(config)}), encoding="utf-8")
-    return folder
+
+    def training(folder: Path) -> dict[str, object] | None:
+        fold_runs.keep_splits(fold_of)
+        data = LabelledCrops(_images(crops, images, runs), level_numbers(crops), np.array([c.study_id for c in crops]), targets)
+        chosen = np.array([fold_of[c.study_id] != fold and c.study_id not in options.held_back for c in crops])
+        own, aside = _set_aside(data.subset(chosen), options)
+        own = own.joined(beside) if beside is not None else own
+        module = train(own, folder, config, aside, averaged_weights(start.path(fold) / LAST) if start else None)
+        if module.global_rank:  # worker process of distributed training
+            return None
+        return {"difference": export_network(module.network, folder / NETWORK), "config": str(config)}
+
+    return fold_runs.train(fold, training, config.fit.steps)
 
 
 def _set_aside(data: LabelledCrops, options: FoldOptions) -> tuple[LabelledCrops, LabelledCrops | None]:
@@ -111,11 +107,7 @@ def export_network(network: torch.nn.Module, path: Path) -> float:
 
 def write_ensemble(folder: Path, runs: Path, kind: str, oof: OutOfFold, measured: dict[str, PartFigures], data: tuple[TrainingData, ...]) -> Card:
     """Write the networks of all trained folds to `folder`, with the calibration fitted on `oof` and the figures `measured`; returns the card."""
-    differences = []
-    for fold in np.unique(oof.folds):
-        source = fold_folder(runs, kind, int(fold))
-        store_eight_bit(Path(shutil.copyfile(source / NETWORK, folder / f"fold{fold}.onnx")))
-        differences.append(json.loads((source / _EXPORT).read_text(encoding="utf-8"))["difference"])
+    difference = FoldRuns(runs, kind).pack(np.unique(oof.folds).tolist(), folder, store_eight_bit)
     studies = len({crop.study_id for crop in oof.crops})
     where = f"out of fold, {len(oof.crops)} real crops of {studies} studies, one network each"
     names = ("loss", "prior", "auc_severe", "kappa", "ece", "coverage")
@@ -123,7 +115,7 @@ def write_ensemble(folder: Path, runs: Path, kind: str, oof: OutOfFold, measured
         Result(part, name, round(asdict(values)[name], 4), where, headline=(part, name) in HEADLINES) for part, values in measured.items() for name in names
     )
     parameters = {"calibration": as_parameters(fit_calibration(oof.raw, oof.targets)), "conformal_coverage": COVERAGE}
-    return write_card(folder, _card(kind, parameters, results, data, max(differences)))
+    return write_card(folder, _card(kind, parameters, results, data, difference))
 
 
 def _card(kind: str, parameters: dict[str, object], results: tuple[Result, ...], data: tuple[TrainingData, ...], difference: float) -> Card:

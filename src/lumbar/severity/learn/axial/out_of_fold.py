@@ -1,7 +1,6 @@
 """Out-of-fold grades and their figures. Runs without PyTorch, from the networks saved in training."""
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,18 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lumbar.datasets.axial_crops import AxialCrop, read_image
-from lumbar.errors import ModelError
 from lumbar.metrics.calibration import expected_calibration_error, reliability
 from lumbar.metrics.classification import confusion_matrix, quadratic_kappa, roc_auc, weighted_log_loss
-from lumbar.models.runtime import Network
+from lumbar.models.runtime import open_network
 from lumbar.severity.axial.data import level_numbers
 from lumbar.severity.axial.grader import raw_probabilities
 from lumbar.severity.learn.calibrate import crossfitted
 from lumbar.severity.score import GRADE_WEIGHTS
+from lumbar.training.fold_runs import FoldRuns
 
 Array = NDArray[np.float64]
 
-SPLITS, NETWORK, PREDICTIONS = "splits.json", "model.onnx", "held_out.npy"  # files of a training folder
 # Name of a row of the table → places in `Condition`.
 PARTS = {"canal": (0,), "foramen": (1, 2), "left recess": (3,), "right recess": (4,), "both recesses": (3, 4)}
 HEADLINES = tuple((part, name) for part in ("canal", "foramen", "both recesses") for name in ("loss", "auc_severe"))  # in every findings.json
@@ -54,63 +52,22 @@ class PartFigures:
     set_size: float
 
 
-def fold_folder(runs: Path, kind: str, fold: int) -> Path:
-    """Folder of one fold."""
-    return runs / f"{kind}_fold{fold}"
-
-
-def read_splits(runs: Path) -> dict[str, int]:
-    """Study → the fold in which it is held out.
-
-    Raises:
-        ModelError: `runs` has no splits.
-    """
-    try:
-        splits: dict[str, int] = json.loads((runs / SPLITS).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{runs} has no readable {SPLITS} ({error}); train there first") from error
-    return splits
-
-
-def held_out_predictions(runs: Path, kind: str, folds: NDArray[np.int64], predict: Callable[[Network, NDArray[np.bool_]], Array], threads: int = 0) -> Array:
-    """Out-of-fold predictions `predict(network, rows)` for `folds` (n,) as one array (n, …), NaN where a fold is not trained.
-
-    Rows with a negative fold are skipped. Predictions are cached beside the network.
-
-    Raises:
-        ModelError: `runs` has no trained fold.
-    """
-    raw: Array | None = None
-    for fold in np.unique(folds[folds >= 0]).tolist():
-        folder, own = fold_folder(runs, kind, fold), folds == fold
-        if not (folder / NETWORK).is_file():
-            continue
-        if not (folder / PREDICTIONS).is_file():
-            network = Network((folder / NETWORK).read_bytes(), str(folder / NETWORK), threads)
-            np.save(folder / PREDICTIONS, predict(network, own))
-        known = np.load(folder / PREDICTIONS)
-        raw = np.full((len(folds), *known.shape[1:]), np.nan) if raw is None else raw
-        raw[own] = known
-    if raw is None:
-        raise ModelError(f"{runs} has no trained fold of the kind {kind!r}; train there first")
-    return raw
-
-
 def grade_held_out(crops: Sequence[AxialCrop], targets: NDArray[np.int64], images: Path, runs: Path, kind: str = "hybrid", threads: int = 0) -> OutOfFold:
     """Grade each study with the network of its fold; untrained folds are skipped, and grades are cached beside the network.
 
     Raises:
         ModelError: `runs` has no splits, or no trained fold.
     """
-    fold_of = read_splits(runs)
+    fold_runs = FoldRuns(runs, kind)
+    fold_of = fold_runs.splits()
     folds = np.array([fold_of[crop.study_id] for crop in crops])
 
-    def predict(network: Network, own: NDArray[np.bool_]) -> Array:
+    def predict(network: Path, own: NDArray[np.bool_]) -> Array:
         chosen = [crops[i] for i in np.flatnonzero(own).tolist()]
         crop_images = [read_image(images / crop.file) for crop in chosen]
-        return raw_probabilities((network,), crop_images, [c.level for c in chosen], [c.study_id for c in chosen])
+        return raw_probabilities((open_network(network, threads),), crop_images, [c.level for c in chosen], [c.study_id for c in chosen])
 
-    raw = held_out_predictions(runs, kind, folds, predict, threads)
+    raw = fold_runs.out_of_fold(folds, predict)
     there = np.isfinite(raw[:, 0, 0])
     return OutOfFold([crop for crop, known in zip(crops, there, strict=True) if known], targets[there], raw[there], folds[there])
 

@@ -1,7 +1,5 @@
 """The model folder of the foraminal grader: networks of all folds, calibration and out-of-fold figures."""
 
-import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -12,11 +10,10 @@ from lumbar.models.folder import write_card
 from lumbar.severity.foramina.calibration import LevelCalibration
 from lumbar.severity.foramina.crops import CROP_COLUMNS, CROP_ROWS
 from lumbar.severity.foramina.grader import CROPS, LEVELS, LOGITS, RELATED_CALIBRATION, RELATED_LOGITS, SIDE_NUMBERS, STUDIES, TASK
-from lumbar.severity.learn.axial.out_of_fold import NETWORK, fold_folder
 from lumbar.severity.learn.calibrate import COVERAGE
-from lumbar.severity.learn.foramina.folds import EXPORT
 from lumbar.severity.learn.foramina.out_of_fold import CANAL, FORAMEN, KIND, RECESS, Measured
 from lumbar.training.eight_bit import store_eight_bit
+from lumbar.training.fold_runs import FoldRuns
 
 _SHOWN = ("loss", "prior", "auc_severe", "kappa", "ece", "coverage")
 LICENCE = "trained on RSNA 2024 data, non-commercial research only"
@@ -27,11 +24,7 @@ def write_ensemble(folder: Path, runs: Path, folds: list[int], calibrations: Map
 
     `calibrations` are those of `PARTS`.
     """
-    differences = []
-    for fold in folds:
-        source = fold_folder(runs, KIND, fold)
-        store_eight_bit(Path(shutil.copyfile(source / NETWORK, folder / f"fold{fold}.onnx")))
-        differences.append(float(json.loads((source / EXPORT).read_text(encoding="utf-8"))["difference"]))
+    difference = FoldRuns(runs, KIND).pack(folds, folder, store_eight_bit)
     results = tuple(
         Result(part, name, round(asdict(values)[name], 4), measured.where, headline=part == "foramen" and name in {"loss", "auc_severe"})
         for part, values in measured.figures.items()
@@ -60,7 +53,7 @@ def write_ensemble(folder: Path, runs: Path, folds: list[int], calibrations: Map
         training_data=(data,),
         results=(*results, *measured.more),
         research_only=True,
-        export_difference=max(differences),
+        export_difference=difference,
         parameters={
             "calibration": calibrations[FORAMEN].parameters,
             RELATED_CALIBRATION: {part: calibrations[part].parameters for part in (CANAL, RECESS)},

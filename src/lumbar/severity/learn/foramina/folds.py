@@ -1,6 +1,5 @@
 """Cross-validated training of the foraminal grader (needs lumbar[train])."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,17 +7,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lumbar.errors import UsageError
 from lumbar.severity.foramina.crops import CROP_COLUMNS, CROP_ROWS
 from lumbar.severity.foramina.grader import CROPS, LEVELS, LOGITS, RELATED_LOGITS, SIDE_NUMBERS, STUDIES
-from lumbar.severity.learn.axial.out_of_fold import NETWORK, fold_folder, read_splits
 from lumbar.severity.learn.foramina.out_of_fold import KIND
 from lumbar.severity.learn.foramina.train import ForamenTraining, LabelledForamina, train
 from lumbar.training.export import export_onnx
 from lumbar.training.fit import LAST, averaged_weights
+from lumbar.training.fold_runs import NETWORK, FoldRuns
 from lumbar.training.folds import assign_folds
 
-EXPORT = "export.json"
 FOLDS, SEED = 5, 20240717
 
 
@@ -46,18 +43,19 @@ def train_fold(foramina: LabelledForamina, folds: Folds, runs: Path, fold: int, 
     Raises:
         UsageError: the earlier training was split differently.
     """
-    if folds.start and read_splits(folds.start) != folds.fold_of:
-        raise UsageError(f"{folds.start} was split into other folds than these data: its networks were trained on studies that must be held out here")
-    folder = fold_folder(runs, KIND, fold)
+    start = FoldRuns(folds.start, KIND) if folds.start else None
+    if start:
+        start.check_splits(folds.fold_of)
     chosen = np.array([folds.fold_of[study] != fold and study not in folds.held_back for study in foramina.studies.tolist()])
     config = replace(config, fit=replace(config.fit, seed=SEED + fold))
-    start_from = averaged_weights(fold_folder(folds.start, KIND, fold) / LAST) if folds.start else None
-    module = train(foramina.subset(chosen), folder, config, start_from)
-    if module.global_rank:  # worker process of distributed training
-        return folder
-    difference = export_network(module.network, folder / NETWORK)
-    (folder / EXPORT).write_text(json.dumps({"difference": difference, "steps": config.fit.steps, "seed": config.fit.seed}), encoding="utf-8")
-    return folder
+
+    def training(folder: Path) -> dict[str, object] | None:
+        module = train(foramina.subset(chosen), folder, config, averaged_weights(start.path(fold) / LAST) if start else None)
+        if module.global_rank:  # worker process of distributed training
+            return None
+        return {"difference": export_network(module.network, folder / NETWORK), "seed": config.fit.seed}
+
+    return FoldRuns(runs, KIND).train(fold, training, config.fit.steps)
 
 
 def export_network(network: torch.nn.Module, path: Path) -> float:

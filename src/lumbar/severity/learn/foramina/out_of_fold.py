@@ -11,11 +11,11 @@ from lumbar.domain.anatomy import Level
 from lumbar.metrics.calibration import expected_calibration_error, reliability
 from lumbar.metrics.classification import confusion_matrix, quadratic_kappa, roc_auc, weighted_log_loss
 from lumbar.models.card import Result
-from lumbar.models.runtime import Network
+from lumbar.models.runtime import open_network
 from lumbar.severity.foramina.calibration import ForamenGrades
-from lumbar.severity.foramina.grader import RELATED, SCALES, Foramina, raw_probabilities
-from lumbar.severity.learn.axial.out_of_fold import NETWORK, fold_folder
+from lumbar.severity.foramina.grader import SCALES, Foramina, raw_probabilities
 from lumbar.severity.score import GRADE_WEIGHTS
+from lumbar.training.fold_runs import FoldRuns
 
 KIND = "foramina"  # of the folders of folds
 # What the networks grade, in the order of their predictions.
@@ -50,14 +50,17 @@ class Measured:
 
 
 def grade_held_out(foramina: Foramina, folds: NDArray[np.int64], runs: Path, scales: Sequence[float] = SCALES) -> Array:
-    """(n, 3 conditions, 3) raw probabilities from the network of each foramen's fold, see `raw_probabilities`; NaN where that fold is not trained yet."""
-    raw = np.full((len(folds), 1 + RELATED, 3), np.nan)
-    for fold in np.unique(folds[folds >= 0]).tolist():
-        path, own = fold_folder(runs, KIND, fold) / NETWORK, folds == fold
-        if path.is_file():
-            part = Foramina(foramina.crops[own], foramina.levels[own], foramina.sides[own], foramina.studies[own])
-            raw[own] = raw_probabilities([Network(path.read_bytes(), str(path), 1)], part, scales)
-    return raw
+    """(n, 3 conditions, 3) raw probabilities from the network of each foramen's fold, see `raw_probabilities`; NaN where that fold is not trained yet.
+
+    Raises:
+        ModelError: no fold is trained.
+    """
+
+    def predict(network: Path, own: NDArray[np.bool_]) -> Array:
+        part = Foramina(foramina.crops[own], foramina.levels[own], foramina.sides[own], foramina.studies[own])
+        return raw_probabilities([open_network(network, threads=1)], part, scales)
+
+    return FoldRuns(runs, KIND).out_of_fold(folds, predict, cached=False)
 
 
 def figures(

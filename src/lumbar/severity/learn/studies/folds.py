@@ -1,6 +1,5 @@
 """Cross-validated training of the grader of whole studies (needs lumbar[train])."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -11,14 +10,13 @@ from numpy.typing import NDArray
 
 from lumbar.severity.axial.grader import LOGITS
 from lumbar.severity.axial.network_input import CROP_COLUMNS, CROP_ROWS
-from lumbar.severity.learn.axial.out_of_fold import NETWORK, SPLITS, fold_folder
-from lumbar.severity.learn.studies.model import EXPORT
 from lumbar.severity.learn.studies.network import StudyNetworkOptions
 from lumbar.severity.learn.studies.train import StudyTraining, train_studies
 from lumbar.severity.studies.data import StudySet
 from lumbar.severity.studies.grader import INPUTS
 from lumbar.severity.studies.views import LEVELS, MEASURES, SEEN_PIXELS, SLOTS
 from lumbar.training.export import export_onnx
+from lumbar.training.fold_runs import NETWORK, FoldRuns, write_record
 from lumbar.training.folds import assign_folds
 
 _PARTS = 10  # early stopping on one of this many parts of a fold's training studies
@@ -59,19 +57,29 @@ def train_study_fold(sources: Sequence[StudySet], runs: Path, fold: int, config:
 
     Early stopping uses a tenth of the training studies of the first source, so that the held-out fold does not influence training.
     """
-    folder = fold_folder(runs, config.network.kind, fold)
-    if (folder / NETWORK).is_file():
-        return FoldNote(**json.loads((folder / EXPORT).read_text(encoding="utf-8")))
-    folder.mkdir(parents=True, exist_ok=True)
-    fold_of = split_studies(sources, options.folds, options.seed)
-    (runs / SPLITS).write_text(json.dumps(fold_of, indent=1), encoding="utf-8")
+    fold_runs, notes = FoldRuns(runs, config.network.kind), list[FoldNote]()
     config = replace(config, fit=replace(config.fit, seed=options.seed + fold))
-    kept = [source.subset(_chosen(source, fold_of, fold, options)) for source in sources]
-    return train_and_export(kept, folder, config, options.seed)
+
+    def training(folder: Path) -> dict[str, object] | None:
+        fold_of = split_studies(sources, options.folds, options.seed)
+        fold_runs.keep_splits(fold_of)
+        kept = [source.subset(_chosen(source, fold_of, fold, options)) for source in sources]
+        notes.append(_trained(kept, folder, config, options.seed))
+        return None if notes[0].helper else asdict(notes[0])
+
+    fold_runs.train(fold, training)
+    return notes[0] if notes else FoldNote(**fold_runs.record(fold))
 
 
 def train_and_export(sources: Sequence[StudySet], folder: Path, config: StudyTraining, seed: int) -> FoldNote:
-    """Train on all studies except a tenth of the first source, used for early stopping, and write the network to `folder`."""
+    """Train on all studies except a tenth of the first source, used for early stopping, and write network and record to `folder`."""
+    note = _trained(sources, folder, config, seed)
+    if not note.helper:
+        write_record(folder, asdict(note))
+    return note
+
+
+def _trained(sources: Sequence[StudySet], folder: Path, config: StudyTraining, seed: int) -> FoldNote:
     stopping = split_studies(sources[:1], _PARTS, seed + 1)
     aside = {name for name, part in stopping.items() if part == 0}
     held_out = sources[0].subset(np.isin(sources[0].names, list(aside)))
@@ -80,9 +88,7 @@ def train_and_export(sources: Sequence[StudySet], folder: Path, config: StudyTra
     if trained.rank:
         return FoldNote(0.0, trained.loader_idle_share, trained.best_score, trained.best_step, (), helper=True)
     difference = export_study_network(trained.module.network, config.network, folder / NETWORK)
-    note = FoldNote(difference, trained.loader_idle_share, trained.best_score, trained.best_step, tuple(sorted(aside)))
-    (folder / EXPORT).write_text(json.dumps(asdict(note)), encoding="utf-8")
-    return note
+    return FoldNote(difference, trained.loader_idle_share, trained.best_score, trained.best_step, tuple(sorted(aside)))
 
 
 def export_study_network(network: torch.nn.Module, options: StudyNetworkOptions, path: Path) -> float:

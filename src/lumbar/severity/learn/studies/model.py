@@ -1,7 +1,5 @@
 """The model folder of a grader of whole studies: networks of all folds, calibration and out-of-fold figures."""
 
-import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +11,11 @@ from lumbar.domain.anatomy import Condition, Severity
 from lumbar.metrics.bootstrap import Interval
 from lumbar.models.card import Card, Result, TensorSpec, TrainingData
 from lumbar.models.folder import write_card
+from lumbar.models.runtime import open_network
 from lumbar.severity.axial.grader import LOGITS
 from lumbar.severity.axial.network_input import CROP_COLUMNS, CROP_ROWS
 from lumbar.severity.calibration import Calibration
 from lumbar.severity.evaluate import weighted_prior
-from lumbar.severity.learn.axial.out_of_fold import NETWORK, fold_folder, held_out_predictions, read_splits
 from lumbar.severity.learn.calibrate import COVERAGE, as_parameters, crossfitted, fit_calibration
 from lumbar.severity.score import GROUPS, OfficialScore, official_score, score_intervals
 from lumbar.severity.studies.data import InputOptions, StudySet
@@ -25,8 +23,8 @@ from lumbar.severity.studies.grader import TASK, by_level, raw_predictions
 from lumbar.severity.studies.rows import Predictions, graded
 from lumbar.severity.studies.views import LEVELS, MEASURES, SEEN_PIXELS, SLOTS
 from lumbar.training.eight_bit import store_eight_bit
+from lumbar.training.fold_runs import FoldRuns, copy_networks
 
-EXPORT = "export.json"  # beside a trained network: ONNX difference and end of training
 _SHOWN = {"spinal": "canal", "foraminal": "foramen", "subarticular": "both recesses"}  # names on the cards of axial crop graders
 
 
@@ -53,9 +51,10 @@ def grade_held_out_studies(studies: StudySet, runs: Path, kind: str, wanted: Inp
     Raises:
         ModelError: `runs` has no splits, or no trained fold.
     """
-    fold_of = read_splits(runs)
+    fold_runs = FoldRuns(runs, kind)
+    fold_of = fold_runs.splits()
     folds = np.array([fold_of.get(name, -1) for name in studies.names.tolist()])
-    raw = held_out_predictions(runs, kind, folds, lambda network, own: raw_predictions((network,), studies.subset(own), wanted), threads)
+    raw = fold_runs.out_of_fold(folds, lambda network, own: raw_predictions((open_network(network, threads),), studies.subset(own), wanted))
     there = np.isfinite(raw[:, 0, 0, 0])
     return StudiesOutOfFold(studies.subset(there), raw[there], folds[there])
 
@@ -81,7 +80,7 @@ def write_study_model(
     results = (*score_results("loss", score, where), *score_results("prior", prior, where))
     words = StudyModelTexts("severity-studies", "1", f"an ensemble of {kind} networks trained on the folds of a cross-validation by study", data, research_only)
     calibration = fit_calibration(by_level(oof.raw), by_level(oof.studies.targets))
-    return pack_networks(folder, [fold_folder(runs, kind, fold) for fold in np.unique(oof.folds).tolist()], calibration, results, words, wanted)
+    return pack_networks(folder, [FoldRuns(runs, kind).path(fold) for fold in np.unique(oof.folds).tolist()], calibration, results, words, wanted)
 
 
 def score_results(what: str, score: OfficialScore, where: str) -> tuple[Result, ...]:
@@ -93,12 +92,9 @@ def pack_networks(
     folder: Path, trained: Sequence[Path], calibration: Calibration, results: tuple[Result, ...], words: StudyModelTexts, wanted: InputOptions
 ) -> Card:
     """Write the networks of the training folders `trained` to `folder`; returns the card."""
-    differences = []
-    for number, source in enumerate(trained):
-        store_eight_bit(Path(shutil.copyfile(source / NETWORK, folder / f"network{number}.onnx")))
-        differences.append(json.loads((source / EXPORT).read_text(encoding="utf-8"))["difference"])
+    difference = copy_networks({f"network{number}.onnx": source for number, source in enumerate(trained)}, folder, store_eight_bit)
     parameters = {"calibration": as_parameters(calibration), "conformal_coverage": COVERAGE, "masks": wanted.masks, "sagittal_slices": wanted.slices}
-    return write_card(folder, _card(words, {**parameters, "groups": list(GROUPS), "synthetic_only": words.synthetic_only}, results, max(differences), wanted))
+    return write_card(folder, _card(words, {**parameters, "groups": list(GROUPS), "synthetic_only": words.synthetic_only}, results, difference, wanted))
 
 
 def _card(words: StudyModelTexts, parameters: dict[str, object], results: tuple[Result, ...], difference: float, wanted: InputOptions) -> Card:
