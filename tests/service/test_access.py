@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 import pytest
-from conftest import PASSWORD, Site
+from running_site import PASSWORD, Site
 
 from lumbar.errors import UsageError
 from lumbar.service.config import config_from

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from conftest import PASSWORD
 from fastapi.testclient import TestClient
+from running_site import PASSWORD
 
 from lumbar.service.config import ArchiveSettings, ServiceConfig
 from lumbar.service.core import ServiceCore

@@ -11,7 +11,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from conftest import Site, zipped
+from running_site import Site, zipped
 from stand_in import small_study
 
 from lumbar.errors import UnreadableInput
