@@ -199,9 +199,9 @@ def person_folds(store: CropStore) -> NDArray[np.int64]:
 
 def crossed(store: CropStore, found: HeldOut, network: AgeNetwork, work: Path) -> list[tuple[Mask, Calibration]]:
     """Per fold of people the rows to judge and the calibration fitted on the others' first scans."""
-    familiarity = fit_feature_distribution(held_out(network, stores(work, "train")).features, found.features[first_scans(store)])
+    distribution = fit_feature_distribution(held_out(network, stores(work, "train")).features, found.features[first_scans(store)])
     fold = person_folds(store)
-    return [(fold == k, fit_calibration(found.rows((fold != k) & first_scans(store)), familiarity, (18.0, 92.0))) for k in range(FOLDS)]
+    return [(fold == k, fit_calibration(found.rows((fold != k) & first_scans(store)), distribution, (18.0, 92.0))) for k in range(FOLDS)]
 
 
 def judge(work: Path, network: AgeNetwork, store: CropStore, found: HeldOut, parts: list[tuple[Mask, Calibration]]) -> list[Result]:
@@ -323,8 +323,8 @@ def model(work: Path, out: Path) -> None:
     results = judge(work, network, store, found, parts)
     first = first_scans(store)
     fitted = stores(work, "train")
-    familiarity = fit_feature_distribution(held_out(network, fitted).features, found.features[first])
-    calibration = fit_calibration(found.rows(first), familiarity, trained_ages(fitted))
+    distribution = fit_feature_distribution(held_out(network, fitted).features, found.features[first])
+    calibration = fit_calibration(found.rows(first), distribution, trained_ages(fitted))
     mae = float(np.abs(found.segment_years[WHOLE] - found.age_years)[first].mean())
     where = f"{first.sum()} synthetic people of sites not trained on"
     best = float(np.abs(best_possible(store.rows(first), False) - found.age_years[first]).mean())

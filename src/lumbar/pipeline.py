@@ -87,7 +87,7 @@ class Request:
         return tuple(dict.fromkeys(entry.word for entry in TABLE if self.wants(entry)))
 
     def patient(self, study: Study) -> Patient:
-        """What is known about the patient of `study`: the caller's word before the header's."""
+        """What is known about the patient of `study`: values given by the caller take precedence over the header's."""
         header = study.patient
         return Patient(header.age_years if self.age_years is None else self.age_years, self.sex or header.sex, self.lowest_level, self.reading.masks)
 

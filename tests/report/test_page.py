@@ -24,7 +24,7 @@ from lumbar.report.document import schema
 from lumbar.report.html import render
 from lumbar.report.images import draw_images
 from lumbar.report.numbers import percent, shown, signed
-from lumbar.report.severity_section import COLUMNS, overview, trusts
+from lumbar.report.severity_section import COLUMNS, accuracies, overview
 from lumbar.report.summary import summary
 from lumbar.report.write import write_analysis
 from lumbar.severity.predict import Predictor
@@ -132,7 +132,7 @@ def test_levels_without_a_graded_image_say_so(analysis: Analysis) -> None:
 def test_each_grade_is_shown_with_the_accuracy_of_its_model(analysis: Analysis) -> None:
     use = ModelUse("severity_axial_crops", "made-here", "1", "0" * 64, "crops of a data set", True, RESULTS)
     findings = replace(analysis.findings, models=(use,))
-    lines = {line.structure: line for line in trusts(findings)}
+    lines = {line.structure: line for line in accuracies(findings)}
     assert set(lines) == {"Spinal canal", "Recesses"}  # nothing is claimed of foramina: the card has no figures for them
     assert (lines["Recesses"].auc, lines["Recesses"].kappa, lines["Recesses"].data) == ("0.97", "0.66", "crops of people not trained on")
     text = page_of(replace(analysis, findings=findings))

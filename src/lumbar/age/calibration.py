@@ -44,7 +44,7 @@ class Calibration:
     spread: Spread  # of corrected deltas at an age
     z_quantiles: tuple[float, ...]  # of z at the percentiles 0.5, 1.5, … 99.5
     selta: dict[str, SegmentReference]  # by lower segment; empty where the healthy reference was too small
-    familiarity: FeatureDistribution
+    feature_distribution: FeatureDistribution
     ages_years: tuple[float, float]  # youngest and oldest in training
     people: int
 
@@ -55,12 +55,14 @@ class Calibration:
         return corrected, z, float(np.interp(z, self.z_quantiles, _PERCENTILES))
 
 
-def fit_calibration(people: HeldOut, familiarity: FeatureDistribution, ages_years: tuple[float, float], coverage: float = 0.9, seed: int = 0) -> Calibration:
+def fit_calibration(
+    people: HeldOut, feature_distribution: FeatureDistribution, ages_years: tuple[float, float], coverage: float = 0.9, seed: int = 0
+) -> Calibration:
     """Fit all parameters.
 
     Args:
         people: held out from training, each once.
-        familiarity: the distribution of features in training.
+        feature_distribution: distribution of the features in training.
         ages_years: youngest and oldest in training.
         coverage: of the intervals.
         seed: of the folds in which Selta's cut is calibrated.
@@ -80,7 +82,7 @@ def fit_calibration(people: HeldOut, familiarity: FeatureDistribution, ages_year
         spread=spread,
         z_quantiles=tuple(float(v) for v in np.percentile(z, _PERCENTILES)),
         selta=fit_selta(healthy, age[people.healthy], seed=seed) if people.healthy.sum() >= LEAST_PEOPLE else {},
-        familiarity=familiarity,
+        feature_distribution=feature_distribution,
         ages_years=ages_years,
         people=len(age),
     )
@@ -111,7 +113,7 @@ def from_parameters(document: Mapping[str, Any]) -> Calibration:
             spread=_spread(document["spread"]),
             z_quantiles=tuple(document["z_quantiles"]),
             selta=selta,
-            familiarity=FeatureDistribution(**{key: _tuples(value) for key, value in document["familiarity"].items()}),
+            feature_distribution=FeatureDistribution(**{key: _tuples(value) for key, value in document["feature_distribution"].items()}),
             ages_years=(float(document["ages_years"][0]), float(document["ages_years"][1])),
             people=int(document["people"]),
         )

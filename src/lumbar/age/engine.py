@@ -1,4 +1,4 @@
-"""The exported age network: an encoder of crops and a network of sets, run one after the other with ONNX Runtime.
+"""The exported age network: a crop encoder followed by a set network, run with ONNX Runtime.
 
 They are two files so that occlusion of a region requires only the crops that show it to be encoded again.
 """

@@ -58,5 +58,5 @@ def read_baseline(folder: Path) -> OcclusionBaseline:
     except (OSError, ValueError) as error:
         raise ModelError(f"{folder / FILE} cannot be read ({error}); export the model again") from error
     if crops.ndim != 5 or crops.shape[2] != len(BIN_CENTRES_MM):
-        raise ModelError(f"{folder / FILE} has the shape {crops.shape}; typical crops have five axes, the third of {len(BIN_CENTRES_MM)} places")
+        raise ModelError(f"{folder / FILE} has the shape {crops.shape}; an occlusion baseline has five axes, the third of {len(BIN_CENTRES_MM)} places")
     return OcclusionBaseline(crops.astype(np.float32))

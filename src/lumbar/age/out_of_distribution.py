@@ -1,7 +1,7 @@
 """Out-of-distribution detection: the Mahalanobis distance of its features (Lee et al. 2018).
 
 Features are taken to their leading principal components in training, each in units of its standard deviation there; the distance is the root mean square
-over components. The limit is the conformal 99 % quantile of people left out of training: one in a hundred of *their* kind lies beyond it.
+over components. The limit is the conformal 99 % quantile of people left out of training: 1 % of people like them exceed it.
 """
 
 from dataclasses import dataclass

@@ -83,8 +83,8 @@ class Predictor:
         """As `predict`, from crops that are already cut."""
         ages = self.engine.ages(self.engine.describe(slices)[None], slices, sex)
         importance = explain(self.engine, slices, self.baseline.like(slices), sex) if explained else None
-        distance = float(self.calibration.familiarity.distance(ages.features)[0])
-        out_of_distribution = distance > self.calibration.familiarity.limit
+        distance = float(self.calibration.feature_distribution.distance(ages.features)[0])
+        out_of_distribution = distance > self.calibration.feature_distribution.limit
         whole = float(ages.segment_years[0, SEGMENTS.index(WHOLE)])
         known = chronological_age_years
         delta = self.calibration.delta(whole, known) if known is not None else None

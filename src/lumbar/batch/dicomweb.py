@@ -1,4 +1,4 @@
-"""Studies of a DICOMweb server: found by QIDO-RS, fetched by WADO-RS when they are due. Sources have the form https://host/dicom-web/studies/<uid>."""
+"""Studies of a DICOMweb server: found by QIDO-RS, fetched by WADO-RS when their turn comes. Sources have the form https://host/dicom-web/studies/<uid>."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,7 +34,7 @@ def retrieve(address: str, folder: Path) -> Path:
     """Fetch all instances of one study into `folder`, one file each, and return it.
 
     Raises:
-        UnreadableInput: the server does not deliver.
+        UnreadableInput: the instances cannot be fetched.
     """
     base, uid = address.rsplit("/studies/", 1)
     try:

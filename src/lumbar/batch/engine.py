@@ -1,4 +1,4 @@
-"""The batch itself: studies flow through a Dask cluster, a few at a time, and each leaves its record."""
+"""The batch itself: studies are submitted to a Dask cluster a few at a time, and each writes its record."""
 
 import logging
 import time
@@ -37,7 +37,7 @@ def run_all(work: Sequence[Work], options: EngineOptions) -> Iterator[tuple[Outc
 
 
 class Flow:
-    """Studies on their way through the cluster."""
+    """Studies in progress on the cluster."""
 
     def __init__(self, client: Client, cluster: LocalCluster | None, options: EngineOptions) -> None:
         self._client, self._cluster, self._options = client, cluster, options
@@ -66,7 +66,7 @@ class Flow:
             yield outcome, not retry
 
     def _fill(self, waiting: Iterator[Work], again: list[Work]) -> None:
-        """Keep every worker busy; second attempts come when nothing else is left, lest one that hangs twice holds others up."""
+        """Keep every worker busy; second attempts come when nothing else is left, so that one that hangs twice does not delay the others."""
         with _connected():
             threads = sum(self._client.nthreads().values())
         room = _AHEAD * max(1, threads) - len(self._flying)

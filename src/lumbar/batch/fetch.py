@@ -1,4 +1,4 @@
-"""Files of a study on this machine: where they are, or fetched into a folder that is gone afterwards."""
+"""Files of a study on this machine: in place, or fetched into a temporary folder."""
 
 import shutil
 import tempfile

@@ -1,4 +1,4 @@
-"""What a result depends on: the bytes of the input, the models, the request and the version, as one key."""
+"""One key for everything that a result depends on: the bytes of the input, the models, the request and the version."""
 
 import hashlib
 import json

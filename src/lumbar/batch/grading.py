@@ -34,7 +34,7 @@ class GradingWork:
     threads: int
 
     def __call__(self) -> None:
-        """Grade the study into `part`, which is there as a whole or not at all."""
+        """Grade the study into `part`, which is complete or absent."""
         graded = grade_study(self.images, *_models(self.models, self.threads))
         draft = self.part.with_suffix(".part")
         draft.write_text(json.dumps({"rows": graded.rows, "warning": graded.warning}), encoding="utf-8")

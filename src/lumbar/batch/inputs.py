@@ -1,4 +1,4 @@
-"""What a batch is given: folders, zips, NIfTI files, tables, URLs of object storage and DICOMweb queries become one list of studies."""
+"""The inputs of a batch: folders, zips, NIfTI files, tables, URLs of object storage and DICOMweb queries as one list of studies."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence

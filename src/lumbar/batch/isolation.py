@@ -1,4 +1,4 @@
-"""The worker's side of a study process: one that hangs, eats memory or crashes is ended and costs its own study only."""
+"""The worker's side of a study process: one that hangs, exceeds its memory or crashes is stopped and affects its own study only."""
 
 import json
 import os
@@ -42,11 +42,11 @@ class StudyProcess:
             process.stdin.write(json.dumps(message) + "\n")
             process.stdin.flush()
         except OSError:
-            return self._ended("its process was gone before it began", {})
+            return self._ended("its process ended before the analysis began", {})
         return self._wait(limits, {"start": time.perf_counter(), "cpu": _cpu_seconds(process.pid)})
 
     def stop(self) -> None:
-        """End the process, whatever it does."""
+        """Stop the process in any state."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -80,7 +80,7 @@ class StudyProcess:
             if peak_mb > limits.memory_mb:
                 return self._ended(f"stopped at {peak_mb:.0f} MB of memory, the limit is {limits.memory_mb:.0f} MB", _usage(began, cpu, peak_mb))
             if time.perf_counter() - since > limits.seconds:
-                return self._ended(f"stopped after {limits.seconds:.0f} s, the limit; it hung or was too slow", _usage(began, cpu, peak_mb))
+                return self._ended(f"stopped after {limits.seconds:.0f} s, the limit; it hung or is too slow", _usage(began, cpu, peak_mb))
 
     def _ended(self, reason: str, usage: Mapping[str, float]) -> dict[str, Any]:
         self.stop()

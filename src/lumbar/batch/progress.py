@@ -1,4 +1,4 @@
-"""How a batch is getting on: a bar for who watches, and a log for who does not."""
+"""Progress of a batch: a bar on the terminal, and a log file."""
 
 import sys
 import time
@@ -31,7 +31,7 @@ class Progress:
         self._log.close()
 
     def report(self, outcome: Outcome, final: bool) -> None:
-        """Take note of one attempt."""
+        """Count one attempt."""
         if outcome.status == "failed":
             self._say(f"{outcome.study} failed{'' if final else ', to be tried once more'}: {outcome.reason}")
         if not final:

@@ -1,4 +1,4 @@
-"""What became of each study, one small file a study: written last, so that a study with a record is finished."""
+"""Record of the outcome of each study, one small file each; it is written last, so that a study with a record is finished."""
 
 import json
 import os

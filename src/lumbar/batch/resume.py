@@ -18,7 +18,7 @@ class Remaining:
 
     todo: tuple[StudyInput, ...]
     kept: tuple[Outcome, ...]  # finished earlier, nothing changed since
-    changed: int  # of `todo`: finished earlier, but the input, the models, the request or the version is another now
+    changed: int  # of `todo`: finished earlier, but the input, the models, the request or the version has changed
 
 
 def remaining(studies: Iterable[StudyInput], out: Path, plan: str, retry_failed: bool) -> Remaining:
@@ -33,7 +33,7 @@ def remaining(studies: Iterable[StudyInput], out: Path, plan: str, retry_failed:
 
 
 def _fresh(out: Path, study: StudyInput, record: Outcome | None, plan: str, retry_failed: bool) -> bool:
-    """Whether `record` still stands."""
+    """Whether `record` is still valid."""
     if record is None or record.plan != plan or _otherwise(study, record):
         return False
     if record.status == "failed" and retry_failed:

@@ -26,7 +26,7 @@ from lumbar.errors import UsageError
 
 @dataclass(frozen=True)
 class BatchOptions:
-    """How a batch is done."""
+    """Options of a batch."""
 
     job: JobOptions = field(default_factory=JobOptions)
     engine: EngineOptions = field(default_factory=EngineOptions)
@@ -40,7 +40,7 @@ class BatchOptions:
 
 @dataclass(frozen=True)
 class BatchResult:
-    """What a batch came to."""
+    """Result of a batch."""
 
     outcomes: tuple[Outcome, ...]  # one per study, ordered by name
     done_now: int  # of them, in this call
@@ -87,7 +87,7 @@ def _outcomes(out: Path, studies: Sequence[StudyInput]) -> tuple[Outcome, ...]:
 
 @contextmanager
 def _claimed(out: Path, resume: bool) -> Iterator[None]:
-    """The output folder for this batch alone, with what stopped writers left half-written cleared away."""
+    """The output folder for this batch alone, without the incomplete files of interrupted runs."""
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file; the output goes into a folder")
     if out.is_dir() and any(out.iterdir()) and not resume:
@@ -105,7 +105,7 @@ def _claimed(out: Path, resume: bool) -> Iterator[None]:
     try:
         _empty_stage(out)
         yield
-        _empty_stage(out)  # what killed workers left; after an error, workers of a lost scheduler may still be writing
+        _empty_stage(out)  # incomplete files of killed workers; after an error, workers of a lost scheduler may still be writing
     finally:
         lock.release()
 

@@ -1,4 +1,4 @@
-"""The folder of one study comes into place whole or not at all, whatever happens to the process that writes it."""
+"""Output of one study that is complete or absent, even if the writing process is killed."""
 
 import os
 import shutil

@@ -2,7 +2,7 @@
 
     python -m lumbar.batch.study_process '{"job": "module:class", …}'
 
-Whatever a study does to this process (hangs, eats memory, crashes in a decoder) its worker notices from outside; see `isolation.py`.
+The worker watches this process from outside, and notices a hang, excessive memory or a crash in a decoder; see `isolation.py`.
 """
 
 import faulthandler

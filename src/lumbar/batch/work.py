@@ -1,4 +1,4 @@
-"""What travels between the command, the workers and the processes that do the studies: plain data."""
+"""Messages between the command, the workers and the study processes: plain data."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -22,7 +22,7 @@ class EngineOptions:
     scheduler: str | None = None  # address of a running Dask scheduler, or its JSON file
     attempts: int = 2
     limits: Limits = field(default_factory=Limits)
-    patience_s: float = 30.0  # how long a scheduler may be silent before it counts as lost
+    patience_s: float = 30.0  # silence of the scheduler after which it counts as lost
 
     @property
     def single(self) -> bool:

@@ -1,4 +1,4 @@
-"""What runs on a Dask worker: hand one study to this worker's own process and write down what became of it."""
+"""What runs on a Dask worker: pass one study to this worker's process and record the outcome."""
 
 import atexit
 import threading

@@ -1,4 +1,4 @@
-"""Modules that all objects of a study share where no library class writes them."""
+"""DICOM modules common to all objects of a study that no library class writes."""
 
 import datetime
 

@@ -1,4 +1,4 @@
-"""Who made an object, and the identifiers it gets: derived from the study and the content, so that the same result is the same object."""
+"""Equipment and identifiers of an object, derived from the study and the content, so that equal results are the same object."""
 
 import hashlib
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Key images as colour secondary capture: what every viewer shows, also those that know no SEG."""
+"""Key images as colour secondary capture, which viewers without SEG support also show."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -51,7 +51,7 @@ class Grade:
 
 @dataclass(frozen=True)
 class Group:
-    """Everything that was found at one place."""
+    """All findings at one anatomical site."""
 
     key: str  # unique in a report
     label: str  # for people

@@ -28,7 +28,7 @@ _SPINE, _MUSCLE, _REPORT, _PDF, _KEY_IMAGES = range(5)
 class ReportFiles:
     """Files of the report that are sent along."""
 
-    pdf: Callable[[], bytes]  # gives it as soon as it is printed
+    pdf: Callable[[], bytes]  # returns the PDF once it is printed
     key_images: tuple[KeyImage, ...] = ()
     changes: tuple[str, ...] = ()  # since an earlier examination, in sentences
 
@@ -62,7 +62,7 @@ def write_objects(analysis: Analysis, source: SourceImages, report: ReportFiles,
 
 
 def reader_warnings(findings: Findings) -> tuple[str, ...]:
-    """What a reader of the numbers has to know: doubtful and failed checks first, then warnings."""
+    """Caveats for the reader of the report: doubtful and failed checks first, then warnings."""
     checks = findings.quality.checks if findings.quality else ()
     doubts = [f"Quality check {check.status}: {check.note}" for check in checks if check.status != "passed"]
     return tuple(dict.fromkeys((*doubts, *findings.warnings)))

@@ -1,4 +1,4 @@
-"""What a segmentation object holds: named structures as masks on the slices of one stack."""
+"""Content of a segmentation object: named structures as masks on the slices of one stack."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ Rgb = tuple[int, int, int]
 class Segment:
     """One structure on the slices of a stack."""
 
-    key: str  # "L4", "L4/L5", "canal", "left multifidus": what findings are joined by
+    key: str  # "L4", "L4/L5", "canal", "left multifidus": key that joins findings
     label: str  # as viewers show it
     code: Code
     side: Code | None
@@ -75,10 +75,10 @@ def muscle_segments(found: StackMask, stack: Stack) -> SegmentedStack:
 
 
 def check_same_slices(mask: Grid, images: Grid) -> None:
-    """Refuse a mask that does not lie on the very slices of the images.
+    """Reject a mask that does not lie on the slices of the images.
 
     Raises:
-        ValueError: positions, directions or sizes differ; this is a fault of the program, never of the input.
+        ValueError: positions, directions or sizes differ; which is a programming error, not bad input.
     """
     same = mask.shape == images.shape and all(
         np.allclose(getattr(mask, name), getattr(images, name), atol=1e-4) for name in ("origins_mm", "row_step_mm", "column_step_mm")

@@ -1,4 +1,4 @@
-"""What a stage of acceleration is, whichever method looks for it.
+"""Definition of a stage of acceleration, shared by both search methods.
 
 At an age c and a window of ±w years, the *excess* is the slope of the index around c minus the mean of the slopes in the windows of the same width before
 and after it. A straight line has no excess anywhere, nor has a parabola: ageing that only becomes faster and faster has no stages. A stage is a peak of
@@ -50,7 +50,7 @@ class Stage:
     age_years: float
     low_years: float  # 95 % bootstrap range of the peak's place; NaN where the method draws no errors
     high_years: float
-    width_years: float  # half-width of the window in which it stands out most
+    width_years: float  # half-width of the window with the highest significance
     slope: float  # index per year around it
     excess: float  # slope minus the mean of the slopes before and after
     z: float
@@ -79,7 +79,7 @@ def adjusted_p(z: float, maxima: Array) -> float:
 def find_stages(search: Search, maxima: Array, alpha: float) -> tuple[Stage, ...]:
     """Stages of one curve in order of age.
 
-    A curve has stages if one stands out against `maxima` (from `joint_maxima`, so that `alpha` is the probability of any false detection in the whole
+    A curve has stages if one peak is significant against `maxima` (from `joint_maxima`, so that `alpha` is the probability of any false detection in the whole
     file). Its further peaks are then compared with the null maxima of this curve only at 5 % (serial gatekeeping).
 
     The age of a stage is that of the narrowest window that finds it: wide ones are biased towards neighbouring stages and away from the ends of the data.
@@ -113,7 +113,7 @@ def _peaks(contrast: Contrast, maxima: Array) -> list[tuple[Contrast, int]]:
 
 
 def _place(contrast: Contrast, k: int) -> tuple[float, float]:
-    """Where the peak lies in 95 % of the draws, looked for within one window."""
+    """95 % range of the peak's age over the draws, searched within one window."""
     if contrast.errors is None:
         return float("nan"), float("nan")
     near = np.flatnonzero(np.abs(contrast.ages_years - contrast.ages_years[k]) <= contrast.width_years)

@@ -45,7 +45,7 @@ def deltas_of(table: AgeTable, level: str, rows: NDArray[np.bool_]) -> tuple[Del
 
     Without enough people for the linear model the deltas are None.
     """
-    assert table.predicted_years is not None  # the caller has looked
+    assert table.predicted_years is not None  # checked by the caller
     part = table.rows(rows)
     age, predicted = part.age_years, table.predicted_years[rows]
     by_model: dict[str, Array] = {}

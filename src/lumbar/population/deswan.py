@@ -1,6 +1,6 @@
 """Stages of acceleration by sliding windows (DE-SWAN, Lehallier et al. 2019), for one index.
 
-At each age c people of [c − w, c) are compared with people of (c, c + w] by a linear model that holds sex and site fixed; their difference with its p
+At each age c people of [c − w, c) are compared with people of (c, c + w] by a linear model adjusted for sex and site; their difference with its p
 value, corrected for the number of ages and widths after Benjamini & Hochberg, is the profile. Because an index that rises evenly differs everywhere, a
 difference is no stage yet: the difference per year of age is compared with the slopes of [c − 3w, c − w) and (c + w, c + 3w], and peaks of this excess
 are compared with the highest ones after permutation. The residuals of the straight line are permuted (Freedman & Lane 1983), one per person, so that the
@@ -29,7 +29,7 @@ class Profile:
 
     width_years: float
     ages_years: Array  # (m,)
-    difference: Array  # (m,) mean after − mean before, sex and site held fixed
+    difference: Array  # (m,) mean after − mean before, adjusted for sex and site
     p: Array  # (m,)
     q: Array  # (m,) after Benjamini and Hochberg, over all ages and widths of the curve
 
@@ -149,7 +149,7 @@ def _slope(sums: dict[str, _Sums], window: tuple[Cuts, Cuts]) -> tuple[Array, Ar
 
 def _profiles(residual: Array, values: Array, age: Array, windows: list[_Windows], direction: float) -> tuple[Profile, ...]:
     """The plain comparison of both windows; the trend that was taken out for the search is put back."""
-    whole = residual + np.polyval(np.polyfit(age, values - residual, 1), age)  # covariates stay out, age comes back
+    whole = residual + np.polyval(np.polyfit(age, values - residual, 1), age)  # covariates remain removed, the age trend is added back
     found = []
     for w in windows:
         ends = [*w.left, *w.right]

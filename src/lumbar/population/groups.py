@@ -1,4 +1,4 @@
-"""The curves that a table is split into: each level, for all people and for each sex, with what has to be held fixed beside age."""
+"""The curves that a table is split into: each level, for all people and for each sex, with the covariates to adjust for besides age."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from lumbar.errors import UnreadableInput
 Array = NDArray[np.float64]
 
 WHOLE = "spine"  # the level of a table that has none
-_LEAST_AT_SITE = 15  # rows; smaller sites are held fixed together
+_LEAST_AT_SITE = 15  # rows; smaller sites share one covariate
 
 
 @dataclass(frozen=True, eq=False)

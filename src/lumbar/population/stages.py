@@ -13,12 +13,12 @@ from lumbar.population.spline_stages import search_spline
 Array = NDArray[np.float64]
 
 METHODS = ("spline", "deswan")
-_SAME_STAGE_YEARS = 5.0  # two methods that point within this name one stage
+_SAME_STAGE_YEARS = 5.0  # ages from the two methods that lie this close count as one stage
 
 
 @dataclass(frozen=True)
 class StageOptions:
-    """How stages are searched."""
+    """Options of the search for stages."""
 
     alpha: float = 0.025  # probability of any false stage in the whole file under linear ageing, both methods together; half of the 5 % target
     draws: int = 1000  # bootstrap draws, and permutations
@@ -101,7 +101,7 @@ def _claims(groups: list[Group], searches: list[Search], options: StageOptions) 
 
 
 def merged(group: GroupStages) -> tuple[FoundStage, ...]:
-    """The stages of one curve with the methods that found each; two methods that point within five years mean one stage."""
+    """The stages of one curve with the methods that found each; ages from the two methods within five years of each other count as one stage."""
     claims = sorted(((stage, method) for method, stages in group.by_method.items() for stage in stages), key=lambda claim: claim[0].age_years)
     clusters: list[list[tuple[Stage, str]]] = []
     for stage, method in claims:

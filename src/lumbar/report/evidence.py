@@ -18,7 +18,7 @@ from lumbar.severity.foramina.crops import CROP_COLUMNS, CROP_ROWS
 from lumbar.severity.foramina.cut import NEIGHBOURS, ForamenCrop
 from lumbar.severity.foramina.explain import ForamenHeatMap
 
-_PIXEL_MM = 0.2  # of the views: finer than any series, so that nothing of it is lost
+_PIXEL_MM = 0.2  # of the views: finer than any series, so that no detail is lost
 # Patient directions (LPS) that a reader expects to the right and downwards.
 _DIRECTIONS = {
     Plane.AXIAL: ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0)),  # the patient's left, the back

@@ -19,7 +19,7 @@ from lumbar.report.muscle_section import muscles
 from lumbar.report.numbers import percent, shown
 from lumbar.report.quality_section import Marks, quality_section
 from lumbar.report.reference_ranges import RANGES, ReferenceRange
-from lumbar.report.severity_section import COLUMNS, DISC_FINDINGS, blocks, overview, trusts
+from lumbar.report.severity_section import COLUMNS, DISC_FINDINGS, accuracies, blocks, overview
 from lumbar.report.summary import summary
 from lumbar.report.templating import environment
 
@@ -48,7 +48,7 @@ def render(analysis: Analysis, images: Mapping[str, ReportImage], urls: Mapping[
         columns=[title for _, title in COLUMNS],
         overview=overview(findings),
         blocks=blocks(analysis, images),
-        trusts=trusts(findings),
+        accuracies=accuracies(findings),
         axial=[images[name] for level in Level if (name := f"axial_{level.slug}") in images],
         disc_findings=DISC_FINDINGS,
         muscles=muscles(findings, images),

@@ -1,4 +1,4 @@
-"""The quality checks at the top of the page, and the marks beside results that they doubt."""
+"""The quality checks at the top of the page, and the marks beside doubtful results."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ class QualitySection:
 
     status: str
     sentence: str
-    notes: tuple[tuple[str, str], ...]  # (status, note) of what did not pass, the worst first
+    notes: tuple[tuple[str, str], ...]  # (status, note) of checks that did not pass, the worst first
     passed: tuple[tuple[str, str], ...]  # (name, note)
 
 
@@ -35,7 +35,7 @@ def quality_section(findings: Findings) -> QualitySection | None:
 
 @dataclass(frozen=True)
 class Marks:
-    """What stands beside a result."""
+    """The mark beside a result."""
 
     findings: Findings
 

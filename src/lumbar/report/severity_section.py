@@ -66,7 +66,7 @@ class Detail:
     heat: ReportImage | None
     place: str  # of the evidence
     measure: str  # shown beside this grade
-    trust: str  # the model and its measured results
+    accuracy: str  # the model and its measured results
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +81,7 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Trust:
+class Accuracy:
     """Accuracy of the grades of one structure on unseen studies."""
 
     structure: str
@@ -116,11 +116,11 @@ def blocks(analysis: Analysis, images: Mapping[str, ReportImage]) -> tuple[Block
     return tuple(_block(level, [f for f in found if f.level is level], analysis, images) for level in Level if any(f.level is level for f in found))
 
 
-def trusts(findings: Findings) -> tuple[Trust, ...]:
+def accuracies(findings: Findings) -> tuple[Accuracy, ...]:
     """One line for each structure and model that graded it, where the card holds figures for it."""
     uses = {use.name: use for use in findings.models}
     pairs = dict.fromkeys((_RESULTS[g.condition], g.model) for g in findings.severity if g.model in uses and g.model not in priors_of(findings))
-    lines = [_trust(structure, uses[model]) for structure, model in pairs]
+    lines = [_accuracy(structure, uses[model]) for structure, model in pairs]
     return tuple(line for line in lines if line is not None)
 
 
@@ -158,8 +158,10 @@ def _block(level: Level, found: Sequence[SeverityFinding], analysis: Analysis, i
 
 def _detail(f: SeverityFinding, findings: Findings, images: Mapping[str, ReportImage]) -> Detail:
     use = next((use for use in findings.models if use.name == f.model), None)
-    trust = _trust(_RESULTS[f.condition], use) if use else None
-    figures = f"on unseen cases AUC {trust.auc} for severe, κ {trust.kappa}; see the table above" if trust else "its card has no figures on unseen cases"
+    accuracy = _accuracy(_RESULTS[f.condition], use) if use else None
+    figures = (
+        f"on unseen cases AUC {accuracy.auc} for severe, κ {accuracy.kappa}; see the table above" if accuracy else "its card has no figures on unseen cases"
+    )
     certainty = f"90 % set: {' or '.join(GRADE_WORDS[s] for s in f.conformal_set)}" + (" (uncertain)" if f.uncertain else "")
     certainty += f"; {f.note}" if f.note else ""
     level = next((one for one in findings.spine.levels if one.level is f.level), None) if findings.spine else None
@@ -174,7 +176,7 @@ def _detail(f: SeverityFinding, findings: Findings, images: Mapping[str, ReportI
         heat=images.get(name_of("heat", f)),
         place=_place(f.evidence),
         measure=measured_beside(f, level),
-        trust=f"{f.model}, {figures}",
+        accuracy=f"{f.model}, {figures}",
     )
 
 
@@ -213,7 +215,7 @@ def _fat(fat: ForamenFat | None) -> tuple[str, ...]:
     return (f"fat around the nerve root {fat.area_mm2:.0f} mm² ({fat.height_mm:.0f} mm high, {fat.width_mm:.0f} mm wide; median by grade: {usual})",)
 
 
-def _trust(structure: str, use: ModelUse) -> Trust | None:
+def _accuracy(structure: str, use: ModelUse) -> Accuracy | None:
     values = {result.metric: result for result in use.results if result.structure == structure}
     if not values:
         return None
@@ -221,7 +223,7 @@ def _trust(structure: str, use: ModelUse) -> Trust | None:
     def text(name: str, digits: int) -> str:
         return shown(values[name].value, digits) if name in values else "–"
 
-    return Trust(
+    return Accuracy(
         structure={"canal": "Spinal canal", "foramen": "Foramina", "both recesses": "Recesses"}[structure],
         model=use.name,
         auc=text("auc_severe", 2),

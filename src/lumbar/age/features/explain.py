@@ -29,7 +29,7 @@ def level_years(contributions: Array) -> dict[str, float]:
 
 
 def contribution_map(names: tuple[str, ...], contributions: Array, slices: SliceSet) -> HeatMap:
-    """Every feature's years at the place where it is measured: the value of a place is the sum of the features that are read there."""
+    """Every feature's years at the place where it is measured: the value at a place is the sum over the features measured there."""
     options = slices.options
     maps, frames = {}, {}
     for column, frame in enumerate(slices.frames):

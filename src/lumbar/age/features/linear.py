@@ -39,7 +39,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class Support:
-    """What is known of the ages from one kind of series: errors on people that the model was not fitted on."""
+    """Accuracy of ages from one kind of series, in people left out of the fit."""
 
     people: int
     mae_years: float
@@ -96,7 +96,7 @@ class Weights:
         scale = self.scales[contrast]
         single = np.where(seen, (values - scale.median[:, None]) / scale.spread[:, None], 0.0)
         total = single.sum(axis=1)
-        # The levels share the feature's z, which may have been clipped; a feature that is nowhere seen has z 0.
+        # The levels share the feature's z, which may have been clipped; a feature that was measured at no level has z 0.
         share = np.where(seen, 1.0, 0.0) / np.maximum(seen.sum(axis=1, keepdims=True), 1)
         mean = total / np.maximum(seen.sum(axis=1), 1)
         own = single / np.maximum(seen.sum(axis=1, keepdims=True), 1) + share * (z - mean)[:, None]
@@ -124,7 +124,7 @@ class Weights:
 
 @dataclass(frozen=True, eq=False)
 class FeatureModel:
-    """The models of all kinds of series, and what holds for the ages they give."""
+    """The models of all kinds of series, with the calibration of their ages."""
 
     weights: Mapping[Contrast, Weights]
     support: Mapping[Contrast, Support]

@@ -1,4 +1,4 @@
-"""Features of the spine that change with age, each measured at the disc levels, so that an age made of them can be taken apart again.
+"""Features of the spine that change with age, each measured at the disc levels, so that the predicted age can be split into contributions.
 
 | feature | meaning | changes with age because |
 | --- | --- | --- |

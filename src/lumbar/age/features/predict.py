@@ -18,7 +18,7 @@ TASK = "age_features"  # task on the card
 
 _CONTRAST_FEATURE = "csf_to_marrow"
 _FAR = 3.0  # standardized features further from the median are unusual
-_CONTRAST_FAR = 4.0  # likewise for CSF against marrow: beyond it the image is fat-suppressed, or not T2-weighted, whatever its header says
+_CONTRAST_FAR = 4.0  # likewise for CSF against marrow: beyond it the image is fat-suppressed, or not T2-weighted, whatever its header states
 _MOST_FAR = 0.25  # share of them from which the series counts as out of distribution
 
 
@@ -44,7 +44,7 @@ class FeatureAge:
         self.model: FeatureModel = from_parameters(model.card.parameters)
 
     def support(self, contrast: Contrast | None) -> Support | None:
-        """What is known of ages from this kind of series."""
+        """Accuracy of ages from this kind of series."""
         return self.model.support.get(contrast) if contrast is not None else None
 
     def predict(self, series: MeasuredSeries, network: AgeResult | None, known: float | None) -> AgeResult:
@@ -84,7 +84,7 @@ class FeatureAge:
         return AgeResult(finding, (), heat, unusual, False, self._warnings(finding, series, support, known, unusual, network))
 
     def _level_ages(self, weights: Weights, series: MeasuredSeries, contrast: Contrast) -> tuple[LevelAge, ...]:
-        """Ages of the segments of which every level was seen."""
+        """Ages of the segments with all levels in view."""
         signal = series.features.values[NAMES.index(SEEN[0])]
         found = []
         for name, network in zip((segment for segment in SEGMENT_LEVELS if segment != WHOLE), NETWORK, strict=True):

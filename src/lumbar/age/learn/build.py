@@ -27,7 +27,7 @@ class ModelTexts:
 
 
 def build_model(folder: Path, network: AgeNetwork, store: CropStore, calibration: Calibration, words: ModelTexts) -> Card:
-    """Write networks, typical crops and card to `folder`, which must exist; returns the card with hashes.
+    """Write networks, occlusion baseline and card to `folder`, which must exist; returns the card with hashes.
 
     Raises:
         ModelError: ONNX and PyTorch do not agree.

@@ -39,7 +39,7 @@ TRAINED_ON = {Contrast.T2_3D: (Contrast.T2_3D, Contrast.T2), Contrast.T2: (Contr
 
 @dataclass(frozen=True, eq=False)
 class Measurers:
-    """What measures a series."""
+    """The models used to measure a series."""
 
     spine: Network
     network: Predictor

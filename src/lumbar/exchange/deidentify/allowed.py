@@ -1,4 +1,4 @@
-"""What a de-identified image may hold. Everything that is not named here is left out, other private elements and overlays among it."""
+"""Attributes that a de-identified image may hold. All others are removed, including other private elements and overlays."""
 
 UIDS = ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")  # replaced
 CLASS_UIDS = ("SOPClassUID",)  # kept where they are the standard's

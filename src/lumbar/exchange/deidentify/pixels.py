@@ -9,7 +9,7 @@ _LETTER_PIXELS = (4, 40)  # least and most height of a letter
 
 
 def cleaned(pixels: NDArray[np.integer], bits_stored: int) -> NDArray[np.integer]:
-    """The pixels without the bits above those that are stored: old overlays live there."""
+    """The pixels without the bits above those that are stored, which may hold old overlays."""
     if pixels.dtype.kind != "u" or bits_stored >= 8 * pixels.dtype.itemsize:
         return pixels
     return np.asarray(pixels & np.array((1 << bits_stored) - 1, dtype=pixels.dtype))

@@ -45,7 +45,7 @@ def read_secret(path: Path) -> bytes:
 
 
 def deidentify(path: Path, folder: Path, secret: bytes, progress: Callable[[int, int], None] | None = None) -> Outcome:
-    """Write a copy without identity of every MR image in `path` into `folder`; what cannot be made safe is left out and counted.
+    """Write a copy without identity of every MR image in `path` into `folder`; images that cannot be de-identified are left out and counted.
 
     Raises:
         UnreadableInput: no image could be written.

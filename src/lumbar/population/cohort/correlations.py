@@ -10,7 +10,7 @@ from scipy import stats
 from lumbar.population.cohort.linear import adjusted
 from lumbar.population.cohort.table import CohortTable
 
-_LEAST = 10  # people who have both
+_LEAST = 10  # people with both values
 _LEAST_KNOWN = 0.1  # share of people that have a finding
 _MOST_FINDINGS = 40
 
@@ -46,7 +46,7 @@ def per_person(table: CohortTable) -> dict[str, NDArray[np.float64]]:
 
 
 def correlations(table: CohortTable) -> list[Correlation]:
-    """All pairs of findings with at least ten people who have both."""
+    """All pairs of findings with at least ten people with both values."""
     values = per_person(table)
     order = {name: np.argsort(value) for name, value in values.items()}
     found = []

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from lumbar.population.cohort.people import People
 
-_LEAST_KNOWN = 0.5  # share of people; below it a covariate would cost more people than it explains
+_LEAST_KNOWN = 0.5  # share of people; below it a covariate would exclude too many people
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""ComBat harmonisation: removes offsets and spreads of sites, preserving effects of age and sex. Only on request, and always reported.
+"""ComBat harmonisation: removes additive and multiplicative site effects, preserving the effects of age and sex. Only on request, and always reported.
 
 Johnson et al., Biostatistics 2007;8:118; for images Fortin et al., NeuroImage 2018;167:104. The library is its authors' neuroCombat.
 """
@@ -23,7 +23,7 @@ _NOT_MEASURED = ("_grade", "_grade_0_2", "_p", "_p_severe", "_score")  # grades 
 
 @dataclass(frozen=True, eq=False)
 class Harmonized:
-    """A table without the sites' offsets and spreads."""
+    """A table without additive and multiplicative site effects."""
 
     table: CohortTable  # values that could not be harmonized are NaN
     findings: tuple[str, ...]  # that were
@@ -62,7 +62,7 @@ def harmonize(table: CohortTable, sites: NDArray[np.str_], covariates: Covariate
 
 
 def _fits(part: NDArray[np.float64], sites: NDArray[np.str_]) -> bool:
-    """Whether two sites at least have the people, and every site's values a spread."""
+    """Whether at least two sites have enough people, and the values of every site vary."""
     names, count = np.unique(sites, return_counts=True)
     return len(names) >= 2 and count.min() >= LEAST_AT_SITE and all((np.ptp(part[sites == name], axis=0) > 0).all() for name in names)
 
@@ -79,7 +79,7 @@ class _Combat:
     scale: NDArray[np.float64]  # (s, c) of the sites' own spreads
 
     def apply(self, part: NDArray[np.float64], sites: NDArray[np.str_], kept: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(n, c) `part` without the sites' offsets and spreads."""
+        """(n, c) `part` without additive and multiplicative site effects."""
         site = np.searchsorted(self.sites, sites)
         usual = self.mean + kept @ self.slopes
         return np.asarray(((part - usual) / self.spread - self.offset[site]) / self.scale[site] * self.spread + usual)
@@ -96,7 +96,7 @@ def _fit(part: NDArray[np.float64], sites: NDArray[np.str_], kept: NDArray[np.fl
         warnings.simplefilter("ignore", RuntimeWarning)
         found = neuroCombat(dat=part.T, covars=known, batch_col="site", continuous_cols=list(names), eb=part.shape[1] >= _POOLED_FROM)["estimates"]
     mean, spread = np.asarray(found["stand.mean"], np.float64)[:, 0], np.sqrt(np.asarray(found["var.pooled"], np.float64)[:, 0])
-    explained = np.asarray(found["mod.mean"], np.float64).T  # (n, c), linear in `kept` without a rest
+    explained = np.asarray(found["mod.mean"], np.float64).T  # (n, c), exactly linear in `kept`
     slopes = np.asarray(np.linalg.lstsq(kept, explained, rcond=None)[0], np.float64) if kept.shape[1] else np.zeros((0, part.shape[1]))
     offset, scale = np.asarray(found["gamma.star"], np.float64), np.sqrt(np.asarray(found["delta.star"], np.float64))
     return _Combat(np.unique(sites), mean, slopes, spread, offset, scale)

@@ -54,7 +54,7 @@ def indicators(codes: NDArray[np.int64]) -> Array:
 
 
 def coded(words: NDArray[np.str_]) -> tuple[list[str], NDArray[np.int64]]:
-    """The words that occur, in order, and (n,) the number of each row's word; −1 for a blank one."""
+    """The distinct words in order, and (n,) the index of each row's word; −1 for a blank."""
     names, codes = np.unique(words, return_inverse=True)
     blank = int(len(names) > 0 and names[0] == "")
     return [str(name) for name in names[blank:]], np.asarray(codes - blank, np.int64)

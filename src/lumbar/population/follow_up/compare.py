@@ -12,7 +12,7 @@ from lumbar.population.follow_up.measurement_error import error_of
 from lumbar.population.follow_up.setting import Settings, settings_of
 
 CHANGED, WITHIN_ERROR, UNKNOWN_ERROR, NOT_COMPARABLE, SEEN_ONCE = "changed", "within_error", "unknown_error", "not_comparable", "seen_once"
-_GRADE_BEHIND = {"pfirrmann_grade": "pfirrmann_expected", "meyerding_grade": "slip_percent"}  # a grade changes where the continuous value behind it does
+_GRADE_BEHIND = {"pfirrmann_grade": "pfirrmann_expected", "meyerding_grade": "slip_percent"}  # a grade changes where its continuous score does
 _LUMBAR = {vertebra.value for vertebra in LUMBAR}
 _LEFT_OUT = ("_p_severe",)  # redundant with the score of the same grade
 _NOT_FOLLOWED = ("age_delta", "age_selta", "slip_error")  # derived from others
@@ -120,7 +120,7 @@ def _change(first: ValueRow | None, second: ValueRow | None, settings: Settings)
 
 
 def _graded(change: Change, behind: Change) -> Change:
-    """A grade has changed where it is another one and the value behind it has changed reliably in the same direction."""
+    """A grade has changed where it differs and its continuous score has changed reliably in the same direction."""
     if change.verdict in (NOT_COMPARABLE, SEEN_ONCE) or change.change is None or behind.change is None:
         return change
     moved = change.change * behind.change > 0 and behind.verdict == CHANGED

@@ -19,7 +19,7 @@ LEVELS = tuple(Level)
 # Relative disagreement of the distances between discs. Measured by recipes/follow_up/fit.py on phantom people and on SPIDER: see its output.
 DOUBTFUL_DISAGREEMENT, OTHER_PERSON_DISAGREEMENT = 0.03, 0.08
 _CLEARLY_BETTER = 0.5  # disagreement with moved names, as a share of that with the given ones
-_LEAST_TO_MOVE = 0.02  # below it the names that were given fit well enough
+_LEAST_TO_MOVE = 0.02  # below it the given names fit well enough
 _FEWEST_DISTANCES = 2
 
 
@@ -48,7 +48,7 @@ def fit_of(earlier: Examination, later: Examination) -> Fit:
         notes.append("too few common levels to verify from their distances that this is the same person")
         status = "doubtful"
     elif own > OTHER_PERSON_DISAGREEMENT:
-        notes.append(f"the distances between the discs differ by {100 * own:.0f} %: another person, or levels named otherwise")
+        notes.append(f"the distances between the discs differ by {100 * own:.0f} %: the patients differ, or the levels were named differently")
         status = "failed"
     elif own > DOUBTFUL_DISAGREEMENT:
         notes.append(f"the distances between the discs differ by {100 * own:.0f} %, more than two examinations of one person usually do")

@@ -17,7 +17,7 @@ MUSCLES = ("multifidus", "erector_spinae", "psoas", "quadratus_lumborum")  # str
 
 
 class Setting(Enum):
-    """How alike two examinations are."""
+    """Similarity of the protocols of two examinations."""
 
     SAME_PROTOCOL = "same_protocol"  # same contrast and resolution
     OTHER_PROTOCOL = "other_protocol"  # same contrast, another scanner or resolution
@@ -34,7 +34,7 @@ class MeasurementError:
     pairs: int  # values that it was measured on
 
     def limit(self, first: float, second: float) -> float:
-        """The least reliable change between two values."""
+        """The smallest reliable change between two values."""
         scale = (abs(first) + abs(second)) / 2 if self.relative else 1.0
         return self.factor * self.sd * scale
 

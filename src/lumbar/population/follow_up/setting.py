@@ -11,7 +11,7 @@ from lumbar.population.follow_up.measurement_error import MUSCLES, Setting
 _SAME_SPACING = 0.1  # relative difference of pixel sizes and of slice distances
 _COARSEST_MM = 1.0  # in-plane pixels of the examinations in which errors were measured: at most 0.9 mm; at 1.4 mm twice as many unchanged values exceed them
 SPINE_STRUCTURES = ("spine", "vertebra", "segment", "disc", "canal")
-_SIGNAL_FINDINGS = ("disc_signal_ratio",)  # mean something in one contrast alone
+_SIGNAL_FINDINGS = ("disc_signal_ratio",)  # defined in one contrast only
 # Findings of the T2 disc grader; on other contrasts it has not been checked.
 _GRADED_ON_T2 = ("pfirrmann", "disc_narrowing_p", "disc_bulging_p", "disc_herniation_p", "disc_spondylolisthesis_p", "disc_modic_p", "disc_endplate_p")
 _TOO_COARSE = f"pixels are larger than {_COARSEST_MM:g} mm, for which the measurement error is unknown"
@@ -27,7 +27,7 @@ class Settings:
     spine_contrasts: tuple[str, str] | None  # of the earlier and the later series
     fat_methods: tuple[frozenset[str], frozenset[str]]
     coarse: tuple[bool, bool]  # whether pixels of the spine series, and of the axial series, are coarser than those in which errors were measured
-    same_heights: bool  # whether heights of discs were measured between the same borders
+    same_heights: bool  # whether disc heights were measured between the same borders
     notes: tuple[str, ...]
 
     def of(self, row: ValueRow) -> tuple[Setting | None, str]:

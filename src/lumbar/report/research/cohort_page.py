@@ -85,7 +85,7 @@ def _ages(cohort: Cohort) -> str:
 
 def _distributions(cohort: Cohort) -> _Part | None:
     figure = distribution_figure(cohort)
-    note = "Thin lines: central 95 %; thick: quartiles; tick: median. All values, by sex, decade and site, lie in distributions.csv."
+    note = "Thin lines: central 95 %; thick: quartiles; tick: median. All values, by sex, decade and site, are in distributions.csv."
     return _Part("distributions", "Distributions", note, _image(figure)) if figure else None
 
 
@@ -100,7 +100,7 @@ def _prevalence(cohort: Cohort) -> _Part | None:
         return None
     note = (
         "Shares of people with 95 % intervals (Wilson). They count model output: where a model misses or over-calls a finding, the share is biased"
-        " by as much, and no interval tells. By sex, decade and site in prevalence.csv."
+        " by as much, which the intervals do not show. By sex, decade and site in prevalence.csv."
     )
     rows = [
         (one.title, f"{one.cases} of {one.n}", f"{100 * one.share:.1f} %", f"{100 * one.low:.1f} – {100 * one.high:.1f} %")
@@ -122,8 +122,8 @@ def _sites(cohort: Cohort) -> _Part | None:
     figure = site_figure(cohort)
     held = " and ".join(cohort.covariates.names) or "nothing"
     note = (
-        f"Share of variance between sites with {held} held fixed; red: p below 0.05 after correction for the number of values."
-        " Sites can differ in people as well as in scanners: harmonizing (--harmonize) takes both out. sites.csv also tests spreads."
+        f"Share of variance between sites, adjusted for {held}; red: p below 0.05 after correction for the number of values."
+        " Sites can differ in people as well as in scanners: harmonizing (--harmonize) removes both. sites.csv also tests differences in variance."
     )
     return _Part("sites", "Sites", note, _image(figure)) if figure else None
 
@@ -147,7 +147,7 @@ def _comparison(cohort: Cohort) -> _Part | None:
     ]
     held = " and ".join(cohort.covariates.names) or "nothing"
     count = len(cohort.comparisons)
-    note = f"p: F test with {held} held fixed, corrected over {count} values (Benjamini and Hochberg). g is not adjusted. All: comparison.csv."
+    note = f"p: F test adjusted for {held}, corrected over {count} values (Benjamini and Hochberg). g is not adjusted. All: comparison.csv."
     return _Part("groups", f"Groups: {' / '.join(ones[0].groups)}", note, _image(comparison_figure(cohort)), head, rows)
 
 

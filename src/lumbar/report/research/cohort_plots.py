@@ -109,7 +109,7 @@ def correlation_figure(cohort: Cohort) -> str | None:
 
 
 def site_figure(cohort: Cohort) -> str | None:
-    """Share of variance that sites explain, the largest first; beside it, where it was done, after harmonizing."""
+    """Share of variance explained by site, the largest first; beside it the share after harmonizing, if requested."""
     ones = sorted(cohort.sites, key=lambda one: -one.partial_eta_squared)[:_MOST_ROWS]
     if not ones:
         return None
@@ -121,7 +121,7 @@ def site_figure(cohort: Cohort) -> str | None:
         axis.plot([100 * after.get(one.column, np.nan) for one in ones], places, "k|", markersize=9, label="after harmonizing")
         axis.legend(fontsize=7, frameon=False)
     axis.set_yticks(places, [one.column.title.replace("_", " ") for one in ones], fontsize=7)
-    axis.set_xlabel("% of the variance that age and sex leave", fontsize=8)
+    axis.set_xlabel("% of the variance not explained by age and sex", fontsize=8)
     return _svg(figure)
 
 
