@@ -158,10 +158,8 @@ def _block(level: Level, found: Sequence[SeverityFinding], analysis: Analysis, i
 
 def _detail(f: SeverityFinding, findings: Findings, images: Mapping[str, ReportImage]) -> Detail:
     use = next((use for use in findings.models if use.name == f.model), None)
-    accuracy = _accuracy(_RESULTS[f.condition], use) if use else None
-    figures = (
-        f"on unseen cases AUC {accuracy.auc} for severe, κ {accuracy.kappa}; see the table above" if accuracy else "its card has no figures on unseen cases"
-    )
+    known = _accuracy(_RESULTS[f.condition], use) if use else None
+    figures = f"on unseen cases AUC {known.auc} for severe, κ {known.kappa}; see the table above" if known else "its card has no figures on unseen cases"
     certainty = f"90 % set: {' or '.join(GRADE_WORDS[s] for s in f.conformal_set)}" + (" (uncertain)" if f.uncertain else "")
     certainty += f"; {f.note}" if f.note else ""
     level = next((one for one in findings.spine.levels if one.level is f.level), None) if findings.spine else None

@@ -1,1 +1,1 @@
-"""The service: it takes studies from an archive, a DICOM receiver or a browser, analyzes them in worker processes, and gives the results back."""
+"""The service: it receives studies from an archive, a DICOM receiver or a browser, analyzes them in worker processes, and returns the results."""

@@ -18,22 +18,22 @@ class ArchiveSettings:
 
     url: str = "http://127.0.0.1:8042"
     user: str = ""
-    password_file: Path | None = None  # holds the password alone
-    pause_seconds: float = 1.0  # between two looks at its changes
-    reconcile_seconds: float = 60.0  # between two looks at all of its studies: events can be lost
+    password_file: Path | None = None  # contains only the password
+    pause_seconds: float = 1.0  # between two queries of its changes
+    reconcile_seconds: float = 60.0  # between two queries of all studies, as events can be lost
     from_date: str = ""  # YYYYMMDD: studies that arrived earlier are left alone
     descriptions: str = ""  # regular expression that the study's description has to contain; empty: all MR studies
 
 
 @dataclass(frozen=True)
 class ReceiverSettings:
-    """The DICOM receiver of the service itself, for places without an archive."""
+    """The DICOM receiver of the service itself, for sites without an archive."""
 
     port: int = 11112
     host: str = "127.0.0.1"
     title: str = "LUMBAR"
     callers: tuple[str, ...] = ()  # titles that may send; empty: any, which is allowed on loopback only
-    quiet_seconds: float = 10.0  # a study is complete when nothing has arrived for so long
+    quiet_seconds: float = 10.0  # a study is complete when no image has arrived for this long
     most_associations: int = 8
     most_mib: int = 64  # of one object
     certificate: Path | None = None  # with `key`: TLS
@@ -59,7 +59,7 @@ class ResultsSettings:
 class ServiceConfig:
     """All settings; the defaults serve one person on one machine."""
 
-    data: Path  # folder of everything that the service keeps, on a local disk
+    data: Path  # folder of all data of the service, on a local disk
     host: str = "127.0.0.1"
     port: int = 8080
     certificate: Path | None = None  # with `key`: HTTPS, which is required beyond loopback
@@ -69,10 +69,10 @@ class ServiceConfig:
     workers: int = 1
     threads: int = 0  # of each worker's networks; 0: all cores
     models: Path | None = None  # as --models of `lumbar analyze`
-    job_minutes: float = 30.0  # an analysis that takes longer is ended
+    job_minutes: float = 30.0  # an analysis that takes longer is stopped
     upload_gib: float = 4.0
-    least_free_gib: float = 1.0  # below this no job is begun and no upload is taken
-    keep_days: float = 0.0  # studies go after so many days; 0: they stay
+    least_free_gib: float = 1.0  # below this no job is started and no upload is accepted
+    keep_days: float = 0.0  # studies are removed after this many days; 0: never
     demo: bool = False
     queue: QueueRules = field(default_factory=QueueRules)
     archive: ArchiveSettings | None = None

@@ -1,4 +1,4 @@
-"""The service without its pages: stores, workers, and whatever brings studies in."""
+"""The service without its pages: stores, workers, and the sources of studies."""
 
 import logging
 import shutil
@@ -82,7 +82,7 @@ class ServiceCore:
 
 
 def keep_house(core: ServiceCore, stop: threading.Event) -> None:
-    """Remove forgotten uploads, and studies that are kept long enough, until `stop`."""
+    """Remove abandoned uploads and expired studies until `stop`."""
     while not stop.is_set():
         remove_forgotten(core.folder)
         if core.config.keep_days > 0:
@@ -92,7 +92,7 @@ def keep_house(core: ServiceCore, stop: threading.Event) -> None:
 
 
 def remove_forgotten(folder: DataFolder) -> None:
-    """Remove uploads that nobody finished."""
+    """Remove unfinished uploads."""
     for upload in folder.uploads.iterdir():
         try:
             if upload.stat().st_mtime < time.time() - _FORGOTTEN_SECONDS:

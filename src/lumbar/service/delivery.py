@@ -1,4 +1,4 @@
-"""Where results go: the interface of an archive that takes objects, and why it may not take them."""
+"""Destination of results: the interface of a system that receives objects, and the errors of delivery."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,17 +10,17 @@ class Away(Exception):
 
 
 class Refused(Exception):
-    """The receiving system answers, but does not take the objects."""
+    """The receiving system responds but rejects the objects."""
 
 
 class Destination(Protocol):
-    """Takes the objects of results."""
+    """Receiver of the objects of results."""
 
     def store(self, files: Sequence[Path]) -> None:
-        """Send objects; what is there already stays as it is.
+        """Send objects; objects that are there already are left unchanged.
 
         Raises:
-            Away: it cannot be reached now, or has no room.
-            Refused: it does not take all of them.
+            Away: it cannot be reached at present, or its storage is full.
+            Refused: it rejects some of them.
         """
         ...

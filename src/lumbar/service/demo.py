@@ -1,4 +1,4 @@
-"""Synthetic studies to look at: `lumbar serve --demo`."""
+"""Synthetic studies for `lumbar serve --demo`."""
 
 import shutil
 import tempfile

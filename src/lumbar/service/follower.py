@@ -21,7 +21,7 @@ class Follower:
 
     def __init__(self, orthanc: Orthanc, intake: Intake, kept: KeptValues, settings: ArchiveSettings) -> None:
         self._orthanc, self._intake, self._kept, self._settings = orthanc, intake, kept, settings
-        self._looked_at: dict[str, str] = {}  # study → when something arrived last, at the last look
+        self._looked_at: dict[str, str] = {}  # study → time of the last arrival, at the last check
         self._reconciled = float("-inf")
         self._away = False
 
@@ -42,7 +42,7 @@ class Follower:
             if not self._away:
                 _LOG.warning("the archive does not answer (%s); the service waits for it", type(error).__name__)
             self._away, self._reconciled = True, float("-inf")
-        except Exception as error:  # whatever an answer holds, the next look has to come
+        except Exception as error:  # the loop must survive any response
             _LOG.error("the archive's answer could not be used (%s)", type(error).__name__)
         else:
             if self._away:
@@ -69,7 +69,7 @@ class Follower:
             since, done = page.last, page.done
 
     def _take(self, name: str) -> bool:
-        """Queue a study; False where it has to be looked at again, as images still arrive."""
+        """Queue a study; False where it has to be checked again, as images still arrive."""
         arrived = self._orthanc.study(name)
         if arrived is None or not arrived.images:
             return True

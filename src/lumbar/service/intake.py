@@ -1,4 +1,4 @@
-"""The one way in for studies: put on the worklist, queued once for a set of images."""
+"""The single entry point of studies: they are put on the worklist and queued once per set of images."""
 
 import hashlib
 import shutil
@@ -18,7 +18,7 @@ from lumbar.service.store.studies import StudyFacts, StudyStore
 
 @dataclass(frozen=True)
 class Taken:
-    """A study that was taken in."""
+    """A study that was accepted."""
 
     study: str
     job: str

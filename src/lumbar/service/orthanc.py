@@ -50,14 +50,14 @@ class Changes:
 class Orthanc:
     """A connection to one Orthanc.
 
-    All methods raise `httpx.TransportError` where it does not answer and `httpx.HTTPStatusError` where it refuses.
+    All methods raise `httpx.TransportError` where it does not respond and `httpx.HTTPStatusError` where it rejects the request.
     """
 
     def __init__(self, settings: ArchiveSettings, password: str) -> None:
         self._client = httpx.Client(base_url=settings.url, auth=(settings.user, password), timeout=120)
 
     def changes(self, since: int) -> Changes:
-        """What happened after the change with that number."""
+        """The changes after the one with that number."""
         page = self._get(f"/changes?since={since}&limit={_PAGE}")
         stable = dict.fromkeys(str(one["ID"]) for one in page["Changes"] if one["ChangeType"] == "StableStudy")
         return Changes(tuple(stable), int(page["Last"]), bool(page["Done"]))

@@ -1,4 +1,4 @@
-"""Where the findings of a result lie in the volumes of the viewer."""
+"""Locations of the findings of a result in the volumes of the viewer."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The request of a correction, as the library takes it."""
+"""The request of a correction in the form that the library accepts."""
 
 from collections.abc import Mapping
 from pathlib import Path

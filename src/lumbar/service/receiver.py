@@ -1,4 +1,4 @@
-"""A DICOM receiver for places without an archive: C-ECHO, C-STORE of MR images, a quiet period, titles that may call, limits, TLS.
+"""A DICOM receiver for sites without an archive: C-ECHO, C-STORE of MR images, a quiet period, titles that may call, limits, TLS.
 
 Images lie in `receiving/STUDY/` until nothing has come for a day; whenever a study has been quiet for a while and holds other images than before, all of
 them are taken in, so that late images make a new analysis of the whole study.
@@ -94,7 +94,7 @@ class Receiver:
             taken = self._intake.from_files(stage, "receiver", after={"send_results": True})
             _LOG.info("study %s was received: %d images, job %s", taken.study, len(names), taken.job)
         except LumbarError:
-            _LOG.warning("what was received as %s cannot be used", folder.name)
+            _LOG.warning("the images received as %s cannot be used", folder.name)
         finally:
             shutil.rmtree(stage, ignore_errors=True)
         (folder / _QUEUED).write_text("\n".join(names), encoding="utf-8")

@@ -4,11 +4,11 @@ import errno
 
 
 def disk_is_full(error: BaseException | None) -> bool:
-    """Whether the error or one of its causes says that there is no room."""
+    """Whether the error or one of its causes is a full disk."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             return True
-        if "disk is full" in str(error):  # as SQLite says it
+        if "disk is full" in str(error):  # SQLite's message
             return True
         error = error.__cause__
     return False

@@ -1,4 +1,4 @@
-"""Sends results to a DICOM node by C-STORE, for places where the service receives studies itself and no Orthanc is there."""
+"""Sends results to a DICOM node by C-STORE, for sites where the service receives studies itself, without an Orthanc."""
 
 import logging
 import ssl

@@ -44,8 +44,8 @@ _HEADERS = {
 }  # fmt: skip
 
 
-_INTERNAL = Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "an internal error; the log of the service says where")
-FULL = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "the disk of the service is full; try again when there is room", 60)
+_INTERNAL = Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "an internal error; see the log of the service")
+FULL = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "the disk of the service is full; try again when there is space", 60)
 
 
 class Guard:
@@ -72,7 +72,7 @@ class Guard:
         except Refusal as refusal:
             await answer.refuse(refusal)
         except Exception as error:
-            # Texts of errors may hold values of headers; the place says enough.
+            # Messages of errors may contain header values; the location suffices.
             _LOG.error("%s at %s", type(error).__name__, _place(error))
             await answer.refuse(FULL if disk_is_full(error) else _INTERNAL)
         _LOG.info("%s %s %s %d ms", scope["method"], _shown(scope), answer.status, round(1000 * (time.monotonic() - began)))
@@ -118,7 +118,7 @@ _ToLogin = _ToLoginRefusal(HTTPStatus.SEE_OTHER, "log in first")
 
 
 class _Answer:
-    """Adds headers, and remembers whether the answer has begun."""
+    """Adds headers, and records whether the response has begun."""
 
     def __init__(self, send: Send, headers: dict[str, str]) -> None:
         self._send, self._headers, self.status = send, headers, 0
@@ -132,7 +132,7 @@ class _Answer:
         await self._send(message)
 
     async def refuse(self, refusal: Refusal) -> None:
-        if self.status:  # the answer has begun and can only be broken off
+        if self.status:  # the response has begun and can only be aborted
             return
         headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in {**refusal.headers, "Content-Length": str(len(refusal.body))}.items()]
         await self.send({"type": "http.response.start", "status": int(refusal.status), "headers": headers})
@@ -142,7 +142,7 @@ class _Answer:
 def _check_origin(headers: dict[str, str], host: str) -> None:
     origin = headers.get("origin")
     if headers.get("sec-fetch-site") == "cross-site" or (origin is not None and urlsplit(origin).netloc != host):
-        raise Refusal(HTTPStatus.FORBIDDEN, "requests from other sites are not answered")
+        raise Refusal(HTTPStatus.FORBIDDEN, "requests from other sites are rejected")
 
 
 def _limited(receive: Receive, limit: int | None, scope: Scope) -> Receive:

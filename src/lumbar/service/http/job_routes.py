@@ -33,7 +33,7 @@ def event(name: str, data: str) -> bytes:
 
 @router.get("/api/jobs/{job}")
 def one_job(job: str, _: Reader, core: Core) -> dict[str, Any]:
-    """How far a job is."""
+    """Progress of a job."""
     return job_answer(core, _found(core, job))
 
 

@@ -18,7 +18,7 @@ from lumbar.service.places import INDEX, RESULT_VIEW, placed
 from lumbar.service.store.studies import Version
 
 router = APIRouter()
-# A report is one file with styles and images inside; nothing in it may run or leave.
+# A report is one file with styles and images inside; no script may run and nothing may be requested.
 _REPORT_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
 _KINDS = {".gz": "application/gzip", ".dcm": "application/dicom", ".json": "application/json", ".csv": "text/csv"}
 

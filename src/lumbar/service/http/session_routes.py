@@ -30,7 +30,7 @@ class Credentials(BaseModel):
 
 
 class Throttle:
-    """Refuses guesses after five wrong ones for a name from one address, or twenty from one address, within five minutes."""
+    """Rejects passwords after five wrong ones for a name from one address, or twenty from one address, within five minutes."""
 
     def __init__(self) -> None:
         self._wrong: defaultdict[tuple[str, ...], deque[float]] = defaultdict(deque)

@@ -23,7 +23,7 @@ router = APIRouter()
 _MOST_FILES = 20_000
 _MOST_UPLOADS = 64  # unfinished ones
 _LEAST_BUDGET_BYTES = 64 * 2**20
-_RATIO = 30  # images shrink to a third; an archive that grows by more is a bomb
+_RATIO = 30  # images compress to about a third; an archive with a higher ratio is treated as a decompression bomb
 
 
 @router.post("/api/studies", status_code=HTTPStatus.ACCEPTED)
@@ -127,7 +127,7 @@ def _size(folder: Path) -> int:
 
 
 def _shown_name(header: str) -> str:
-    """What of a file's name is kept: of NIfTI files the last part, without characters that a path could use; of others nothing."""
+    """The part of a file's name that is kept: for NIfTI files the last component without path characters, otherwise nothing."""
     name = PurePosixPath(unquote(header).replace("\\", "/")).name
     if not name.lower().endswith(NIFTI):
         return ""

@@ -1,1 +1,1 @@
-"""Persistent data of the service in one SQLite file: jobs, studies, versions of results, sessions, and who saw what."""
+"""Persistent data of the service in one SQLite file: jobs, studies, versions of results, sessions, and the audit log."""

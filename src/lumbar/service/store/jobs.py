@@ -25,10 +25,10 @@ class LeaseLost(Exception):
 class QueueRules:
     """Limits of attempts and times of the queue."""
 
-    lease_seconds: float = 30.0  # a worker that is silent for so long is dead
+    lease_seconds: float = 30.0  # a worker without a sign of life for this long is dead
     most_tries: int = 3
     backoff_seconds: tuple[float, ...] = (10.0, 60.0)  # before the second, third, … try
-    wait_seconds: tuple[float, ...] = (2.0, 10.0, 30.0, 120.0, 300.0)  # between attempts to reach an archive that is away; the last one again and again
+    wait_seconds: tuple[float, ...] = (2.0, 10.0, 30.0, 120.0, 300.0)  # between attempts to reach an unavailable archive; the last value repeats
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,13 @@ class Work:
     kind: str  # "analyze" or "correct"
     fingerprint: str  # of the images, or of the correction: equal work is done once
     source: dict[str, Any]  # where the images are
-    request: dict[str, Any]  # what a person gave
+    request: dict[str, Any]  # the user's request
     created_by: str = ""
 
 
 @dataclass(frozen=True)
 class Job:
-    """A job as it stands in the table."""
+    """A row of the table of jobs."""
 
     job: str
     study: str
@@ -100,10 +100,10 @@ class JobStore:
         return job, True
 
     def claim(self, worker: str) -> Job | None:
-        """The next job, leased to `worker`; corrections come first, for a person waits for them."""
+        """The next job, leased to `worker`; corrections come first, because a user waits for them."""
         now = self._clock()
         with self._database.change() as change:
-            self._end_leases(change, "lease_until<?", (now,), "the worker did not answer any more", now)
+            self._end_leases(change, "lease_until<?", (now,), "the worker stopped responding", now)
             row = change.execute(
                 "SELECT job FROM jobs WHERE state='queued' AND not_before<=? AND study NOT IN (SELECT study FROM jobs WHERE state='running') "
                 "ORDER BY kind='correct' DESC, created_at, rowid LIMIT 1",
@@ -119,7 +119,7 @@ class JobStore:
         return self.get(row["job"])
 
     def renew(self, job: Job, step: str, done: int, total: int) -> None:
-        """Keep the lease and say how far the work is.
+        """Keep the lease and report progress.
 
         Raises:
             LeaseLost: it ended.
@@ -150,7 +150,7 @@ class JobStore:
         self._update(job, "state='queued', reason=?, lease=NULL, not_before=?, changed_at=?", (reason, now + pause, now))
 
     def wait(self, job: Job, reason: str) -> None:
-        """Something outside is away (the archive, room on the disk): the try does not count, and the job waits.
+        """An external resource is unavailable (the archive, disk space): the attempt does not count, and the job waits.
 
         Raises:
             LeaseLost: the lease ended.

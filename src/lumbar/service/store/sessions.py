@@ -18,7 +18,7 @@ class Session:
     """A user who is logged in."""
 
     user: str
-    csrf: str  # what requests that change something have to repeat
+    csrf: str  # token that state-changing requests must repeat
     began: float
 
 

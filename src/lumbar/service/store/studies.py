@@ -1,4 +1,4 @@
-"""The worklist: studies with what the header says of them, and the versions of their results."""
+"""The worklist: studies with the attributes of their headers, and the versions of their results."""
 
 import json
 import sqlite3
@@ -36,7 +36,7 @@ class StudyFacts:
 
 @dataclass(frozen=True)
 class Search:
-    """What to look for on the worklist."""
+    """Search and filter of the worklist."""
 
     text: str = ""
     status: str | None = None
@@ -92,7 +92,7 @@ class StudyStore:
         self._database = database
 
     def register(self, study: str, person: str, facts: StudyFacts, origin: str, now: float, archive_id: str | None = None) -> None:
-        """Put a study on the list, or renew what its header says."""
+        """Put a study on the list, or update its header attributes."""
         values = {**asdict(facts), "study": study, "person": person, "origin": origin, "received_at": now, "archive_id": archive_id}
         names = ", ".join(values)
         renewed = ", ".join(f"{name}=excluded.{name}" for name in values if name not in ("study", "origin", "received_at", "archive_id"))
@@ -154,7 +154,7 @@ class StudyStore:
         return int(row["version"]) if row else None
 
     def delivered(self, version: Version) -> None:
-        """The archive has the version's objects."""
+        """Note that the version's objects are in the archive."""
         with self._database.change() as change:
             change.execute("UPDATE versions SET delivered=1 WHERE study=? AND version=?", (version.study, version.version))
 

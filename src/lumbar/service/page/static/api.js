@@ -16,7 +16,7 @@ async function checked(response) {
   let message = `${response.status} ${response.statusText}`;
   try {
     message = (await response.json()).error || message;
-  } catch { /* the body is not JSON: the status says what there is to say */ }
+  } catch { /* the body is not JSON: the status is shown instead */ }
   throw new ApiError(response.status, message);
 }
 

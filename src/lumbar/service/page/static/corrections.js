@@ -87,7 +87,7 @@ export function wireCorrections(base, version, allowed) {
       if (value && value !== cell.made.dataset.found) wanted[cell.kind].push({ ...cell.key, [cell.field]: cell.number ? Number(value) : value });
     }
     if (!wanted.lowest_level && !wanted.grades.length && !wanted.disc_grades.length && !wanted.masks.length) {
-      message.textContent = "nothing is changed yet";
+      message.textContent = "no change has been entered yet";
       return;
     }
     try {

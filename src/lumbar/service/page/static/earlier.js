@@ -52,7 +52,7 @@ export async function wireEarlier(base) {
       const compared = await get(`${base}/compare/${choice.value}`);
       const changed = compared.rows.filter((one) => one.verdict === "changed");
       const doubted = changed.filter((one) => one.note).length;
-      const doubt = doubted ? `; for ${doubted} of them that error is not certain (see the verdict)` : "";
+      const doubt = doubted ? `; for ${doubted} of them that error is not certain (see the last column)` : "";
       note.textContent = `${changed.length || "None"} of ${compared.rows.length} values changed by more than the measurement error${doubt}.`;
       warnings.replaceChildren(...compared.warnings.map((text) => element("li", {}, text)));
       body.replaceChildren(...compared.rows.map(row));
