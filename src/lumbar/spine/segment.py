@@ -25,7 +25,7 @@ TASK = "spine"  # task on the model card
 INPUT, OUTPUT = "pictures", "logits"
 PIXEL_MM = 0.75  # pixel size of the training images
 _DIVISOR = 32  # rows and columns must be multiples of it
-_BATCH = 2  # slices per call: more are no faster on a CPU and take more memory
+_BATCH = 2  # slices that are padded alike and hold probabilities in full precision at a time
 _SMALLEST_MM = 80.0  # smallest craniocaudal extent that shows two levels
 _FRAME_MARGIN_MM = 24.0  # around the spine as found in the middle slices
 _FRAME_LEAST_MM = (120.0, 60.0)  # rows, columns: a smaller spine in the middle slices may lie elsewhere
@@ -111,7 +111,9 @@ def _softmax(network: Network, images: NDArray[np.float32]) -> NDArray[np.float3
     rows, columns = images.shape[1:]
     padding = [(0, 0), (0, -rows % _DIVISOR), (0, -columns % _DIVISOR)]
     # Padding with the image minimum, as for air, whatever the edge of the image shows.
-    logits = network(np.pad(images, padding, constant_values=float(images.min()))[:, None])[:, :, :rows, :columns]
+    padded = np.pad(images, padding, constant_values=float(images.min()))[:, None]
+    # One slice per call: the activations of several exceed the cache of a processor, and take more memory.
+    logits = np.concatenate([network(image[None]) for image in padded])[:, :, :rows, :columns]
     np.exp(logits - logits.max(axis=1, keepdims=True), out=logits)
     logits /= logits.sum(axis=1, keepdims=True)
     logits[logits < _LEAST] = 0
