@@ -16,8 +16,8 @@ from reference_masks import segmentation_of, spider_volumes
 from lumbar.datasets.spider import read_space
 from lumbar.domain.anatomy import Level, SpineClass
 from lumbar.domain.study import Plane, Weighting
-from lumbar.spine.depths import body_outlines, lowest_depths
 from lumbar.spine.lordosis import name_probabilities
+from lumbar.spine.lowest_shape import body_outlines, lowest_shape
 from lumbar.spine.morphometry import SLIP_ERROR_MM, USUAL_STEP_MM
 from lumbar.spine.shape import Outline, outline
 from lumbar.spine.spine_map import SpineMap, map_segmentation
@@ -33,7 +33,8 @@ def main() -> None:
     steps: dict[Level, list[float]] = {level: [] for level in Level}
     tilts: list[list[float]] = []
     probabilities: list[float] = []
-    shares: dict[str, list[float]] = {"disc": [], "body": []}
+    shares: dict[str, list[float]] = {"depth of the lowest disc": [], "depth of the lowest body": [], "height of the lowest disc": []}
+    rests = 0
     slips: dict[tuple[str, Level], float] = {}
     for patient in sorted({s.patient for s in slices}, key=int):
         image, labels = spider_volumes([s for s in slices if s.patient == patient])
@@ -47,11 +48,12 @@ def main() -> None:
                 slips[patient, finding.level] = finding.slip_mm
         discs = disc_outlines(spine)
         own = [found.tilt_degrees if found else None for found in discs]
-        depths = lowest_depths(discs, body_outlines(spine.midplane, spine.flat, discs))
-        for name, share in (("disc", depths.disc), ("body", depths.body)):
+        shape = lowest_shape(discs, body_outlines(spine.midplane, spine.flat, discs))
+        for values, share in zip(shares.values(), (shape.disc, shape.body, shape.height), strict=True):
             if share is not None:
-                shares[name].append(share)
-        probabilities.append(name_probabilities(own, depths).l5_s1)
+                values.append(share)
+        rests += "below a sacralised L5" in spine.finding.numbering.note
+        probabilities.append(name_probabilities(own, shape).l5_s1)
         tilts.append([np.nan if tilt is None else tilt for tilt in own[-5:]])
     print_table("step of the back walls, mm", {level: values for level, values in steps.items() if values})
     print_table("tilt of the disc, degrees", dict(zip(Level, np.array(tilts).T.tolist(), strict=True)))
@@ -59,7 +61,9 @@ def main() -> None:
     neighbours = np.diag(np.corrcoef(full.T), 1)
     print(f"correlation of the tilts of neighbouring discs: {np.round(neighbours, 2).tolist()}, mean {neighbours.mean():.2f}, n = {len(full)}")
     for name, values in shares.items():
-        print(f"depth of the lowest {name} as a share of those above: median {np.median(values):.2f}, SD {np.std(values):.2f}, n = {len(values)}")
+        print(f"{name} as a share of those above: median {np.median(values):.2f}, SD {np.std(values):.2f}, n = {len(values)}")
+    thin = shares["height of the lowest disc"]
+    print(f"lowest disc of at most 0.66 of the height of those above: {sum(share <= 0.66 for share in thin)}, also parallel: {rests} of {len(thin)} patients")
     print(f"probability of the names: lowest {min(probabilities):.2f}, below 0.93 in {sum(c < 0.93 for c in probabilities)} of {len(probabilities)} patients")
     print_slips(slips, spider / "radiological_gradings.csv")
 

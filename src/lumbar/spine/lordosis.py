@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lumbar.spine.depths import UNKNOWN_DEPTHS, LowestDepths
+from lumbar.spine.lowest_shape import UNKNOWN_SHAPE, LowestShape
 
 # Typical supine tilt of the discs against the horizontal in degrees; positive when the front is lower. Medians and standard deviations of the reference
 # masks of the 28 SPIDER T2 SPACE patients whose sacrum is in view (recipes/spine/norms.py), L5/S1 first.
@@ -30,7 +30,8 @@ _HIGHER_DISC_SHARE, _HIGHER_BODY_SHARE = (1.0, 0.08), (1.0, 0.05)
 
 # Prior: transitional vertebrae occur in 4 to 30 % of people, depending on the definition; a minority of them shift the count
 # (Konin and Walz, AJNR 2010;31:1778).
-_SHIFTED = 0.04  # in either direction
+_LUMBARISED = 0.04
+_SACRALISED = 0.02  # without a rest of the disc L5/S1, which would be counted; `naming.py` looks for such rests
 
 
 @dataclass(frozen=True)
@@ -42,17 +43,17 @@ class NameProbabilities:
     l4_l5: float  # L5 belongs to the sacrum
 
 
-def name_probabilities(tilts_degrees: Sequence[float | None], depths: LowestDepths = UNKNOWN_DEPTHS) -> NameProbabilities:
+def name_probabilities(tilts_degrees: Sequence[float | None], shape: LowestShape = UNKNOWN_SHAPE) -> NameProbabilities:
     """Probabilities from the tilts of the discs, from head to foot, None for a disc without an outline; and from the depths at the lower end."""
     lowest_first = list(reversed(tilts_degrees))[: len(USUAL_TILT_DEGREES)]
     seen = np.array([k for k, tilt in enumerate(lowest_first) if tilt is not None], dtype=int)
     tilts = np.array([tilt for tilt in lowest_first if tilt is not None])
     usual = list(zip(USUAL_TILT_DEGREES, _SD_DEGREES, strict=True))
     tables = (usual, [_BELOW, *usual], [*usual[1:], _ABOVE])
-    priors = (1 - 2 * _SHIFTED, _SHIFTED, _SHIFTED)
+    priors = (1 - _LUMBARISED - _SACRALISED, _LUMBARISED, _SACRALISED)
     shares = (
-        _log_normal(depths.disc, (_DISC_SHARE, _FREE_DISC_SHARE, _HIGHER_DISC_SHARE))
-        + _log_normal(depths.body, (_BODY_SHARE, _FREE_BODY_SHARE, _HIGHER_BODY_SHARE))
+        _log_normal(shape.disc, (_DISC_SHARE, _FREE_DISC_SHARE, _HIGHER_DISC_SHARE))
+        + _log_normal(shape.body, (_BODY_SHARE, _FREE_BODY_SHARE, _HIGHER_BODY_SHARE))
     )  # fmt: skip
     log = shares + [np.log(prior) + _log_likelihood(tilts, np.array(table)[seen], seen) for prior, table in zip(priors, tables, strict=True)]
     likelihoods = np.exp(log - log.max())

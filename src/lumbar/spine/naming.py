@@ -8,13 +8,15 @@ import numpy as np
 from lumbar.domain.anatomy import Level, Vertebra
 from lumbar.domain.findings import Numbering
 from lumbar.spine.chain import Chain
-from lumbar.spine.depths import UNKNOWN_DEPTHS, LowestDepths
 from lumbar.spine.lordosis import USUAL_TILT_DEGREES, NameProbabilities, name_probabilities
+from lumbar.spine.lowest_shape import UNKNOWN_SHAPE, LowestShape
 
 # Vertebrae from foot to head that a lumbar study can show.
 _UPWARDS = (Vertebra.S1, Vertebra.L5, Vertebra.L4, Vertebra.L3, Vertebra.L2, Vertebra.L1, Vertebra.T12, Vertebra.T11, Vertebra.T10, Vertebra.T9, Vertebra.T8)
 
 _LEAST_TILT_DEGREES = 10.0  # of L5/S1
+# Of 27 SPIDER patients about a third have a disc as thin at L5/S1, one of them a parallel one (recipes/spine/norms.py).
+_THIN, _PARALLEL_MM = 0.66, 0.5
 _LEAST_PROBABILITY = 0.93  # of the names; lower is marked as doubtful (recipes/spine/numbering.py)
 
 
@@ -27,15 +29,15 @@ class Names:
     numbering: Numbering
 
 
-def name_chain(chain: Chain, tilts_degrees: Sequence[float | None], lowest_level: Level | None = None, depths: LowestDepths = UNKNOWN_DEPTHS) -> Names:
+def name_chain(chain: Chain, tilts_degrees: Sequence[float | None], lowest_level: Level | None = None, shape: LowestShape = UNKNOWN_SHAPE) -> Names:
     """Names counted upwards from the lowest disc: L5/S1 above a sacrum, `lowest_level` if given, otherwise an estimate from disc tilt."""
     count = len(chain.discs)
-    probabilities = name_probabilities(tilts_degrees, depths)
+    probabilities = name_probabilities(tilts_degrees, shape)
     probability: float | None = None
     if lowest_level is not None:
         lowest, note, sure = _steps_up(lowest_level), f"the lowest disc in view was named {lowest_level.value} by the user", True
     elif chain.sacrum_mm is not None:
-        doubts = [*chain.doubts, *_flat_bottom(tilts_degrees), *_shifted(probabilities)]
+        doubts = [*chain.doubts, *_flat_bottom(tilts_degrees), *_rudimentary(shape), *_shifted(probabilities)]
         probability = probabilities.l5_s1
         lowest, sure = 0, not doubts
         note = "; ".join(doubts) or "counted upwards from the sacrum, assuming five lumbar vertebrae"
@@ -61,6 +63,16 @@ def _flat_bottom(tilts: Sequence[float | None]) -> list[str]:
     if not tilts or tilts[-1] is None or tilts[-1] >= _LEAST_TILT_DEGREES:
         return []
     return [f"the lowest disc is tilted by {tilts[-1]:.0f}°, where L5/S1 usually has {USUAL_TILT_DEGREES[0]:.0f}°"]
+
+
+def _rudimentary(shape: LowestShape) -> list[str]:
+    """Doubt where the lowest disc is a rest, as below a sacralised L5: thin like a worn one, but parallel, while a worn L5/S1 keeps its wedge."""
+    if shape.height is None or shape.wedge_mm is None or shape.height > _THIN or shape.wedge_mm > _PARALLEL_MM:
+        return []
+    return [
+        f"the lowest disc has {100 * shape.height:.0f} % of the height of those above and is not higher in front, as below a sacralised L5: "
+        "transitional anatomy is possible; count from C2 or from the lowest rib"
+    ]
 
 
 def _shifted(probabilities: NameProbabilities) -> list[str]:

@@ -15,8 +15,8 @@ from lumbar.domain.volume import Volume
 from lumbar.errors import InputError
 from lumbar.spine.chain import Chain, find_chain, without_inferred_bottom
 from lumbar.spine.column import Column, straighten
-from lumbar.spine.depths import body_outlines, lowest_depths
 from lumbar.spine.instances import FIRST_BODY, midplane_instances, volume_instances
+from lumbar.spine.lowest_shape import body_outlines, lowest_shape
 from lumbar.spine.measure import Flat, measure
 from lumbar.spine.midplane import Midplane, find_midplane
 from lumbar.spine.naming import Names, is_lowest_by_tilt, name_chain
@@ -83,7 +83,7 @@ def map_segmentation(segmentation: Segmentation, plane: Plane, weighting: Weight
         chain = without_inferred_bottom(chain)
         flat, outlines = _outlined(midplane, column, chain)
     bodies = body_outlines(midplane, flat, outlines)
-    names = name_chain(chain, [o.tilt_degrees if o else None for o in outlines], lowest_level, lowest_depths(outlines, bodies))
+    names = name_chain(chain, [o.tilt_degrees if o else None for o in outlines], lowest_level, lowest_shape(outlines, bodies))
     instances = volume_instances(midplane, flat)
     finding, warnings = measure(Flat(midplane, column, chain, names, flat, tuple(outlines), bodies), instances, weighting)
     if not names.numbering.confident:
