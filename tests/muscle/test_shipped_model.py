@@ -1,4 +1,4 @@
-"""The packaged weights on a subject in the training set of one of the two networks: a test of export and command, not of accuracy on other people."""
+"""The packaged weights on a subject of the training set: a test of export and command, not of accuracy on other people."""
 
 import json
 
@@ -21,7 +21,7 @@ def test_tum01_from_file_to_mask_and_measurements(shared_data, tmp_path, capsys)
     found = evaluate_masks(reference, read_nifti_mask(tmp_path / "out" / "muscle.nii.gz"))
     dices = [score.dice for score in found.scores]
     assert min(dices) > 0.87
-    assert np.mean(dices) > 0.9  # this person is in the training set of one of the two networks
+    assert np.mean(dices) > 0.9  # this person is in the training set
     document = json.loads(out)
     assert document["muscles"][0]["fat_fraction_mean"] == pytest.approx(0.132, abs=0.02)  # of the reference mask
     assert any("rescaled" in warning for warning in document["warnings"])
