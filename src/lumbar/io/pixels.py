@@ -14,6 +14,7 @@ from pydicom.uid import UID, RLELossless
 from lumbar.io.dicom_files import quiet_pydicom
 from lumbar.io.header_values import integer, text
 from lumbar.io.padding import without_padding
+from lumbar.io.quantiles import quantiles
 from lumbar.io.slices import Refused, SliceHeader
 
 # What decoding needs; the other elements were read with the header.
@@ -196,9 +197,8 @@ def _roughness(values: NDArray[Any], columns: int) -> float:
         values: (images, pixels).
         columns: pixels of a row.
     """
-    wide = values.astype(np.float32)
-    low, high = np.quantile(wide, (0.05, 0.95))
-    spread = float(high - low) or float(wide.std())
+    low, high = quantiles(values, (0.05, 0.95))
+    spread = (high - low) or float(values.std(dtype=np.float64))
     steps = _steps(values, columns)
     return float(steps.mean()) / spread if spread > 0 and steps.size else 0.0
 

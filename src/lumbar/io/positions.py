@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from lumbar.io.quantiles import quantiles
 from lumbar.io.stacks import SliceImage, mean_directions
 
 _FEWEST = 3  # slices needed to check their spacing
@@ -197,5 +198,5 @@ def _roughness(values: NDArray[np.float64]) -> float:
 
 def _small(pixels: NDArray[np.generic]) -> NDArray[np.float64]:
     image = np.asarray(pixels, np.float32)
-    top = max(float(np.quantile(image, 0.99)), 1e-6)
+    top = max(quantiles(pixels, (0.99,))[0], 1e-6)
     return np.asarray(Image.fromarray(np.clip(image / top, 0, 1)).resize((_SMALL, _SMALL), Image.Resampling.BOX), np.float64).ravel()
