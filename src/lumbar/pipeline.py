@@ -31,6 +31,7 @@ from lumbar.severity.foramina.explain import ForamenHeatMap
 from lumbar.severity.foramina.points import Foramen
 from lumbar.spine import task as spine
 from lumbar.spine.find import FoundSpine
+from lumbar.spine.sac import task as sac
 from lumbar.spine.series_fit import seen_from
 from lumbar.spine.spine_map import SpineMap
 from lumbar.spine.task import SpineTask
@@ -59,12 +60,13 @@ class TaskEntry:
 
 # Every task but the spine, which always runs first. A new task needs its room, a row here and, if it is to be seen, a section of the report.
 TABLE = (
+    TaskEntry("dural_sac", "spine", sac.load, companion=True),
     TaskEntry("severity", "severity", severity.load),
     TaskEntry("muscle", "muscle", muscle.load),
     TaskEntry("discs", "severity", discs.load, companion=True),
     TaskEntry("age", "age", age.load, default=False),
 )
-TASKS = ("spine", *dict.fromkeys(entry.word for entry in TABLE))
+TASKS = tuple(dict.fromkeys(("spine", *(entry.word for entry in TABLE))))
 
 
 @dataclass(frozen=True)
@@ -225,7 +227,7 @@ def _run(entry: TaskEntry, task: Task | None, study: Study, found: FoundSpine, p
 
 
 def _findings(study: Study, parts: list[Part], request: Request, fitting: tuple[str, ...]) -> Findings:
-    """The findings of all parts, in the order of the tasks."""
+    """The findings of all parts, in the order of the tasks; a later task may complete what an earlier one found."""
     filled = {name: value for part in parts for name, value in part.findings.items()}
     known = {name: filled.pop(name) for name in list(filled) if name in Findings.__dataclass_fields__}
     unused = request.tasks is None and request.age_years is not None

@@ -98,6 +98,7 @@ class LevelFinding:
     disc_signal_ratio: float | None = None  # nucleus / CSF
     canal_ap_mm: float | None = None
     canal_area_mm2: float | None = None  # mid-sagittal, over the height of the disc
+    dural_sac_mm2: float | None = field(default=None, metadata=IF_ANY)  # cross-section in the axial T2 slice through the disc
     slip_mm: float | None = None  # positive: the upper vertebra lies in front of the lower
     slip_mm_error: float | None = None  # ± of the slip, 95 %: a smaller one is not called a slip
     slip_percent: float | None = None

@@ -45,6 +45,8 @@ RANGES = (
     ReferenceRange("canal_ap_mm", "Canal, AP diameter (soft tissue)", "mm", 1, 10.0, None, "≥ 12; 10–12 relative, < 10 absolute stenosis",
                    "Verbiest, J Bone Joint Surg Br 1954;36:230 (bony canal; the masks here follow the dural sac, which is 1–3 mm narrower)"),
     ReferenceRange("canal_area_mm2", "Canal, mid-sagittal area at the disc", "mm²", 0, None, None, "no accepted range", ""),
+    ReferenceRange("dural_sac_mm2", "Dural sac, cross-section (axial T2)", "mm²", 0, 75.0, None, "≥ 100; 75–100 narrow, < 75 stenosis",
+                   "Schönström et al., Spine 1985;10:806 (CT)"),
     ReferenceRange("disc_height_mm", "Disc height, mean", "mm", 1, 5.0, None, "6–13, increasing down to L4/L5; z: young healthy adults",
                    "Frobin et al., Clin Biomech 1997;12 Suppl 1:S1; Tunset et al., BMC Med Imaging 2013;13:10; z-scores after the 95 % ranges of 169 "
                    "asymptomatic young adults, Zhang et al., J Orthop Surg Res 2018;13:34 (not matched for age: discs lose height with age)", _DISC_HEIGHTS_MM),

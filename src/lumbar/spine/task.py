@@ -38,6 +38,7 @@ class SpineTask:
             found = replace(found, spine=again)
             notes = (f"the outlines of the spine were corrected by a reader ({changed} voxels)",) if changed else ()
         finding = replace(found.spine.finding, measured_in=found.series.series_uid)
+        found = replace(found, spine=replace(found.spine, finding=finding))
         warnings = (*found.failures, *found.spine.warnings, *notes)
         return Part(self.name, {"spine": finding}, (self._use,), warnings, evidence=found, checks=check_metal(found.spine, found.series.series_uid))
 

@@ -19,15 +19,14 @@ from lumbar.imaging.rectangle import centred, rectangle
 from lumbar.imaging.resample import sample
 from lumbar.severity.axial.midline import HALF_WIDTH_MM, REACH_MM, midline_shift_mm
 from lumbar.severity.axial.network_input import CropImage
+from lumbar.spine.axial_slice import slice_through
 
 WIDTH_MM = 48.0
 HEIGHT_MM = 33.0
 FORAMEN_OFFSET_MM = 16.0  # from the middle of the canal to a foramen
 RECESS_OFFSET_MM = 0.145 * WIDTH_MM  # from the middle of the canal to a recess
-_MOST_OBLIQUE = 0.7  # cosine of the angle to the spine, or to the body, beyond which a stack is not axial
 _STRIP_PIXEL_MM = 0.5
 _LARGEST_STRAY_MM = 1.5
-_FARTHEST_MM = 6.0  # of the nearest slice from the disc's middle
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +55,9 @@ class LevelCrop:
 def cut_crops(study: Study, levels: Sequence[LevelFinding]) -> dict[LevelFinding, LevelCrop]:
     """Crops of those `levels` that an axial T2 slice shows."""
     axes = level_axes(levels)
-    found = [(level, _nearest_slice(study, level, axes[level.level])) for level in levels]
-    cuts = [(level, *place) for level, place in found if place is not None]
+    series = study.with_role(Role.AXIAL_T2)
+    found = [(level, slice_through(series, level, axes[level.level])) for level in levels]
+    cuts = [(level, place.series, place.stack, place.number) for level, place in found if place is not None]
     middles = _smooth([_middle(level, stack, number) for level, _, stack, number in cuts])
     return {level: _cut(level, series, stack, number, middle) for (level, series, stack, number), middle in zip(cuts, middles, strict=True)}
 
@@ -66,27 +66,6 @@ def point_in_slice(series: Series, stack: Stack, number: int, point_mm: Point | 
     """`point_mm` as pixels (x along columns, y along rows) of slice `number`."""
     index = stack.volume.grid.indices(np.asarray(point_mm, dtype=np.float64))
     return Evidence(series.series_uid, stack.instance_numbers[number], float(index[2]), float(index[1]))
-
-
-def _nearest_slice(study: Study, level: LevelFinding, axis: NDArray[np.float64]) -> tuple[Series, Stack, int] | None:
-    """The axial T2 slice through the middle of the disc; of several stacks, the one with the nearest slice, then with the best alignment.
-
-    The distance is that of the point halfway between disc and canal, where the slice must cut the level whatever its tilt.
-    """
-    disc_mm, canal_mm = level.center_mm, level.canal_center_mm or level.center_mm
-    point = (np.array(disc_mm) + np.array(canal_mm)) / 2
-    best: tuple[float, Series, Stack, int] | None = None
-    for series in study.with_role(Role.AXIAL_T2):
-        for stack in series.stacks:
-            grid = stack.volume.grid
-            found = grid.nearest_slice(point)
-            if max(abs(grid.normal @ axis), abs(grid.normal[2])) < _MOST_OBLIQUE or not found.inside:
-                continue
-            # The plane of a disc contains its centre and that of the canal: the best slice has the least distance from both.
-            stray = max(abs(float((grid.origins_mm[found.number] - np.array(p)) @ grid.normal)) for p in (disc_mm, canal_mm))
-            if found.distance_mm <= _FARTHEST_MM and (best is None or stray < best[0]):
-                best = (stray, series, stack, found.number)
-    return best[1:] if best else None
 
 
 def _middle(level: LevelFinding, stack: Stack, number: int) -> NDArray[np.float64]:

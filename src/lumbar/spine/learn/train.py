@@ -22,12 +22,13 @@ from lumbar.training.segmenter import Segmenter
 
 @dataclass(frozen=True)
 class SpineTraining:
-    """Options of one training stage."""
+    """Options of one training stage; the defaults are those of the sagittal network."""
 
     pixel_mm: float = PIXEL_MM  # pixel size of the network's input
     view: tuple[int, int] = (320, 256)  # rows, columns of a training patch
     batch: int = 6
     features: tuple[int, ...] = (24, 48, 96, 128, 160, 192)
+    classes: int = len(SpineClass)
     learning_rate: float = 2e-3  # peak of the one-cycle schedule
     schedule_steps: int = 0  # length of the schedule; 0: `fit.steps`; more than that: stop early, before a further stage
     augment: AugmentOptions = field(default_factory=AugmentOptions)
@@ -62,7 +63,7 @@ class SpineModule(Segmenter):
     """Lightning module of the spine network."""
 
     def __init__(self, config: SpineTraining) -> None:
-        super().__init__(len(SpineClass), config.features, config.learning_rate, config.schedule_steps or config.fit.steps)
+        super().__init__(config.classes, config.features, config.learning_rate, config.schedule_steps or config.fit.steps)
 
 
 def train(sources: Sequence[Sequence[LabelledSlice]], folder: Path, config: SpineTraining, start_from: dict[str, torch.Tensor] | None = None) -> SpineModule:
@@ -83,15 +84,17 @@ def train(sources: Sequence[Sequence[LabelledSlice]], folder: Path, config: Spin
     return module
 
 
-def export(module: SpineModule, folder: Path, card: Card) -> Card:
-    """Write the network and its card to `folder` after checking that ONNX and PyTorch agree; returns the card with hashes.
+def export(module: SpineModule, folder: Path, card: Card, name: str = INPUT, view: tuple[int, int] = (320, 256)) -> Card:
+    """Write the network and its card to `folder` after checking that ONNX and PyTorch agree, on images of the shape `view`; returns the card with hashes.
+
+    `name` is that of the input.
 
     Raises:
         ModelError: their outputs differ.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    example = {INPUT: torch.randn(2, 1, 320, 256, generator=torch.Generator().manual_seed(0))}
-    axes = {INPUT: {0: "batch", 2: "rows", 3: "columns"}}
+    example = {name: torch.randn(2, 1, *view, generator=torch.Generator().manual_seed(0))}
+    axes = {name: {0: "batch", 2: "rows", 3: "columns"}}
     difference = export_onnx(module.network, example, folder / "model.onnx", [OUTPUT], dynamic=axes)
     return write_card(folder, replace(card, export_difference=difference))
 
