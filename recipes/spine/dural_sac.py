@@ -1,6 +1,6 @@
 """The network that outlines the dural sac in axial T2 slices: trains it on phantoms, exports it, and prints its figures.
 
-    python recipes/spine/dural_sac.py train    WORK [--steps 2500] [--phantoms 72]           # 25 minutes on one core; interrupted runs resume
+    python recipes/spine/dural_sac.py train    WORK                                         # 25 minutes on one core; interrupted runs resume
     python recipes/spine/dural_sac.py pack     WORK -o models/dural-sac
     python recipes/spine/dural_sac.py phantoms --model FOLDER [--phantoms 27]                # area and Dice on phantoms not trained on
     python recipes/spine/dural_sac.py grades   --model FOLDER --data ../shared/data/rsna2024 # area against readers' canal grades, 457 studies
@@ -10,6 +10,8 @@ real images is an indirect one: the area has to separate the grades of central s
 """
 
 import argparse
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +36,7 @@ from lumbar.training.examples import LabelledSlice
 
 SITES = "ABCDEFGHI"
 FIRST_TRAINED, FIRST_OLD, FIRST_TESTED = 80_000, 80_500, 81_000  # seeds that no other recipe uses
-OLD, OLD_YEARS = 45, (72.0, 76.0, 80.0, 84.0, 88.0)  # phantoms whose canals are narrow more often
+ANY_AGE, OLD, OLD_YEARS = 72, 45, (72.0, 76.0, 80.0, 84.0, 88.0)  # phantoms whose canals are narrow more often
 STORED_MM, LEAST_MM2 = 40.0, 15.0  # half width of the stored images; smallest sac that counts as shown
 CROP_WIDTH_MM = 48.0  # of the crops of RSNA 2024, whose pixel size is unknown
 
@@ -46,15 +48,14 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, help="model folder that `pack` writes")
     parser.add_argument("--model", type=Path)
     parser.add_argument("--data", type=Path, help="folder with axial_crops.csv and axial_crops/")
-    parser.add_argument("--phantoms", type=int, default=72, help="number of them")
-    parser.add_argument("--steps", type=int, default=2500)
+    parser.add_argument("--phantoms", type=int, default=27)
     arguments = parser.parse_args()
     if arguments.action in ("train", "pack"):
         learn(arguments)
         return
     network = network_of(find_model(TASK, arguments.model, threads=1))
     if arguments.action == "phantoms":
-        on_phantoms(min(arguments.phantoms, 27), network)
+        on_phantoms(arguments.phantoms, network)
     else:
         against_grades(arguments.data, network)
 
@@ -65,17 +66,24 @@ def learn(arguments: argparse.Namespace) -> None:
     from lumbar.training.augment import AugmentOptions  # noqa: PLC0415
     from lumbar.training.fit import FitOptions  # noqa: PLC0415
 
-    stored = arguments.work / "examples.npz"
-    if not stored.exists():
-        any_age = (phantom(FIRST_TRAINED, number) for number in range(arguments.phantoms))
-        old = (phantom(FIRST_OLD, number, OLD_YEARS[number % len(OLD_YEARS)]) for number in range(OLD))
-        save(stored, [example for studies in (any_age, old) for study in studies for example in examples(study)])
+    any_age = lambda: (phantom(FIRST_TRAINED, number) for number in range(ANY_AGE))  # noqa: E731
+    old = lambda: (phantom(FIRST_OLD, number, OLD_YEARS[number % len(OLD_YEARS)]) for number in range(OLD))  # noqa: E731
+    sources = [stored(arguments.work / name, studies) for name, studies in (("examples.npz", any_age), ("old.npz", old))]
     contrast = AugmentOptions(rotation_degrees=20, scale=(0.7, 1.4), remap_probability=0.35, tissue_probability=0.6, degrade_probability=0.6)
-    fit = FitOptions(steps=arguments.steps, threads=1, seed=20261130, checkpoint_every=100, average_decay=0.995)
-    settings = SpineTraining(PIXEL_MM, (SIZE, SIZE), 16, (16, 32, 64, 96), len(CLASSES), 2e-3, augment=contrast, fit=fit)
-    module = train([load(stored)], arguments.work / "run", settings)
+    fit = FitOptions(steps=1500, threads=1, seed=20261130, checkpoint_every=100, average_decay=0.995)
+    first = SpineTraining(PIXEL_MM, (SIZE, SIZE), 16, (16, 32, 64, 96), len(CLASSES), 2e-3, augment=contrast, fit=fit)
+    module = train(sources[:1], arguments.work / "run", first)
+    second = replace(first, learning_rate=1e-3, fit=replace(fit, steps=1000, seed=20261201))
+    module = train(sources, arguments.work / "run2", second, module.state_dict())
     if arguments.action == "pack":
         print(export(module, arguments.output, card(), INPUT, (SIZE, SIZE)))
+
+
+def stored(path: Path, studies: Callable[[], Iterable[PhantomStudy]]) -> list[LabelledSlice]:
+    """The slices of `studies`, made once and kept in `path`."""
+    if not path.exists():
+        save(path, [example for study in studies() for example in examples(study)])
+    return load(path)
 
 
 def phantom(first: int, number: int, age_years: float | None = None) -> PhantomStudy:
@@ -116,7 +124,7 @@ def card() -> Card:
         inputs=(TensorSpec(INPUT, ("batch", 1, "rows", "columns"), meaning),),
         outputs=(TensorSpec(OUTPUT, ("batch", len(CLASSES), "rows", "columns"), "logits of the classes"),),
         classes=CLASSES,
-        training_data=(TrainingData("lumbar phantoms", "Apache-2.0", f"synthetic: axial T2 of 72 phantoms of any age and {OLD} of 72 to 88 years"),),
+        training_data=(TrainingData("lumbar phantoms", "Apache-2.0", f"synthetic: axial T2 of {ANY_AGE} phantoms of any age and {OLD} of 72 to 88 years"),),
         results=(),
         parameters={"pixel_mm": PIXEL_MM},
     )
