@@ -29,7 +29,7 @@ from lumbar.training.quantize import quantize_convolutions
 SIZE = (352, 256)  # rows, columns of a calibration image
 FROM_SPACE, FROM_MIDSAGITTAL = 8, 12
 SEED = 0
-VERSION = "0.2.0"
+VERSION = "0.3.0"
 
 
 def main() -> None:
