@@ -166,6 +166,13 @@ def test_a_canal_against_its_grade(width, p, level, loud):
     assert not_passed(findings(spine=spine(canal_ap_mm=width), severity=grades)) == expected
 
 
+@pytest.mark.parametrize(("area", "loud"), [(150.0, True), (110.0, False), (None, False)])
+def test_a_wide_dural_sac_against_a_severe_grade(area, loud):
+    grades = (grade(Condition.SPINAL_CANAL_STENOSIS, Evidence("sag", 8, 1.0, 1.0), (0.01, 0.04, 0.95), Level.L3_L4),)
+    expected = [("measurement_against_grade", "doubtful", "L3/L4")] if loud else []
+    assert not_passed(findings(spine=spine(canal_ap_mm=None, dural_sac_mm2=area), severity=grades)) == expected
+
+
 @pytest.mark.parametrize(
     ("changes", "status"),
     [

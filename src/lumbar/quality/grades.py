@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from lumbar.domain.anatomy import Condition, Level
-from lumbar.domain.findings import Evidence, Findings, SeverityFinding
+from lumbar.domain.findings import Evidence, Findings, LevelFinding, SeverityFinding
 from lumbar.domain.quality import Check
 from lumbar.domain.study import Study
 
@@ -17,6 +17,8 @@ _APART_MM = 1.0  # the least by which the left lies left of the right
 _ERROR_MM = 1.96 * 2.83
 _NARROW_MM = 10.0 - _ERROR_MM  # normal canals are 10 mm wide at least
 _WIDE_MM = 10.0 + _ERROR_MM  # canals wider than 10 mm are not severely narrowed
+# Sacs of 100 mm² are not narrow (Schönström et al., Spine 1985;10:806); their area is off by 16 mm² at most (spine/measurement_errors.py).
+_WIDE_MM2 = 116.0
 _SURE = 0.85  # clinical probability from which a grade contradicts
 
 
@@ -27,16 +29,24 @@ def check_grades(study: Study, findings: Findings) -> Iterator[Check]:
         return
     yield from _sides(study, grades)
     levels = {level.level: level for level in findings.spine.levels} if findings.spine else {}
-    contradictions = []
-    for level, measured in levels.items():
-        grade = grades.get((Condition.SPINAL_CANAL_STENOSIS, level))
-        if grade is None or grade.evidence is None or measured.canal_ap_mm is None or level is Level.L5_S1:  # there the sac tapers off by nature
-            continue
-        width, p = measured.canal_ap_mm, grade.clinical_probabilities
-        if (width < _NARROW_MM and p.normal_mild >= _SURE) or (width > _WIDE_MM and p.severe >= _SURE):
-            text = f"{level.value}: the canal measures {width:.1f} mm, yet it is graded {grade.severity.value.replace('_', ' or ')}"
-            contradictions.append(Check("measurement_against_grade", "doubtful", text, level=level))
-    yield from contradictions or [Check("measurement_against_grade", "passed", "no canal grade contradicts the measured diameter")]
+    contradictions = [
+        Check("measurement_against_grade", "doubtful", f"{name.value}: {text}, yet it is graded {grade.severity.value.replace('_', ' or ')}", level=name)
+        for name, measured in levels.items()
+        if (grade := grades.get((Condition.SPINAL_CANAL_STENOSIS, name))) is not None and (text := _contradicting(measured, grade))
+    ]
+    yield from contradictions or [Check("measurement_against_grade", "passed", "no canal grade contradicts the measurements")]
+
+
+def _contradicting(measured: LevelFinding, grade: SeverityFinding) -> str:
+    """The measurement that contradicts the grade of a canal, or ""."""
+    width, p = measured.canal_ap_mm, grade.clinical_probabilities
+    if grade.evidence is None or measured.level is Level.L5_S1:  # there the sac tapers off by nature
+        return ""
+    if width is not None and ((width < _NARROW_MM and p.normal_mild >= _SURE) or (width > _WIDE_MM and p.severe >= _SURE)):
+        return f"the canal measures {width:.1f} mm"
+    if measured.dural_sac_mm2 is not None and measured.dural_sac_mm2 > _WIDE_MM2 and p.severe >= _SURE:
+        return f"the dural sac measures {measured.dural_sac_mm2:.0f} mm²"
+    return ""
 
 
 def _sides(study: Study, grades: dict[tuple[Condition, Level], SeverityFinding]) -> Iterator[Check]:

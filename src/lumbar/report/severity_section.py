@@ -189,7 +189,8 @@ def measured_beside(grade: SeverityFinding, level: LevelFinding | None) -> str:
     if level is None:
         return "–"
     if grade.condition is Condition.SPINAL_CANAL_STENOSIS:
-        return f"canal AP diameter {in_mm(level.canal_ap_mm)}, {shown(level.canal_area_mm2, 0)} mm² mid-sagittal at the disc"
+        sac = "" if level.dural_sac_mm2 is None else f"; dural sac {shown(level.dural_sac_mm2, 0)} mm² on the axial slice"
+        return f"canal AP diameter {in_mm(level.canal_ap_mm)}, {shown(level.canal_area_mm2, 0)} mm² mid-sagittal at the disc{sac}"
     heights = f"disc height {in_mm(level.disc_height_mm)}, at the back {in_mm(level.disc_height_posterior_mm)}"
     if "foraminal" not in grade.condition.value:
         return f"canal AP diameter {in_mm(level.canal_ap_mm)}; {heights}"
