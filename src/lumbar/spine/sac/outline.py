@@ -93,7 +93,7 @@ def _probabilities(network: Network, images: NDArray[np.float32]) -> NDArray[np.
 
 
 def _sac(patch: NDArray[np.float32], plain: NDArray[np.float32], mirrored: NDArray[np.float32], pixel_mm: float) -> Sac | None:
-    probability = (plain + mirrored) / 2
+    probability = np.asarray((plain + mirrored) / 2, dtype=np.float32)
     mask = _central(probability, pixel_mm)
     if mask is None:
         return None
