@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import nn
 
 from lumbar.severity.axial.data import UNLABELLED
-from lumbar.severity.learn.axial.network import Hybrid
+from lumbar.severity.learn.axial.network import Hybrid, NetworkOptions
 from lumbar.severity.score import GRADE_WEIGHTS, GRADES
 
 CORRECTED = (0, 3, 4)  # places in `Condition`: the canal, the left and the right recess
@@ -35,6 +36,11 @@ class FrozenCrops:
     logits: torch.Tensor  # (n, 5, 3)
     levels: torch.Tensor  # (n,) 0 … 4
     studies: torch.Tensor  # (n,) numbers
+
+    @cached_property
+    def seen(self) -> torch.Tensor:
+        """What the head sees of each crop; see `surroundings`."""
+        return surroundings(self.left, self.right, self.levels, self.studies)
 
 
 class ContextHead(nn.Module):
@@ -64,25 +70,23 @@ def surroundings(left: torch.Tensor, right: torch.Tensor, levels: torch.Tensor, 
     return torch.cat([own, *near], dim=-1)
 
 
-class Corrected(nn.Module):
-    """A trained network with heads: the mean of its probabilities and of the corrected ones."""
+class Corrected(Hybrid):
+    """A trained network with heads. Its own weights keep their names, so that a plain `Hybrid` can be loaded from its export."""
 
-    def __init__(self, network: Hybrid, heads: Sequence[ContextHead]) -> None:
-        super().__init__()
-        self.network, self.heads = network, nn.ModuleList(heads)
+    def __init__(self, options: NetworkOptions, heads: Sequence[ContextHead]) -> None:
+        super().__init__(options)
+        self.heads = nn.ModuleList(heads)
 
     def forward(self, crops: torch.Tensor, levels: torch.Tensor, studies: torch.Tensor) -> torch.Tensor:
-        """Logits (n, 5, 3); arguments as of `Hybrid.forward`."""
-        left, right = self.network.sides(crops)
-        logits = self.network.grade(left, right, levels, studies)
-        return corrected(list(self.heads), FrozenCrops(left, right, logits, levels, studies))
+        """Logits (n, 5, 3) with the corrections of the heads; arguments as of `Hybrid.forward`."""
+        left, right = self.sides(crops)
+        return corrected(list(self.heads), FrozenCrops(left, right, self.grade(left, right, levels, studies), levels, studies))
 
 
 def corrected(heads: Sequence[nn.Module], crops: FrozenCrops) -> torch.Tensor:
     """Logits (n, 5, 3): the logarithm of the mean of the network's own probabilities and of those corrected by `heads`."""
-    seen = surroundings(crops.left, crops.right, crops.levels, crops.studies)
     own = crops.logits[:, list(CORRECTED)]
-    better = torch.stack([(own + head(seen, crops.levels)).softmax(-1) for head in heads]).mean(0)
+    better = torch.stack([(own + head(crops.seen, crops.levels)).softmax(-1) for head in heads]).mean(0)
     mixed = ((better + own.softmax(-1)) / 2).log()
     return torch.stack([mixed[:, CORRECTED.index(place)] if place in CORRECTED else crops.logits[:, place] for place in range(crops.logits.shape[1])], dim=1)
 
@@ -91,15 +95,13 @@ def fit_head(draws: Sequence[FrozenCrops], labels: torch.Tensor, chosen: torch.T
     """A head trained on the crops `chosen` (indices) with `labels` (n, 5), −1 where unlabelled; each step takes one of the `draws` of augmentation."""
     torch.manual_seed(seed)
     head = ContextHead(draws[0].left.shape[1], options)
-    seen = [surroundings(draw.left, draw.right, draw.levels, draw.studies) for draw in draws]
     steps = options.epochs * len(chosen) // options.batch
     optimizer = torch.optim.AdamW(head.parameters(), options.learning_rate, weight_decay=options.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, options.learning_rate, total_steps=steps)
     weights = torch.tensor(GRADE_WEIGHTS)
     for _ in range(steps):
-        rows, number = chosen[torch.randint(len(chosen), (options.batch,))], int(torch.randint(len(draws), (1,)))
-        draw = draws[number]
-        logits = draw.logits[rows][:, list(CORRECTED)] + head(seen[number][rows], draw.levels[rows])
+        rows, draw = chosen[torch.randint(len(chosen), (options.batch,))], draws[int(torch.randint(len(draws), (1,)))]
+        logits = draw.logits[rows][:, list(CORRECTED)] + head(draw.seen[rows], draw.levels[rows])
         target = labels[rows][:, list(CORRECTED)]
         weight = weights[target.clamp_min(0)] * (target != UNLABELLED)
         losses = nn.functional.cross_entropy(logits.flatten(0, 1), target.clamp_min(0).flatten(), reduction="none")

@@ -25,6 +25,9 @@ from lumbar.training.fit import LAST, averaged_weights
 from lumbar.training.fold_runs import NETWORK, FoldRuns
 from lumbar.training.folds import assign_folds
 
+VERSION = "4"  # of the packed model
+HEADS = "heads"  # in the record of a fold whose network has heads
+HEADS_TEXT = " Heads on their frozen features correct canals and recesses by the levels above and below."
 _IMAGES = "images.npy"
 
 
@@ -107,7 +110,9 @@ def export_network(network: torch.nn.Module, path: Path) -> float:
 
 def write_ensemble(folder: Path, runs: Path, kind: str, oof: OutOfFold, measured: dict[str, PartFigures], data: tuple[TrainingData, ...]) -> Card:
     """Write the networks of all trained folds to `folder`, with the calibration fitted on `oof` and the figures `measured`; returns the card."""
-    difference = FoldRuns(runs, kind).pack(np.unique(oof.folds).tolist(), folder, store_eight_bit)
+    trained, folds = FoldRuns(runs, kind), np.unique(oof.folds).tolist()
+    difference = trained.pack(folds, folder, store_eight_bit)
+    networks = f"{kind} networks trained on the folds of a cross-validation by study." + (HEADS_TEXT if HEADS in trained.record(folds[0]) else "")
     studies = len({crop.study_id for crop in oof.crops})
     where = f"out of fold, {len(oof.crops)} real crops of {studies} studies, one network each"
     names = ("loss", "prior", "auc_severe", "kappa", "ece", "coverage")
@@ -115,17 +120,17 @@ def write_ensemble(folder: Path, runs: Path, kind: str, oof: OutOfFold, measured
         Result(part, name, round(asdict(values)[name], 4), where, headline=(part, name) in HEADLINES) for part, values in measured.items() for name in names
     )
     parameters = {"calibration": as_parameters(fit_calibration(oof.raw, oof.targets)), "conformal_coverage": COVERAGE}
-    return write_card(folder, _card(kind, parameters, results, data, difference))
+    return write_card(folder, _card(networks, parameters, results, data, difference))
 
 
-def _card(kind: str, parameters: dict[str, object], results: tuple[Result, ...], data: tuple[TrainingData, ...], difference: float) -> Card:
+def _card(networks: str, parameters: dict[str, object], results: tuple[Result, ...], data: tuple[TrainingData, ...], difference: float) -> Card:
     crop = "three neighbouring axial T2 slices, zero mean and unit variance, the patient's left at the right edge"
     return Card(
         name="severity-axial-crops",
-        version="2",
+        version=VERSION,
         task=TASK,
-        description=f"Spinal canal, subarticular and, less surely, foraminal stenosis on axial T2 crops at disc level: an ensemble of {kind} networks"
-        " trained on the folds of a cross-validation by study. Losses are weighted 1, 2, 4 as in the official score of RSNA 2024.",
+        description=f"Spinal canal, subarticular and, less surely, foraminal stenosis on axial T2 crops at disc level: an ensemble of {networks}"
+        " Losses are weighted 1, 2, 4 as in the official score of RSNA 2024.",
         intended_use="Research on graded lumbar MRI. Not a medical device; not for decisions about patients.",
         inputs=(
             TensorSpec(CROPS, ("n", 3, CROP_ROWS, CROP_COLUMNS), crop),
