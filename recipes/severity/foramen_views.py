@@ -15,7 +15,7 @@ from scipy.special import softmax
 
 from lumbar.datasets.foramina import read_foramen_table
 from lumbar.metrics.classification import weighted_log_loss
-from lumbar.models.runtime import Network
+from lumbar.models.runtime import Network, open_network
 from lumbar.severity.foramina.grader import Foramina, network_input, network_logits
 from lumbar.severity.foramina.table import targets
 from lumbar.severity.learn.foramina.out_of_fold import KIND
@@ -51,7 +51,7 @@ def main() -> None:
     for fold in arguments.folds:
         rows = np.flatnonzero((folds == fold) & (y >= 0))
         path = runs.path(fold) / NETWORK
-        grades = views(Network(path.read_bytes(), str(path), 1), foramina, rows)
+        grades = views(open_network(path, 1), foramina, rows)
         print(
             f"fold {fold}, {len(rows)} foramina: "
             + ", ".join(f"{name} {weighted_log_loss(grades[list(places)].mean(0), y[rows], np.array(GRADE_WEIGHTS)):.4f}" for name, places in TRIED.items())
