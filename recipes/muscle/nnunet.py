@@ -1,10 +1,11 @@
 """nnU-Net v2 in the same table as our network: both trained on the same half of the people, both measured on the other half.
 
-    python recipes/muscle/nnunet.py ../shared/data OUT --half 0 [--epochs 30] [--iterations 50] [--evaluate] [--every 1]
+    python recipes/muscle/nnunet.py ../shared/data OUT --half 0 [--epochs 30] [--iterations 50] [--evaluate] [--every 1] [--beside MODEL]
 
 Writes folders of the T1 and T2 slices of one half (links), trains nnU-Net's 2-D network on them with `lumbar train muscle --engine nnunet` (AdamW, tiles of
-192 × 256 pixels, 4 a step, without mirroring) and imports it as OUT/nnunet<half>. `--evaluate` only prints `reader_masks.py` for a network that is there.
-An interrupted training resumes. nnU-Net's own length is 1000 epochs of 250 steps; the epochs of this run are on the card and in the table.
+192 × 256 pixels, 4 a step, without mirroring) and imports it as OUT/nnunet<half>. `--evaluate` only prints `reader_masks.py` for a network that is there;
+`--beside` prints it for our network of that half, too. An interrupted training resumes, and one with fewer epochs is continued.
+nnU-Net's own length is 1000 epochs of 250 steps; the epochs of this run are on the card and in the table.
 """
 
 import argparse
@@ -28,12 +29,14 @@ def main() -> None:
     parser.add_argument("--iterations", type=int, default=50, help="steps of an epoch")
     parser.add_argument("--evaluate", action="store_true")
     parser.add_argument("--every", type=int, default=1, help="measure every n-th person only")
+    parser.add_argument("--beside", type=Path, help="model folder of our network of that half")
     options = parser.parse_args()
     model = options.out / f"nnunet{options.half}"
     if not options.evaluate:
         train(model, list(half_folders(options.data, options.out / f"people{options.half}", options.half)), options)
-    own = Path(__file__).with_name("reader_masks.py")
-    run([str(own), str(options.data), "--models", str(model), "--half", str(options.half), "--every", str(options.every)])
+    for each in (model, *([options.beside] if options.beside else [])):
+        table = Path(__file__).with_name("reader_masks.py")
+        run([str(table), str(options.data), "--models", str(each), "--half", str(options.half), "--every", str(options.every)])
 
 
 def half_folders(data: Path, out: Path, half: int) -> Iterator[Path]:

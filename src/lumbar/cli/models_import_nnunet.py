@@ -76,7 +76,9 @@ def import_checked(folder: Path, stage: Path, images: Sequence[Path], words: Map
     for path in images:
         volume = read_nifti(path)
         volume = to_axial(volume) if settings.orientation == "axial" else volume
-        equal.append(check_import(folder, stage, [np.asarray(volume.array, np.float32)[None]], volume.grid.spacing_mm, settings))
+        apart, *pixel = volume.grid.spacing_mm
+        spacing_mm = (apart or 1.0, pixel[0], pixel[1])  # a single slice steps by 1 mm, as in its file
+        equal.append(check_import(folder, stage, [np.asarray(volume.array, np.float32)[None]], spacing_mm, settings))
         if equal[-1] < LEAST_EQUAL:
             raise ModelError(f"{path}: only {100 * equal[-1]:.3f} % of the voxels are labelled alike; the import cannot be trusted")
     return card, equal
