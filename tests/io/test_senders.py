@@ -1,5 +1,8 @@
 """What anonymisers and senders do to identifiers and pixels is undone or said."""
 
+import struct
+
+import nibabel as nib
 import numpy as np
 import pytest
 from dicom_factory import axial_matrix, sagittal_matrix, save, set_pixels, stack_datasets
@@ -101,3 +104,41 @@ def test_a_slice_of_another_person_is_named(tmp_path, stray):
         array[5] = slices(SAGITTAL, SHAPE, 7)[9]
     (series,) = read_study(write(tmp_path, stack_datasets(array, SAGITTAL, **T2))).series
     assert any("resembles neither neighbour" in warning for warning in series.warnings) == stray
+
+
+def nifti(path, values):
+    image = nib.Nifti1Image(np.ascontiguousarray(values.transpose(2, 1, 0)), np.diag([-1.0, -1, 1, 1]) @ SAGITTAL @ np.eye(4)[[2, 1, 0, 3]])
+    image.header.set_xyzt_units("mm")
+    image.to_filename(path)
+    return path
+
+
+@pytest.mark.parametrize("offset", [-1024, 0])
+def test_values_that_start_below_zero_are_raised_to_zero(tmp_path, offset):
+    array = slices(SAGITTAL, SHAPE).astype(np.int16) - 200
+    (series,) = read_study(nifti(tmp_path / "t2.nii", (array + offset).astype(np.int16))).series
+    assert series.stacks[0].volume.array.min() == max(0, array.min())
+    assert np.ptp(series.stacks[0].volume.array) == np.ptp(array)
+    assert any("start at -" in warning for warning in series.warnings) == bool(offset)
+
+
+def test_padding_of_nifti_is_as_dark_as_the_darkest_voxel(tmp_path):
+    array = slices(SAGITTAL, SHAPE).astype(np.int16)
+    array[:, :, :3] = -32768
+    (series,) = read_study(nifti(tmp_path / "t2.nii", array)).series
+    assert series.stacks[0].volume.array.min() == array[array > -32768].min()
+
+
+def test_a_slope_below_zero_of_nifti_is_refused(tmp_path):
+    path = nifti(tmp_path / "t2.nii", slices(SAGITTAL, SHAPE).astype(np.int16))
+    content = bytearray(path.read_bytes())
+    content[112:116] = struct.pack("<f", -1.0)  # scl_slope
+    path.write_bytes(content)
+    with pytest.raises(UnreadableInput, match="scl_slope"):
+        read_study(path)
+
+
+def test_a_single_mask_is_no_image(tmp_path):
+    mask = (slices(SAGITTAL, SHAPE) > 900).astype(np.uint8)
+    with pytest.raises(UnreadableInput, match="as masks do"):
+        read_study(nifti(tmp_path / "t2.nii", mask))

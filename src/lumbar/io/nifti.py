@@ -68,6 +68,8 @@ def open_nifti(path: Path) -> NiftiImage:
     if needed > _MOST_BYTES:
         shape = " × ".join(map(str, image.shape))
         raise UnreadableInput(f"{path} announces {shape} voxels, which need {needed / 2**30:.1f} GiB to be read; cut out the lumbar spine")
+    if getattr(image.dataobj, "slope", 1.0) < 0:
+        raise UnreadableInput(f"{path}: its slope (scl_slope) is below zero, which turns bright into dark; write the image again from its source")
     data = _voxels(image, path)
     lost = int(data.size - np.isfinite(data).sum())
     if lost:

@@ -11,6 +11,7 @@ from lumbar.domain.volume import Volume
 from lumbar.errors import InputError, UnreadableInput
 from lumbar.io.dicom_files import name_in
 from lumbar.io.nifti import open_nifti
+from lumbar.io.padding import LOWEST_SIGNED, without_padding
 from lumbar.io.roles import judge, reason, role_of
 from lumbar.io.slices import Acquisition
 from lumbar.io.weighting_from_pixels import settle
@@ -34,7 +35,7 @@ def read_nifti_study(paths: list[Path], root: Path) -> Study:
         named = len(paths) > 1 and bool(_MASK_WORDS & set(re.split(r"[^a-z0-9]+", _PERSON.sub("", _stem(path).lower()))))
         try:
             one = _series(path, name)
-            labels = len(paths) > 1 and _holds_labels(one.stacks[0].volume)
+            labels = _holds_labels(one.stacks[0].volume) and (len(paths) > 1 or _holds_one_label(one.stacks[0].volume))
             if named and labels:
                 warnings.append(f"{name} is named as a mask and was left out")
             elif labels and one.stacks[0].volume.array.any():
@@ -56,9 +57,14 @@ def _holds_labels(volume: Volume) -> bool:
     return bool(len(values) <= _MOST_LABELS and np.array_equal(values, np.round(values)) and values.min() >= 0 and (sample == 0).mean() > 0.3)
 
 
+def _holds_one_label(volume: Volume) -> bool:
+    """Whether all values but zero are the same: of a single file, more values may be those of a coarse image."""
+    return bool(len(np.unique(volume.array)) == 2)
+
+
 def _series(path: Path, name: str) -> Series:
     image = open_nifti(path)
-    volume, why_plane = _slices_first(image.volume)
+    volume, why_plane = _slices_first(Volume(without_padding(image.volume.array, LOWEST_SIGNED), image.volume.grid, image.volume.stored_step))
     verdict = judge(Acquisition(description=_PERSON.sub("", _stem(path))))
     plane = _PLANES[int(np.argmax(np.abs(volume.grid.normal)))]
     count = len(volume.grid.origins_mm)

@@ -10,6 +10,7 @@ from lumbar.io.dicom_files import looks_like_dicom
 from lumbar.io.dicom_read import read_dicom
 from lumbar.io.sources import NIFTI, Sources, gathered
 from lumbar.io.weighting_given import GivenWeighting, with_weightings
+from lumbar.io.zero import with_zero_at_air
 
 Progress = Callable[[int, int], None]
 
@@ -69,4 +70,5 @@ def _usable(study: Study) -> bool:
 def _read_nifti(paths: list[Path], root: Path) -> Study:
     from lumbar.io.nifti_read import read_nifti_study  # noqa: PLC0415  (nibabel costs a tenth of a second that DICOM need not pay)
 
-    return read_nifti_study(paths, root)
+    study = read_nifti_study(paths, root)
+    return replace(study, series=tuple(map(with_zero_at_air, study.series)))
