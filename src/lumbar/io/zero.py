@@ -1,4 +1,4 @@
-"""The zero of grey values in NIfTI files, which converters shift: air has none in magnitude images, so values that start far below zero were shifted by another program."""
+"""The zero of grey values in NIfTI files: air has none in magnitude images, so values that start far below zero were shifted by a converter."""
 
 from dataclasses import replace
 
