@@ -9,9 +9,9 @@ and below, of the other side, and of the other conditions at its level, fitted o
 Canals and recesses are also pooled with their grades on sagittal T1, as in `analyze` (with powers rounded from fits to all folds; `two_series.py` also fits
 them on the other folds).
 
-Measured on 447 studies (10,923 rows): each structure on one series 0.436 (0.406 to 0.473), spinal 0.341, foraminal 0.504, subarticular 0.623, any severe
-0.277; canals and recesses pooled 0.431, spinal 0.331, subarticular 0.617, any severe 0.271. The second stage has 0.442, its mean with the first 0.434: it is
-not shipped.
+Measured on 447 studies (10,923 rows): each structure on one series 0.435 (0.404 to 0.470), spinal 0.336, foraminal 0.504, subarticular 0.619, any severe
+0.280; canals and recesses pooled 0.430 (0.400 to 0.463), spinal 0.329, subarticular 0.614, any severe 0.274. The second stage has 0.441, its mean with the
+first 0.434: it is not shipped.
 """
 
 import argparse
