@@ -7,7 +7,7 @@ from scipy import ndimage
 from lumbar.domain.geometry import Grid
 from lumbar.domain.volume import Volume
 from lumbar.imaging.fit import Comparison, fit
-from lumbar.imaging.raster import PIXEL_MM, Raster, rasterize
+from lumbar.imaging.raster import PIXEL_MM, Placed, Raster
 
 FIELD_MM = 2.0  # voxels of the made-up anatomy
 FIELD = ndimage.gaussian_filter(np.random.default_rng(3).normal(size=(70, 110, 110)), 3.0)
@@ -33,7 +33,7 @@ def axial(pixel_mm: float = 1.0, size: int = 120) -> Grid:
 
 @pytest.mark.parametrize("moved", [(0.0, 0.0, 0.0), (6.0, -9.0, 18.0), (-7.5, 13.0, -31.0)])
 def test_displacement_between_planes_is_found(moved):
-    found = Comparison(rasterize([image_of(sagittal())]), [image_of(axial(), moved)]).fit
+    found = Comparison(Placed([image_of(sagittal())]).raster(), [image_of(axial(), moved)]).fit
     assert found is not None
     np.testing.assert_allclose(found.offset_mm, moved, atol=1.0)
     assert found.best > 0.8
@@ -42,13 +42,13 @@ def test_displacement_between_planes_is_found(moved):
 
 def test_other_contrast_fits_by_its_edges():
     inverted = image_of(axial(), (0.0, 6.0, 12.0))
-    found = Comparison(rasterize([image_of(sagittal())]), [Volume(1000 - inverted.array, inverted.grid)]).fit
+    found = Comparison(Placed([image_of(sagittal())]).raster(), [Volume(1000 - inverted.array, inverted.grid)]).fit
     assert found is not None
     np.testing.assert_allclose(found.offset_mm, (0.0, 6.0, 12.0), atol=1.5)
 
 
 def test_fine_pixels_are_binned_to_the_same_raster():
-    coarse, fine = rasterize([image_of(axial())]), rasterize([image_of(axial(0.3, 400))])
+    coarse, fine = Placed([image_of(axial())]).raster(), Placed([image_of(axial(0.3, 400))]).raster()
     assert coarse is not None
     assert fine is not None
     inside = (coarse.mask > 0) & (fine.mask > 0)
@@ -57,7 +57,7 @@ def test_fine_pixels_are_binned_to_the_same_raster():
 
 def test_series_of_different_places_have_no_fit():
     far = sagittal()
-    assert Comparison(rasterize([image_of(axial())]), [image_of(Grid(far.origins_mm + 500, far.row_step_mm, far.column_step_mm, 160, 160))]).fit is None
+    assert Comparison(Placed([image_of(axial())]).raster(), [image_of(Grid(far.origins_mm + 500, far.row_step_mm, far.column_step_mm, 160, 160))]).fit is None
 
 
 def test_correlation_is_the_one_computed_shift_by_shift():
@@ -98,7 +98,7 @@ def by_hand(first: Raster, second: Raster, shift: tuple[int, ...]) -> tuple[floa
 
 
 def test_a_flipped_fit_is_the_fit_of_flipped_images():
-    fixed, moving = rasterize([image_of(sagittal())]), image_of(axial(), (3.0, 6.0, -9.0))
+    fixed, moving = Placed([image_of(sagittal())]).raster(), image_of(axial(), (3.0, 6.0, -9.0))
     compared = Comparison(fixed, [moving])
     for axis in range(3):
         by_images = Comparison(fixed, [Volume(np.flip(moving.array, axis), moving.grid)]).fit
@@ -110,7 +110,7 @@ def test_a_flipped_fit_is_the_fit_of_flipped_images():
 
 
 def test_the_coarse_grid_tells_a_straight_series_from_a_flipped_one():
-    fixed, straight = rasterize([image_of(sagittal())]), image_of(axial())
+    fixed, straight = Placed([image_of(sagittal())]).raster(), image_of(axial())
     assert Comparison(fixed, [straight]).loses_by_flipping(2)
     assert not Comparison(fixed, [Volume(np.flip(straight.array, 2), straight.grid)]).loses_by_flipping(2)
 
@@ -118,7 +118,7 @@ def test_the_coarse_grid_tells_a_straight_series_from_a_flipped_one():
 def test_blocks_of_voxels_keep_their_places_on_the_coarse_grid():
     ramp = image_of(axial())
     points = ramp.grid.points_mm(np.moveaxis(np.indices(ramp.grid.shape), 0, -1))
-    coarse = rasterize([Volume(points.sum(axis=-1).astype(np.float32) + 500, ramp.grid)]).coarse  # brightness x + y + z
+    coarse = Placed([Volume(points.sum(axis=-1).astype(np.float32) + 500, ramp.grid)]).raster().coarse  # brightness x + y + z
     index = np.argwhere(coarse.mask > 0)
     inner = index[((index > 1) & (index < np.array(coarse.mask.shape) - 2)).all(axis=1)]
     places = coarse.corner_mm + coarse.pixel_mm * inner

@@ -87,11 +87,6 @@ def common_box(a: Box, b: Box) -> Box:
     return np.array([np.maximum(a[0], b[0]), np.minimum(a[1], b[1])])
 
 
-def rasterize(volumes: Sequence[Volume], box: Box | None = None) -> Raster | None:
-    """The stacks of one series on the common grid within `box` (all of them by default); None where too little of them lies in it."""
-    return Placed(volumes, box).raster() if volumes else None
-
-
 class Placed:
     """The stacks of one series, blurred and located on the common grid once, so that they can be put on it as they are and flipped."""
 
