@@ -15,6 +15,7 @@ from lumbar.domain.volume import Volume
 from lumbar.errors import GeometryError, InputError, UnreadableInput
 from lumbar.imaging.same_grid import on_grid
 from lumbar.models.folder import Model, load_folder
+from lumbar.muscle.agreement import DOUBTFUL
 from lumbar.muscle.axial import to_axial
 from lumbar.muscle.engine import run_model
 from lumbar.muscle.labels import MASK_LABELS
@@ -178,6 +179,7 @@ def _together(group: Sequence[MuscleFinding]) -> MuscleFinding:
         values = [getattr(f, name) for f in group]
         return None if any(v is None for v in values) else float(np.average(values, weights=weights))
 
+    expected = share("mask_expected_dice")
     return replace(
         group[0],
         volume_ml=sum(volumes) if volumes else None,
@@ -189,8 +191,8 @@ def _together(group: Sequence[MuscleFinding]) -> MuscleFinding:
         fat_fraction_corrected=share("fat_fraction_corrected"),
         fat_infiltration=share("fat_infiltration"),
         mask_agreement=share("mask_agreement"),
-        mask_expected_dice=share("mask_expected_dice"),
-        mask_doubtful=None if group[0].mask_doubtful is None else any(f.mask_doubtful for f in group),
+        mask_expected_dice=expected,
+        mask_doubtful=None if expected is None else expected < DOUBTFUL,
         per_level=_by_level(group),
         per_slice=tuple(sorted((s for f in group for s in f.per_slice), key=lambda s: s.z_mm)),
     )
