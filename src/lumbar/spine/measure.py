@@ -53,8 +53,13 @@ def measure(flat: Flat, instances: NDArray[np.uint8], weighting: Weighting) -> t
     warnings += [f"{f.level.value}: {', '.join(gaps)} could not be measured" for f in levels if (gaps := _gaps(f, weighting))]
     if weighting not in _BRIGHT_FLUID:
         warnings.append("the ratio of disc signal to CSF needs a T2-weighted or STIR series; it was not measured")
-    finding = SpineFinding(flat.names.numbering, tuple(vertebrae), tuple(levels), total, errors=ERRORS)
+    finding = SpineFinding(flat.names.numbering, tuple(vertebrae), tuple(levels), total, errors=_errors(levels))
     return _with_posture(finding, flat, instances), tuple(warnings)
+
+
+def _errors(levels: Sequence[LevelFinding]) -> dict[str, float]:
+    """± of all measurements; of foramina only where one was measured."""
+    return {name: error for name, error in ERRORS.items() if not name.startswith("foramen") or any(getattr(level, name) is not None for level in levels)}
 
 
 def _with_posture(finding: SpineFinding, flat: Flat, instances: NDArray[np.uint8]) -> SpineFinding:
