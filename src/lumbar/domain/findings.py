@@ -201,14 +201,14 @@ class DiscGrades:
 
 @dataclass(frozen=True)
 class MuscleLevel:
-    """One muscle at one disc level. muscles.csv holds the agreement of its masks besides."""
+    """One muscle at one disc level. muscles.csv also holds its asymmetry and the agreement of its masks."""
 
     level: Level
     csa_mm2: float
     fat_fraction_mean: float | None
     csa_lean_mm2: float | None = None  # area without fat: the functional cross-sectional area
     muscle_disc_ratio: float | None = field(default=None, metadata=IF_ANY)  # area / area of the disc in the same slice
-    csa_asymmetry: float | None = None  # (own − other side) / mean of both areas
+    csa_asymmetry: float | None = field(default=None, metadata=UNWRITTEN)  # (own − other side) / mean of both areas
     muscle_body_ratio: float | None = None  # area / area of the vertebral body or disc, as the muscle model labels it, in the same slice
     mask_agreement: float | None = field(default=None, metadata=UNWRITTEN)  # Dice between the masks of the model's networks on this slice
     mask_expected_dice: float | None = field(default=None, metadata=UNWRITTEN)  # Dice to expect against a reader's mask on this slice
@@ -256,7 +256,7 @@ class MuscleFinding:
     fat_fraction_corrected: float | None = field(default=None, metadata=IF_ANY)  # the mean after correction for partial volume along the outline
     fat_norms: tuple[NormPlace, ...] = field(default=(), metadata=IF_ANY)  # of `fat_fraction_mean`
     volume_asymmetry: float | None = None  # (own − other side) / mean of both
-    mask_agreement: float | None = None  # Dice between the masks of the model's networks; None for a mask that was given
+    mask_agreement: float | None = field(default=None, metadata=UNWRITTEN)  # Dice between the masks of the model's networks; None for a mask that was given
     mask_expected_dice: float | None = field(default=None, metadata=IF_ANY)  # Dice to expect against a reader's mask, by agreement and certainty
     mask_doubtful: bool | None = None  # the expected Dice is so low that the mask should not be used unseen
 
