@@ -166,6 +166,12 @@ def test_a_canal_against_its_grade(width, p, level, loud):
     assert not_passed(findings(spine=spine(canal_ap_mm=width), severity=grades)) == expected
 
 
+@pytest.mark.parametrize(("dice", "loud"), [(0.79, True), (0.84, False), (None, False)])
+def test_a_poor_mask_makes_volumes_doubtful(dice, loud):
+    expected = [("volumes_plausible", "doubtful", None)] if loud else []
+    assert not_passed(findings(muscles=(replace(muscle(), mask_expected_dice=dice, mask_doubtful=dice is not None and dice < 0.86),))) == expected
+
+
 @pytest.mark.parametrize(("area", "loud"), [(150.0, True), (110.0, False), (None, False)])
 def test_a_wide_dural_sac_against_a_severe_grade(area, loud):
     grades = (grade(Condition.SPINAL_CANAL_STENOSIS, Evidence("sag", 8, 1.0, 1.0), (0.01, 0.04, 0.95), Level.L3_L4),)

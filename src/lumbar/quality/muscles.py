@@ -11,6 +11,8 @@ _AREA_MM2 = {
     Muscle.ERECTOR_SPINAE: (250.0, 5500.0), Muscle.MULTIFIDUS: (80.0, 2500.0), Muscle.PSOAS: (80.0, 4500.0), Muscle.QUADRATUS_LUMBORUM: (30.0, 2500.0),
 }  # fmt: skip
 _ASYMMETRY = 0.7  # (left − right) / mean of the volumes
+# `mask_doubtful` marks masks to look at, from an expected Dice of 0.86 down; plain phantoms have 0.84 at least. Only poor masks make an analysis doubtful.
+_LEAST_DICE = 0.80
 _COUNTED_TWICE = 1.25  # volume relative to the largest cross-section times the length of the levels
 _FAT = (0.0, 0.95)
 
@@ -44,7 +46,7 @@ def _volume(muscle: MuscleFinding) -> Iterator[tuple[Status, str]]:
         most = muscle.csa_max_mm2 * (max(heights) - min(heights) + 2 * max(gap, 5.0)) / 1000
         if muscle.volume_ml is not None and muscle.volume_ml > _COUNTED_TWICE * most:
             yield "failed", f"the {name} has {muscle.volume_ml:.0f} ml, more than its largest section would fill ({most:.0f} ml): slices were counted twice"
-    if muscle.mask_doubtful:
+    if muscle.mask_expected_dice is not None and muscle.mask_expected_dice < _LEAST_DICE:
         yield "doubtful", f"the model is unsure of the {name} (it expects a Dice of {muscle.mask_expected_dice:.2f} against a reader): look at its mask"
     for fraction in (muscle.fat_fraction_mean, muscle.fat_infiltration):
         if fraction is not None and not _FAT[0] <= fraction <= _FAT[1]:

@@ -43,6 +43,8 @@ def check_metal(spine: SpineMap, series_uid: str) -> tuple[Check, ...]:
         return (Check(CHECK, "passed", "no signal void with a bright rim, as metal causes, lies near the spine"),)
     points = spine.segmentation.grid.points_mm(np.argwhere(rims).astype(float))
     near = [level.level for level in spine.finding.levels if _amount_mm2(points, level.center_mm) >= _LEAST_MM2]
+    if not near and per_slice.max() < 2 * _LEAST_MM2:
+        return (Check(CHECK, "passed", "no signal void with a bright rim, as metal causes, lies near a named level"),)
     levels: list[Level | None] = [*near] or [None]
     return tuple(
         Check(CHECK, "doubtful", f"{level.value if level else 'the spine'}: signal voids with bright rims, as metal causes; positions, measurements and "
