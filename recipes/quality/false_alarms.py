@@ -3,8 +3,8 @@
     python recipes/quality/false_alarms.py [--studies 100] [--folder WORK] [--real STUDY]
 
 Prints every check that did not pass, the share of studies without any, and the interval (Wilson, 95 %) of that share. A contradiction between canal and grade
-is no false alarm where the grade is wrong: the grader was trained on people and misses some stenoses of phantoms. Phantoms have half the pixels of their site
-along each edge. `--folder` keeps phantoms and outcomes: a run that was stopped goes on where it ended, as long as the source is the same.
+is no false alarm where the grade is wrong (the grader was trained on people and misses some stenoses of phantoms), nor is an impossible width of a canal that is
+narrowed so far that its mask breaks off. Phantoms have half the pixels of their site along each edge. `--folder` keeps phantoms and outcomes: a run that was stopped goes on where it ended, as long as the source is the same.
 Ends with a verdict: at least 95 % of the phantoms, and the real study, must be quiet.
 """
 
@@ -22,7 +22,6 @@ import lumbar
 from lumbar.pipeline import Analysis, Models
 
 SITES = "ABCDEFGHI"
-GRADES = ("normal_mild", "moderate", "severe")
 _QUIET = 0.95  # share of plain phantoms that must be
 
 
@@ -64,19 +63,19 @@ def remembered(folder: Path, seed: int, models: Models) -> list[str]:
     return list(json.loads(record.read_text()))
 
 
-def wrong_grades(folder: Path, seed: int) -> set[tuple[str, str]]:
-    """Pairs of a level and a grade of central stenosis that is not its true one."""
+def true_grades(folder: Path, seed: int) -> dict[str, str]:
+    """The true grade of central stenosis by level."""
     truth = json.loads((folder / str(seed) / "truth" / "truth.json").read_text())
-    canals = [(entry["level"], entry["severity"]) for entry in truth["severity"] if entry["condition"] == "spinal_canal_stenosis"]
-    return {(level, grade) for level, own in canals for grade in GRADES if grade != own}
+    return {entry["level"]: entry["severity"] for entry in truth["severity"] if entry["condition"] == "spinal_canal_stenosis"}
 
 
-def deserved(text: str, wrong: set[tuple[str, str]]) -> bool:
-    """Whether an alarm is about a canal whose grade is wrong."""
-    if "measurement_against_grade: " not in text:
-        return False
-    level, grade = text.split("measurement_against_grade: ")[1].split(":", maxsplit=1)[0], text.rsplit("graded ", maxsplit=1)[-1]
-    return (level, grade.replace(" or ", "_")) in wrong
+def deserved(text: str, canals: dict[str, str]) -> bool:
+    """Whether an alarm names something that is wrong: a canal with a wrong grade, or one so narrow that its mask breaks off there."""
+    _, check, rest = text.split(" ", 2)
+    level = rest.split(":", maxsplit=1)[0]
+    if check == "measurement_against_grade:":
+        return rest.rsplit("graded ", maxsplit=1)[-1].replace(" or ", "_") != canals[level]
+    return check == "measurements_plausible:" and "canal from front to back" in rest and canals[level] != "normal_mild"
 
 
 def main() -> None:
@@ -95,10 +94,10 @@ def main() -> None:
         folder = options.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         for seed in range(options.first, options.first + options.studies):
-            found, wrong = remembered(folder, seed, models), wrong_grades(folder, seed)
-            quiet += all(deserved(text, wrong) for text in found)
+            found, canals = remembered(folder, seed, models), true_grades(folder, seed)
+            quiet += all(deserved(text, canals) for text in found)
             for text in found:
-                print(f"seed {seed}, site {SITES[(seed - 1) % 9]}: {text}{' (rightly: the grade is wrong)' if deserved(text, wrong) else ''}", flush=True)
+                print(f"seed {seed}, site {SITES[(seed - 1) % 9]}: {text}{' (rightly)' if deserved(text, canals) else ''}", flush=True)
     low, high = proportion_confint(quiet, options.studies, method="wilson")
     passed = quiet >= _QUIET * options.studies and not real
     print(f"quiet on {quiet} of {options.studies} phantoms ({low:.1%} to {high:.1%}): {'PASSED' if passed else 'FAILED'}")
