@@ -3,8 +3,8 @@
     python recipes/quality/false_alarms.py [--studies 100] [--folder WORK] [--real STUDY]
 
 Prints every check that did not pass, the share of studies without any, and the interval (Wilson, 95 %) of that share. A contradiction between canal and grade
-is no false alarm where the grade is wrong (the grader was trained on people and misses some stenoses of phantoms), nor is an impossible width of a canal that is
-narrowed so far that its mask breaks off. Phantoms have half the pixels of their site along each edge. `--folder` keeps phantoms and outcomes: a run that was
+is no false alarm where the grade is wrong (the grader was trained on people and misses some stenoses of phantoms), nor is an impossible width of a canal
+so narrow that its mask breaks off. Phantoms have half the pixels of their site along each edge. `--folder` keeps phantoms and outcomes: a run that was
 stopped goes on where it ended, as long as the source is the same.
 Ends with a verdict: at least 95 % of the phantoms, and the real study, must be quiet.
 """
