@@ -33,8 +33,8 @@ from lumbar.spine.spine_map import map_segmentation, map_spine
 FIRST_SEED = 9000  # seeds that no training uses
 SITES = "ABCDEFGHI"
 NEAR_MM = 10.0
-LIMITS = (0.9, 0.93, 0.95, 0.98)
-BINS = (0.0, 0.5, 0.93, 0.97, 0.99, 1.0)
+LIMITS = (0.9, 0.93, 0.955, 0.98)
+BINS = (0.0, 0.5, 0.955, 0.97, 0.99, 1.0)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ _UPWARDS = (Vertebra.S1, Vertebra.L5, Vertebra.L4, Vertebra.L3, Vertebra.L2, Ver
 _LEAST_TILT_DEGREES = 10.0  # of L5/S1
 # Of 27 SPIDER patients about a third have a disc as thin at L5/S1, one of them a parallel one (recipes/spine/norms.py).
 _THIN, _PARALLEL_MM = 0.66, 0.5
-_LEAST_PROBABILITY = 0.93  # of the names; lower is marked as doubtful (recipes/spine/numbering.py)
+_LEAST_PROBABILITY = 0.955  # of the names; lower is marked as doubtful (recipes/spine/numbering.py)
 
 
 @dataclass(frozen=True)
