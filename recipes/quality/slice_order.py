@@ -4,7 +4,7 @@
 
 Reads the sagittal images of data/sagittal and data/spider/t2_space, the Dixon images, and the RSNA study. Each series is put into wrong orders: shuffled,
 even before odd slices, sorted by number as text (1, 10, 11, ...), halves exchanged, two neighbours exchanged. Series of fewer than 11 slices have a row of
-their own. Prints the share that is rejected.
+their own. Prints the share that is rejected, and the share with a warning that two adjacent slices are exchanged.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 import lumbar
 from lumbar.io.nifti import read_nifti
-from lumbar.io.positions import order_is_wrong
+from lumbar.io.positions import exchanged_pair, order_is_wrong, similarities
 
 _SHORT = 11  # slices
 
@@ -56,12 +56,15 @@ def main() -> None:
     options = parser.parse_args()
     rng = np.random.default_rng(options.seed)
     rejected: dict[tuple[str, str], list[bool]] = defaultdict(list)
+    warned: dict[tuple[str, str], list[bool]] = defaultdict(list)
     for slices, along in series_of(options.data):
         size = f"fewer than {_SHORT} slices" if len(slices) < _SHORT else f"{_SHORT} slices and more"
         for name, order in orders(len(slices), rng):
-            rejected[size, name].append(order_is_wrong([slices[k] for k in order], along[: len(order)]))
+            images = [slices[k] for k in order]
+            rejected[size, name].append(order_is_wrong(images, along[: len(order)]))
+            warned[size, name].append(exchanged_pair(similarities(images)) is not None)
     for (size, name), found in rejected.items():
-        print(f"{size:22} {name:22} rejected {sum(found)} of {len(found)}")
+        print(f"{size:22} {name:22} rejected {sum(found)} of {len(found)}, exchange of neighbours named in {sum(warned[size, name])}")
 
 
 if __name__ == "__main__":

@@ -106,6 +106,17 @@ def test_a_slice_of_another_person_is_named(tmp_path, stray):
     assert any("resembles neither neighbour" in warning for warning in series.warnings) == stray
 
 
+@pytest.mark.parametrize("first", [None, 1, 5, 9])
+def test_two_exchanged_neighbours_are_named(tmp_path, first):
+    array = slices(SAGITTAL, SHAPE)
+    if first is not None:
+        array[[first, first + 1]] = array[[first + 1, first]]
+    (series,) = read_study(write(tmp_path, stack_datasets(array, SAGITTAL, **T2))).series
+    said = [warning for warning in series.warnings if "each other's positions" in warning]
+    assert len(said) == (first is not None)
+    assert all(f"{first:03}.dcm and {first + 1:03}.dcm" in warning or f"{first + 1:03}.dcm and {first:03}.dcm" in warning for warning in said)
+
+
 def nifti(path, values):
     image = nib.Nifti1Image(np.ascontiguousarray(values.transpose(2, 1, 0)), np.diag([-1.0, -1, 1, 1]) @ SAGITTAL @ np.eye(4)[[2, 1, 0, 3]])
     image.header.set_xyzt_units("mm")

@@ -12,7 +12,7 @@ from lumbar.errors import NoUsableSeries, UnreadableInput
 from lumbar.io.dicom_files import Census, Headers, Progress, read_headers
 from lumbar.io.pixel_checks import pixel_warnings, shows_something, without_empty
 from lumbar.io.pixels import decode
-from lumbar.io.positions import misplaced, strays
+from lumbar.io.positions import misplaced, neighbour_warnings
 from lumbar.io.roles import Verdict, contrast_key, judge, reason, role_of
 from lumbar.io.same_place import distinguished
 from lumbar.io.slices import Acquisition, SliceHeader
@@ -192,8 +192,7 @@ def _one_acquisition(slices: list[SliceHeader], census: Census, scouting: str) -
         warnings += pixel_warnings(images)
         if turned := _turned(images):
             warnings.append(turned)
-        if stray := strays(images):
-            warnings.append(stray)
+        warnings += neighbour_warnings(images)
         if broken := misplaced(images):
             return [_refused(slices, images, broken, warnings)]
         for number, layer in enumerate(_kept_layers(layers(runs(images)), warnings)):
