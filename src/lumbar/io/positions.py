@@ -77,7 +77,7 @@ def _strays(alike: NDArray[np.float64], names: Sequence[str]) -> list[str]:
     """A warning on slices that resemble neither neighbour while these resemble each other, as an image of another person or place does."""
     across = np.diagonal(alike, 2)
     own = np.maximum(np.diagonal(alike, 1)[:-1], np.diagonal(alike, 1)[1:])
-    found = [names[k + 1] for k in np.flatnonzero((across > _RESEMBLE) & (across - own > _STRAY))]
+    found = [names[k + 1] for k in np.flatnonzero((across > _RESEMBLE) & (across - own > _STRAY)).tolist()]
     if not found:
         return []
     what = "1 slice resembles" if len(found) == 1 else f"{len(found)} slices resemble"
