@@ -59,7 +59,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--folds", type=int, nargs="*", default=[0, 1, 2, 3, 4])
     parser.add_argument("--steps", type=int, default=2600)
     parser.add_argument("--start", type=Path, help="folder of finished folds that initialise these, each with the same studies left out")
-    parser.add_argument("--beside", type=Path, help="WORK of severity_phantom_table.py, whose training studies are used as well")
+    parser.add_argument("--beside", type=Path, help="WORK of phantom_table.py, whose training studies are used as well")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("-o", "--out", type=Path, help="model folder that `pack` writes")
     return parser.parse_args()

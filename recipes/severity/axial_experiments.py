@@ -24,19 +24,20 @@ import shutil
 import time
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import cast
 
 import lightning
 import numpy as np
-import torch
+from axial_teachers import HELD_BACK, cut, load_t1_encoder, read_predicted
 
 from lumbar.datasets.axial_crops import AxialCrop, read_crop_table
 from lumbar.datasets.rsna2024_grades import read_grades
 from lumbar.metrics.bootstrap import bootstrap_interval
 from lumbar.metrics.classification import row_log_losses
 from lumbar.models.registry import find_folder
-from lumbar.severity.axial.data import level_numbers, stored_images, targets
+from lumbar.severity.axial.data import level_numbers, targets
 from lumbar.severity.axial.grader import TASK
 from lumbar.severity.learn.axial.ensemble import FoldOptions, export_network, split
 from lumbar.severity.learn.axial.network import Hybrid, NetworkOptions
@@ -44,15 +45,13 @@ from lumbar.severity.learn.axial.out_of_fold import PARTS, OutOfFold, grade_held
 from lumbar.severity.learn.axial.train import LabelledCrops, SeverityModule, SeverityTraining, default_training
 from lumbar.severity.learn.axial.train import train as fit
 from lumbar.severity.learn.cutmix import MixOptions
-from lumbar.severity.learn.foramina.out_of_fold import KIND as FORAMEN_KIND
 from lumbar.severity.score import GRADE_WEIGHTS
 from lumbar.training.efficientnet import EfficientNetLite, load_imagenet
-from lumbar.training.fit import LAST, averaged_weights
-from lumbar.training.fold_runs import NETWORK, SPLITS, FoldRuns, write_record
+from lumbar.training.fold_runs import NETWORK, FoldRuns
 from lumbar.training.onnx_weights import load_exported
 
-HELD_BACK = ("100206310",)  # the study with images: left out of training, so that it can serve for evaluation
 KIND = "hybrid"
+PACKAGED, HEADLESS = "packaged", "packaged-without-heads"  # experiments start from the latter
 
 
 class Start(Enum):
@@ -76,14 +75,23 @@ class Experiment:
     cutmix: float = 0.15
     weight_decay: float = 0.05
     features: tuple[int, ...] = NetworkOptions().features
+    ordinal: str = ""  # loss beside the cross-entropy
+    predicted_share: float = 0.0  # of the soft labels of `axial_teachers.py` in the labels
+    frozen_encoder: bool = False
+    control: str = ""  # experiment with the same schedule that it is compared with
 
 
 WIDE = (32, 48, 96, 160)  # channels of the encoder of the foraminal networks
+LAST_LAYERS = Experiment(200, Start.PACKAGED, learning_rate=5e-4, coarse_share=0.0, mixup=0.1, cutmix=0.1, frozen_encoder=True)
 EXPERIMENTS = {
     "longer": Experiment(1500, Start.PACKAGED, learning_rate=1e-3, coarse_share=0.3, mixup=0.1, cutmix=0.1),
     "encoder-from-t1": Experiment(1400, Start.T1, learning_rate=1.5e-3, features=WIDE),
     "from-scratch-wide": Experiment(1400, Start.SCRATCH, features=WIDE),
     "imagenet": Experiment(700, Start.IMAGENET, learning_rate=6e-4, coarse_share=0.4),
+    "last-layers": LAST_LAYERS,
+    "ordinal-distance": replace(LAST_LAYERS, ordinal="distance", control="last-layers"),
+    "ordinal-thresholds": replace(LAST_LAYERS, ordinal="thresholds", control="last-layers"),
+    "soft-labels": replace(LAST_LAYERS, predicted_share=0.5, control="last-layers"),
 }
 
 
@@ -121,6 +129,9 @@ def settings(chosen: Experiment, seed: int) -> SeverityTraining:
         weight_decay=chosen.weight_decay,
         coarse_share=chosen.coarse_share,
         mix=MixOptions(mixup_probability=chosen.mixup, cutmix_probability=chosen.cutmix),
+        ordinal=chosen.ordinal,
+        predicted_share=chosen.predicted_share,
+        frozen_encoder=chosen.frozen_encoder,
     )
 
 
@@ -136,7 +147,8 @@ def train(crops: list[AxialCrop], labels: np.ndarray, arguments: argparse.Namesp
         lightning.seed_everything(config.fit.seed, verbose=False)
         start = SeverityModule(config)
         begin(start.network, EXPERIMENTS[arguments.name].start, fold, arguments.foramina)
-        data = LabelledCrops(cut(crops, arguments), level_numbers(crops), np.array([crop.study_id for crop in crops]), labels)
+        predicted = read_predicted(arguments.runs, np.array([fold_of[crop.study_id] for crop in crops]), fold) if config.predicted_share else None
+        data = LabelledCrops(cut(crops, arguments.data, arguments.runs), level_numbers(crops), np.array([c.study_id for c in crops]), labels, predicted)
         chosen = np.array([fold_of[crop.study_id] != fold and crop.study_id not in HELD_BACK for crop in crops])
         began = time.process_time()
         module = fit(data.subset(chosen), folder, config, None, start.state_dict())
@@ -155,46 +167,72 @@ def begin(network: Hybrid, start: Start, fold: int, foramina: Path | None) -> No
     if start is Start.T1:
         if foramina is None:
             raise SystemExit("this experiment starts from foraminal networks; name the folder of their training with --foramina")
-        prefix = "network.encoder."
-        trained = averaged_weights(FoldRuns(foramina, FORAMEN_KIND).path(fold) / LAST)
-        weights = {name.removeprefix(prefix): value for name, value in trained.items() if name.startswith(prefix)}
-        weights["stem.0.weight"] = weights["stem.0.weight"] * torch.tensor([0.25, 0.5, 0.25])[:, None, None]  # the slice of the disc counts twice
-        network.encoder.load_state_dict(weights)
+        load_t1_encoder(network, foramina, fold)
 
 
 def table(crops: list[AxialCrop], labels: np.ndarray, arguments: argparse.Namespace) -> None:
     """Print the held-out figures of every experiment beside those of the packaged networks on the same folds."""
-    before = packaged(crops, labels, arguments)
-    print(f"{'':<24}{'folds':>12}{'steps':>7}{'seconds':>9}{'canal':>9}{'recesses':>10}   change of canal and of recesses, with 95 % interval by study")
-    for name in sorted(path.parent.name for path in arguments.runs.glob(f"*/{SPLITS}") if any(path.parent.glob(f"*/{NETWORK}"))):
-        oof = grade_held_out(crops, labels, arguments.data / "axial_crops", arguments.runs / name, KIND, threads=1)
-        own = np.isin(before.folds, np.unique(oof.folds))
-        start = replace(oof, raw=before.raw[own])
-        folds = sorted(set(oof.folds.tolist()))
-        seconds = np.mean([FoldRuns(arguments.runs / name, KIND).record(fold)["seconds"] for fold in folds])
-        steps = EXPERIMENTS[name].steps if name in EXPERIMENTS else 0
-        print(f"{name:<24}{' '.join(map(str, folds)):>12}{steps:>7}{seconds:>9.0f}{compared(oof, start)}")
-        if name in EXPERIMENTS:
-            print(f"{'  and packaged, mean':<52}{compared(replace(oof, raw=(oof.raw + start.raw) / 2), start)}")
+    trained = {name: trained_folds(arguments.runs / name) for name in EXPERIMENTS}
+    folds = sorted({fold for own in trained.values() for fold in own})
+    baselines(crops, labels, arguments.runs, folds)
+    results = {name: held_out(crops, labels, arguments, name) for name in (PACKAGED, HEADLESS, *EXPERIMENTS) if folds and trained.get(name, folds)}
+    print(f"{'':<28}{'folds':>10}{'steps':>7}{'seconds':>9}{'canal':>9}{'recesses':>10}   change of canal and of recesses, with 95 % interval by study")
+    for name, oof in results.items():
+        own = FoldRuns(arguments.runs / name, KIND)
+        numbers = np.unique(oof.folds).tolist()
+        seconds = np.mean([own.record(fold)["seconds"] for fold in numbers])
+        print(f"{name:<28}{' '.join(map(str, numbers)):>10}{own.record(numbers[0]).get('steps', 0):>7}{seconds:>9.0f}{compared(oof, results[PACKAGED])}")
+        if name not in EXPERIMENTS:
+            continue
+        others = [HEADLESS] + [other for other in (EXPERIMENTS[name].control,) if other in results]
+        for other in others:
+            print(f"{'  against ' + other:<54}{compared(oof, results[other])}")
+        mean = replace(oof, raw=(oof.raw + same_folds(results[PACKAGED], oof).raw) / 2)
+        print(f"{'  and packaged, mean':<54}{compared(mean, results[PACKAGED])}")
+
+
+def trained_folds(runs: Path) -> list[int]:
+    """Folds of an experiment with a finished network."""
+    return [fold for fold in range(FoldOptions().folds) if FoldRuns(runs, KIND).is_trained(fold)]
+
+
+def held_out(crops: list[AxialCrop], labels: np.ndarray, arguments: argparse.Namespace, name: str) -> OutOfFold:
+    """Predictions of one experiment for the studies of its folds; computed once."""
+    return grade_held_out(crops, labels, arguments.data / "axial_crops", arguments.runs / name, KIND, threads=1)
+
+
+def same_folds(oof: OutOfFold, other: OutOfFold) -> OutOfFold:
+    """The part of `oof` in the folds of `other`."""
+    own = np.isin(oof.folds, np.unique(other.folds))
+    crops = [crop for crop, kept in zip(oof.crops, own, strict=True) if kept]
+    return OutOfFold(crops, oof.targets[own], oof.raw[own], oof.folds[own])
 
 
 def compared(after: OutOfFold, before: OutOfFold) -> str:
-    """Losses of canals and of recesses, and how they differ from those `before`."""
+    """Losses of canals and of recesses, and how they differ from those `before` on the same folds."""
+    before = same_folds(before, after)
     changes = [change(part, after, before) for part in ("canal", "both recesses")]
     losses = "".join(f"{value[0]:>{width}.4f}" for value, width in zip(changes, (9, 10), strict=True))
     return f"{losses}   {'   '.join(value[1] for value in changes)}"
 
 
-def packaged(crops: list[AxialCrop], labels: np.ndarray, arguments: argparse.Namespace) -> OutOfFold:
-    """Predictions of the packaged networks for the studies of their own folds; computed once."""
-    runs = FoldRuns(arguments.runs / "packaged", KIND)
-    for fold in range(FoldOptions().folds):
-        if not runs.is_trained(fold):
-            runs.path(fold).mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(find_folder(TASK) / f"fold{fold}.onnx", runs.path(fold) / NETWORK)
-            write_record(runs.path(fold), {"seconds": 0.0})
-    runs.keep_splits(split(crops, labels, FoldOptions()))
-    return grade_held_out(crops, labels, arguments.data / "axial_crops", runs.folder, KIND, threads=1)
+def baselines(crops: list[AxialCrop], labels: np.ndarray, runs: Path, folds: list[int]) -> None:
+    """Put the packaged networks of `folds`, and the same without their heads, in folders like those of experiments."""
+    for name in (PACKAGED, HEADLESS):
+        own = FoldRuns(runs / name, KIND)
+        own.keep_splits(split(crops, labels, FoldOptions()))
+        for fold in folds:
+            own.train(fold, partial(baseline, name, fold))
+
+
+def baseline(name: str, fold: int, folder: Path) -> dict[str, object]:
+    """Write one network of the two baselines to `folder`."""
+    if name == PACKAGED:
+        shutil.copyfile(find_folder(TASK) / f"fold{fold}.onnx", folder / NETWORK)
+        return {"seconds": 0.0}
+    network = Hybrid(NetworkOptions()).eval()
+    begin(network, Start.PACKAGED, fold, None)
+    return {"difference": export_network(network, folder / NETWORK), "seconds": 0.0}
 
 
 def change(part: str, after: OutOfFold, before: OutOfFold) -> tuple[float, str]:
@@ -209,14 +247,6 @@ def change(part: str, after: OutOfFold, before: OutOfFold) -> tuple[float, str]:
     total = np.bincount(owner, weights)
     interval = bootstrap_interval(lambda drawn: float((sums[0] - sums[1])[drawn].sum() / total[drawn].sum()), np.arange(len(total)))
     return float(sums[0].sum() / total.sum()), f"{(sums[0] - sums[1]).sum() / total.sum():+.4f} ({interval.low:+.4f} to {interval.high:+.4f})"
-
-
-def cut(crops: list[AxialCrop], arguments: argparse.Namespace) -> np.ndarray:
-    """(n, 112, 160, 3) images, cut once and kept in the folder of the experiments."""
-    cache = arguments.runs / "images.npy"
-    if not cache.is_file():
-        np.save(cache, stored_images(crops, arguments.data / "axial_crops"))
-    return np.load(cache)
 
 
 if __name__ == "__main__":

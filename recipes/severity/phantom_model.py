@@ -56,7 +56,7 @@ PRIOR_SHARE = 0.5  # weight of the frequencies
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("action", choices=["pack", "evaluate", "repack"])
-    parser.add_argument("folder", type=Path, help="WORK of severity_phantom_table.py, or a model folder to evaluate")
+    parser.add_argument("folder", type=Path, help="WORK of phantom_table.py, or a model folder to evaluate")
     parser.add_argument("data", type=Path, help="RSNA 2024 folder with axial_crops.csv, axial_crops/, train.csv and train_images/")
     parser.add_argument("--network", default="hybrid", help="name of the trained network, without masks as input")
     parser.add_argument("-o", "--out", type=Path, help="model folder that `pack` writes")

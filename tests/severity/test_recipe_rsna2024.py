@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
-RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "severity_rsna2024.py"
+RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "severity" / "rsna2024.py"
 
 
 @pytest.mark.slow

@@ -21,9 +21,9 @@ from lumbar.severity.learn.axial.augment import SWAPPED_SIDES, CropAugmentOption
 from lumbar.severity.learn.axial.ensemble import FoldOptions, train_fold, write_ensemble  # noqa: E402
 from lumbar.severity.learn.axial.network import NetworkOptions, build  # noqa: E402
 from lumbar.severity.learn.axial.out_of_fold import figures, grade_held_out  # noqa: E402
-from lumbar.severity.learn.axial.train import LabelledCrops, RandomStudies, SeverityTraining, train  # noqa: E402
+from lumbar.severity.learn.axial.train import LabelledCrops, RandomStudies, SeverityModule, SeverityTraining, train  # noqa: E402
 from lumbar.severity.learn.cutmix import MixOptions  # noqa: E402
-from lumbar.severity.learn.losses import soft_labels, weighted_loss  # noqa: E402
+from lumbar.severity.learn.losses import blended_labels, distance_loss, soft_labels, threshold_loss, weighted_loss  # noqa: E402
 from lumbar.training.fit import FitOptions  # noqa: E402
 
 TINY = NetworkOptions(features=(4, 8), blocks=(1, 1), width=16, layers=1, heads=2)
@@ -127,6 +127,30 @@ def test_soft_labels_and_the_weighted_loss_by_hand() -> None:
     assert weighted_loss(even, hard, known, (1.0,)).item() == pytest.approx((1 + 4) * math.log(3) / 1.3 / 2)
 
 
+def test_the_ordinal_losses_by_hand() -> None:
+    """Probabilities 0.5, 0.3, 0.2 of normal, moderate and severe; grades weigh 1, 2 and 4, and 1.3 is the mean weight."""
+    logits = torch.tensor([0.5, 0.3, 0.2]).log().expand(4, 1, 3)
+    labels = soft_labels(torch.tensor([[0], [1], [2], [-1]]), 0.0)
+    known = torch.tensor([[1.0], [1.0], [1.0], [0.0]])
+    # Cumulative probabilities are 0.5 and 0.8; those of the labels 1 and 1, 0 and 1, 0 and 0.
+    distance = 1 * (0.5**2 + 0.2**2) + 2 * (0.5**2 + 0.2**2) + 4 * (0.5**2 + 0.8**2)
+    assert distance_loss(logits, labels, known, (1.0,)).item() == pytest.approx(distance / 1.3 / 3, rel=1e-5)
+    # At least moderate: 0.5; severe: 0.2.
+    entropies = 1 * (math.log(1 / 0.5) + math.log(1 / 0.8)) + 2 * (math.log(1 / 0.5) + math.log(1 / 0.8)) + 4 * (math.log(1 / 0.5) + math.log(1 / 0.2))
+    assert threshold_loss(logits, labels, known, (1.0,)).item() == pytest.approx(entropies / 1.3 / 3, rel=1e-5)
+
+
+def test_condition_weights_of_an_ordinal_loss_by_hand() -> None:
+    """Two conditions, one row: normal in the first (0.29 / 1.3), severe in the second (4 · 0.89 / 1.3), with shares 3 to 1."""
+    logits, labels = torch.tensor([0.5, 0.3, 0.2]).log().expand(1, 2, 3), soft_labels(torch.tensor([[0, 2]]), 0.0)
+    assert distance_loss(logits, labels, torch.ones(1, 2), (3.0, 1.0)).item() == pytest.approx((3 * 0.29 + 4 * 0.89) / 1.3 / 4, rel=1e-5)
+
+
+def test_labels_blended_with_predictions_by_hand() -> None:
+    labels, predicted = torch.tensor([[1.0, 0, 0], [0, 0, 0]]), torch.tensor([[0.2, 0.3, 0.5], [0.2, 0.3, 0.5]])
+    torch.testing.assert_close(blended_labels(labels, predicted, 0.25), torch.tensor([[0.8, 0.075, 0.125], [0, 0, 0]]))
+
+
 def some_crops(studies: int = 12) -> LabelledCrops:
     rng = np.random.default_rng(0)
     n = 5 * studies
@@ -148,6 +172,31 @@ def test_the_stream_uses_every_study_once_per_epoch_and_is_reproducible() -> Non
     assert first[0].shape == (20, 3, 64, 92)  # the coarse part of training
     assert next(iter(RandomStudies(data, config, start=config.fit.steps)))[0].shape == (20, 3, 96, 136)
     assert len(set(first[2].tolist())) == 4
+
+
+def test_predictions_are_mirrored_with_the_image() -> None:
+    """Only the left recess is labelled, severe in the predictions: after mirroring it is the right one."""
+    targets, predicted = np.full((60, 5), -1), np.tile(np.float32([1, 0, 0]), (60, 5, 1))
+    targets[:, 3], predicted[:, 3] = 0, (0, 0, 1)
+    data = replace(some_crops(), targets=targets, predicted=predicted).subset(np.arange(60) < 10)
+    mirrored = replace(STILL, mirror_probability=1.0)
+    config = SeverityTraining(augment=mirrored, mix=UNMIXED, smoothing=0.0, predicted_share=0.25, studies_per_batch=1)
+    _, _, _, labels, known = next(iter(RandomStudies(data, config)))
+    assert known[0].tolist() == [0, 0, 0, 0, 1]
+    torch.testing.assert_close(labels[0, 4], torch.tensor([0.75, 0.0, 0.25]))
+    assert not labels[0, :4].any()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_frozen_encoder_keeps_its_weights_and_statistics(tmp_path: Path) -> None:
+    fit = FitOptions(steps=2, threads=1, precision="32-true", average_decay=0.5)
+    config = SeverityTraining(network=TINY, fit=fit, studies_per_batch=2, frozen_encoder=True, ordinal="distance")
+    assert not SeverityModule(config).train().network.encoder.training
+    before = SeverityModule(config).state_dict()
+    after = train(some_crops(), tmp_path, config, None, {name: value.clone() for name, value in before.items()}).state_dict()
+    changed = {name for name, value in before.items() if not torch.equal(value, after[name])}
+    assert changed and not [name for name in changed if name.startswith("network.encoder.")]
+    assert {"network.attention.0.before.weight", "network.canal_head.2.weight"} <= changed
 
 
 @pytest.mark.filterwarnings("ignore")

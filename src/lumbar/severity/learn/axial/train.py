@@ -1,9 +1,10 @@
 """Training of the grading networks on axial crops (needs lumbar[train])."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
 import lightning
 import numpy as np
@@ -15,9 +16,9 @@ from torch.utils.data import DataLoader, IterableDataset
 from lumbar.severity.axial.data import UNLABELLED
 from lumbar.severity.axial.network_input import network_input
 from lumbar.severity.learn.axial.augment import FULL_SIZE, CropAugmentOptions, augment
-from lumbar.severity.learn.axial.network import NetworkOptions, build
+from lumbar.severity.learn.axial.network import Hybrid, NetworkOptions, build
 from lumbar.severity.learn.cutmix import MixOptions, mix
-from lumbar.severity.learn.losses import any_severe_loss, soft_labels, weighted_loss
+from lumbar.severity.learn.losses import any_severe_loss, blended_labels, distance_loss, soft_labels, threshold_loss, weighted_loss
 from lumbar.severity.learn.study_stream import Size, StudyStream, partners
 from lumbar.severity.score import Graded, official_score
 from lumbar.training.best_weights import BestWeights
@@ -35,6 +36,11 @@ COARSE_SIZE = (64, 92)
 
 Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
 
+ORDINAL: dict[str, Callable[[torch.Tensor, torch.Tensor, torch.Tensor, Sequence[float]], torch.Tensor]] = {
+    "distance": distance_loss,
+    "thresholds": threshold_loss,
+}
+
 
 @dataclass(frozen=True)
 class SeverityTraining:
@@ -50,6 +56,10 @@ class SeverityTraining:
     # Weights of the conditions in the order of `Condition`: foramina are an auxiliary task, as an axial slice shows them only in part.
     condition_weights: tuple[float, ...] = (1.0, 0.25, 0.25, 0.5, 0.5)
     smoothing: float = 0.02  # label smoothing towards the neighbouring grades
+    predicted_share: float = 0.0  # of the probabilities predicted by other networks in the labels, where the crops have them
+    ordinal: str = ""  # loss of `ORDINAL` that is added to the cross-entropy
+    ordinal_weight: float = 1.0
+    frozen_encoder: bool = False  # of the hybrid: only what follows the encoder is trained
     alone_probability: float = 0.1  # the crops of a study do not attend to each other
     absence_probability: float = 0.1  # a crop is left out of its study
     mix: MixOptions = field(default_factory=MixOptions)  # of crops at the same level
@@ -66,13 +76,15 @@ class LabelledCrops:
     levels: NDArray[np.int64]  # (n,), 0 … 4
     studies: NDArray[np.str_]  # (n,)
     targets: NDArray[np.int64]  # (n, 5) 0 … 2 in the order of `Condition`, or UNLABELLED
+    predicted: NDArray[np.float32] | None = None  # (n, 5, 3) probabilities by networks that were trained without the crop's study
 
     def subset(self, chosen: NDArray[np.bool_]) -> "LabelledCrops":
         """The crops where `chosen` (n,) is true."""
-        return LabelledCrops(self.images[chosen], self.levels[chosen], self.studies[chosen], self.targets[chosen])
+        predicted = self.predicted[chosen] if self.predicted is not None else None
+        return LabelledCrops(self.images[chosen], self.levels[chosen], self.studies[chosen], self.targets[chosen], predicted)
 
     def joined(self, others: "LabelledCrops") -> "LabelledCrops":
-        """These and `others`."""
+        """These and `others`, without predicted probabilities."""
         names = ("images", "levels", "studies", "targets")
         return LabelledCrops(*(np.concatenate([getattr(self, name), getattr(others, name)]) for name in names))
 
@@ -88,9 +100,14 @@ class RandomStudies(StudyStream[Batch]):
         """Augmented crops with levels, owners, soft labels and masks of known labels."""
         config = self.config
         images = torch.from_numpy(self.crops.images[chosen]).permute(0, 3, 1, 2).float() / 255
-        x, targets = augment(images, torch.from_numpy(self.crops.targets[chosen]), config.augment, generator, size)
+        grades = torch.from_numpy(self.crops.targets[chosen])
+        x, places = augment(images, torch.arange(grades.numel()).reshape(grades.shape), config.augment, generator, size)
+        targets = grades.flatten()[places]
         levels = torch.from_numpy(self.crops.levels[chosen])
         labels = soft_labels(targets, config.smoothing)
+        if self.crops.predicted is not None:
+            predicted = torch.from_numpy(self.crops.predicted[chosen]).flatten(0, 1)
+            labels = blended_labels(labels, predicted[places], config.predicted_share)
         (x,), labels = mix([x], labels, partners(levels, generator), config.mix, generator)
         return x, levels, torch.tensor(owners), labels, (targets != UNLABELLED).float()
 
@@ -119,13 +136,24 @@ class SeverityModule(lightning.LightningModule):
         self.config = config
         self.network = build(config.network)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if config.frozen_encoder:
+            cast(Hybrid, self.network).encoder.requires_grad_(False).eval()  # Lightning keeps the mode of every part
         self._held_out: list[Graded] = []
+
+    def train(self, mode: bool = True) -> "SeverityModule":
+        """As of every module, but a frozen encoder keeps its batch statistics."""
+        super().train(mode)
+        if self.config.frozen_encoder:
+            cast(Hybrid, self.network).encoder.eval()
+        return self
 
     def training_step(self, batch: Batch, _: int) -> torch.Tensor:
         """The loss of one batch."""
         crops, levels, studies, labels, known = batch
         logits = self.network(crops.contiguous(memory_format=torch.channels_last), levels, studies).float()
         loss = weighted_loss(logits, labels, known, self.config.condition_weights)
+        if self.config.ordinal:
+            loss = loss + self.config.ordinal_weight * ORDINAL[self.config.ordinal](logits, labels, known, self.config.condition_weights)
         severe = any_severe_loss(logits[:, 0], labels[:, 0], known[:, 0], studies)
         self.log_dict({"loss": loss, "any_severe": severe})
         return loss + self.config.any_severe_weight * severe
