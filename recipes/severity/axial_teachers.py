@@ -107,13 +107,16 @@ def quality(predicted: np.ndarray, labels: np.ndarray) -> float:
 
 
 def read_predicted(runs: Path, folds: np.ndarray, fold: int) -> np.ndarray:
-    """(n, 5, 3) soft labels of all crops, which are in `folds` (n,); zeros for those held out in `fold`, which are not trained on.
+    """(n, 5, 3) soft labels of the crops in `folds` (n,), NaN where none were predicted, as for those held out in `fold`.
 
     A network trained on the weighted loss predicts probabilities times the weights of the grades. They are divided by the weights, as the loss of the
     training with soft labels multiplies by them again.
     """
-    result = np.zeros((len(folds), 5, 3), np.float32)
-    for part in np.unique(folds[folds != fold]).tolist():
+    result = np.full((len(folds), 5, 3), np.nan, np.float32)
+    parts = [part for part in np.unique(folds[folds != fold]).tolist() if predicted_path(runs, fold, part).is_file()]
+    if not parts:
+        raise SystemExit(f"{runs} has no soft labels for fold {fold}; run axial_teachers.py first")
+    for part in parts:
         result[folds == part] = reweighted(np.load(predicted_path(runs, fold, part)), 1 / np.array(GRADE_WEIGHTS))
     return result
 

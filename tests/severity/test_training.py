@@ -147,8 +147,9 @@ def test_condition_weights_of_an_ordinal_loss_by_hand() -> None:
 
 
 def test_labels_blended_with_predictions_by_hand() -> None:
-    labels, predicted = torch.tensor([[1.0, 0, 0], [0, 0, 0]]), torch.tensor([[0.2, 0.3, 0.5], [0.2, 0.3, 0.5]])
-    torch.testing.assert_close(blended_labels(labels, predicted, 0.25), torch.tensor([[0.8, 0.075, 0.125], [0, 0, 0]]))
+    labels = torch.tensor([[1.0, 0, 0], [0, 0, 0], [0, 0, 1]])
+    predicted = torch.tensor([[0.2, 0.3, 0.5], [0.2, 0.3, 0.5], [math.nan, math.nan, math.nan]])
+    torch.testing.assert_close(blended_labels(labels, predicted, 0.25), torch.tensor([[0.8, 0.075, 0.125], [0, 0, 0], [0, 0, 1]]))
 
 
 def some_crops(studies: int = 12) -> LabelledCrops:

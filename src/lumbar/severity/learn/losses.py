@@ -52,8 +52,12 @@ def threshold_loss(logits: torch.Tensor, labels: torch.Tensor, known: torch.Tens
 
 
 def blended_labels(labels: torch.Tensor, predicted: torch.Tensor, share: float) -> torch.Tensor:
-    """`labels` (…, 3) with a `share` of the `predicted` probabilities (…, 3) of other networks; unlabelled rows (zeros) stay unlabelled."""
-    return torch.where(labels.sum(-1, keepdim=True) > 0, (1 - share) * labels + share * predicted, labels)
+    """`labels` (…, 3) with a `share` of the `predicted` probabilities (…, 3) of other networks.
+
+    Unlabelled rows (zeros) stay unlabelled, and rows without predictions (NaN) keep their labels.
+    """
+    both = (labels.sum(-1, keepdim=True) > 0) & predicted.isfinite().all(-1, keepdim=True)
+    return torch.where(both, (1 - share) * labels + share * predicted, labels)
 
 
 def any_severe_loss(logits: torch.Tensor, labels: torch.Tensor, known: torch.Tensor, studies: torch.Tensor) -> torch.Tensor:

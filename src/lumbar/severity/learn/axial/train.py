@@ -76,7 +76,7 @@ class LabelledCrops:
     levels: NDArray[np.int64]  # (n,), 0 … 4
     studies: NDArray[np.str_]  # (n,)
     targets: NDArray[np.int64]  # (n, 5) 0 … 2 in the order of `Condition`, or UNLABELLED
-    predicted: NDArray[np.float32] | None = None  # (n, 5, 3) probabilities by networks that were trained without the crop's study
+    predicted: NDArray[np.float32] | None = None  # (n, 5, 3) by networks trained without the crop's study; NaN: none
 
     def subset(self, chosen: NDArray[np.bool_]) -> "LabelledCrops":
         """The crops where `chosen` (n,) is true."""
