@@ -47,8 +47,8 @@ class _Options:
 @click.option("--allow-unsigned", is_flag=True, help="Use models that are not signed by a key of the trust list.")
 @click.option("--trust", type=click.Path(path_type=Path), help="Trust list  [default: ~/.lumbar/trust.json]")
 @click.option("--threads", type=click.IntRange(1), help="Processor threads of each worker's networks  [default: cores / workers]")
-@click.option("--limit-minutes", type=click.FloatRange(0.01), default=15.0, show_default=True, help="A study that takes longer is stopped.")
-@click.option("--memory-gb", type=click.FloatRange(0.1), default=4.0, show_default=True, help="A study whose process uses more is stopped.")
+@click.option("--limit-minutes", type=click.FloatRange(0.01), default=15.0, show_default=True, help="Time limit of a study.")
+@click.option("--memory-gb", type=click.FloatRange(0.1), default=4.0, show_default=True, help="Memory limit of a study's process.")
 @click.option("--watts-per-core", type=click.FloatRange(0.1), default=12.0, show_default=True, help="Power of a busy core, for the energy in status.csv.")
 @click.option("--pue", type=click.FloatRange(1), default=1.67, show_default=True, help="Power of the building / of its computers; 1 for a workstation.")
 @json_option

@@ -19,7 +19,7 @@ from lumbar.io.staging import staged_folder
     "--secret", type=click.Path(path_type=Path, dir_okay=False), required=True,
     help="File with the secret from which identifiers and date shifts are derived; created if missing. Keep it, and keep it secret.",
 )  # fmt: skip
-@click.option("--map", "map_file", type=click.Path(path_type=Path, dir_okay=False), help="Also write which original became which replacement; keep it.")
+@click.option("--map", "map_file", type=click.Path(path_type=Path, dir_okay=False), help="Also write the map of original to new identifiers; keep it secret.")
 @overwrite_option
 def deidentify(study: Path, out: Path, secret: Path, map_file: Path | None, overwrite: bool) -> int:
     """Copy the MR images of a study without identity.

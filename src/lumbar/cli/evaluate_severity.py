@@ -40,7 +40,7 @@ def evaluate_severity(submission: Path, truth: Path, out: Path | None, allow_mis
 
 
 def as_document(result: Evaluation) -> dict[str, Any]:
-    """The published form of an evaluation; numbers that are undefined become null."""
+    """The JSON document of an evaluation; undefined numbers become null."""
     overall = asdict(result.overall)
     document = {
         **asdict(result.score),

@@ -44,7 +44,7 @@ def explore_rsna2024(data: Path, out: Path | None, as_json: bool, overwrite: boo
 
 
 def as_document(result: Exploration) -> dict[str, Any]:
-    """The published form; correlations that are undefined become null."""
+    """The JSON document; undefined correlations become null."""
     document = asdict(result)
     document["correlations"] = [
         {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in pair.items()} for pair in document.pop("associations")

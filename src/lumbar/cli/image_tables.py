@@ -1,4 +1,4 @@
-"""What the commands share that grade the images which a table names: their options, and the check that the images exist."""
+"""Shared parts of the commands that grade images listed in a table: their options, and the check that the images exist."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

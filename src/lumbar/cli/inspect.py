@@ -1,4 +1,4 @@
-"""`lumbar inspect`: the series of a study, and why each got its role."""
+"""`lumbar inspect`: the series of a study, and the reason for each role."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ _COLUMNS = ("#", "plane", "weighting", "role", "slices", "stacks", "pixels", "sp
 @json_option
 @weighting_option
 def inspect(input: Path, as_json: bool, weightings: tuple[GivenWeighting, ...]) -> None:
-    """List the series found in INPUT with plane, weighting and role, and why. Nothing is written.
+    """List the series found in INPUT with plane, weighting, role and the reason for it. Nothing is written.
 
     With --json, descriptions are left out, because they can hold names.
 

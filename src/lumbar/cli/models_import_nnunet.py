@@ -15,12 +15,12 @@ from lumbar.io.staging import staged_folder
 from lumbar.models.card import Card
 from lumbar.muscle.axial import to_axial
 
-LEAST_EQUAL = 0.999  # share of voxels that nnU-Net and the imported model must label alike
+LEAST_EQUAL = 0.999  # least share of voxels to which nnU-Net and the imported model give the same label
 
 
 @dataclass(frozen=True)
 class _Options:
-    """What is imported, and the words of its card."""
+    """The options of the command, one field each."""
 
     name: str | None
     version: str

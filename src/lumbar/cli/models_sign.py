@@ -11,7 +11,7 @@ from lumbar.models.trust import default_trust_list, fingerprint, make_key, sign,
 @click.command("keygen")
 @click.argument("key", type=click.Path(path_type=Path))
 def keygen(key: Path) -> None:
-    """Make an Ed25519 key for signing models, in the file KEY. Keep that file secret; give the printed public key to users of your models.
+    """Generate an Ed25519 key for signing models and write it to KEY. Keep that file secret; give the printed public key to users of your models.
 
     Example: lumbar models keygen our-models.pem
     """
@@ -37,7 +37,7 @@ def sign_model(folder: Path, key: Path) -> None:
 @click.option("--name", required=True, help="Name of the owner of the key.")
 @click.option("--trust", "path", type=click.Path(path_type=Path), help="Trust list  [default: ~/.lumbar/trust.json]")
 def trust_public_key(public_key: str, name: str, path: Path | None) -> None:
-    """Put PUBLIC_KEY on the trust list: models signed with it may be installed and used in batches.
+    """Add PUBLIC_KEY to the trust list: models signed with it may be installed and used in batches.
 
     Example: lumbar models trust 11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo= --name "Our department"
     """

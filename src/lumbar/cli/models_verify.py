@@ -41,9 +41,9 @@ class _Check:
     """The result of checking one folder."""
 
     folder: Path
-    problem: str | None  # why it cannot be used
+    problem: str | None  # the reason why it cannot be used
     trusted_by: str
-    doubt: str | None  # why it is not trusted
+    doubt: str | None  # the reason why it is not trusted
 
 
 def _check(folder: Path, trust: Path | None) -> _Check:

@@ -1,4 +1,4 @@
-"""`lumbar phantom study`: one synthetic study with its truth."""
+"""`lumbar phantom study`: one synthetic study with its ground truth."""
 
 from dataclasses import replace
 from pathlib import Path

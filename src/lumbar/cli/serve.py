@@ -30,7 +30,7 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option("--send-results", metavar="TITLE@HOST:PORT", help="Send the results of studies that came by C-STORE to this DICOM node.")
 @click.option("--demo", is_flag=True, help="Start with synthetic studies in a temporary folder.")
 def serve(config_file: Path | None, **given: Any) -> None:
-    """Show a worklist and a viewer, take studies from browsers, an Orthanc or scanners, and give the results back.
+    """Run a worklist and a viewer; receive studies from browsers, Orthanc or scanners, and return the results.
 
     \b
     lumbar serve --demo

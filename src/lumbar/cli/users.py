@@ -29,7 +29,7 @@ def _users(data: Path) -> "UserFile":
 )
 @data_option
 def set_user(name: str, role: str, data: Path) -> None:
-    """Add a user, or give one another role or password. The password is read from the terminal, or from standard input.
+    """Add a user, or change the role or password of one. The password is read from the terminal, or from standard input.
 
     \b
     lumbar users set anna --role reviewer --data /srv/lumbar

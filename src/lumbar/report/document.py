@@ -40,7 +40,7 @@ def to_document(findings: Findings) -> dict[str, Any]:
 
 
 def to_json(document: dict[str, Any]) -> str:
-    """The text of `findings.json`: what fits on one line stands on one line, without blanks."""
+    """The text of `findings.json`, compact: parts that fit on one line are not broken, and separators have no spaces."""
     return _laid_out(document, "") + "\n"
 
 
@@ -71,7 +71,7 @@ def schema() -> dict[str, Any]:
 
 
 def _headlines(use: ModelUse) -> tuple[ModelResult, ...]:
-    """The first headline of each structure that the card of the model has one for; the report and the card hold the others."""
+    """The first headline result of each structure; the report and the model card hold the others."""
     found: dict[str, ModelResult] = {}
     for result in use.results:
         if result.headline:

@@ -49,7 +49,7 @@ def draw_sagittal(view: SagittalView, spine: SpineMap, outlines: bool = True) ->
 
 
 def draw_axial(view: AxialView, fat: bool = False) -> Image.Image:
-    """One axial view with its level, the patient's sides, a scale of 5 cm and the muscles' outlines; with `fat`, their share of fat in colours."""
+    """One axial view with its level, the patient's sides, a scale bar of 5 cm and the muscles' outlines; with `fat`, the fat in them in colours."""
     image = _enlarged(_with_fat(view) if fat else view.grey)
     draw = ImageDraw.Draw(image)
     if view.muscles is not None:
@@ -63,7 +63,7 @@ def draw_axial(view: AxialView, fat: bool = False) -> Image.Image:
 
 
 def draw_close(view: CloseView, rings_mm: Sequence[Points] = (), sides: bool = True) -> Image.Image:
-    """A close view with a ring around each point, the patient's sides if they are in the plane, and a scale of 1 cm."""
+    """A close-up view with a ring around each point, the patient's sides if they are in the plane, and a scale bar of 1 cm."""
     image = _enlarged(view.grey)
     draw = ImageDraw.Draw(image)
     radius = _RING_MM / view.pixel_mm * _ZOOM

@@ -1,4 +1,4 @@
-"""Close views of the evidence of grades: around an evidence point, and of a graded crop with its heat map."""
+"""Close-up views of the evidence of grades: around an evidence point, and of a graded crop with its heat map."""
 
 from dataclasses import dataclass
 
@@ -29,7 +29,7 @@ _DIRECTIONS = {
 
 @dataclass(frozen=True, eq=False)
 class CloseView:
-    """A part of one slice as a reader expects it: the patient's right, or the front, on the left."""
+    """A region of one slice in the usual orientation: the patient's right, or anterior, is on the left."""
 
     grey: NDArray[np.uint8]
     points_mm: Points  # (rows, columns, 3) LPS of every pixel
@@ -71,12 +71,12 @@ def view_around(place: Place, height_mm: float, width_mm: float) -> CloseView:
 
 
 def view_of_crop(crop: LevelCrop) -> CloseView:
-    """The crop that was graded, from its series at full depth."""
+    """The graded crop, resampled from its series at full bit depth."""
     return _view(crop.stack, crop.center_mm, Plane.AXIAL, crop.size_mm)
 
 
 def view_of_foramen(crop: ForamenCrop) -> CloseView:
-    """The crop of a foramen that was graded, from its series at full depth."""
+    """The graded crop of a foramen, resampled from its series at full bit depth."""
     return _view(crop.stack, crop.point_mm, Plane.SAGITTAL, (CROP_ROWS * crop.pixel_mm, CROP_COLUMNS * crop.pixel_mm))
 
 

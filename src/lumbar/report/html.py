@@ -88,7 +88,7 @@ def _measurements(findings: Findings) -> list[dict[str, Any]]:
 
 
 def _error(findings: Findings, field: str, digits: int) -> str:
-    """The ± of a kind of measurement as shown; empty where it is not known."""
+    """The displayed error of a measurement, such as "± 0.8"; empty where it is unknown."""
     error = findings.spine.errors.get(field) if findings.spine else None
     return "" if error is None else f"± {shown(error, digits)}"
 

@@ -46,13 +46,13 @@ def words(condition: Condition) -> str:
 
 
 def shown_findings(analysis: Analysis) -> tuple[SeverityFinding, ...]:
-    """The findings with images of their own: all that have a heat map."""
+    """The findings that are shown with images: all that have a heat map."""
     mapped = {(heat.condition, heat.level) for heat in analysis.heat_maps}
     return tuple(f for f in analysis.findings.severity if (f.condition, f.level) in mapped)
 
 
 def draw_images(analysis: Analysis) -> Mapping[str, ReportImage]:
-    """All images in the order in which the report shows them; they are drawn side by side."""
+    """All images in the order in which the report shows them; they are drawn in parallel."""
     with ThreadPoolExecutor() as pool:
         drawn = list(pool.map(lambda draw: draw(), _drawings(analysis)))
     return {image.name: image for image in drawn}

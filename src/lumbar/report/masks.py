@@ -14,7 +14,7 @@ class StoredMask:
     name: str  # of the file, without its ending
     series_uid: str
     stack: int | None  # number of the stack in its series; None: stations joined into one image
-    volume: Volume  # where the header places the images
+    volume: Volume  # at the positions that the headers give
 
 
 def stored_masks(analysis: Analysis) -> list[StoredMask]:

@@ -19,8 +19,8 @@ from lumbar.report.images import ReportImage
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 _SECONDS = 60
 _A4 = (8.27, 11.69)  # inches
-_LINES = 70  # of a page
-_LETTERS = 100  # of a line
+_LINES = 70  # per page
+_LETTERS = 100  # per line
 
 
 def report_pdf(page: Path, findings: Findings, images: Mapping[str, ReportImage]) -> bytes:
@@ -40,7 +40,7 @@ def printed(page: Path) -> bytes | None:
             "--host-resolver-rules=MAP * ~NOTFOUND", "--no-pdf-header-footer", f"--print-to-pdf={out}", page.resolve().as_uri(),
         ]  # fmt: skip
         try:
-            subprocess.run(command, check=True, capture_output=True, timeout=_SECONDS)  # noqa: S603  (no shell; a file of our own)
+            subprocess.run(command, check=True, capture_output=True, timeout=_SECONDS)  # noqa: S603  (no shell; the file was written by lumbar)
             return out.read_bytes()
         except (OSError, subprocess.SubprocessError):
             return None

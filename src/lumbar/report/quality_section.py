@@ -8,8 +8,8 @@ from lumbar.quality.assess import status_of
 
 _WORDS = {
     "passed": "All quality checks passed.",
-    "doubtful": "Some results are doubtful; they are marked where they stand.",
-    "failed": "A quality check failed: do not rely on the results that are marked.",
+    "doubtful": "Some results are doubtful; each of them is marked.",
+    "failed": "A quality check failed: do not rely on the marked results.",
 }
 
 

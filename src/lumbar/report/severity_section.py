@@ -22,7 +22,7 @@ COLUMNS = (
 )
 GRADE_WORDS = {Severity.NORMAL_MILD: "normal/mild", Severity.MODERATE: "moderate", Severity.SEVERE: "severe"}
 DISC_FINDINGS = (("narrowing", "narrowing"), ("bulging", "bulging"), ("herniation", "herniation"), ("endplate", "endplate change"), ("modic", "Modic change"))
-# How results on the cards are named, by condition.
+# Names of structures on the cards, by condition.
 _RESULTS = {
     Condition.SPINAL_CANAL_STENOSIS: "canal",
     Condition.LEFT_NEURAL_FORAMINAL_NARROWING: "foramen",
@@ -96,7 +96,7 @@ class Accuracy:
 
 
 def overview(findings: Findings) -> tuple[Row, ...]:
-    """One row a level, from head to foot."""
+    """One row per level, from cranial to caudal."""
     if not findings.severity:
         return ()
     by_place = {(g.condition, g.level): g for g in findings.severity}
@@ -111,7 +111,7 @@ def overview(findings: Findings) -> tuple[Row, ...]:
 
 
 def blocks(analysis: Analysis, images: Mapping[str, ReportImage]) -> tuple[Block, ...]:
-    """The levels with a moderate or severe finding, from head to foot."""
+    """The levels with a moderate or severe finding, from cranial to caudal."""
     found = shown_findings(analysis)
     return tuple(_block(level, [f for f in found if f.level is level], analysis, images) for level in Level if any(f.level is level for f in found))
 
@@ -207,7 +207,7 @@ def _size(condition: Condition, level: LevelFinding) -> tuple[str, ...]:
 
 
 def _fat(fat: ForamenFat | None) -> tuple[str, ...]:
-    """The fat of a foramen with its median area by reader's grade; empty where it was not measured."""
+    """The fat in a foramen beside the median area for each reader grade; empty where it was not measured."""
     if fat is None:
         return ()
     usual = ", ".join(f"{GRADE_WORDS[grade]} {area:.0f}" for grade, area in USUAL_AREA_MM2.items())

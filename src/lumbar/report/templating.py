@@ -1,4 +1,4 @@
-"""The template environment of all pages. Compiled templates are kept beside their sources, as Python keeps its modules."""
+"""The template environment of all pages. Compiled templates are cached beside their sources, as Python caches its modules."""
 
 import os
 import sys

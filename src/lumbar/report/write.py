@@ -50,7 +50,7 @@ def write_analysis(analysis: Analysis, folder: Path, images: Mapping[str, Report
 
 
 def _write_masks(analysis: Analysis, folder: Path) -> list[str]:
-    """All masks on their series' own grids; with a warning for each that is left out because NIfTI cannot store its uneven slices."""
+    """Write every mask on the grid of its series; returns a warning for each mask that NIfTI cannot store because its slices are unevenly spaced."""
     folder.mkdir()
     warnings = []
     for mask in stored_masks(analysis):
@@ -62,7 +62,7 @@ def _write_masks(analysis: Analysis, folder: Path) -> list[str]:
 
 
 def grades_csv(findings: Findings) -> str:
-    """The grades in the columns of a submission."""
+    """The grades in the columns of an RSNA 2024 submission."""
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\n")
     table.writerow(["row_id", "normal_mild", "moderate", "severe"])

@@ -14,7 +14,7 @@ from lumbar.service.store.jobs import QueueRules
 
 @dataclass(frozen=True)
 class ArchiveSettings:
-    """The Orthanc that is followed."""
+    """The Orthanc server whose studies are analyzed."""
 
     url: str = "http://127.0.0.1:8042"
     user: str = ""
@@ -43,7 +43,7 @@ class ReceiverSettings:
 
 @dataclass(frozen=True)
 class ResultsSettings:
-    """The DICOM node to which results of studies are sent that the receiver took; with an archive, its results go there instead."""
+    """The DICOM node that results of received studies are sent to; results of studies from an archive go back to the archive."""
 
     host: str = "127.0.0.1"
     port: int = 104
@@ -89,21 +89,21 @@ def read_config(path: Path) -> dict[str, Any]:
     """The tables of a configuration file.
 
     Raises:
-        UsageError: it cannot be read or is no TOML.
+        UsageError: it cannot be read or is not TOML.
     """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"{path} cannot be read ({error.strerror}); give another file with --config") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is no TOML file: {error}") from error
+        raise UsageError(f"{path} is not a TOML file: {error}") from error
 
 
 def config_from(tables: Mapping[str, Any]) -> ServiceConfig:
     """The settings in `tables`, checked.
 
     Raises:
-        UsageError: a name is unknown, a value is of the wrong kind, or the settings are not safe together.
+        UsageError: a name is unknown, a value is of the wrong type, or the combination of settings is unsafe.
     """
     config = _filled(ServiceConfig, tables, "")
     assert isinstance(config, ServiceConfig)
@@ -150,7 +150,7 @@ def _filled(kind: type, tables: Mapping[str, Any], where: str) -> Any:
     hints = get_type_hints(kind)
     known = {one.name for one in fields(kind)}
     if unknown := sorted(set(tables) - known):
-        raise UsageError(f"{where}{unknown[0]} is no setting; known are {', '.join(sorted(known))}")
+        raise UsageError(f"{where}{unknown[0]} is not a setting; known are {', '.join(sorted(known))}")
     try:
         return kind(**{name: _value(hints[name], value, f"{where}{name}") for name, value in tables.items()})
     except TypeError as error:

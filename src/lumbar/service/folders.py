@@ -13,7 +13,7 @@ from lumbar.errors import UsageError
 
 
 class DataFolder:
-    """The folder of one service; nobody but its user can read it.
+    """The folder of one service; only its user can read it.
 
     lumbar.sqlite · users.json · secret · uploads/ (unfinished) · studies/STUDY/images/, views/, results/, masks/
     """
@@ -60,7 +60,7 @@ class DataFolder:
         return self.study(study) / "results" / job
 
     def masks(self, study: str) -> Path:
-        """Masks that people uploaded."""
+        """Masks that readers uploaded."""
         return self.study(study) / "masks"
 
     def key_of_study(self, uid: str) -> str:
@@ -72,7 +72,7 @@ class DataFolder:
         return self._hashed(f"person {patient_id}\n{issuer}") if patient_id.strip() else ""
 
     def free_gib(self) -> float:
-        """Room on the disk."""
+        """Free space on the disk."""
         return shutil.disk_usage(self.root).free / 2**30
 
     def lock(self) -> int:

@@ -1,4 +1,4 @@
-"""The single entry point of studies: they are put on the worklist and queued once per set of images."""
+"""The single entry point of studies: each is added to the worklist and queued once per set of images."""
 
 import hashlib
 import shutil
@@ -22,7 +22,7 @@ class Taken:
 
     study: str
     job: str
-    known: bool  # the same images were there already
+    known: bool  # whether the same images were received before
 
 
 class Intake:
@@ -32,17 +32,17 @@ class Intake:
         self._folder, self._studies, self._jobs = folder, studies, jobs
 
     def from_files(self, source: Path, origin: str, user: str = "", identity: Identity | None = None, after: dict[str, object] | None = None) -> Taken:
-        """Take the files below `source`, which are moved away from there.
+        """Register the files below `source`, which are moved from there.
 
         Args:
             source: holds the files of one study.
             origin: "upload", "receiver" or "demo".
             user: who sent them.
             identity: what their headers say, if that is known.
-            after: what is to be done with the results.
+            after: how the results are delivered.
 
         Raises:
-            UnreadableInput: no image is among them, or those of several studies.
+            UnreadableInput: the files contain no image, or images of several studies.
         """
         files = files_below(source)
         if not any(looks_like_dicom(path) or path.name.lower().endswith(NIFTI) for path in files):

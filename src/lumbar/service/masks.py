@@ -1,4 +1,4 @@
-"""Masks that people upload, compared with those of the result."""
+"""Uploaded masks, compared with those of the result."""
 
 from pathlib import Path
 from typing import Any
@@ -19,20 +19,20 @@ def changed_voxels(path: Path, original: Path, mask: str) -> int:
     """Number of voxels of the mask at `path` that differ from those of the result's mask at `original`.
 
     Raises:
-        UnreadableInput: it is no mask, or holds values that `mask` does not have.
-        GeometryError: it lies on another grid.
+        UnreadableInput: it is not a mask, or holds values that `mask` does not have.
+        GeometryError: it is on another grid.
     """
     load: Any = nib.load  # nibabel's type has no shape
     try:
         shape = load(path).shape  # before anything is unpacked
     except Exception as error:  # a damaged header raises nearly anything
-        raise UnreadableInput(f"the mask is no NIfTI file ({type(error).__name__})") from None
+        raise UnreadableInput(f"the mask is not a NIfTI file ({type(error).__name__})") from None
     before = read_nifti_mask(original)
     if tuple(shape) != tuple(load(original).shape):
-        raise GeometryError(f"the mask has {' × '.join(map(str, shape))} voxels, another number than the mask of the result; change that one")
+        raise GeometryError(f"the mask has {' × '.join(map(str, shape))} voxels, unlike the mask of the result; download that mask and edit it")
     after = on_grid(read_nifti_mask(path), before.grid)
     if after is None:
-        raise GeometryError("the mask lies on another grid than the mask of the result; change that one")
+        raise GeometryError("the mask is not on the grid of the mask of the result; download that mask and edit it")
     allowed = _SPINE if mask == "spine" else (0, *MASK_LABELS)
     odd = sorted(set(np.unique(after.array).tolist()) - set(allowed))
     if odd:

@@ -1,4 +1,4 @@
-"""The request of a correction in the form that the library accepts."""
+"""Converts the request of a correction to the form that the library accepts."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +11,7 @@ from lumbar.pipeline import Request
 
 
 def request_of(given: Mapping[str, Any], masks: Path | None) -> Request:
-    """What the analysis is to do with a correction.
+    """The analysis request for a correction.
 
     Args:
         given: the request of the job; empty for an analysis without corrections.

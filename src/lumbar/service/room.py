@@ -1,10 +1,10 @@
-"""Whether an error means that the disk is full, wherever it comes from."""
+"""Recognises errors that a full disk caused."""
 
 import errno
 
 
 def disk_is_full(error: BaseException | None) -> bool:
-    """Whether the error or one of its causes is a full disk."""
+    """Whether a full disk caused the error."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             return True

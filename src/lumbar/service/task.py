@@ -13,8 +13,8 @@ class Task:
     """One analysis: its input, its output, and what a user specified."""
 
     images: Path
-    result: Path  # to be; complete or absent
-    views: Path  # to be; there already if another version was made from the same images
+    result: Path  # to be written; complete or absent
+    views: Path  # to be written; present if another version was made from the same images
     given: dict[str, Any] = field(default_factory=dict)  # the request of a correction
     masks: Path | None = None  # folder of the masks that the request names
     earlier: tuple[Path, str] | None = None  # result of the person's latest examination before this one, and its date

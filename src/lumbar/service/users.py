@@ -15,10 +15,10 @@ from pathlib import Path
 
 from lumbar.errors import UsageError
 
-_COST, _BLOCK, _PARALLEL = 2**15, 8, 1  # 32 MiB and about 0.1 s a guess
+_COST, _BLOCK, _PARALLEL = 2**15, 8, 1  # 32 MiB and about 0.1 s per check
 _MEMORY = 2**26
 _SHORTEST = 12  # characters of a password
-_AT_ONCE = threading.Semaphore(2)  # guesses: each takes 32 MiB
+_AT_ONCE = threading.Semaphore(2)  # password checks at a time: each takes 32 MiB
 
 
 class Role(Enum):
@@ -41,7 +41,7 @@ class User:
     name: str
     role: str
     password: str  # scrypt$cost$block$parallel$salt$hash
-    changed: float  # sessions that began earlier are over
+    changed: float  # sessions that began earlier are invalid
 
     @property
     def rights(self) -> Role:
@@ -56,40 +56,40 @@ class UserFile:
         self._path = path
         self._read_at: tuple[int, int] | None = None
         self._users: dict[str, User] = {}
-        self._nobody = _hashed(secrets.token_hex(16))  # a guess for an unknown name takes as long as any other
+        self._nobody = _hashed(secrets.token_hex(16))  # so that a check takes as long for an unknown name as for a known one
 
     def find(self, name: str) -> User | None:
         """A user by name."""
         return self._current().get(name)
 
     def check(self, name: str, password: str) -> User | None:
-        """The user, if the password is right."""
+        """The user, if the password is correct."""
         user = self.find(name)
         with _AT_ONCE:
             right = _fits(password, user.password if user else self._nobody)
         return user if right else None
 
     def set(self, name: str, role: Role, password: str) -> None:
-        """Add a user, or give one another role or password.
+        """Add a user, or change the role or password of one.
 
         Raises:
             UsageError: the name or the password cannot be used.
         """
         if not 0 < len(name) <= 64 or not all(character.isalnum() or character in "._-@" for character in name):
-            raise UsageError(f"{name!r} is no user name; use up to 64 letters, digits, '.', '_', '-' and '@'")
+            raise UsageError(f"{name!r} is not a valid user name; use up to 64 letters, digits, '.', '_', '-' and '@'")
         if len(password) < _SHORTEST:
             raise UsageError(f"the password has {len(password)} characters; use at least {_SHORTEST}")
         self._write({**self._current(), name: User(name, role.value, _hashed(password), time.time())})
 
     def remove(self, name: str) -> None:
-        """Take a user off the file; the user's sessions are over at once.
+        """Remove a user from the file; the user's sessions end at once.
 
         Raises:
             UsageError: there is no such user.
         """
         users = dict(self._current())
         if users.pop(name, None) is None:
-            raise UsageError(f"{name} is no user; see `lumbar users list`")
+            raise UsageError(f"{name} is not a user; see `lumbar users list`")
         self._write(users)
 
     def __iter__(self) -> Iterator[User]:
@@ -105,7 +105,7 @@ class UserFile:
                 entries = json.loads(self._path.read_text(encoding="utf-8"))
                 self._users = {entry["name"]: User(**entry) for entry in entries}
             except (ValueError, TypeError, KeyError) as error:
-                raise UsageError(f"{self._path} is no file of users ({type(error).__name__}); write it with `lumbar users set`") from error
+                raise UsageError(f"{self._path} is not a file of users ({type(error).__name__}); write it with `lumbar users set`") from error
             self._read_at = (stat.st_mtime_ns, stat.st_ino)
         return self._users
 

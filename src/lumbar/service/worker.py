@@ -31,7 +31,7 @@ _AWAY = (httpx.codes.BAD_GATEWAY, httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.G
 class Outside:
     """The systems that a worker communicates with."""
 
-    archive: Orthanc | None = None  # studies come from there, and their results go back
+    archive: Orthanc | None = None  # source of studies; their results are sent back
     results: Destination | None = None  # takes the results of studies that came by C-STORE
 
 
@@ -48,7 +48,7 @@ class Worker:
         while not stop.is_set():
             try:
                 worked = self.step()
-            except Exception as error:  # the disk is full, or the table is locked for long: the lease ends, and the job comes again
+            except Exception as error:  # a full disk or a locked table: the lease expires, and the job is queued again
                 _LOG.error("%s: the queue could not be used (%s)", self._name, type(error).__name__)
                 worked = False
             if not worked:
@@ -61,11 +61,11 @@ class Worker:
         job = self._jobs.claim(self._name)
         if job is None:
             return False
-        with _Heart(self._jobs, job, self._config.job_minutes * 60) as heart:
+        with _Heartbeat(self._jobs, job, self._config.job_minutes * 60) as heart:
             self._try(job, heart)
         return True
 
-    def _try(self, job: Job, heart: "_Heart") -> None:
+    def _try(self, job: Job, heart: "_Heartbeat") -> None:
         _LOG.info("%s: job %s begins, try %d", self._name, job.job, job.tries)
         try:
             try:
@@ -87,15 +87,15 @@ class Worker:
             _LOG.warning("%s: job %s belongs to another worker now", self._name, job.job)
 
     def _failed(self, job: Job, error: Exception) -> None:
-        """Messages of foreign errors may hold values of headers, so only their type is kept."""
+        """Record a failed attempt. Error messages of other libraries may contain header values, so only the type of the error is kept."""
         if disk_is_full(error):
-            self._jobs.wait(job, "the disk is full; the study waits for room")
+            self._jobs.wait(job, "the disk is full; the study waits for space")
             return
         reason = str(error) if isinstance(error, UsageError | Refused) else type(error).__name__
         self._jobs.fail(job, reason.replace(str(self._folder.study(job.study)), "the study"), final=False)
         _LOG.warning("%s: job %s failed (%s), try %d", self._name, job.job, type(error).__name__, job.tries)
 
-    def _do(self, job: Job, heart: "_Heart") -> None:
+    def _do(self, job: Job, heart: "_Heartbeat") -> None:
         result = self._folder.result(job.study, job.job)
         fingerprint = str(job.source.get("images_of", job.fingerprint))
         if not result.exists():
@@ -108,13 +108,13 @@ class Worker:
         if version.delivered is False:
             self._deliver(job, version, result)
 
-    def _images(self, job: Job, fingerprint: str, heart: "_Heart") -> Path:
+    def _images(self, job: Job, fingerprint: str, heart: "_Heartbeat") -> Path:
         """The images of the job, fetched from the archive if they are not here."""
         images = self._folder.images(job.study, fingerprint)
         if images.exists() or job.source["kind"] != "archive":
             return images
         if self._archive is None:
-            raise Away("the study lies in an archive that is not configured any more; it waits for it")
+            raise Away("the study is in an archive that is no longer configured; the job waits")
         heart.show("fetching the images", 0, 1)
         stage = images.with_name(f".{images.name}.{job.lease}")
         stage.mkdir(parents=True)
@@ -156,7 +156,7 @@ class Worker:
     def _deliver(self, job: Job, version: Version, result: Path) -> None:
         destination = self._destination(job)
         if destination is None:
-            raise Away("the results belong into an archive that is not configured any more; they wait for it")
+            raise Away("the results belong to an archive that is no longer configured; they wait")
         try:
             destination.store(sorted((result / "dicom").rglob("*.dcm")))
         except httpx.HTTPStatusError as error:
@@ -164,7 +164,7 @@ class Worker:
         self._studies.delivered(version)
 
 
-class _Heart:
+class _Heartbeat:
     """Renews the lease from a thread of its own, and ends the process when the lease is lost or the job takes too long."""
 
     def __init__(self, jobs: JobStore, job: Job, most_seconds: float) -> None:
@@ -175,7 +175,7 @@ class _Heart:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
 
-    def __enter__(self) -> "_Heart":
+    def __enter__(self) -> "_Heartbeat":
         self._thread.start()
         return self
 

@@ -85,7 +85,7 @@ def sentence(change: Change) -> str:
 
 
 def summary(changes: Sequence[Change]) -> list[tuple[str, str]]:
-    """(place, what changed there) of reliable changes: one entry per level, per muscle and side, and for the whole."""
+    """(place, what changed there) of reliable changes: one entry per level, per muscle and side, and for the whole spine."""
     places: dict[str, list[str]] = {}
     for change in changes:
         muscle = change.structure in MUSCLES
@@ -97,7 +97,7 @@ def summary(changes: Sequence[Change]) -> list[tuple[str, str]]:
 
 
 def sections(changes: Sequence[Change]) -> list[Section]:
-    """Tables by kind, each from head to foot."""
+    """Tables by kind, each from cranial to caudal."""
     kinds: Mapping[str, list[Change]] = {
         title: [] for title in ("Stenosis", "Discs", "Measurements of the levels", "Vertebrae and whole spine", "Muscles", "Age")
     }
@@ -135,7 +135,7 @@ def _title(change: Change) -> str:
     finding = change.finding.removesuffix("_grade_0_2").removesuffix("_p")
     for ending in ("_mm2", "_mm", "_ml", "_degrees", "_years", "_percent"):
         finding = finding.removesuffix(ending)
-    return finding.replace("_", " ").replace("csa", "cross-section").replace("canal ap", "canal depth")
+    return finding.replace("_", " ").replace("csa", "cross-section").replace("canal ap", "canal AP diameter")
 
 
 def _unit(change: Change) -> str:

@@ -30,34 +30,35 @@ table{border-collapse:collapse;margin:1em 0}td,th{border-bottom:1px solid #ddd;p
 td:first-child,th:first-child{text-align:left}.note{color:#555}svg{max-width:100%;height:auto}</style></head><body>
 <h1>Evaluation of predicted ages</h1>
 <p>{{ name }}: {{ e.rows }} rows of {{ e.subjects }} subjects from {{ e.sites }} site(s), {{ "%.0f" | format(e.age_range_years[0]) }} to
-{{ "%.0f" | format(e.age_range_years[1]) }} years old. Brackets hold {{ "%.0f" | format(100 * e.mae_years.confidence) }} % intervals from drawing whole
-subjects again. Predictions are raw, not corrected.</p>
+{{ "%.0f" | format(e.age_range_years[1]) }} years old. Intervals are {{ "%.0f" | format(100 * e.mae_years.confidence) }} % bootstrap intervals,
+resampled by subject. Predictions are raw, not corrected.</p>
 {% for warning in e.warnings %}<p><b>Note:</b> {{ warning }}.</p>{% endfor %}
 <table><tr><th>measure</th><th>value</th><th>interval</th></tr>
 {% for words, i in scores %}<tr><td>{{ words }}</td><td>{{ n(i.estimate) }}</td><td>{{ span(i) }}</td></tr>{% endfor %}
 <tr><td>predicting the median age ({{ n(e.baseline.median_age_years) }}): mean absolute error</td><td>{{ n(e.baseline.mae_years) }}</td><td></td></tr>
 <tr><td>error of the model minus that of the median age</td><td>{{ n(e.baseline.mae_difference_years.estimate) }}</td>
 <td>{{ span(e.baseline.mae_difference_years) }}</td></tr>
-{% if e.intervals %}<tr><td>stated intervals hold the true age (share)</td><td>{{ n(e.intervals.coverage.estimate) }}</td>
+{% if e.intervals %}<tr><td>coverage of the stated intervals (share)</td><td>{{ n(e.intervals.coverage.estimate) }}</td>
 <td>{{ span(e.intervals.coverage) }}</td></tr>
 <tr><td>their mean width, years</td><td>{{ n(e.intervals.mean_width_years) }}</td><td></td></tr>{% endif %}
 {% if e.retest %}<tr><td>second scan: ICC(1,1), {{ e.retest.subjects }} subjects</td><td>{{ n(e.retest.icc.estimate) }}</td>
 <td>{{ span(e.retest.icc) }}</td></tr>
-<tr><td>two scans of one visit lie within (95 %), years</td><td>{{ n(e.retest.repeatability_years) }}</td><td></td></tr>{% endif %}</table>
+<tr><td>repeatability: 95 % limit of the difference of two scans of one visit, years</td>
+<td>{{ n(e.retest.repeatability_years) }}</td><td></td></tr>{% endif %}</table>
 {{ figure }}
 <h2>Bias by decade, sex and site</h2>
 <table><tr><th>group</th><th>rows</th><th>subjects</th><th>bias, years</th><th>interval</th><th>MAE, years</th></tr>
 {% for kind, groups in tables %}{% for g in groups %}<tr><td>{{ kind }} {{ g.group }}</td><td>{{ g.rows }}</td><td>{{ g.subjects }}</td>
 <td>{{ n(g.bias_years.estimate) }}</td><td>{{ span(g.bias_years) }}</td><td>{{ n(g.mae_years) }}</td></tr>{% endfor %}{% endfor %}</table>
-<h2>What is left of age in the delta</h2>
-<table><tr><th>correction</th><th>slope, years a year</th><th>Pearson r</th><th>SD of delta, years</th><th></th></tr>
+<h2>Residual dependence of the delta on age</h2>
+<table><tr><th>correction</th><th>slope, years per year</th><th>Pearson r</th><th>SD of delta, years</th><th></th></tr>
 {% for d in e.delta_age %}<tr><td>{{ d.model }}</td><td>{{ "%+.3f" | format(d.slope) }}</td><td>{{ n(d.pearson) }}</td><td>{{ n(d.sd_years) }}</td>
-<td>{{ "uses the true age: its ages do not measure accuracy" if d.inflates_accuracy }}</td></tr>{% endfor %}</table>
+<td>{{ "uses the true age, so it does not measure accuracy" if d.inflates_accuracy }}</td></tr>{% endfor %}</table>
 <p class="note">Each person is corrected by a model fitted on others (five folds by subject). Research use only.</p></body></html>"""
 
 
 def evaluation_document(e: AgeEvaluation) -> dict[str, Any]:
-    """The published form; undefined values become null, an interval `x` becomes `x` and `x_interval`."""
+    """The JSON document; undefined values become null, an interval `x` becomes `x` and `x_interval`."""
     document: dict[str, Any] = _plain(e)
     document[f"within_{e.within_years:g}_years"] = document["share_within"]
     return document
@@ -71,7 +72,7 @@ def evaluation_text(e: AgeEvaluation) -> str:
     lines.append(f"{f'median age ({b.median_age_years:.0f}): error, years':<44}{_number(b.mae_years):>9}")
     lines.append(f"{'model minus median age, years':<44}{_number(b.mae_difference_years.estimate):>9}{_span(b.mae_difference_years):>22}")
     if e.intervals:
-        lines.append(f"{'stated intervals that contain the age (share)':<44}{_number(e.intervals.coverage.estimate):>9}{_span(e.intervals.coverage):>22}")
+        lines.append(f"{'coverage of the stated intervals (share)':<44}{_number(e.intervals.coverage.estimate):>9}{_span(e.intervals.coverage):>22}")
         lines.append(f"{'mean width of the intervals, years':<44}{_number(e.intervals.mean_width_years):>9}")
     if e.retest:
         lines.append(f"{f'second scan, {e.retest.subjects} subjects: ICC(1,1)':<44}{_number(e.retest.icc.estimate):>9}{_span(e.retest.icc):>22}")

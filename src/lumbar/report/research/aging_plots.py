@@ -1,4 +1,4 @@
-"""Images of a population's ageing, as SVG."""
+"""Plots of the ageing of a population, as SVG."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def delta_figure(p: Population) -> str | None:
 
 
 def course_figure(p: Population) -> str | None:
-    """The visits of each person joined by a line, over the curve of all people, a panel a level; None where no person has repeated visits."""
+    """The visits of each person joined by a line, over the curve of all people, one panel per level; None where no person has repeated visits."""
     if p.longitudinal is None:
         return None
     levels = list(dict.fromkeys(change.level for change in p.longitudinal.changes))

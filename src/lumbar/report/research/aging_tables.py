@@ -1,4 +1,4 @@
-"""A population's ageing as tables (CSV) and as one document (JSON). Numbers are rounded here to six digits."""
+"""The ageing of a population as tables (CSV) and as one document (JSON). Numbers are rounded here to six digits."""
 
 import csv
 import math
@@ -60,7 +60,7 @@ def population_document(p: Population) -> dict[str, Any]:
 
 
 def write_tables(folder: Path, p: Population) -> None:
-    """Write every table that has rows; `stages.csv` and `curves.csv` are always there."""
+    """Write every table that has rows; `stages.csv` and `curves.csv` are always written."""
     _write(folder / "curves.csv", _curve_rows(p))
     columns = [
         "level", "sex", "age_years", "low_years", "high_years", "methods", "confirmed", "p_adjusted", "stability", "slope_per_year", "excess_per_year"
@@ -80,7 +80,7 @@ def write_tables(folder: Path, p: Population) -> None:
 
 
 def plain_numbers(value: Any) -> Any:
-    """Nested dicts and lists with numpy numbers made plain, rounded to six digits, and NaN and infinity as None."""
+    """Nested dicts and lists with NumPy numbers converted, rounded to six digits, and NaN and infinity as None."""
     if isinstance(value, Mapping):
         return {key: plain_numbers(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -32,7 +32,7 @@ td:first-child,th:first-child{text-align:left}.note{color:#555}svg{max-width:100
 .statement{background:#fff4df;border-left:4px solid #c9871a;padding:.5em 1em}</style></head><body>
 <h1>Cohort of {{ "{:,}".format(c.table.studies | length) }} studies</h1>
 <p class="statement">{{ statement }}</p>
-<p>{{ c.table.columns | length }} values a study (finding, level, side){% if ages %}; {{ ages }}{% endif %}.</p>
+<p>{{ c.table.columns | length }} values per study (finding, level, side){% if ages %}; {{ ages }}{% endif %}.</p>
 {% for warning in c.warnings %}<p><b>Note:</b> {{ warning }}.</p>{% endfor %}
 <nav>{% for part in parts %}<a href="#{{ part.slug }}">{{ part.title }}</a>{% endfor %}{% if c.ageing %}<a href="aging/aging.html">Ageing</a>{% endif %}</nav>
 {% for part in parts %}<section id="{{ part.slug }}"><h2>{{ part.title }}</h2>{% if part.figure %}{{ part.figure }}{% endif %}
@@ -40,7 +40,7 @@ td:first-child,th:first-child{text-align:left}.note{color:#555}svg{max-width:100
 {% for row in part.rows %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>{% endfor %}</table></div>{% endif %}
 <p class="note">{{ part.note }}</p></section>{% endfor %}
 {% if c.ageing %}<h2>Ageing</h2><p><a href="aging/aging.html">Curves and stages of {{ c.ageing.table.name }}</a></p>{% endif %}
-<p class="note">lumbar {{ version }}. z-scores of every study lie in zscores.parquet.</p></body></html>"""
+<p class="note">lumbar {{ version }}. The z-scores of every study are in zscores.parquet.</p></body></html>"""
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,8 @@ def _prevalence(cohort: Cohort) -> _Part | None:
     if figure is None:
         return None
     note = (
-        "Shares of people with 95 % intervals (Wilson). They count model output: where a model misses or over-calls a finding, the share is biased"
-        " by as much, which the intervals do not show. By sex, decade and site in prevalence.csv."
+        "Shares of people with 95 % intervals (Wilson). They count model output: false negatives and false positives of a model bias the"
+        " shares, which the intervals do not include. By sex, decade and site in prevalence.csv."
     )
     rows = [
         (one.title, f"{one.cases} of {one.n}", f"{100 * one.share:.1f} %", f"{100 * one.low:.1f} – {100 * one.high:.1f} %")
@@ -112,9 +112,7 @@ def _prevalence(cohort: Cohort) -> _Part | None:
 
 def _correlations(cohort: Cohort) -> _Part | None:
     figure = correlation_figure(cohort)
-    note = (
-        "Spearman's ρ of one value a person: the mean over levels and sides, or the worst grade. Age drives many of them. With corrected p in correlations.csv."
-    )
+    note = "Spearman's ρ of one value per person: the mean over levels and sides, or the worst grade. Many depend on age. Corrected p are in correlations.csv."
     return _Part("correlations", "Correlations", note, _image(figure)) if figure else None
 
 
@@ -123,7 +121,7 @@ def _sites(cohort: Cohort) -> _Part | None:
     held = " and ".join(cohort.covariates.names) or "nothing"
     note = (
         f"Share of variance between sites, adjusted for {held}; red: p below 0.05 after correction for the number of values."
-        " Sites can differ in people as well as in scanners: harmonizing (--harmonize) removes both. sites.csv also tests differences in variance."
+        " Sites can differ in people as well as in scanners: harmonization (--harmonize) removes both. sites.csv also tests differences in variance."
     )
     return _Part("sites", "Sites", note, _image(figure)) if figure else None
 

@@ -1,4 +1,4 @@
-"""Images of a cohort, as SVG, from its tables: boxes, courses over age, prevalence, correlations, effects."""
+"""Plots of a cohort, as SVG, from its tables: distributions, medians over age, prevalence, correlations, effects."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ORDER = {level.value: number for number, level in enumerate(Level)} | {vertebra
 
 
 def distribution_figure(cohort: Cohort) -> str | None:
-    """A panel a measured finding: median, quartiles and the central 95 % by level, of all, women and men."""
+    """One panel per measured finding: median, quartiles and the central 95 % by level, of all, women and men."""
     groups = _by_finding([one for one in cohort.distributions if one.by in ("all", "sex")])
     figure, axes = _panels(len(groups))
     for axis, (title, ones) in zip(axes, groups.items(), strict=False):
@@ -43,7 +43,7 @@ def distribution_figure(cohort: Cohort) -> str | None:
 
 
 def age_figure(cohort: Cohort) -> str | None:
-    """A panel a measured finding: the median over decades of age, a line a level (both sides together by their mean)."""
+    """One panel per measured finding: the median over decades of age, one line per level (the mean of both sides)."""
     ones = [one for one in cohort.distributions if one.by == "age"]
     decades = list(dict.fromkeys(one.group for one in ones))
     groups = _by_finding(ones)
@@ -64,7 +64,7 @@ def age_figure(cohort: Cohort) -> str | None:
 
 
 def prevalence_figure(cohort: Cohort) -> str | None:
-    """A panel a finding: the share with its interval by level and side."""
+    """One panel per finding: the share with its interval by level and side."""
     groups: dict[str, list[Prevalence]] = {}
     for one in cohort.prevalences:
         if one.by == "all":

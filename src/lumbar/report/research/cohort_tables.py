@@ -22,7 +22,7 @@ _DIGITS = 6
 
 
 def write_cohort_tables(folder: Path, cohort: Cohort) -> None:
-    """Write every table that has rows, z-scores as Parquet (one row a study, one column a value), and cohort.json."""
+    """Write every table that has rows, z-scores as Parquet (one row per study, one column per value), and cohort.json."""
     _write(folder / "distributions.csv", _distribution_rows(cohort))
     _write(folder / "prevalence.csv", (dataclasses.asdict(one) for one in cohort.prevalences))
     _write(folder / "correlations.csv", (dataclasses.asdict(one) for one in cohort.correlations))

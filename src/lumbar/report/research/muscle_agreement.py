@@ -46,7 +46,7 @@ def write_agreement(folder: Path, quantity: str, pairs: Mapping[int, Pairs], ent
 
 
 def _plots(unit: str, pairs: Mapping[int, Pairs], entries: tuple[VolumeAgreement, ...]) -> bytes:
-    """Per label a Bland–Altman plot above a scatter plot."""
+    """For each label, a Bland–Altman plot above a scatter plot."""
 
     figure = new_figure(figsize=(4 * len(entries), 7.5), layout="constrained")
     axes = figure.subplots(2, len(entries), squeeze=False)

@@ -27,28 +27,28 @@ body{font:15px/1.45 system-ui,sans-serif;margin:2em auto;max-width:70em;padding:
 table{border-collapse:collapse;margin:1em 0}td,th{border-bottom:1px solid #ddd;padding:.25em .8em;text-align:right}
 td:first-child,th:first-child{text-align:left}.note{color:#555}svg{max-width:100%;height:auto}</style></head><body>
 <h1>RSNA 2024 lumbar spine data set</h1>
-<p>{{ e.studies }} studies, {{ e.series_counts.total }} series; images of {{ imaged }} studies are there.</p>
+<p>{{ e.studies }} studies, {{ e.series_counts.total }} series; images of {{ imaged }} studies are present.</p>
 <h2>Grades</h2>
 <table><tr><th>cells</th><th>labelled</th><th>missing</th><th>normal/mild</th><th>moderate</th><th>severe</th></tr>
 {% for name, s in shares %}<tr><td>{{ name.replace('_', ' ') }}</td><td>{{ s.labelled }}</td><td>{{ s.missing }}</td>
 <td>{{ p(s.normal_mild) }}</td><td>{{ p(s.moderate) }}</td><td>{{ p(s.severe) }}</td></tr>{% endfor %}</table>
 {{ bars }}
-<h2>What goes together</h2>
+<h2>Associations between grades</h2>
 <p class="note">Spearman's correlation and Cramér's V of each pair of columns over the studies in which both are labelled.</p>
 {{ heat }}
-<table><tr><th>family of pairs</th><th>mean Spearman</th></tr>
+<table><tr><th>group of pairs</th><th>mean Spearman</th></tr>
 {% for name, value in e.summary.items() %}<tr><td>{{ name }}</td><td>{{ '%.2f' % value }}</td></tr>{% endfor %}</table>
 <h2>Series</h2>
 <table><tr><th>kind</th><th>series</th><th>studies without</th><th>studies with several</th></tr>
 {% for kind, count in e.series_counts.by_kind.items() %}<tr><td>{{ kind }}</td><td>{{ count }}</td>
 <td>{{ e.series_counts.studies_without[kind] }}</td><td>{{ e.series_counts.studies_with_several[kind] }}</td></tr>{% endfor %}</table>
-<p>Series a study: {% for n, count in e.series_counts.per_study.items() %}{{ n }} in {{ count }} studies{{ '; ' if not loop.last }}{% endfor %}.</p>
+<p>Series per study: {% for n, count in e.series_counts.per_study.items() %}{{ n }} in {{ count }} studies{{ '; ' if not loop.last }}{% endfor %}.</p>
 {% if e.images %}<h2>Images</h2>
 <table><tr><th>kind</th><th>series</th><th>slices</th><th>matrix</th><th>pixel mm</th><th>slice thickness mm</th><th>orientations</th></tr>
 {% for row in geometry %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>{% endfor %}</table>
-<h2>Labelled places</h2>{{ montage }}{% endif %}
+<h2>Label positions</h2>{{ montage }}{% endif %}
 <h2>Problems ({{ e.problems | length }})</h2>
-<table><tr><th>study</th><th>file</th><th>what</th></tr>
+<table><tr><th>study</th><th>file</th><th>problem</th></tr>
 {% for problem in e.problems[:shown] %}<tr><td>{{ problem.study_id }}</td><td>{{ problem.file }}</td><td style="text-align:left">{{ problem.text }}</td></tr>
 {% endfor %}</table>{% if e.problems | length > shown %}<p class="note">The first {{ shown }}; all are in problems.csv.</p>{% endif %}
 </body></html>"""

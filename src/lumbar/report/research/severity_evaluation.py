@@ -15,21 +15,21 @@ table{border-collapse:collapse;margin:1em 0}td,th{border-bottom:1px solid #ddd;p
 td:first-child,th:first-child{text-align:left}.note{color:#555}svg{max-width:100%;height:auto}</style></head><body>
 <h1>Evaluation of grades</h1>
 <p>{{ submission }} against {{ truth }}: {{ e.overall.rows }} labelled rows of {{ e.studies }} studies; {{ e.missing_rows }} labelled rows without a
-prediction and {{ e.unused_rows }} predictions without a label were left out. Brackets hold 95 % intervals from drawing whole studies again.</p>
+prediction and {{ e.unused_rows }} predictions without a label were left out. Intervals are 95 % bootstrap intervals, resampled by study.</p>
 <h2>Official score (lower is better)</h2>
 <table><tr><th>part</th><th>this submission</th><th>95 %</th><th>one prediction per column</th></tr>
 {% for name in parts %}<tr><td>{{ name.replace('_', ' ') }}</td><td>{{ n(e.score[name]) }}</td>
 <td>{{ n(e.intervals[name].low) }} – {{ n(e.intervals[name].high) }}</td><td>{{ n(e.prior[name]) }}</td></tr>{% endfor %}</table>
-<p class="note">"One prediction per column" gives every study the grade shares of this truth table times the weights 1, 2, 4: what can be had without
-looking at an image.</p>
-<h2>Other measures</h2>
-<table><tr><th>rows</th><th>n</th><th>accuracy</th><th>always the commonest</th><th>balanced</th><th>quadratic κ</th>
+<p class="note">"One prediction per column" gives every study the grade shares of this truth table times the weights 1, 2, 4: the baseline that
+uses no image.</p>
+<h2>Further metrics</h2>
+<table><tr><th>rows</th><th>n</th><th>accuracy</th><th>most frequent grade</th><th>balanced</th><th>quadratic κ</th>
 {% for g in grades %}<th>AUC {{ g }}</th>{% endfor %}<th>ECE</th></tr>
 {% for name, g in tables %}<tr><td>{{ name }}</td><td>{{ g.rows }}</td><td>{{ n(g.accuracy) }}</td><td>{{ n(g.majority_accuracy) }}</td>
 <td>{{ n(g.balanced_accuracy) }}</td><td>{{ n(g.quadratic_kappa) }}</td>{% for value in g.auc.values() %}<td>{{ n(value) }}</td>{% endfor %}
 <td>{{ n(g.ece) }}</td></tr>{% endfor %}</table>
-<p class="note">The official weights make good submissions name severe grades too often. "De-weighted" divides the probabilities by 1, 2, 4.
-Answering each column's commonest grade is right in {{ n(e.column_majority_accuracy) }} of the rows.</p>
+<p class="note">Submissions that are optimised for the official weights over-predict severe grades. "De-weighted" divides the probabilities by 1, 2, 4.
+Predicting the most frequent grade of each column is correct in {{ n(e.column_majority_accuracy) }} of the rows.</p>
 <h2>Confusion and reliability</h2>{{ figure }}
 <p class="note">Research use only.</p></body></html>"""
 
@@ -42,7 +42,7 @@ def evaluation_text(e: Evaluation) -> str:
         span = f"{_number(interval.low)} – {_number(interval.high)}"
         lines.append(f"{name:<20}{_number(getattr(e.score, name)):>8}{span:>18}{_number(getattr(e.prior, name)):>8}")
     o, d = e.overall, e.deweighted
-    lines.append(f"accuracy {_number(o.accuracy)}; always the commonest grade {_number(o.majority_accuracy)}; de-weighted {_number(d.accuracy)}")
+    lines.append(f"accuracy {_number(o.accuracy)}; most frequent grade {_number(o.majority_accuracy)}; de-weighted {_number(d.accuracy)}")
     lines.append(f"balanced accuracy {_number(o.balanced_accuracy)}; quadratic kappa {_number(o.quadratic_kappa)}; ECE {_number(o.ece)}")
     lines.append(f"{o.rows} rows of {e.studies} studies; {e.missing_rows} labelled rows without a prediction; {e.unused_rows} predictions without a label")
     return "\n".join(lines)
@@ -70,7 +70,7 @@ def _figure(tables: list[tuple[str, GroupResult]]) -> str:
         upper.set_yticklabels(_GRADES if column == 0 else [])
         lower.plot([0, 1], [0, 1], color="0.7", linewidth=1)
         lower.plot([b.confidence for b in group.reliability], [b.accuracy for b in group.reliability], marker="o", markersize=3)
-        lower.set(xlim=(0.3, 1), ylim=(0, 1), xlabel="stated probability", ylabel="share right" if column == 0 else "")
+        lower.set(xlim=(0.3, 1), ylim=(0, 1), xlabel="predicted probability", ylabel="share correct" if column == 0 else "")
     stream = io.StringIO()
     figure.savefig(stream, format="svg")
     text = stream.getvalue()

@@ -12,7 +12,7 @@ router = APIRouter()
 
 @router.get("/api/audit")
 def audit(user: Admin, core: Core, offset: Annotated[int, Query(ge=0, le=10**9)] = 0, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> dict[str, Any]:
-    """Who did what, the newest first."""
+    """User actions, the newest first."""
     core.audit.add(user.name, "audit")
     total, entries = core.audit.entries(offset, limit)
     shown = [{"at": moment(one["at"]), **{name: one[name] for name in ("user", "action", "study", "detail")}} for one in entries]

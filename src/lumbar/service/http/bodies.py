@@ -10,7 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 from lumbar.service.core import ServiceCore
 from lumbar.service.http.errors import Refusal
 
-_SILENT_SECONDS = 60.0  # a sender that says nothing for so long has gone
+_SILENT_SECONDS = 60.0  # a client that sends nothing for this long is disconnected
 _WRITTEN_AT_ONCE = 2**20
 
 
@@ -34,7 +34,7 @@ async def body_to_file(request: Request, core: ServiceCore, path: Path, most_byt
             except StopAsyncIteration:
                 break
             except TimeoutError:
-                raise Refusal(HTTPStatus.REQUEST_TIMEOUT, f"nothing came for {_SILENT_SECONDS:g} s; send the file again") from None
+                raise Refusal(HTTPStatus.REQUEST_TIMEOUT, f"no data arrived for {_SILENT_SECONDS:g} s; send the file again") from None
             size += len(chunk)
             if size > most:
                 raise _too_large(most)
@@ -47,14 +47,14 @@ async def body_to_file(request: Request, core: ServiceCore, path: Path, most_byt
 
 
 def check_room(core: ServiceCore) -> None:
-    """Take nothing in while the disk is nearly full.
+    """Reject uploads while the disk is nearly full.
 
     Raises:
         Refusal: it is.
     """
     if core.folder.free_gib() < core.config.least_free_gib:
         raise Refusal(
-            HTTPStatus.SERVICE_UNAVAILABLE, f"the disk of the service has less than {core.config.least_free_gib:g} GiB of room; nothing is taken in", 60
+            HTTPStatus.SERVICE_UNAVAILABLE, f"the disk of the service has less than {core.config.least_free_gib:g} GiB of free space; uploads are rejected", 60
         )
 
 

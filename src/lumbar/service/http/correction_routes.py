@@ -1,4 +1,4 @@
-"""Corrections of people: names of levels, grades and masks; every one makes a new version."""
+"""Corrections by readers: names of levels, grades and masks; each makes a new version."""
 
 import hashlib
 import json
@@ -78,10 +78,10 @@ async def upload_mask(study: str, mask: str, request: Request, user: Reviewer, c
 
 @router.post("/api/studies/{study}/corrections", status_code=HTTPStatus.ACCEPTED)
 def correct(study: str, given: Correction, user: Reviewer, core: Core) -> dict[str, str]:
-    """Analyze the study again with what the reader gives."""
+    """Analyze the study again with the reader's corrections."""
     version = _newest(core, study)
     if version.version != given.based_on:
-        raise Refusal(HTTPStatus.CONFLICT, f"version {version.version} is newer than version {given.based_on}; look at it first")
+        raise Refusal(HTTPStatus.CONFLICT, f"version {version.version} is newer than version {given.based_on}; review it first")
     base = core.jobs.get(version.job)
     if base is None:
         raise not_found("version of a study")
@@ -122,7 +122,7 @@ def _checked(part: Any, original: Any, mask: str) -> tuple[int, str]:
 
 
 def _request(core: ServiceCore, study: str, version: Version, given: Correction, before: tuple[User, dict[str, Any]]) -> tuple[dict[str, Any], list[str]]:
-    """The job's request, with all that earlier corrections gave, and the changes in words."""
+    """The job's request, including earlier corrections, and a description of the changes."""
     user, kept = before
     mark = {"user": user.name, "at": moment(time.time())}
     findings = json.loads((core.folder.result(study, version.job) / "findings.json").read_text(encoding="utf-8"))

@@ -95,7 +95,7 @@ class Guard:
             raise Refusal(HTTPStatus.UNAUTHORIZED, "log in first")
         user, session, token = found
         if method not in _SAFE and not hmac.compare_digest(headers.get("x-csrf-token", "").encode(), session.csrf.encode()):
-            raise Refusal(HTTPStatus.FORBIDDEN, "the header X-CSRF-Token is missing or wrong; GET /api/session tells it")
+            raise Refusal(HTTPStatus.FORBIDDEN, "the header X-CSRF-Token is missing or wrong; GET /api/session returns it")
         scope["state"].update(user=user, session=session, token=token)
 
     def _session(self, cookies: str) -> tuple[User, Session, str] | None:

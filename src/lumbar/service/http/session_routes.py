@@ -18,12 +18,12 @@ from lumbar.service.users import UserFile
 
 router = APIRouter()
 _MOST_WRONG = 5
-_WRONG_SECONDS = 300.0  # for which a wrong password is remembered
+_WRONG_SECONDS = 300.0  # during which wrong passwords count
 _MOST_REMEMBERED = 10_000
 
 
 class Credentials(BaseModel):
-    """What a user logs in with."""
+    """Name and password of a user."""
 
     user: str = Field(max_length=64)
     password: str = Field(max_length=1024)
@@ -36,10 +36,10 @@ class Throttle:
         self._wrong: defaultdict[tuple[str, ...], deque[float]] = defaultdict(deque)
 
     def check(self, user: str, address: str) -> None:
-        """Let a guess through.
+        """Permit another attempt.
 
         Raises:
-            Refusal: there were too many wrong ones.
+            Refusal: there were too many wrong passwords.
         """
         for key, most in (((user, address), _MOST_WRONG), ((address,), 4 * _MOST_WRONG)):
             times = self._wrong[key]
@@ -52,7 +52,7 @@ class Throttle:
                 raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, f"too many wrong passwords; try again in {wait} s", wait)
 
     def wrong(self, user: str, address: str) -> None:
-        """Remember a wrong guess."""
+        """Count a wrong password."""
         if len(self._wrong) > _MOST_REMEMBERED:
             self._wrong.clear()
         for key in ((user, address), (address,)):
@@ -75,7 +75,7 @@ def login(given: Credentials, request: Request, core: Core) -> Response:
     if users.check(given.user, given.password) is None:
         throttle.wrong(given.user, address)
         known = users.find(given.user) is not None
-        core.audit.add(given.user if known else "(unknown)", "login_failed")  # a password typed into the wrong field stays out of the log
+        core.audit.add(given.user if known else "(unknown)", "login_failed")  # a password typed into the wrong field must not enter the log
         raise Refusal(HTTPStatus.UNAUTHORIZED, "user or password is wrong")
     core.audit.add(given.user, "login")
     answer = Response(status_code=HTTPStatus.NO_CONTENT)
@@ -96,7 +96,7 @@ def logout(request: Request, user: Reader, core: Core) -> Response:
 
 @router.get("/api/session")
 def session(request: Request, user: Reader, core: Core) -> dict[str, Any]:
-    """Who is logged in, and the token that changes need."""
+    """The logged-in user, and the token that state-changing requests need."""
     return {
         "user": user.name, "role": user.role, "csrf": request.state.session.csrf, "version": __version__, "demo": core.config.demo,
         "statement": RESEARCH_USE, "archive": core.archive is not None,

@@ -1,4 +1,4 @@
-"""Studies that come from a browser: one archive, or the files of a folder one by one."""
+"""Uploads from a browser: one archive, or the files of a folder one by one."""
 
 import secrets
 import shutil
@@ -28,7 +28,7 @@ _RATIO = 30  # images compress to about a third; an archive with a higher ratio 
 
 @router.post("/api/studies", status_code=HTTPStatus.ACCEPTED)
 async def upload_archive(request: Request, user: Reader, core: Core) -> dict[str, Any]:
-    """Take an archive of one study (or a single file)."""
+    """Accept an archive of one study (or a single file)."""
     folder = await run_in_threadpool(_new_folder, core)
     try:
         packed = folder / "packed"
@@ -109,7 +109,7 @@ def _take(core: ServiceCore, user: User, folder: Path) -> dict[str, Any]:
 
 def _new_folder(core: ServiceCore) -> Path:
     if sum(1 for _ in core.folder.uploads.iterdir()) >= _MOST_UPLOADS:
-        raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, f"{_MOST_UPLOADS} uploads are unfinished; finish or drop some", 60)
+        raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, f"{_MOST_UPLOADS} uploads are unfinished; finish or cancel some", 60)
     folder = core.folder.uploads / secrets.token_hex(8)
     folder.mkdir()
     return folder

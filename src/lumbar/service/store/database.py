@@ -1,4 +1,4 @@
-"""The SQLite file of the service: one connection a thread, write-ahead log, every change on the disk before it counts."""
+"""The SQLite file of the service: one connection per thread, write-ahead log, every change synced to disk before it is committed."""
 
 import sqlite3
 import threading

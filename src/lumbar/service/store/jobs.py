@@ -25,7 +25,7 @@ class LeaseLost(Exception):
 class QueueRules:
     """Limits of attempts and times of the queue."""
 
-    lease_seconds: float = 30.0  # a worker without a sign of life for this long is dead
+    lease_seconds: float = 30.0  # a worker that does not renew its lease for this long has died
     most_tries: int = 3
     backoff_seconds: tuple[float, ...] = (10.0, 60.0)  # before the second, third, … try
     wait_seconds: tuple[float, ...] = (2.0, 10.0, 30.0, 120.0, 300.0)  # between attempts to reach an unavailable archive; the last value repeats
@@ -128,7 +128,7 @@ class JobStore:
         self._update(job, "lease_until=?, step=?, done=?, total=?, changed_at=?", (now + self.rules.lease_seconds, step, done, total, now))
 
     def finish(self, job: Job) -> None:
-        """The work is done.
+        """Mark the job as done.
 
         Raises:
             LeaseLost: the lease ended.
@@ -137,7 +137,7 @@ class JobStore:
         self._update(job, "state='done', reason='', lease=NULL, finished_at=?, changed_at=?", (now, now))
 
     def fail(self, job: Job, reason: str, final: bool) -> None:
-        """The try failed; the job is tried again after a pause unless `final` or tried too often.
+        """Record a failed attempt; the job is tried again after a pause unless `final` or tried too often.
 
         Raises:
             LeaseLost: the lease ended.
@@ -150,7 +150,7 @@ class JobStore:
         self._update(job, "state='queued', reason=?, lease=NULL, not_before=?, changed_at=?", (reason, now + pause, now))
 
     def wait(self, job: Job, reason: str) -> None:
-        """An external resource is unavailable (the archive, disk space): the attempt does not count, and the job waits.
+        """Postpone a job because an external resource (the archive, disk space) is unavailable; the attempt does not count.
 
         Raises:
             LeaseLost: the lease ended.
@@ -166,12 +166,12 @@ class JobStore:
             change.execute("UPDATE jobs SET state='queued', tries=tries-1, lease=NULL, changed_at=? WHERE state='running' AND worker=?", (now, worker))
 
     def worker_ended(self, worker: str, reason: str) -> None:
-        """The worker process is gone: its job is queued again, or has failed if that happened too often."""
+        """Queue the job of a worker process that has ended again, or let it fail if that happened too often."""
         with self._database.change() as change:
             self._end_leases(change, "worker=?", (worker,), reason, self._clock())
 
     def service_started(self) -> None:
-        """No worker of an earlier run of the service is left: its jobs are queued again."""
+        """Queue the unfinished jobs of an earlier run of the service again."""
         with self._database.change() as change:
             self._end_leases(change, "1", (), "the service was stopped while it ran", self._clock())
 
@@ -194,7 +194,7 @@ class JobStore:
         return [_job(row) for row in rows]
 
     def knows(self, study: str, fingerprint: str) -> bool:
-        """Whether these images of the study have a job already."""
+        """Whether a job exists for these images of the study."""
         found = self._database.read.execute(
             "SELECT 1 FROM jobs WHERE study=? AND kind='analyze' AND fingerprint=? AND state<>'replaced'", (study, fingerprint)
         ).fetchone()
@@ -208,7 +208,7 @@ class JobStore:
         return [_job(row) for row in rows]
 
     def latest_change(self) -> float:
-        """When a job changed last."""
+        """Time of the latest change of any job."""
         return float(self._database.read.execute("SELECT coalesce(max(changed_at), 0) FROM jobs").fetchone()[0])
 
     def counts(self) -> dict[str, int]:

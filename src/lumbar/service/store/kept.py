@@ -10,7 +10,7 @@ class KeptValues:
         self._database = database
 
     def get(self, name: str, default: str) -> str:
-        """The value of that name."""
+        """The value stored under `name`."""
         row = self._database.read.execute("SELECT value FROM kept WHERE name=?", (name,)).fetchone()
         return str(row["value"]) if row else default
 

@@ -64,7 +64,7 @@ class Version:
     changes: tuple[str, ...]
     quality: str | None
     worst: dict[str, Any] | None
-    delivered: bool | None  # None: nobody waits for it
+    delivered: bool | None  # None: it is not delivered
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class StudyStore:
         self._database = database
 
     def register(self, study: str, person: str, facts: StudyFacts, origin: str, now: float, archive_id: str | None = None) -> None:
-        """Put a study on the list, or update its header attributes."""
+        """Add a study, or update its header attributes."""
         values = {**asdict(facts), "study": study, "person": person, "origin": origin, "received_at": now, "archive_id": archive_id}
         names = ", ".join(values)
         renewed = ", ".join(f"{name}=excluded.{name}" for name in values if name not in ("study", "origin", "received_at", "archive_id"))
@@ -129,7 +129,7 @@ class StudyStore:
         ).fetchall()
 
     def add_version(self, new: NewVersion) -> Version:
-        """The version that the job's result is; a job makes one, however often it is added."""
+        """Add the result of a job as a version; repeated calls for one job return the same version."""
         with self._database.change() as change:
             known = change.execute("SELECT version FROM versions WHERE job=?", (new.job,)).fetchone()
             if known is None:
@@ -159,14 +159,14 @@ class StudyStore:
             change.execute("UPDATE versions SET delivered=1 WHERE study=? AND version=?", (version.study, version.version))
 
     def received_before(self, when: float) -> list[str]:
-        """Studies that arrived before `when` and are not worked on."""
+        """Studies that arrived before `when` and have no unfinished job."""
         rows = self._database.read.execute(
             "SELECT study FROM studies WHERE received_at<? AND study NOT IN (SELECT study FROM jobs WHERE state IN ('queued', 'running'))", (when,)
         )
         return [row["study"] for row in rows]
 
     def remove(self, study: str) -> None:
-        """Take a study off the list, with its jobs and versions."""
+        """Remove a study with its jobs and versions."""
         with self._database.change() as change:
             for table in ("versions", "jobs", "studies"):
                 change.execute(f"DELETE FROM {table} WHERE study=?", (study,))  # noqa: S608

@@ -1,4 +1,4 @@
-// Corrections by a person: names of levels, grades, outlines. The service measures again and keeps both versions.
+// Corrections by a reader: names of levels, grades, outlines. The service measures again and keeps both versions.
 import { element, get, send, upload } from "./api.js";
 
 const CONDITIONS = [
@@ -92,7 +92,7 @@ export function wireCorrections(base, version, allowed) {
     }
     try {
       await send("POST", `${base}/corrections`, wanted);
-      message.textContent = "received; a new version appears when everything has been measured again";
+      message.textContent = "received; a new version will appear when the measurements have been repeated";
       form.reset();
     } catch (error) {
       message.textContent = error.message;

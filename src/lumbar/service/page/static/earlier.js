@@ -1,4 +1,4 @@
-// Earlier examinations of the same person beside this one.
+// Comparison with earlier examinations of the same person.
 import { element, get } from "./api.js";
 
 const VERDICTS = {
@@ -34,8 +34,8 @@ export async function wireEarlier(base) {
     note.textContent = error.message;
     return;
   }
-  choice.replaceChildren(element("option", { value: "" }, "–"), ...found.map((one) => element("option", { value: one.study }, `${one.study_date || "without a date"}${one.worst ? `, ${one.worst.text}` : ""}`)));
-  note.textContent = found.length ? "" : "There is no earlier examination of this person here.";
+  choice.replaceChildren(element("option", { value: "" }, "–"), ...found.map((one) => element("option", { value: one.study }, `${one.study_date || "no date"}${one.worst ? `, ${one.worst.text}` : ""}`)));
+  note.textContent = found.length ? "" : "No earlier examination of this patient is stored.";
   const body = table.querySelector("tbody");
   const filter = () => {
     for (const one of body.rows) one.hidden = !all.checked && !one.classList.contains("changed");
@@ -52,7 +52,7 @@ export async function wireEarlier(base) {
       const compared = await get(`${base}/compare/${choice.value}`);
       const changed = compared.rows.filter((one) => one.verdict === "changed");
       const doubted = changed.filter((one) => one.note).length;
-      const doubt = doubted ? `; for ${doubted} of them that error is not certain (see the last column)` : "";
+      const doubt = doubted ? `; for ${doubted} of them that error is uncertain (see the last column)` : "";
       note.textContent = `${changed.length || "None"} of ${compared.rows.length} values changed by more than the measurement error${doubt}.`;
       warnings.replaceChildren(...compared.warnings.map((text) => element("li", {}, text)));
       body.replaceChildren(...compared.rows.map(row));

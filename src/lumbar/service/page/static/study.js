@@ -15,7 +15,7 @@ function ras(lps) {
 }
 
 function describe(study) {
-  const name = study.patient.name || study.patient.patient_id || "Study without a name";
+  const name = study.patient.name || study.patient.patient_id || "Study without patient name";
   document.title = `${study.study_date || "Study"} · lumbar`; // no name: titles stay in the browser's history
   document.getElementById("patient").textContent = name;
   const facts = [study.patient.patient_id, study.patient.birth_date && `born ${study.patient.birth_date}`, study.patient.sex, study.study_date && `examined ${study.study_date}`, study.description];
@@ -29,7 +29,7 @@ function describe(study) {
   retry.onclick = () => asked("POST", `/api/jobs/${study.job}/retry`);
 }
 
-// Send what a button asks for; a refusal is shown in place of the state.
+// Send the request of a button; an error message replaces the state.
 async function asked(method, path) {
   try {
     await send(method, path);
@@ -40,7 +40,7 @@ async function asked(method, path) {
   }
 }
 
-// Why the quality is doubtful or failed, in the words of the checks.
+// The notes of the quality checks that did not pass.
 function showDoubts(findings) {
   const doubts = (findings.quality?.checks || []).filter((check) => check.status !== "passed");
   document.getElementById("doubts").replaceChildren(...doubts.map((check) => element("li", { dataset: { quality: check.status } }, `${check.status}: ${check.note}`)));
@@ -64,7 +64,7 @@ function showFindings() {
   }));
 }
 
-// Show a finding where it lies: its own volume in the pane of that plane, and the same point in the other pane.
+// Show a finding: its volume in the pane of that plane, and the same point in the other pane.
 async function jump(place) {
   const volume = panes.left.volumes.find((one) => one.volume === place.volume);
   const own = volume?.plane === "axial" ? panes.right : panes.left;

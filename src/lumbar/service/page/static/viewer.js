@@ -18,7 +18,7 @@ function colormap(labels) {
   };
 }
 
-// A label with the color that it has in the image; drawn, for the pages allow no inline styles.
+// A label with its color in the image; drawn as SVG, because the Content Security Policy forbids inline styles.
 function swatch(label, usual) {
   const drawn = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   drawn.setAttribute("viewBox", "0 0 1 1");

@@ -33,7 +33,7 @@ function status(study) {
 }
 
 function row(study) {
-  const patient = study.patient.name || study.patient.patient_id || "without a name";
+  const patient = study.patient.name || study.patient.patient_id || "no name";
   const born = [study.patient.birth_date, study.patient.sex].filter(Boolean).join(", ");
   const link = element("a", { href: `/studies/${study.study}` }, patient);
   const severity = study.worst?.severity || "";
