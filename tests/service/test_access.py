@@ -125,7 +125,7 @@ def test_neither_log_nor_addresses_hold_an_identity(site: Site, tmp_path: Path, 
 @pytest.mark.parametrize(
     ("tables", "word"),
     [
-        ({"data": "x", "host": "0.0.0.0"}, "HTTPS"), ({"data": "x", "certificate": "c"}, "belong together"), ({"data": "x", "colour": 1}, "no setting"),
+        ({"data": "x", "host": "0.0.0.0"}, "HTTPS"), ({"data": "x", "certificate": "c"}, "belong together"), ({"data": "x", "colour": 1}, "not a setting"),
         ({"data": "x", "port": "80"}, "wrong kind"), ({}, "data"), ({"data": "x", "receiver": {"host": "0.0.0.0"}}, "titles"),
         ({"data": "x", "archive": {"nothing": 1}}, "archive.nothing"),
         ({"data": "x", "certificate": "/no/c", "key": "/no/k", "host": "0.0.0.0"}, "does not exist"),
