@@ -24,9 +24,9 @@ def read_study(path: Path | str | Sequence[Path | str], progress: Progress | Non
         weightings: weightings of images without it in their headers.
 
     Raises:
-        UsageError: a weighting is given for a file that is not there.
+        UsageError: a weighting is given for a file that does not exist.
         UnreadableInput: nothing can be read; the message lists what was found, and a remedy.
-        NoUsableSeries: images are there, but not of MR.
+        NoUsableSeries: the images are not MR images.
         GeometryError: a single NIfTI file without the position of its voxels.
     """
     inputs = [Path(path)] if isinstance(path, str | Path) else [Path(one).absolute() for one in path]
