@@ -93,8 +93,10 @@ def draw_age_map(view: SagittalView, years: NDArray[np.float32]) -> Image.Image:
 
 
 def _with_fat(view: AxialView) -> Rgb:
+    """Muscles in the colours of their fat; those without any value, as the psoas without a Dixon pair, were not measured and stay grey."""
     assert view.fat is not None and view.muscles is not None
-    return laid_over(view.grey, colored(view.fat, FAT), 0.75 * np.isin(view.muscles, tuple(LABELS)).astype(np.float32))
+    measured = [label for label in LABELS if view.fat[view.muscles == label].any()]
+    return laid_over(view.grey, colored(view.fat, FAT), 0.75 * np.isin(view.muscles, measured).astype(np.float32))
 
 
 def _close_marks(draw: ImageDraw.ImageDraw, size: tuple[int, int], view: CloseView, sides: bool) -> None:
