@@ -59,7 +59,7 @@ def test_a_ring_of_roots_is_filled_and_what_lies_apart_is_left_out():
         (drawn(0, 0, 14), "too large"),
         (drawn(-18, 0, 12), "reaches the border"),
         (drawn(0, 7, 6), "beside the middle"),
-        (drawn(0, 0, 8) + 100, "hardly brighter than what is around"),
+        (drawn(0, 0, 8) + 200, "hardly brighter than what is around"),
         (np.maximum.reduce([drawn(-4, -5, 4), drawn(-4, 2, 4), drawn(3, 2, 4), drawn(8, 2, 4)]), "not convex"),
     ],
 )

@@ -28,7 +28,7 @@ _FEWEST_MIRRORED = 6  # slices needed for this test
 _EQUAL = 0.99  # correlation of identical drawings; noise keeps that of scanned slices below it
 _SMOOTHER = 0.4  # roughness of brightness over that of the other order, below which brightness supports the given order
 _STRAY = 0.1  # by which the slices on both sides of a stray one correlate better with each other than with it: below 0 in all sound series measured
-_RESEMBLE = 0.6  # correlation of the slices on both sides of it, 0.72 and more in sound series
+_RESEMBLE = 0.6  # correlation of the slices on both sides of it, 0.72 and more in sound series; unrelated images do not reach it
 _FEWEST_EXCHANGED = 6  # slices needed to notice that two of them are exchanged
 # What two adjacent slices gain in the sum of correlations with their neighbours by an exchange: at most −0.014 in 59 real series and 0.012 in 138 series of
 # phantoms; after an exchange 0.03 and more in 95 % of both (recipes/quality/slice_order.py).
@@ -98,6 +98,7 @@ def exchanged_pair(alike: NDArray[np.float64]) -> int | None:
         return None
     beside, across = np.diagonal(alike, 1), np.diagonal(alike, 2)
     gain = across[:-1] + across[1:] - beside[:-2] - beside[2:]  # of the slices 1 and 2, 2 and 3, …
+    gain = np.where(np.minimum(across[:-1], across[1:]) > _RESEMBLE, gain, -1.0)
     k = int(np.argmax(gain))
     return k + 1 if gain[k] > _EXCHANGED else None
 
