@@ -10,6 +10,9 @@ import pytest
 # tests/severity/painted_study.py.
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "spine"), str(Path(__file__).parent / "severity")]
 
+# `lumbar batch` and `lumbar serve` run on Linux and macOS only: they use fcntl and resource.
+collect_ignore = ["batch", "service"] if sys.platform == "win32" else []
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
