@@ -124,7 +124,7 @@ def test_people_seen_again_get_their_courses_drawn(tmp_path: Path, capsys: pytes
     drawn = (tmp_path / "out" / "plots" / "courses.svg").read_text()
     assert drawn.count("stroke: #888888") >= 12  # one line a person; without a column repeat no change can be called reliable
     assert "#dd8452" not in drawn
-    assert "A line joins the visits of one person" in (tmp_path / "out" / "aging.html").read_text()
+    assert "Each line joins the visits of one person" in (tmp_path / "out" / "aging.html").read_text()
 
 
 def _write_results(folder: Path, n: int = 300) -> None:
