@@ -4,7 +4,7 @@ import copy
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,6 +103,14 @@ def place(one: Dataset, position_mm: NDArray[np.float64], along: NDArray[np.floa
     one.ImagePositionPatient = [f"{value:.9g}"[:16] for value in position_mm]
     if along is not None and down is not None:
         one.ImageOrientationPatient = [f"{value:.9g}"[:16] for value in (*along, *down)]
+
+
+def reordered(datasets: list[Dataset], order: Sequence[int]) -> list[Dataset]:
+    """The slices at each other's positions: slice k at that of slice `order[k]`."""
+    places = [position(one) for one in datasets]
+    for one, k in zip(datasets, order, strict=True):
+        place(one, places[k])
+    return datasets
 
 
 def moved(datasets: list[Dataset], by_mm: tuple[float, float, float]) -> list[Dataset]:

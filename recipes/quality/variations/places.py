@@ -4,7 +4,7 @@ import copy
 from pathlib import Path
 
 import numpy as np
-from base import another, case, center, copied, cropped, directions, moved, normal, place, position, resliced, rotation, saved, slices, turned
+from base import another, case, center, copied, cropped, directions, moved, normal, place, position, reordered, resliced, rotation, saved, slices, turned
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
@@ -179,10 +179,7 @@ def sagittal_order_reversed(out: Path) -> None:
     copied("axial_t2", out)
     copied("sagittal_t1", out)
     made = slices("sagittal_t2")
-    places = [position(one) for one in made]
-    for one, where in zip(made, places[::-1], strict=True):
-        place(one, where)
-    saved(made, out / "sagittal_t2")
+    saved(reordered(made, range(len(made))[::-1]), out / "sagittal_t2")
 
 
 @case(5)

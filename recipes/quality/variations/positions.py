@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from base import case, center, copied, directions, normal, place, position, saved, slices
+from base import case, center, copied, directions, normal, place, position, reordered, saved, slices
 
 
 @case(8, must_say=True)
@@ -74,23 +74,18 @@ def positions_by_name_as_text(out: Path) -> None:
 def halves_exchanged(out: Path) -> None:
     copied("axial_t2", out)
     made = slices("sagittal_t2")
-    places = [position(one) for one in made]
     half = len(made) // 2
-    for one, where in zip(made, [*places[half:], *places[:half]], strict=True):
-        place(one, where)
-    saved(made, out / "sagittal_t2")
+    saved(reordered(made, [*range(half, len(made)), *range(half)]), out / "sagittal_t2")
 
 
 @case(8)
 def neighbours_exchanged(out: Path) -> None:
     copied("axial_t2", out)
     made = slices("sagittal_t2")
-    places = [position(one) for one in made]
+    order = list(range(len(made)))
     half = len(made) // 2
-    places[half], places[half - 1] = places[half - 1], places[half]
-    for one, where in zip(made, places, strict=True):
-        place(one, where)
-    saved(made, out / "sagittal_t2")
+    order[half], order[half - 1] = order[half - 1], order[half]
+    saved(reordered(made, order), out / "sagittal_t2")
 
 
 @case(8, must_say=True)
