@@ -47,8 +47,7 @@ def main() -> None:
     torch.set_num_threads(1)
     points = sorted(read_foramen_table(arguments.data / "foramina.csv"), key=lambda p: (p.study_id, p.file))
     runs, foramina, y = FoldRuns(arguments.runs, KIND), cached(arguments.runs / CACHE), targets(points)
-    fold_of = runs.splits()
-    folds = np.array([fold_of[point.study_id] for point in points])
+    folds = runs.folds_of(point.study_id for point in points)
     for fold in arguments.folds:
         network = trained(runs.path(fold) / LAST)
         others = np.flatnonzero((folds != fold) & (y >= 0))

@@ -45,8 +45,7 @@ def pairs(data: Path, runs: Path, count: int) -> tuple[np.ndarray, np.ndarray, n
     """Predictions (n, 3) on the chosen slices and on their neighbours, the grades (n,), and the studies (n,)."""
     points = sorted(read_foramen_table(data / "foramina.csv"), key=lambda p: (p.study_id, p.file))
     foramina, kept = cached(runs / CACHE), np.load(runs / CACHE)
-    fold_of = FoldRuns(runs).splits()
-    folds = np.array([fold_of[point.study_id] for point in points])
+    folds = FoldRuns(runs).folds_of(point.study_id for point in points)
     rows, first = np.unique(kept["beside_of"], return_index=True)
     taken = np.isin(foramina.studies, np.unique(foramina.studies[rows])[:count])
     rows, first = rows[taken[rows]], first[taken[rows]]

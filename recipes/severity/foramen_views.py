@@ -45,8 +45,7 @@ def main() -> None:
     arguments = parser.parse_args()
     points = sorted(read_foramen_table(arguments.data / "foramina.csv"), key=lambda p: (p.study_id, p.file))
     runs = FoldRuns(arguments.runs, KIND)
-    fold_of = runs.splits()
-    y, folds = targets(points), np.array([fold_of[point.study_id] for point in points])
+    y, folds = targets(points), runs.folds_of(point.study_id for point in points)
     foramina = cached(arguments.runs / CACHE)
     for fold in arguments.folds:
         rows = np.flatnonzero((folds == fold) & (y >= 0))

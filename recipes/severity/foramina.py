@@ -49,8 +49,7 @@ def main() -> None:
     if arguments.action == "train":
         train(points, foramina, (beside, beside_of), arguments)
         return
-    fold_of = FoldRuns(arguments.runs, KIND).splits()
-    folds = np.array([fold_of[point.study_id] for point in points])
+    folds = FoldRuns(arguments.runs, KIND).folds_of(point.study_id for point in points)
     raw = predictions(arguments.runs / "held_out.npy", foramina, folds, arguments.runs)
     there = np.isfinite(raw[:, 0, 0])
     parts = graded_parts(raw, points, foramina, arguments.data)

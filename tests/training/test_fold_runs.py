@@ -98,3 +98,11 @@ def test_networks_of_other_splits_are_not_used_as_a_start(tmp_path):
         runs.check_splits({"a": 1, "b": 0})
     assert json.loads((tmp_path / "splits.json").read_text()) == {"a": 0, "b": 1}
     assert not list(tmp_path.glob(f"*/{EXPORT}"))
+
+
+def test_folds_of_studies_follow_the_order_given(tmp_path):
+    runs = FoldRuns(tmp_path)
+    with pytest.raises(ModelError, match="train there first"):
+        runs.folds_of(["b"])
+    runs.keep_splits({"a": 2, "b": 0})
+    np.testing.assert_array_equal(runs.folds_of(["b", "a", "b"]), [0, 2, 0])

@@ -51,6 +51,15 @@ class FoldRuns:
             raise ModelError(f"{self.folder} has no readable {SPLITS} ({error}); train there first") from error
         return splits
 
+    def folds_of(self, studies: Iterable[str]) -> NDArray[np.int64]:
+        """(n,) the fold in which each of `studies` is held out.
+
+        Raises:
+            ModelError: there are no splits.
+        """
+        splits = self.splits()
+        return np.array([splits[study] for study in studies])
+
     def keep_splits(self, fold_of: Mapping[str, int]) -> None:
         """Write the splits."""
         self.folder.mkdir(parents=True, exist_ok=True)
