@@ -18,7 +18,7 @@ def without_padding(pixels: NDArray[Any], padding: int | None) -> NDArray[Any]:
     """
     if pixels.dtype.kind not in "iu" and padding is None:
         return pixels
-    marks = {padding} - {None} | ({LOWEST_SIGNED} if pixels.dtype.kind == "i" else set())
+    marks = (padding, LOWEST_SIGNED if pixels.dtype.kind == "i" else None)
     outside = np.isin(pixels, [mark for mark in marks if mark is not None])
     if not outside.any() or outside.all():
         return pixels

@@ -19,7 +19,7 @@ from lumbar.imaging.rectangle import centred, rectangle
 from lumbar.imaging.resample import sample
 from lumbar.severity.axial.midline import HALF_WIDTH_MM, REACH_MM, midline_shift_mm
 from lumbar.severity.axial.network_input import CropImage
-from lumbar.spine.axial_slice import slice_through
+from lumbar.spine.axial_slice import AxialSlice, slice_through
 
 WIDTH_MM = 48.0
 HEIGHT_MM = 33.0
@@ -57,9 +57,9 @@ def cut_crops(study: Study, levels: Sequence[LevelFinding]) -> dict[LevelFinding
     axes = level_axes(levels)
     series = study.with_role(Role.AXIAL_T2)
     found = [(level, slice_through(series, level, axes[level.level])) for level in levels]
-    cuts = [(level, place.series, place.stack, place.number) for level, place in found if place is not None]
-    middles = _smooth([_middle(level, stack, number) for level, _, stack, number in cuts])
-    return {level: _cut(level, series, stack, number, middle) for (level, series, stack, number), middle in zip(cuts, middles, strict=True)}
+    cuts = [(level, place) for level, place in found if place is not None]
+    middles = _smooth([_middle(level, place) for level, place in cuts])
+    return {level: _cut(level, place, middle) for (level, place), middle in zip(cuts, middles, strict=True)}
 
 
 def point_in_slice(series: Series, stack: Stack, number: int, point_mm: Point | NDArray[np.float64]) -> Evidence:
@@ -68,12 +68,10 @@ def point_in_slice(series: Series, stack: Stack, number: int, point_mm: Point | 
     return Evidence(series.series_uid, stack.instance_numbers[number], float(index[2]), float(index[1]))
 
 
-def _middle(level: LevelFinding, stack: Stack, number: int) -> NDArray[np.float64]:
+def _middle(level: LevelFinding, place: AxialSlice) -> NDArray[np.float64]:
     """(3,) the middle of the canal in the plane of the slice, laterally on the axis of greatest symmetry."""
-    grid = stack.volume.grid
-    middle = np.array(level.canal_center_mm or level.center_mm)
-    middle = middle + ((grid.origins_mm[number] - middle) @ grid.normal) * grid.normal  # onto the slice
-    return np.asarray(middle + _beside(stack, number, middle) * grid.toward(LEFT))
+    middle = place.foot_mm(level.canal_center_mm or level.center_mm)
+    return np.asarray(middle + _beside(place.stack, middle) * place.stack.volume.grid.toward(LEFT))
 
 
 def _smooth(middles: list[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
@@ -95,7 +93,8 @@ def _smooth(middles: list[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
     return [np.add(m, (shift, 0.0, 0.0)) for m, shift in zip(middles, kept - x, strict=True)]
 
 
-def _cut(level: LevelFinding, series: Series, stack: Stack, number: int, middle: NDArray[np.float64]) -> LevelCrop:
+def _cut(level: LevelFinding, place: AxialSlice, middle: NDArray[np.float64]) -> LevelCrop:
+    stack, number = place.stack, place.number
     grid = stack.volume.grid
     pixel_mm = grid.spacing_mm[1]
     rows, columns = (centred(round(size / pixel_mm), pixel_mm) for size in (HEIGHT_MM, WIDTH_MM))
@@ -105,10 +104,10 @@ def _cut(level: LevelFinding, series: Series, stack: Stack, number: int, middle:
         shifted = points + (grid.origins_mm[neighbour] - grid.origins_mm[number])
         values = sample(stack.volume, shifted)
         layers.append(np.clip(values / max(float(stack.volume.array[neighbour].max()), 1e-6), 0, 1) * 255)
-    return LevelCrop(level, np.stack(layers, axis=-1).round().astype(np.uint8), series, stack, number, middle)
+    return LevelCrop(level, np.stack(layers, axis=-1).round().astype(np.uint8), place.series, stack, number, middle)
 
 
-def _beside(stack: Stack, number: int, middle: NDArray[np.float64]) -> float:
+def _beside(stack: Stack, middle: NDArray[np.float64]) -> float:
     """Distance in mm from `middle` to the symmetry axis of the slice, positive to the patient's left."""
     grid = stack.volume.grid
     reach = REACH_MM + HALF_WIDTH_MM

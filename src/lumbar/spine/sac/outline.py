@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import ConvexHull
+from scipy.special import softmax
 
 from lumbar.imaging.intensity import standardized
 from lumbar.metrics.segmentation import dice
@@ -87,9 +88,7 @@ def outline_sacs(patches: NDArray[np.float32], network: Network, pixel_mm: float
 
 def _probabilities(network: Network, images: NDArray[np.float32]) -> NDArray[np.float32]:
     """(n, rows, columns) probability of the sac."""
-    logits = network(np.ascontiguousarray(images[:, None]))
-    exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(exponents[:, _SAC] / exponents.sum(axis=1))
+    return np.asarray(softmax(network(np.ascontiguousarray(images[:, None])), axis=1)[:, _SAC])
 
 
 def _sac(patch: NDArray[np.float32], plain: NDArray[np.float32], mirrored: NDArray[np.float32], pixel_mm: float) -> Sac | None:
