@@ -199,6 +199,11 @@ def test_cut_off_files_are_rejected(tmp_path, suffix, keep):
         read_nifti(path)
 
 
+def test_a_folder_in_place_of_a_file_is_rejected_with_the_commands_that_read_folders(tmp_path):
+    with pytest.raises(UnreadableInput, match="is a folder.*lumbar analyze"):
+        read_nifti(tmp_path)
+
+
 def test_a_folder_of_nifti_is_a_study_with_roles_from_names(tmp_path):
     sagittal = nib.affines.from_matvec([[0, 0, 4.0], [0.7, 0, 0], [0, -0.7, 0]])
     save(tmp_path / "patient_T1.nii.gz", sagittal, np.zeros((20, 20, 6)))

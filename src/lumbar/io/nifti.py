@@ -104,6 +104,8 @@ def write_nifti(path: Path, volume: Volume) -> None:
 
 
 def _load(path: Path) -> Any:
+    if path.is_dir():
+        raise UnreadableInput(f"{path} is a folder, where one NIfTI file is expected; `lumbar analyze` reads DICOM folders, `lumbar batch` many studies")
     try:
         image = nib.load(path)
     except FileNotFoundError:
