@@ -1,13 +1,19 @@
-"""The packaged weights on a subject of the training set: a test of export and command, not of accuracy on other people."""
+"""The packaged weights on a subject of the training set and on a phantom: tests of export and command, not of accuracy on other people."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from lumbar.cli.main import main
+from lumbar.domain.volume import Volume
 from lumbar.io.nifti import read_nifti_mask
+from lumbar.models.registry import find_model
+from lumbar.muscle.engine import run_model
 from lumbar.muscle.evaluate import evaluate_masks
+from lumbar.muscle.predict import TASK
+from lumbar.phantom.study import StudyOptions, make_study
 
 
 @pytest.mark.real
@@ -25,3 +31,16 @@ def test_tum01_from_file_to_mask_and_measurements(shared_data, tmp_path, capsys)
     document = json.loads(out)
     assert document["muscles"][0]["fat_fraction_mean"] == pytest.approx(0.132, abs=0.02)  # of the reference mask
     assert any("rescaled" in warning for warning in document["warnings"])
+
+
+def test_images_that_are_stored_with_the_back_in_front_are_reported():
+    """Also as mirror images: a photograph of a slice without an affine has either error."""
+    study = make_study(StudyOptions(7, roles=("axial_t2",)))
+    volume = next(iter(study.series.values())).volumes()[0]
+    grid = replace(volume.grid, origins_mm=volume.grid.origins_mm[:2])
+    model = find_model(TASK, None, 1)
+    said = []
+    for rows, columns in ((1, 1), (-1, -1), (-1, 1)):
+        turned = Volume(np.ascontiguousarray(np.asarray(volume.array)[:2, ::rows, ::columns]), grid)
+        said.append("back in front" in " ".join(run_model(model, turned).warnings))
+    assert said == [False, True, True]

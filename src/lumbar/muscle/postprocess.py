@@ -1,24 +1,20 @@
-"""Post-processing of raw labels: one component per muscle on the correct side, with warnings about implausible anatomy."""
+"""Post-processing of raw labels: one component per muscle on the correct side."""
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from lumbar.domain.anatomy import Muscle, Side
+from lumbar.domain.anatomy import Side
 from lumbar.domain.geometry import Grid
-from lumbar.muscle.labels import BACK, LABELS, MIRRORED, PSOAS_LEFT, PSOAS_RIGHT, VERTEBRA, label_name
+from lumbar.muscle.implausible import cut_off, implausible
+from lumbar.muscle.labels import LABELS, MIRRORED, PSOAS_LEFT, PSOAS_RIGHT, VERTEBRA
 
 _ACROSS_MM = 6.0  # extent of a muscle across the midline above which it is relabelled to the other side
 _MOVED_SHARE = 0.02  # of all muscle voxels: a larger relabelled share is reported
-_JUMP = 0.5  # change of area from one slice to the next, as a share of the larger
-_MAX_ASYMMETRY = 0.25  # difference of the sides' areas over their mean
-_MIN_MM2 = 150.0  # smaller areas vary at random
-_LEAST_THICKNESS_MM = 4.5  # twice the area over the outline's length; whole muscles have 7 and more
 _RIVAL = 0.1  # a second component of at least this fraction of the largest may be the muscle
 _NEAR_MM = 10.0  # weight of a component falls by e over this distance from the multifidus of its side
 _PARTNER = {1: 2, 2: 0, 3: 0, 4: 3, VERTEBRA: 0, PSOAS_RIGHT: VERTEBRA, PSOAS_LEFT: VERTEBRA}  # the adjacent structure of each muscle; 0: none
 _ORDER = (2, 3, 1, 4, VERTEBRA, PSOAS_RIGHT, PSOAS_LEFT)  # each after its partner
-_LARGEST_MM2 = {Muscle.ERECTOR_SPINAE: 4500.0, Muscle.MULTIFIDUS: 2500.0, Muscle.PSOAS: 4500.0}  # no muscle of a person is larger on one side
 
 
 def clean(labels: NDArray[np.uint8], grid: Grid) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
@@ -36,7 +32,7 @@ def clean(labels: NDArray[np.uint8], grid: Grid) -> tuple[NDArray[np.uint8], tup
         whole[piece & (whole == 0)] = label
     out = np.zeros_like(labels)
     out[window] = whole
-    return out, (*warnings, *implausible(whole, grid))
+    return out, (*warnings, *implausible(whole, grid), *cut_off(out, grid))
 
 
 def _fill_holes(image: NDArray[np.bool_]) -> None:
@@ -51,45 +47,6 @@ def _window(labels: NDArray[np.uint8]) -> tuple[slice, slice, slice]:
     found = np.argwhere(seen) if seen.any() else np.array([[0, 0]])
     low, high = found.min(axis=0), found.max(axis=0) + 1
     return slice(None), slice(int(low[0]), int(high[0])), slice(int(low[1]), int(high[1]))
-
-
-def implausible(labels: NDArray[np.uint8], grid: Grid) -> list[str]:
-    """Warnings on missing muscles, area jumps between neighbouring slices, leaks into the surroundings and asymmetry."""
-    pixel_mm2 = float(np.prod(grid.spacing_mm[1:]))
-    areas = {label: (labels == label).sum(axis=(1, 2)) * pixel_mm2 for label in LABELS}
-    seen = np.flatnonzero(np.isin(labels, BACK).any(axis=(1, 2)))
-    warnings = [f"no {label_name(label)} was found" for label in LABELS if not areas[label].any() and (label in BACK or areas[MIRRORED[label]].any())]
-    for label, area in areas.items():
-        before, after = area[:-1], area[1:]
-        larger = np.maximum(before, after)
-        inner = (np.arange(len(before)) >= (seen[0] if seen.size else 0)) & (np.arange(len(before)) < (seen[-1] if seen.size else 0))
-        jumps = np.flatnonzero(inner & (larger > _MIN_MM2) & (np.abs(after - before) > _JUMP * larger))
-        if jumps.size:
-            warnings.append(
-                f"the area of the {label_name(label)} jumps by more than half between slices (first: {jumps[0] + 1} and {jumps[0] + 2} from the foot end)"
-            )
-    for label, area in areas.items():
-        large = area > _LARGEST_MM2[LABELS[label][0]]
-        frayed = (area > _MIN_MM2) & (2 * area < _LEAST_THICKNESS_MM * _outline_mm(labels == label, grid))
-        if (large | frayed).any():
-            first = int(np.flatnonzero(large | frayed)[0])
-            why = "is larger than such a muscle can be" if large[first] else "has an outline too long for its area"
-            warnings.append(f"the {label_name(label)} {why} on {(large | frayed).sum()} slices (first: {first + 1} from the foot end); it may have leaked out")
-    for muscle in (Muscle.ERECTOR_SPINAE, Muscle.MULTIFIDUS):
-        left, right = (next(areas[label] for label, name in LABELS.items() if name == (muscle, side)) for side in Side)
-        mean = (left + right) / 2
-        odd = (np.maximum(left, right) > _MIN_MM2) & (np.abs(left - right) > _MAX_ASYMMETRY * mean)
-        if odd.sum() > 0.2 * max(len(seen), 1):
-            warnings.append(f"the sides of the {muscle.value.replace('_', ' ')} differ by more than 25 % on {odd.sum()} of {len(seen)} slices")
-    return warnings
-
-
-def _outline_mm(mask: NDArray[np.bool_], grid: Grid) -> NDArray[np.float64]:
-    """(slices,) length of the outline along pixel edges, up to 1.4 times the true length for oblique borders."""
-    _, row_mm, column_mm = grid.spacing_mm
-    down = np.abs(np.diff(mask.astype(np.int8), axis=1, prepend=0, append=0)).sum(axis=(1, 2))
-    across = np.abs(np.diff(mask.astype(np.int8), axis=2, prepend=0, append=0)).sum(axis=(1, 2))
-    return np.asarray(down * column_mm + across * row_mm, np.float64)
 
 
 def _onto_their_sides(labels: NDArray[np.uint8], grid: Grid) -> tuple[NDArray[np.uint8], float]:
@@ -141,8 +98,3 @@ def _main_piece(mask: NDArray[np.bool_], partner: NDArray[np.bool_], grid: Grid)
         sizes[rivals] *= np.exp(-ndimage.minimum(away_mm, pieces, rivals) / _NEAR_MM)
         sizes[np.setdiff1d(np.arange(len(sizes)), rivals)] = 0
     return np.asarray(pieces == sizes.argmax())
-
-
-def _name(label: int) -> str:
-    muscle, side = LABELS[label]
-    return f"{side.value} {muscle.value.replace('_', ' ')}"

@@ -11,12 +11,14 @@ from scipy.special import softmax
 
 from lumbar.domain.geometry import Grid
 from lumbar.domain.volume import Volume
+from lumbar.errors import InputError
 from lumbar.imaging.components import largest_component
 from lumbar.imaging.intensity import standardized
 from lumbar.imaging.resample import resize_image
-from lumbar.muscle.agreement import MaskAgreement, agreement_of
+from lumbar.muscle.agreement import DOUBTFUL, MaskAgreement, agreement_of
 from lumbar.muscle.axial import restore, to_axial
 from lumbar.muscle.fat.dixon import pair
+from lumbar.muscle.labels import BACK
 from lumbar.muscle.mirror_averaging import both_ways
 from lumbar.muscle.postprocess import clean
 
@@ -28,6 +30,7 @@ _DIVISOR = 32
 _WHOLE_MM = (224, 256)  # images up to this size are processed whole
 _SMALLEST_MM = (152, 204)  # the training view: a crop is never smaller
 _MARGIN_MM = 15
+_RECOGNISED = 0.85  # expected Dice of the back muscles of a slice turned by 180° above which it was stored with the back in front
 _ALONG_MM = 5.0  # standard deviation of the smoothing of probabilities along the spine; chosen on a person left out of training
 
 
@@ -58,7 +61,7 @@ def segment(
     `keep` (slices of `to_axial(image)`,) selects slices; the others remain empty.
 
     Raises:
-        InputError: the volume was not acquired in axial slices.
+        InputError: the volume was not acquired in axial slices, or all its voxels are equal.
         GeometryError: water and fat do not match.
     """
     axial = to_axial(image)
@@ -68,14 +71,32 @@ def segment(
         paired = pair(image, fat)
         contrasts.append(np.asarray(to_axial(Volume(paired.array, image.grid)).array, np.float32))
         warnings += paired.warnings
+    if np.ptp(contrasts[0]) == 0:
+        raise InputError(f"every voxel of the image has the value {contrasts[0].flat[0]:g}: there is nothing to label; export it again")
     wanted = np.arange(len(axial.array)) if keep is None else np.flatnonzero(keep)
     labels = np.zeros(axial.array.shape, np.uint8)
     agreement = None
     if wanted.size:
         labels[wanted], masks, chances = _label(axial.grid, [contrast[wanted] for contrast in contrasts], network, progress)
         agreement = agreement_of(masks, chances, wanted, len(labels)) if len(masks) > 1 else None
+        if agreement is not None and _expected(agreement) < DOUBTFUL and _turned(axial.grid, [contrast[wanted] for contrast in contrasts], network):
+            warnings.append(
+                "the images are stored with the back in front: the orientation in the file is wrong, the masks are wrong, and left and right cannot be known"
+            )
     labels, odd = clean(labels, axial.grid)
     return Segmentation(restore(labels, image), (*warnings, *odd), agreement)
+
+
+def _expected(agreement: MaskAgreement) -> float:
+    """Mean Dice to expect of the back muscles; 0 for one without a mask."""
+    return float(np.mean([agreement.expected_dice(label) or 0.0 for label in BACK]))
+
+
+def _turned(grid: Grid, contrasts: Sequence[NDArray[np.float32]], network: MuscleNetwork) -> bool:
+    """Whether the network recognises the middle slice when it is turned by 180°."""
+    middle = len(contrasts[0]) // 2
+    _, masks, chances = _label(grid, [np.ascontiguousarray(contrast[middle : middle + 1, ::-1, ::-1]) for contrast in contrasts], network, None)
+    return _expected(agreement_of(masks, chances, np.array([0]), 1)) > _RECOGNISED
 
 
 def _label(
