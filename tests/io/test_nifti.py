@@ -200,7 +200,7 @@ def test_cut_off_files_are_rejected(tmp_path, suffix, keep):
 
 
 def test_a_folder_in_place_of_a_file_is_rejected_with_the_commands_that_read_folders(tmp_path):
-    with pytest.raises(UnreadableInput, match="is a folder.*lumbar analyze"):
+    with pytest.raises(UnreadableInput, match=r"is a folder.*lumbar analyze"):
         read_nifti(tmp_path)
 
 
