@@ -1,6 +1,6 @@
 """Every published figure of the spine model, on real cases that it was not trained on.
 
-    python recipes/spine/evaluate.py ../shared/data [--model FOLDER] [--only rsna,vb3,vb,ivd,spider]
+    python recipes/spine/evaluate.py ../shared/data [--model FOLDER] [--only rsna,vb3,vb,ivd,spider,spider_fine]
 
 * `rsna`: the label coordinates of one RSNA 2024 study, put into patient space: nearest level along the spine, distance to the canal's centre.
 * `vb3`: 25 MyoSegmenTUM subjects (Dixon water): named L1…L5 within 8 mm of the reference centre.
@@ -8,6 +8,7 @@
 * `ivd`: discs of Menezes-Reis 2016, correctly named if our centre of that level lies within 8 mm of the reference centre.
 * `spider`: Dice and volume ratios on the SPIDER T2 SPACE patients of the test split (see split.py), of whole images and below the uppermost vertebra that the
   reader labelled, as readers left out vertebrae at the upper border.
+* `spider_fine`: the same with images and masks resampled to pixels of 0.47 mm.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import csv
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from reference_masks import spider_volumes
 from split import TEST_PATIENTS, TRAINING_SUBJECTS
 
@@ -23,6 +25,7 @@ from lumbar.domain.anatomy import LUMBAR, Level, SpineClass
 from lumbar.domain.geometry import Points
 from lumbar.domain.study import Plane, Role, Stack, Weighting
 from lumbar.domain.volume import Volume
+from lumbar.imaging.resample import resize_image, resized_grid
 from lumbar.io.nifti import read_nifti
 from lumbar.io.read import read_study
 from lumbar.metrics.segmentation import dice
@@ -33,6 +36,7 @@ from lumbar.spine.spine_map import SpineMap, map_spine, tissue_mask
 from lumbar.training.examples import IGNORED
 
 CLOSE_MM = 8.0
+FINE_MM = 0.47
 CLASSES = {"vertebra": (SpineClass.BODY, SpineClass.POSTERIOR), "disc": (SpineClass.DISC,), "canal": (SpineClass.CANAL,)}
 
 
@@ -144,11 +148,35 @@ def ivd(data: Path, network: Network) -> None:
 
 def spider(data: Path, network: Network) -> None:
     slices = [s for s in ignoring_unlabelled_top(read_space(data / "spider" / "t2_space")) if s.patient in TEST_PATIENTS]
+    cases = {patient: spider_volumes([s for s in slices if s.patient == patient]) for patient in sorted(TEST_PATIENTS, key=int)}
+    print_dice(cases, network)
+
+
+def spider_fine(data: Path, network: Network) -> None:
+    slices = [s for s in ignoring_unlabelled_top(read_space(data / "spider" / "t2_space")) if s.patient in TEST_PATIENTS]
+    cases = {}
+    for patient in sorted(TEST_PATIENTS, key=int):
+        image, truth = spider_volumes([s for s in slices if s.patient == patient])
+        _, row_mm, column_mm = image.grid.spacing_mm
+        shape = round(image.grid.rows * row_mm / FINE_MM), round(image.grid.columns * column_mm / FINE_MM)
+        grid = resized_grid(image.grid, shape)
+        cases[patient] = Volume(np.stack([resize_image(s, shape) for s in image.array]), grid), Volume(_resampled(truth.array, shape), grid)
+    print(f"pixels of {FINE_MM} mm:")
+    print_dice(cases, network)
+
+
+def _resampled(labels: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """Each slice with smooth borders: the label of the largest share."""
+    values = np.unique(labels)
+    return np.stack([values[np.argmax([resize_image((s == value).astype(np.float32), shape) for value in values], axis=0)] for s in labels])
+
+
+def print_dice(cases: dict[str, tuple[Volume, Volume]], network: Network) -> None:
+    """Dice and volume ratio of image and reader's labels of each patient."""
     everywhere: dict[str, list[float]] = {name: [] for name in CLASSES}
     labelled: dict[str, list[float]] = {name: [] for name in CLASSES}
     ratios: dict[str, list[float]] = {name: [] for name in CLASSES}
-    for patient in sorted(TEST_PATIENTS, key=int):
-        image, truth = spider_volumes([s for s in slices if s.patient == patient])
+    for patient, (image, truth) in cases.items():
         found = tissue_mask(map_spine(image, Plane.SAGITTAL, Weighting.T2, network)).array
         known = truth.array != IGNORED
         for value, (name, kinds) in enumerate(CLASSES.items(), start=1):
@@ -157,10 +185,7 @@ def spider(data: Path, network: Network) -> None:
             labelled[name].append(dice(reference, ours & known) or 0.0)
             ratios[name].append(np.count_nonzero(ours & known) / np.count_nonzero(reference))
         print(f"  SPIDER patient {patient}: " + ", ".join(f"{n} {everywhere[n][-1]:.3f} ({labelled[n][-1]:.3f}), volume {ratios[n][-1]:.2f}" for n in CLASSES))
-    print(
-        f"SPIDER, {len(TEST_PATIENTS)} patients not trained on, Dice: "
-        + ", ".join(f"{n} {np.mean(v):.3f} (lowest {np.min(v):.3f})" for n, v in everywhere.items())
-    )
+    print(f"SPIDER, {len(cases)} patients not trained on, Dice: " + ", ".join(f"{n} {np.mean(v):.3f} (lowest {np.min(v):.3f})" for n, v in everywhere.items()))
     spread = {n: f"{np.min(v):.2f} to {np.max(v):.2f}" for n, v in ratios.items()}
     print("  below the uppermost vertebra that the reader labelled: "
           + ", ".join(f"{n} {np.mean(v):.3f} (lowest {np.min(v):.3f}; volume ratio {spread[n]})" for n, v in labelled.items()))  # fmt: skip
@@ -177,7 +202,7 @@ def _centre(reference: Volume, label: int) -> Points | None:
     return reference.grid.points_mm(voxels.mean(axis=0)) if len(voxels) else None
 
 
-EVALUATIONS = {"rsna": rsna, "vb3": vb3, "vb": vb, "ivd": ivd, "spider": spider}
+EVALUATIONS = {"rsna": rsna, "vb3": vb3, "vb": vb, "ivd": ivd, "spider": spider, "spider_fine": spider_fine}
 
 if __name__ == "__main__":
     main()

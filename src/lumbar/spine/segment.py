@@ -16,9 +16,11 @@ from lumbar.imaging.intensity import standardized
 from lumbar.imaging.orient import SAGITTAL_AXES, to_sagittal, turned_back
 from lumbar.imaging.resample import resize_image, resized_grid
 from lumbar.models.folder import Model
+from lumbar.spine.context import ContextNetwork, in_context, neighbour_step
 from lumbar.spine.slab import around_spine, sagittal_slab
 
-# Images (batch, 1, rows, columns) of zero mean and unit variance → logits (batch, classes, rows, columns).
+# Images (batch, channels, rows, columns) of zero mean and unit variance → logits (batch, classes, rows, columns). There is one channel, or three for a
+# `ContextNetwork`. The first classes are those of `SpineClass`; further ones are structures that count as background here.
 Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 TASK = "spine"  # task on the model card
@@ -30,6 +32,7 @@ _SMALLEST_MM = 80.0  # smallest craniocaudal extent that shows two levels
 _FRAME_MARGIN_MM = 24.0  # around the spine as found in the middle slices
 _FRAME_LEAST_MM = (120.0, 60.0)  # rows, columns: a smaller spine in the middle slices may lie elsewhere
 _LEAST = np.float32(2**-14)  # smaller probabilities count as 0: numpy converts numbers below the normal range of half precision 20 times more slowly
+CONTEXT_MM = "neighbour_mm"  # parameter on the card of a model that sees three slices: distance of the neighbours
 _NEIGHBOUR_WEIGHT = 0.15  # weight of each neighbouring slice at 4 mm; less at larger distances
 
 
@@ -39,7 +42,8 @@ def network_of(model: Model) -> Network:
     def run(images: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.asarray(model.run({INPUT: images})[OUTPUT], dtype=np.float32)
 
-    return run
+    apart_mm = model.card.parameters.get(CONTEXT_MM)
+    return run if apart_mm is None else ContextNetwork(run, float(apart_mm))
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,8 +71,8 @@ def segment(volume: Volume, network: Network, plane: Plane, progress: Callable[[
     rows_mm = sagittal.grid.spacing_mm[1] * sagittal.grid.rows
     if rows_mm < _SMALLEST_MM:
         raise GeometryError(f"the volume covers {rows_mm:.0f} mm from head to foot; naming levels needs at least {_SMALLEST_MM:.0f} mm")
-    image = around_spine(_resized(sagittal), lambda images: _probabilities(images, network, None).argmax(axis=1).astype(np.uint8))
-    probabilities = _probabilities(np.asarray(image.array, dtype=np.float32), network, progress)
+    image = around_spine(_resized(sagittal), lambda images: _probabilities(images, network, np.inf, None).argmax(axis=1).astype(np.uint8))
+    probabilities = _probabilities(np.asarray(image.array, dtype=np.float32), network, image.grid.spacing_mm[0], progress)
     probabilities = _with_neighbours(probabilities, image.grid)
     return Segmentation(image, probabilities, probabilities.argmax(axis=1).astype(np.uint8), volume.grid)
 
@@ -86,7 +90,7 @@ def _resized(volume: Volume) -> Volume:
     return Volume(array, resized_grid(volume.grid, shape))
 
 
-def _probabilities(images: NDArray[np.float32], network: Network, progress: Callable[[int, int], None] | None) -> NDArray[np.float16]:
+def _probabilities(images: NDArray[np.float32], network: Network, between_mm: float, progress: Callable[[int, int], None] | None) -> NDArray[np.float16]:
     """(slices, classes, rows, columns); middle slices are segmented whole, the others only around the spine found in them."""
     out = np.zeros((len(images), len(SpineClass), *images.shape[1:]), dtype=np.float16)
     out[:, SpineClass.BACKGROUND] = 1
@@ -99,23 +103,36 @@ def _probabilities(images: NDArray[np.float32], network: Network, progress: Call
         frame = whole if numbers is first else _frame(out[first], whole)
         for start in range(0, len(numbers), _BATCH):
             batch = numbers[start : start + _BATCH]
-            seen = np.stack([standardized(images[k])[frame] for k in batch])
-            out[batch, :, frame[0], frame[1]] = _softmax(network, seen)
+            out[batch, :, frame[0], frame[1]] = _softmax(network, _seen(images, batch, frame, network, between_mm))
             done += len(batch)
             if progress:
                 progress(done, len(images))
     return out
 
 
+def _seen(images: NDArray[np.float32], batch: NDArray[np.int_], frame: tuple[slice, slice], network: Network, between_mm: float) -> NDArray[np.float32]:
+    """(batch, channels, rows, columns) input of the network: each slice, with its neighbours where the network is a `ContextNetwork`."""
+    if not isinstance(network, ContextNetwork):
+        return np.stack([standardized(images[k])[frame] for k in batch])[:, None]
+    step = neighbour_step(network.apart_mm, between_mm)
+    return np.stack([in_context(lambda n: standardized(images[n])[frame], int(k), len(images), step) for k in batch])
+
+
 def _softmax(network: Network, images: NDArray[np.float32]) -> NDArray[np.float32]:
-    rows, columns = images.shape[1:]
-    padding = [(0, 0), (0, -rows % _DIVISOR), (0, -columns % _DIVISOR)]
+    """Probabilities (batch, classes of `SpineClass`, rows, columns) of images (batch, channels, rows, columns)."""
+    rows, columns = images.shape[2:]
+    padding = [(0, 0), (0, 0), (0, -rows % _DIVISOR), (0, -columns % _DIVISOR)]
     # Padding with the image minimum, as for air, whatever the edge of the image shows.
-    padded = np.pad(images, padding, constant_values=float(images.min()))[:, None]
+    padded = np.pad(images, padding, constant_values=float(images.min()))
+    padded[~images.any(axis=(2, 3))] = 0  # slices that do not exist
     # One slice per call: the activations of several exceed the cache of a processor, and take more memory.
     logits = np.concatenate([network(image[None]) for image in padded])[:, :, :rows, :columns]
     np.exp(logits - logits.max(axis=1, keepdims=True), out=logits)
     logits /= logits.sum(axis=1, keepdims=True)
+    known = len(SpineClass)
+    if logits.shape[1] > known:
+        logits[:, SpineClass.BACKGROUND] += logits[:, known:].sum(axis=1)
+        logits = logits[:, :known]
     logits[logits < _LEAST] = 0
     return logits
 

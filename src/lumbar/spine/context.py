@@ -1,0 +1,50 @@
+"""Slices with their neighbours, the input of spine networks that see three slices at a time."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+FARTHEST_MM = 8.0  # a slice further away is no neighbour
+
+
+@dataclass(frozen=True)
+class ContextNetwork:
+    """A network of images (batch, 3, rows, columns): the slice in the middle channel, between the slices about `apart_mm` before and after it.
+
+    A channel of zeros stands for a slice that does not exist.
+    """
+
+    run: Run
+    apart_mm: float
+
+    def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Logits (batch, classes, rows, columns)."""
+        return self.run(images)
+
+
+def neighbour_step(apart_mm: float, between_mm: float) -> int:
+    """How many slices on the neighbour lies: the slice nearest to `apart_mm` in a stack of slices `between_mm` apart, at least the next; 0: none is near."""
+    step = max(1, round(apart_mm / max(between_mm, 1e-6)))
+    return step if step * between_mm <= FARTHEST_MM else 0
+
+
+def in_context(image_of: Callable[[int], NDArray[np.float32]], number: int, count: int, step: int) -> NDArray[np.float32]:
+    """(3, rows, columns) slice `number` of a stack of `count` between its neighbours, zeros where there is none.
+
+    Args:
+        image_of: the standardized image of a slice.
+        number: the slice.
+        count: number of slices of the stack.
+        step: as `neighbour_step` gives it.
+    """
+    own = image_of(number)
+    channels = np.zeros((3, *own.shape), dtype=np.float32)
+    channels[1] = own
+    for channel, other in ((0, number - step), (2, number + step)):
+        if step and 0 <= other < count:
+            channels[channel] = image_of(other)
+    return channels
