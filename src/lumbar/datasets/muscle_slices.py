@@ -1,6 +1,6 @@
 """Folders of single axial slices with muscle masks: `muscle_t1` (310 people, L4/L5) and `muscle_t2` (136 slices, no pixel size).
 
-    images/<name>.webp   masks/<name>.png   table.csv
+    images/<name>.webp   masks/<name>.png   table.csv   (muscle_t1 only) unlabelled/<name>.webp
 
 The left edge of the image is the patient's right. Masks hold 1 and 4 erector spinae, 2 and 3 multifidus (1 and 2 right), and in `muscle_t2` 5 and 6
 psoas (5 right) and 7 vertebral body or disc.
@@ -40,6 +40,16 @@ class ReaderSlice:
         return Volume(self.image[None], Grid(np.zeros((1, 3)), np.array([0, self.pixel_mm, 0]), np.array([self.pixel_mm, 0, 0]), rows, columns))
 
 
+@dataclass(frozen=True, eq=False)
+class UnlabelledSlice:
+    """One axial slice that no reader outlined, rows from front to back, columns from the patient's right to the left."""
+
+    name: str
+    patient: str  # as in `ReaderSlice`
+    image: NDArray[np.float32]  # (rows, columns)
+    pixel_mm: float  # square pixels
+
+
 def read_muscle_t1(folder: Path) -> Iterator[ReaderSlice]:
     """The labelled slices of `muscle_t1`, all at L4/L5, in order of their names.
 
@@ -48,6 +58,16 @@ def read_muscle_t1(folder: Path) -> Iterator[ReaderSlice]:
     """
     for path in _images(folder / "images"):
         yield _slice(path, folder, path.stem[:4], PIXEL_MM_T1, known=True)
+
+
+def read_unlabelled_t1(folder: Path) -> Iterator[UnlabelledSlice]:
+    """The slices of `muscle_t1` without masks (L3/L4 and L5/S1 of people who are among the labelled ones), in order of their names.
+
+    Raises:
+        UnreadableInput: the folder holds no such slices, or one cannot be read.
+    """
+    for path in _images(folder / "unlabelled"):
+        yield UnlabelledSlice(path.stem, path.stem[:4], _grey(path), PIXEL_MM_T1)
 
 
 def read_muscle_t2(folder: Path) -> Iterator[ReaderSlice]:
@@ -91,11 +111,18 @@ def _images(folder: Path) -> list[Path]:
 
 
 def _slice(path: Path, folder: Path, patient: str, pixel_mm: float, *, known: bool) -> ReaderSlice:
+    image = _grey(path)
     try:
-        image = np.asarray(Image.open(path).convert("L"), np.float32)
         labels = np.asarray(Image.open(folder / "masks" / f"{path.stem}.png"), np.uint8)
     except OSError as error:
-        raise UnreadableInput(f"{path} or its mask cannot be read ({error}); get the data set again") from None
+        raise UnreadableInput(f"the mask of {path} cannot be read ({error}); get the data set again") from None
     if labels.shape != image.shape:
         raise UnreadableInput(f"{path} has {image.shape} pixels and its mask {labels.shape}; they must agree")
     return ReaderSlice(path.stem, patient, image, labels, pixel_mm, known)
+
+
+def _grey(path: Path) -> NDArray[np.float32]:
+    try:
+        return np.asarray(Image.open(path).convert("L"), np.float32)
+    except OSError as error:
+        raise UnreadableInput(f"{path} cannot be read ({error}); get the data set again") from None

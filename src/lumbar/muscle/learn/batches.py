@@ -11,10 +11,11 @@ from torch.utils.data import IterableDataset
 
 from lumbar.muscle.labels import MIRRORED
 from lumbar.muscle.learn.grey_slices import GreySlice, Source
+from lumbar.muscle.learn.partial_labels import UNSURE
 from lumbar.muscle.learn.sequence_contrast import ContrastOptions, random_images
 
 _NARROW_PIXELS = 40.0  # distance from the midline over which narrowing falls by e; 32 mm
-_MIRRORED = torch.tensor(MIRRORED)
+_MIRRORED = torch.tensor((*MIRRORED, UNSURE))
 Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
@@ -25,7 +26,7 @@ class BatchOptions:
     view: tuple[int, int] = (192, 256)  # rows, columns; 154 × 205 mm
     size: int = 8
     shares: Mapping[Source, float] = field(
-        default_factory=lambda: {Source.T1: 0.5, Source.T2: 0.45, Source.DIXON: 0.12, Source.PHANTOM: 0.14, Source.DRAWN: 0.14, Source.PSEUDO: 0.15}
+        default_factory=lambda: {Source.T1: 0.5, Source.T2: 0.45, Source.DIXON: 0.12, Source.PHANTOM: 0.14, Source.DRAWN: 0.14, Source.PSEUDO: 0.2}
     )
     rotation_degrees: float = 15.0
     log_scale: float = 0.25

@@ -26,7 +26,7 @@ class Source(Enum):
     DIXON = "Dixon, reader masks"
     PHANTOM = "phantom"
     DRAWN = "drawn"
-    PSEUDO = "T1, pseudo-labels"
+    PSEUDO = "pseudo-labels"
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +56,11 @@ def from_dixon(one: AxialSlice, source: Source, complete: bool) -> GreySlice:
     """A Dixon-like slice (of a person, a phantom or a drawing) on the common grid."""
     planes = np.clip(np.stack([one.water, one.fat]) * _DIXON_SCALE, 0, 255)
     return _windowed(one.patient, source, planes, one.labels, one.pixel_mm, complete)
+
+
+def from_pseudo(patient: str, image: NDArray[np.float32], labels: NDArray[np.uint8], complete: bool) -> GreySlice:
+    """A slice on pixels of `PIXEL_MM` with pseudo-labels, which may hold `UNSURE`."""
+    return _windowed(patient, Source.PSEUDO, image[None], labels, PIXEL_MM, complete)
 
 
 def _windowed(patient: str, source: Source, planes: NDArray[np.float32], labels: NDArray[np.uint8], pixel_mm: float, complete: bool) -> GreySlice:

@@ -13,6 +13,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from lumbar.muscle.learn.grey_slices import GreySlice
+from lumbar.muscle.learn.partial_labels import UNSURE
 
 _TOP = 1.5  # end of the curves: half as bright again as fat
 
@@ -103,8 +104,8 @@ def _curve(image: torch.Tensor, x: Sequence[float] | NDArray[np.float64], y: Seq
 
 def _tissue_gain(labels: torch.Tensor, rng: Generator) -> torch.Tensor:
     """Every labelled tissue gets its own gain, with soft borders."""
-    gains = np.exp(rng.uniform(-0.5, 0.5, 8)).astype(np.float32)
-    gains[0] = 1
+    gains = np.exp(rng.uniform(-0.5, 0.5, UNSURE + 1)).astype(np.float32)
+    gains[[0, UNSURE]] = 1
     gain = torch.from_numpy(gains)[labels]
     return torch.nn.functional.avg_pool2d(gain[None, None], 3, stride=1, padding=1, count_include_pad=False)[0, 0]
 
