@@ -47,10 +47,11 @@ class Truth:
     bodies: list[NDArray[np.float64]]
 
 
-def draw(drawing: Drawing, slices: int = SLICES, gap_mm: float = GAP) -> tuple[Volume, Truth]:
-    """The sagittal volume and its ground truth."""
+def draw(drawing: Drawing, slices: int = SLICES, gap_mm: float = GAP, turn_degrees: float = 0.0) -> tuple[Volume, Truth]:
+    """The sagittal volume and its ground truth; `turn_degrees` turns the slices about the long axis, their fronts to the patient's left."""
     start = np.array([-gap_mm * (slices - 1) / 2, *CORNER])
-    grid = Grid(start + np.arange(slices)[:, None] * [gap_mm, 0, 0], np.array([0, 0, -PIXEL]), np.array([0, PIXEL, 0]), ROWS, COLUMNS)
+    turn = np.array([[np.cos(a := np.deg2rad(turn_degrees)), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1]])
+    grid = Grid((start + np.arange(slices)[:, None] * [gap_mm, 0, 0]) @ turn.T, np.array([0, 0, -PIXEL]), turn @ [0, PIXEL, 0], ROWS, COLUMNS)
     points = grid.points_mm(np.stack(np.meshgrid(*(np.arange(n) for n in grid.shape), indexing="ij"), axis=-1))
     code = np.zeros(grid.shape)
     truth = Truth([], [])

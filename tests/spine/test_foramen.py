@@ -57,3 +57,22 @@ def test_without_pedicles_nothing_is_measured():
     midplane = spine({Side.LEFT: 60.0, Side.RIGHT: 12.0}, {Side.LEFT: 9.0, Side.RIGHT: 4.5})
     assert foramen_at(midplane, disc_of(midplane), Side.LEFT) is None
     assert foramen_at(midplane, disc_of(midplane), Side.RIGHT) is not None
+
+
+def test_a_pedicle_counts_where_neither_of_its_classes_reaches_one_half():
+    midplane = spine({Side.LEFT: 18.0, Side.RIGHT: 18.0}, {Side.LEFT: 9.0, Side.RIGHT: 9.0})
+    shares = midplane.segmentation.probabilities
+    seam = slice(BACK - 2, BACK + 6)  # where the pedicles join the body: both classes are as likely, and a little background
+    bone = shares[:, SpineClass.BODY, :, seam] + shares[:, SpineClass.POSTERIOR, :, seam]
+    shares[:, SpineClass.BODY, :, seam] = shares[:, SpineClass.POSTERIOR, :, seam] = 0.45 * bone
+    found = foramen_at(midplane, disc_of(midplane), Side.LEFT)
+    assert found is not None and found.height_mm == pytest.approx(18.0, abs=1.0)
+
+
+def test_the_slice_through_the_pedicles_counts_not_those_beside_their_axis():
+    midplane = spine({Side.LEFT: 18.0, Side.RIGHT: 18.0}, {Side.LEFT: 9.0, Side.RIGHT: 9.0})
+    higher = spine({Side.LEFT: 24.0, Side.RIGHT: 24.0}, {Side.LEFT: 9.0, Side.RIGHT: 9.0})
+    beside = SLICES // 2 + 4  # 16 mm from the midline; the slice at 12 mm keeps its pedicles, and that at 20 mm loses them as well
+    midplane.segmentation.probabilities[beside:] = higher.segmentation.probabilities[beside:]
+    found = foramen_at(midplane, disc_of(midplane), Side.LEFT)
+    assert found is not None and found.height_mm == pytest.approx(18.0, abs=1.0)

@@ -61,8 +61,8 @@ RANGES = (
     ReferenceRange("meyerding_grade", "Meyerding grade", "", 0, None, 0, "0", "Meyerding, Surg Gynecol Obstet 1932;54:371"),
     ReferenceRange("segmental_lordosis_degrees", "Segmental lordosis (Cobb)", "°", 0, None, None, "grows downwards",
                    "Vialle et al., J Bone Joint Surg Am 2005;87:260 (standing; total 43 ± 11°)"),
-    *(ReferenceRange(f"foramen_height_{side}_mm", f"Foramen, height, {side}", "mm", 1, 15.0, None, "> 15",
-                     "Hasegawa et al., J Bone Joint Surg Am 1995;77:32 (cadavers: 15 mm or less is associated with root compression)" if side == "left" else "")
+    *(ReferenceRange(f"foramen_height_{side}_mm", f"Foramen, height, {side}", "mm", 1, None, None,
+                     "between bone; says little about a root" if side == "left" else "", "")
       for side in ("left", "right")),
     *(ReferenceRange(f"foramen_width_{side}_mm", f"Foramen, narrowest width, {side}", "mm", 1, None, None, "", "") for side in ("left", "right")),
     *(ReferenceRange(f"foramen_area_{side}_mm2", f"Foramen, area, {side}", "mm²", 0, None, None, "", "") for side in ("left", "right")),

@@ -1,6 +1,7 @@
 """Neural foramina beside the canal, measured in parasagittal slices.
 
-* Height: from the lower border of the upper pedicle to the upper border of the lower pedicle.
+* Height: from the lower border of the upper pedicle to the upper border of the lower pedicle, in the slice where it is smallest: beside the axis of the
+  pedicles they are lower, and the foramen higher.
 * Width: narrowest distance between the back of the disc and bodies and the posterior elements behind it, in the middle 70 % of the height.
 * Area: between the two pedicles, the column in front and the posterior elements behind.
 
@@ -26,7 +27,7 @@ _BEHIND_MM = 32.0  # search range behind the disc, up to the most posterior posi
 _JOINED_MM = 1.5  # largest gap between column and posterior elements that counts as a pedicle
 _LEAST_PEDICLE_MM = 3.0  # height
 _PLAUSIBLE_HEIGHT_MM = (6.0, 32.0)
-_OPEN_SHARE = 0.25  # largest share of rows without posterior elements, as between two facet joints
+_OPEN_SHARE = 0.6  # largest share of rows without posterior elements: beside the joints, only fat lies behind the upper and lower part of a foramen
 _COLUMN = (SpineClass.BODY, SpineClass.DISC, SpineClass.SACRUM)
 
 Floats = NDArray[np.float64]
@@ -42,22 +43,19 @@ class Foramen:
 
 
 def foramen_at(midplane: Midplane, disc: Outline, side: Side) -> Foramen | None:
-    """The foramen at a disc, as the median over the slices that show both of its pedicles; None where no slice does."""
+    """The foramen at a disc, in the slice nearest to the axis of its pedicles: the one where it is lowest. None where no slice shows both pedicles."""
     grid = midplane.segmentation.grid
     row = float(np.clip(disc.center[0] / PIXEL_MM, 0, len(midplane.slice_of_row) - 1))
     middle = float(np.interp(row, np.arange(len(midplane.slice_of_row)), midplane.slice_of_row))
     sign = 1.0 if side is Side.LEFT else -1.0  # slices run from the patient's right to the left
     aside = sign * (np.arange(grid.shape[0]) - middle) * grid.spacing_mm[0]
     numbers = np.flatnonzero((aside >= _ASIDE_MM[0]) & (aside <= _ASIDE_MM[1]))
-    found = [size for k in numbers if (size := _in_slice(midplane.segmentation.probabilities[k], disc)) is not None]
-    if not found:
-        return None
-    height, width, area = np.median([(f.height_mm, f.width_mm, f.area_mm2) for f in found], axis=0)
-    return Foramen(float(height), float(width), float(area))
+    found = [size for k in numbers if (size := foramen_in(midplane.segmentation.probabilities[k], disc)) is not None]
+    return min(found, key=lambda size: size.height_mm, default=None)
 
 
-def _in_slice(probabilities: NDArray[np.float16], disc: Outline) -> Foramen | None:
-    """The foramen in one slice, or None where it lacks a pedicle or the posterior elements."""
+def foramen_in(probabilities: NDArray[np.float16], disc: Outline) -> Foramen | None:
+    """The foramen behind a disc in the probabilities (classes, rows, columns) of one slice; None where it lacks a pedicle or the posterior elements."""
     widths = _widths(probabilities, disc)
     joined = widths <= _JOINED_MM
     middle = len(widths) // 2
@@ -89,15 +87,22 @@ def _widths(probabilities: NDArray[np.float16], disc: Outline) -> Floats:
     places = (disc.center + offsets[None, :, None] * disc.across + heights[:, None, None] * disc.down) / PIXEL_MM
     at = np.moveaxis(places, -1, 0)
     column, posterior = (
-        ndimage.map_coordinates(np.sum([probabilities[kind] for kind in kinds], axis=0, dtype=np.float32), at, order=1, cval=0) > 0.5
+        ndimage.map_coordinates(np.sum([probabilities[kind] for kind in kinds], axis=0, dtype=np.float32), at, order=1, cval=0)
         for kinds in (_COLUMN, (SpineClass.POSTERIOR,))
     )
     return _free_mm(column, posterior, _STEP_MM / 2)
 
 
-def _free_mm(column: NDArray[np.bool_], posterior: NDArray[np.bool_], step_mm: float) -> Floats:
-    """(n,) distance from the end of the column to the first posterior element behind it, in each row of (n, m) samples."""
+def _free_mm(column: NDArray[np.float32], posterior: NDArray[np.float32], step_mm: float) -> Floats:
+    """(n,) distance from the end of the column to the first posterior element behind it, in each row of (n, m) samples of both probabilities.
+
+    Where a pedicle joins the body, neither class may reach one half, but both together do: only samples without bone count.
+    """
     count = column.shape[1]
-    end = count - 1 - column[:, ::-1].argmax(axis=1)
-    behind = posterior & (np.arange(count)[None] >= end[:, None])
-    return np.where(column.any(axis=1) & behind.any(axis=1), (behind.argmax(axis=1) - end) * step_mm, np.inf)
+    bone = column + posterior > 0.5
+    end = count - 1 - (column > 0.5)[:, ::-1].argmax(axis=1)
+    behind = bone & (posterior > column) & (np.arange(count)[None] >= end[:, None])
+    empty = np.cumsum(~bone, axis=1)
+    rows = np.arange(len(column))
+    found = (column > 0.5).any(axis=1) & behind.any(axis=1)
+    return np.where(found, (empty[rows, behind.argmax(axis=1)] - empty[rows, end]) * step_mm, np.inf)

@@ -11,6 +11,7 @@ from lumbar.domain.findings import LevelFinding, Point, SpineFinding, VertebraFi
 from lumbar.domain.study import Weighting
 from lumbar.imaging.components import voxels_by_label
 from lumbar.spine.alignment import coronal_curve, sacral_slope_degrees
+from lumbar.spine.axial_turn import turn_warning, turned_bodies
 from lumbar.spine.chain import Chain
 from lumbar.spine.column import Column
 from lumbar.spine.endplates import body_alone, endplate_heights
@@ -51,6 +52,7 @@ def measure(flat: Flat, instances: NDArray[np.uint8], weighting: Weighting) -> t
     missing = [level.value for level in Level if level not in flat.names.discs]
     warnings = [f"{', '.join(missing)}: not in view or not found, not measured"] if missing else []
     warnings += [f"{f.level.value}: {', '.join(gaps)} could not be measured" for f in levels if (gaps := _gaps(f, weighting))]
+    warnings += turn_warning(turned_bodies(flat.midplane, instances, flat.names.bodies))
     if weighting not in _BRIGHT_FLUID:
         warnings.append("the ratio of disc signal to CSF needs a T2-weighted or STIR series; it was not measured")
     finding = SpineFinding(flat.names.numbering, tuple(vertebrae), tuple(levels), total, errors=_errors(levels))
