@@ -3,7 +3,7 @@
     python recipes/muscle/train.py ../shared/data OUT --half 0 [--research] [--start OUT/half1/weights.pt] [--steps 2100] [--rate 2e-3]
     python recipes/muscle/train.py ../shared/data OUT2 --half 0 --pseudo-labels OUT/half0/weights.pt --start OUT/half0/weights.pt --rate 1.2e-3 [--research]
     python recipes/muscle/train.py ../shared/data OUT2 --half 0 --everybody --pseudo-labels OUT/half0/weights.pt OUT/half1/weights.pt \\
-        --start OUT2/half0/weights.pt --steps 400 --rate 7e-4 [--research]
+        --start OUT2/half0/weights.pt --steps 300 --rate 7e-4 [--research]
     python recipes/muscle/train.py ../shared/data OUT --package NAME --version 1.2.0 [--research] [--results FIGURES.json]
 
 `--half 0` and `--half 1` each write a model folder OUT/half0 or OUT/half1 that `recipes/muscle/reader_masks.py --half` measures on the people left out.
@@ -39,10 +39,10 @@ from lumbar.training.fit import FitOptions
 
 SYNTHETIC = 60  # drawn people, and as many phantoms
 WEIGHTS = "weights.pt"
-LAST = 400  # steps on everybody
+LAST = 300  # steps on everybody
 CALIBRATION = 24  # slices for the 8-bit ranges
 SUDIRMAN_IMAGES = "images of Sudirman et al., Mendeley k57fr854j2 (CC BY 4.0)"
-PSEUDO = "300 slices of 150 of these people without masks; pseudo-labels by networks of the same training data where their answers agree"
+PSEUDO = "300 slices of 150 of these people without masks; pseudo-labels by networks of the same training data where their predictions agree"
 SUDIRMAN = f"{SUDIRMAN_IMAGES}; masks of 3Shot-LPM-Seg (Apache-2.0)"
 TUM = "freely accessible (Burian 2019; its own licence was not found), masks redistributed in LPM_Segmentator (Apache-2.0)"
 
@@ -70,7 +70,7 @@ def train_half(options: argparse.Namespace) -> None:
     (folder / "model").mkdir(parents=True, exist_ok=True)
     torch.save(module.state_dict(), folder / WEIGHTS)
     words = BuildOptions(name=f"muscle-{folder.name}", threads=1, research_only=options.research)
-    card = export(module.network, folder / "model", words, sources(options.research))
+    card = export(module.network, folder / "model", words, sources(options.research, pseudo=bool(options.pseudo_labels)))
     print(f"{folder}: {len(examples)} slices, {options.steps} steps; ONNX differs from PyTorch by at most {card.export_difference:.1e}")
 
 
@@ -122,27 +122,28 @@ def package(options: argparse.Namespace) -> None:
     folder = options.out / options.package
     folder.mkdir(parents=True, exist_ok=True)
     how = (
-        f"Two networks of {options.steps} steps of 8 views; all but the last {LAST} steps on one half of the people each, which gives the figures for people "
-        "left out, the last on all; the second is applied to the mirror image."
+        f"Two networks of at least {options.steps} steps of 8 views; all but the last {LAST} steps on one half of the people each, which gives the figures for "
+        "people left out, the last on all; the second is applied to the mirror image."
     )
     withheld = () if options.research else (PSOAS_RIGHT, PSOAS_LEFT)  # labelled on synthetic slices only: Dice 0.66 on readers' T2 masks
     words = BuildOptions(options.package, options.version, how=how, research_only=options.research, withheld=withheld, results=results)
     examples = people(options.data, 1, options.research)
-    card = export(NetworkPair(*networks), folder, words, sources(options.research), examples[:: max(1, len(examples) // CALIBRATION)])
+    card = export(NetworkPair(*networks), folder, words, sources(options.research, pseudo=True), examples[:: max(1, len(examples) // CALIBRATION)])
     size = (folder / "model.onnx").stat().st_size / 2**20
     print(f"{folder}: {size:.1f} MB; before the step to 8 bits ONNX differs from PyTorch by at most {card.export_difference:.1e}")
 
 
-def sources(research: bool) -> tuple[TrainingData, ...]:
+def sources(research: bool, *, pseudo: bool) -> tuple[TrainingData, ...]:
     """Training data of both halves, for the card."""
     found = [
         TrainingData("Sudirman lumbar MRI, axial T1 at L4/L5", SUDIRMAN, "310 people, reader masks of erector spinae and multifidus"),
         TrainingData(
             "MyoSegmenTUM spine, subject TUM01", TUM, "29 axial slices, Dixon water and fat; the network that is measured on it did not learn from it"
         ),
-        TrainingData("Sudirman lumbar MRI, axial T1 at L3/L4 and L5/S1", SUDIRMAN_IMAGES, PSEUDO),
         TrainingData("lumbar synthetic slices", "Apache-2.0", f"drawn slices and phantoms of {SYNTHETIC} people each"),
     ]
+    if pseudo:
+        found.append(TrainingData("Sudirman lumbar MRI, axial T1 at L3/L4 and L5/S1", SUDIRMAN_IMAGES, PSEUDO))
     if research:
         found.append(
             TrainingData("axial T2 of sillyboy1213's public repository", "the source states no licence: research only", "136 slices with reader masks")

@@ -1,4 +1,4 @@
-"""Pseudo-labels keep what the answers to several views agree on. The networks here are rules that find bright squares; nothing is trained."""
+"""Pseudo-labels keep what the predictions for several views agree on. The networks here are rules that find bright squares; nothing is trained."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from lumbar.datasets.muscle_slices import UnlabelledSlice  # noqa: E402
 from lumbar.muscle.learn.batches import BatchOptions, random_batch  # noqa: E402
 from lumbar.muscle.learn.grey_slices import PIXEL_MM, Source, from_pseudo  # noqa: E402
 from lumbar.muscle.learn.partial_labels import UNSURE, marginal_loss  # noqa: E402
-from lumbar.muscle.learn.pseudo_labels import PseudoLabelOptions, agreed_labels, answers, pseudo_labelled  # noqa: E402
+from lumbar.muscle.learn.pseudo_labels import PseudoLabelOptions, agreed_labels, predictions, pseudo_labelled  # noqa: E402
 
 OPTIONS = PseudoLabelOptions(least_mm2=10)
 
@@ -61,17 +61,17 @@ def test_a_network_that_confuses_sides_in_mirror_images_gets_no_labels():
         return chances(np.broadcast_to(1 + 4 * np.arange(columns) // columns, (rows, columns)).astype(int))[None]
 
     def sides_by_brightness(image):
-        answer = fixed_sides(image)
-        return answer if image[:, : image.shape[1] // 2].mean() > image[:, image.shape[1] // 2 :].mean() else answer[:, [0, 2, 1, 3, 4, 5, 6, 7]]
+        prediction = fixed_sides(image)
+        return prediction if image[:, : image.shape[1] // 2].mean() > image[:, image.shape[1] // 2 :].mean() else prediction[:, [0, 2, 1, 3, 4, 5, 6, 7]]
 
     lopsided = unlabelled()
     lopsided.image[:, :90] += 40
     assert list(pseudo_labelled([lopsided], [sides_by_brightness], complete=False)) == []
 
 
-def test_slices_whose_answers_differ_are_left_out():
+def test_slices_whose_predictions_differ_are_left_out():
     same, other = muscles(), muscles()
-    other[12:26, 25:30] = 1  # one answer gives a third of the right multifidus to the erector spinae
+    other[12:26, 25:30] = 1  # one prediction gives a third of the right multifidus to the erector spinae
     kept = agreed_labels(np.stack([chances(same)] * 6), complete=True, options=OPTIONS)
     assert np.array_equal(kept, same)
     assert agreed_labels(np.stack([*[chances(same)] * 5, chances(other)]), complete=True, options=OPTIONS) is None
@@ -97,9 +97,9 @@ def test_a_slice_without_one_of_the_muscles_is_left_out():
     assert agreed_labels(np.stack([chances(labels)] * 2), complete=True, options=OPTIONS) is None
 
 
-def test_every_teacher_scale_and_side_answers_once():
+def test_every_network_scale_and_side_gives_one_prediction():
     image = unlabelled().image
-    found = answers(image, [by_brightness] * 2, (0.9, 1.0, 1.1))
+    found = predictions(image, [by_brightness] * 2, (0.9, 1.0, 1.1))
     assert found.shape == (12, 8, *image.shape)
     assert found.sum(axis=1) == pytest.approx(1, abs=1e-4)
 

@@ -1,8 +1,8 @@
-"""Pseudo-labels: what trained networks say about slices that no reader outlined, where their answers to several views of a slice agree.
+"""Pseudo-labels: predictions of trained networks for slices without readers' masks, where the predictions for several views of a slice agree.
 
-Readers outlined T1 at L4/L5 only, so slices without masks are what can show a network other levels (self-training, Xie et al. 2020). The labels are the
-mean of the answers to the slice at several magnifications and to its mirror images. Pixels on which the mean is unsure are not taught, and slices whose
-answers differ are left out.
+Readers outlined T1 at L4/L5 only; slices without masks add other levels to the training data (self-training, Xie et al. 2020). Test-time augmentation
+with several magnifications and mirror images gives the mean prediction. Pixels with a low mean probability have no label, and slices on which the
+predictions differ are left out.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,41 +27,41 @@ _DIVISOR = 32  # of rows and columns that networks accept
 
 @dataclass(frozen=True)
 class PseudoLabelOptions:
-    """How slices are shown and which answers are kept."""
+    """Test-time augmentation, and which predictions are kept."""
 
     scales: tuple[float, ...] = (0.87, 1.0, 1.15)  # magnifications
-    least_probability: float = 0.6  # of the mean answer, from which a pixel is labelled
-    least_agreement: float = 0.85  # Dice of each answer and the mean answer, in every back muscle
+    least_probability: float = 0.6  # of the mean prediction, from which a pixel is labelled
+    least_agreement: float = 0.85  # Dice of each prediction and the mean prediction, in every back muscle
     least_mm2: float = 100.0  # area of every back muscle
 
 
 def pseudo_labelled(
-    slices: Iterable[UnlabelledSlice], teachers: Sequence[Network], *, complete: bool, options: PseudoLabelOptions | None = None
+    slices: Iterable[UnlabelledSlice], networks: Sequence[Network], *, complete: bool, options: PseudoLabelOptions | None = None
 ) -> Iterator[GreySlice]:
-    """The slices on which the answers of `teachers` agree, as training slices; psoas and vertebra are labelled only if `complete`."""
+    """The slices on which the predictions of `networks` agree, as training slices; psoas and vertebra are labelled only if `complete`."""
     chosen = options or PseudoLabelOptions()
     for one in slices:
         rows, columns = (round(n * one.pixel_mm / PIXEL_MM) for n in one.image.shape)
         image = resize_image(one.image, (rows, columns))
-        labels = agreed_labels(answers(image, teachers, chosen.scales), complete=complete, options=chosen)
+        labels = agreed_labels(predictions(image, networks, chosen.scales), complete=complete, options=chosen)
         if labels is not None:
             yield from_pseudo(one.patient, image, labels, complete)
 
 
-def answers(image: FloatImage, teachers: Sequence[Network], scales: Sequence[float]) -> FloatImage:
-    """(answers, classes, rows, columns) probabilities of `image` (rows, columns) on pixels of `PIXEL_MM`, by every teacher, scale and side."""
+def predictions(image: FloatImage, networks: Sequence[Network], scales: Sequence[float]) -> FloatImage:
+    """(predictions, classes, rows, columns) probabilities of `image` (rows, columns) on pixels of `PIXEL_MM`, by network, scale and side."""
     found = []
     for scale in scales:
-        shown = resize_image(image, (round(image.shape[0] * scale), round(image.shape[1] * scale)))
-        for teacher in teachers:
-            for answer in both_ways(_padded(standardized(shown)), teacher):
-                cut = answer[:, : shown.shape[0], : shown.shape[1]]
+        scaled = resize_image(image, (round(image.shape[0] * scale), round(image.shape[1] * scale)))
+        for network in networks:
+            for prediction in both_ways(_padded(standardized(scaled)), network):
+                cut = prediction[:, : scaled.shape[0], : scaled.shape[1]]
                 found.append(np.stack([resize_image(np.ascontiguousarray(plane, np.float32), (image.shape[0], image.shape[1])) for plane in cut]))
     return np.stack(found)
 
 
 def agreed_labels(probabilities: FloatImage, *, complete: bool, options: PseudoLabelOptions) -> Labels | None:
-    """Labels (rows, columns), `UNSURE` where the mean of `probabilities` (answers, classes, rows, columns) is low; None if the answers differ too much."""
+    """Labels (rows, columns), `UNSURE` where the mean of `probabilities` (predictions, classes, rows, columns) is low; None if they differ too much."""
     if not complete:
         probabilities = probabilities.copy()
         probabilities[:, 0] += probabilities[:, list(EXTRA)].sum(axis=1)
@@ -78,7 +78,7 @@ def agreed_labels(probabilities: FloatImage, *, complete: bool, options: PseudoL
 
 
 def _padded(image: FloatImage) -> FloatImage:
-    """`image` with rows and columns added behind and at the patient's left, as dark as its darkest pixel, until a network accepts it."""
+    """`image` with rows and columns added behind and at the patient's left, as dark as its darkest pixel, to a size that networks accept."""
     missing = [(0, -n % _DIVISOR) for n in image.shape]
     return np.pad(image, missing, constant_values=float(image.min()))
 
