@@ -5,8 +5,8 @@
 OUT/half0/model and OUT/half1/model are the networks of `recipes/muscle/train.py --half`; each is measured on the people it was not trained on: T1, T2, and
 slices that were altered as in `recipes/muscle/stress.py` (field of view that cuts the erectors, 70 mm strip, metal, noise, coils). The line from agreement and
 certainty to expected Dice, and the threshold with the best sum of sensitivity and specificity for masks below 0.80, are fitted to half 0; the other half then
-shows the share of masks that are marked, the Dice of marked and unmarked masks, and the share of the masks below 0.80 that are marked, by kind of slice. The
-coefficients and the threshold printed here are those of `lumbar.muscle.agreement`.
+shows the share of masks that are marked, the Dice of marked and unmarked masks, and the share of the masks below 0.80 that are marked, by kind of slice;
+and the same for the line and threshold of `lumbar.muscle.agreement`, which were fitted to the networks of version 1.1.0.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from stress import CHANGES
 from lumbar.datasets.muscle_slices import ReaderSlice, read_muscle_t1, read_muscle_t2
 from lumbar.metrics.segmentation import dice
 from lumbar.models.folder import Model, load_folder
+from lumbar.muscle.agreement import DOUBTFUL
 from lumbar.muscle.engine import run_model
 from lumbar.muscle.labels import MASK_LABELS
 
@@ -35,6 +36,7 @@ class Masks:
     kind: np.ndarray  # "T1", "T2", or how the slice was altered
     dice: np.ndarray
     signals: np.ndarray  # (masks, 2) agreement and certainty
+    shipped: np.ndarray  # Dice that `lumbar.muscle.agreement` expects
 
 
 def main() -> None:
@@ -54,6 +56,10 @@ def main() -> None:
     for kind in ("all", *dict.fromkeys(other.kind)):
         these = (other.kind == kind) | (kind == "all")
         show(kind, guess[these] < threshold, other.dice[these])
+    print(f"as shipped, threshold {DOUBTFUL}: correlation {np.corrcoef(other.shipped, other.dice)[0, 1]:.2f}")
+    for kind in ("all", *dict.fromkeys(other.kind)):
+        these = (other.kind == kind) | (kind == "all")
+        show(kind, other.shipped[these] < DOUBTFUL, other.dice[these])
 
 
 def cases(options: argparse.Namespace, half: int) -> Iterator[tuple[str, ReaderSlice]]:
@@ -76,9 +82,9 @@ def measured(model: Model, found: Iterator[tuple[str, ReaderSlice]]) -> Masks:
         for label in MASK_LABELS:
             if (one.labels == label).any() and result.agreement is not None:
                 signals = result.agreement.of(label) or 0.0, result.agreement.certainty(label) or 0.0
-                rows.append((kind, dice(one.labels == label, mask == label) or 0.0, *signals))
-    kinds, values, *signals = zip(*rows, strict=True)
-    return Masks(np.array(kinds), np.array(values), np.array(signals).T)
+                rows.append((kind, dice(one.labels == label, mask == label) or 0.0, *signals, result.agreement.expected_dice(label) or 0.0))
+    kinds, values, *signals, shipped = zip(*rows, strict=True)
+    return Masks(np.array(kinds), np.array(values), np.array(signals).T, np.array(shipped))
 
 
 def expected(line: np.ndarray, signals: np.ndarray) -> np.ndarray:
