@@ -125,7 +125,7 @@ def package(options: argparse.Namespace) -> None:
         f"Two networks of at least {options.steps} steps of 8 views; all but the last {LAST} steps on one half of the people each, which gives the figures for "
         "people left out, the last on all; the second is applied to the mirror image."
     )
-    withheld = () if options.research else (PSOAS_RIGHT, PSOAS_LEFT)  # labelled on synthetic slices only: Dice 0.66 on readers' T2 masks
+    withheld = () if options.research else (PSOAS_RIGHT, PSOAS_LEFT)  # labelled on synthetic slices only: Dice 0.69 on readers' T2 masks
     words = BuildOptions(options.package, options.version, how=how, research_only=options.research, withheld=withheld, results=results)
     examples = people(options.data, 1, options.research)
     card = export(NetworkPair(*networks), folder, words, sources(options.research, pseudo=True), examples[:: max(1, len(examples) // CALIBRATION)])
