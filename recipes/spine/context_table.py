@@ -1,15 +1,17 @@
 """Compares spine networks structure by structure: on readers' masks near the midline and to the side, and on phantoms, with the classes of context.py.
 
-    python recipes/spine/context_table.py ../shared/data shipped context/model1 context/model3 [--only spider,phantoms] [--phantoms 9]
+    python recipes/spine/context_table.py ../shared/data shipped context/model1 context/model3 [--only spider,phantoms,points] [--phantoms 9]
 
 * `spider`: Dice of the product's masks on the test and the validation patients of split.py, in the slices within 4 mm of the middle of the stack and further
   away, below the uppermost vertebra that the reader labelled; with the paired differences to the first network and their 95 % intervals over patients.
 * `phantoms`: Dice of every class of the network, as it comes from the network, on phantoms of all sites that no network was trained on.
+* `points`: distance of the ten foraminal labels of one RSNA 2024 study from the nearest pixel that the network calls a foramen, in the slice of the label.
 
 `shipped` is the packaged network. Other columns of the comparison come from evaluate.py, measurements.py and numbering.py with `--model`.
 """
 
 import argparse
+import csv
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,13 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 from reference_masks import spider_volumes
 from split import HELD_BACK_IN_STAGE_1, TEST_PATIENTS
-from stacks import UNSURE, LabelledStack, phantom_stacks
+from stacks import CLASSES, FORAMEN, UNSURE, LabelledStack, phantom_stacks
 
 from lumbar.datasets.spider import ignoring_unlabelled_top, read_space
 from lumbar.domain.anatomy import SpineClass
 from lumbar.domain.study import Plane, Weighting
 from lumbar.imaging.intensity import standardized
+from lumbar.imaging.orient import to_sagittal
 from lumbar.imaging.resample import resize_image
+from lumbar.io.read import read_study
 from lumbar.metrics.segmentation import dice
 from lumbar.models.registry import find_model
 from lumbar.spine.context import ContextNetwork, in_context, neighbour_step
@@ -44,7 +48,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("models", nargs="+")
-    parser.add_argument("--only", default="spider,phantoms")
+    parser.add_argument("--only", default="spider,phantoms,points")
     parser.add_argument("--phantoms", type=int, default=9)
     arguments = parser.parse_args()
     models = {name: find_model(TASK, None if name == "shipped" else Path(name), threads=1) for name in arguments.models}
@@ -55,6 +59,13 @@ def main() -> None:
     if "phantoms" in arguments.only:
         stacks = list(phantom_stacks(FIRST_SEED, arguments.phantoms))
         show(f"{arguments.phantoms} phantoms", {name: phantoms(stacks, network, models[name].card.classes) for name, network in networks.items()})
+    if "points" in arguments.only:
+        for name, network in networks.items():
+            if CLASSES[FORAMEN] in models[name].card.classes:
+                distances = points(arguments.data, network)
+                print(
+                    f"RSNA study, {name}: foraminal labels at {', '.join(f'{d:.1f}' for d in distances)} mm from a foramen, median {np.median(distances):.1f}"
+                )
 
 
 def spider(data: Path, patients: frozenset[str], network: Network) -> Table:
@@ -103,6 +114,28 @@ def labels_of(stack: LabelledStack, k: int, network: Network) -> NDArray[np.uint
     logits = network(padded[None])[0, :, : shape[0], : shape[1]]
     rows, columns = stack.images.shape[1:]
     return np.stack([resize_image(own, (rows, columns)) for own in logits]).argmax(axis=0).astype(np.uint8)
+
+
+def points(data: Path, network: Network) -> list[float]:
+    """Distances in mm in the slices of the labels; infinite where the network finds no foramen in the slice."""
+    folder = next(p for p in sorted((data / "rsna2024" / "train_images").iterdir()) if p.is_dir())
+    with (data / "rsna2024" / "train_label_coordinates.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["study_id"] == folder.name and "Foraminal" in row["condition"]]
+    found = []
+    for series in read_study(folder).series:
+        own = [row for row in rows if series.series_uid.endswith(row["series_id"])]
+        for stack in series.stacks if own else []:
+            turned = to_sagittal(stack.volume)
+            between, pixel_mm, _ = turned.grid.spacing_mm
+            images = np.asarray(turned.array, dtype=np.float32)
+            slices = LabelledStack(folder.name, images, np.zeros(images.shape, np.uint8), pixel_mm, between, ())
+            for row in own:
+                place = stack.volume.grid.points_mm(np.array([stack.instance_numbers.index(int(row["instance_number"])), float(row["y"]), float(row["x"])]))
+                k, y, x = turned.grid.indices(place)
+                there = labels_of(slices, round(k), network) == FORAMEN
+                away = np.argwhere(there) - (y, x)
+                found.append(float(np.linalg.norm(away, axis=1).min(initial=np.inf)) * pixel_mm)
+    return found
 
 
 def show(title: str, tables: dict[str, Table]) -> None:

@@ -211,3 +211,9 @@ def test_a_volume_too_short_to_show_two_levels_is_rejected():
     short = Volume(volume.array[:, :80], type(volume.grid)(volume.grid.origins_mm, volume.grid.row_step_mm, volume.grid.column_step_mm, 80, 200))
     with pytest.raises(GeometryError, match="head to foot"):
         map_spine(short, Plane.SAGITTAL, Weighting.T2, read)
+
+
+def test_a_canal_narrower_than_its_error_is_named(plain):
+    narrow, _, _ = mapped(Drawing(narrow={1: 2.4}))
+    assert any(warning.startswith("L4/L5: the canal measures 2.") for warning in narrow.warnings)
+    assert not any(warning.startswith("L4/L5: the canal") for warning in plain[0].warnings)

@@ -1,5 +1,7 @@
 """Formatting of numbers for display."""
 
+from lumbar.spine.measurement_errors import ERRORS
+
 
 def shown(value: float | None, digits: int) -> str:
     """A rounded number with a true minus; an en dash where nothing was measured."""
@@ -22,3 +24,9 @@ def percent(value: float | None, digits: int = 0) -> str:
 def in_mm(value: float | None) -> str:
     """A length with its unit, or an en dash."""
     return "–" if value is None else f"{shown(value, 1)} mm"
+
+
+def canal_in_mm(value: float | None) -> str:
+    """A diameter of the canal; one below its own error as a limit, as the mask may break off in a narrow canal and how narrow it is cannot be told."""
+    error = ERRORS["canal_ap_mm"]
+    return in_mm(value) if value is None or value >= error else f"below {value + error:.0f} mm"

@@ -7,7 +7,7 @@ from lumbar.domain.anatomy import Condition, Level, Severity
 from lumbar.domain.findings import DiscGrades, Evidence, Findings, ForamenFat, LevelFinding, ModelUse, SeverityFinding
 from lumbar.pipeline import Analysis
 from lumbar.report.images import ReportImage, name_of, shown_findings, words
-from lumbar.report.numbers import in_mm, shown
+from lumbar.report.numbers import canal_in_mm, in_mm, shown
 from lumbar.report.reference_ranges import RANGES
 from lumbar.severity.foramina.fat import USUAL_AREA_MM2
 from lumbar.severity.prior import TASK as PRIOR_TASK
@@ -141,7 +141,8 @@ def _measures(level: LevelFinding | None, disc: DiscGrades | None) -> tuple[tupl
     if level is not None:
         for field, title in (("canal_ap_mm", "canal"), ("disc_height_mm", "disc height"), ("slip_mm", "slip")):
             reference = next(r for r in RANGES if r.field == field)
-            found.append((title, in_mm(getattr(level, field)), reference.marked(level)))
+            written = canal_in_mm if field == "canal_ap_mm" else in_mm
+            found.append((title, written(getattr(level, field)), reference.marked(level)))
     if disc is not None and disc.pfirrmann_grade is not None:
         found.append(("Pfirrmann", str(disc.pfirrmann_grade), disc.pfirrmann_grade >= 4))
     return tuple(found)
@@ -190,10 +191,10 @@ def measured_beside(grade: SeverityFinding, level: LevelFinding | None) -> str:
         return "–"
     if grade.condition is Condition.SPINAL_CANAL_STENOSIS:
         sac = "" if level.dural_sac_mm2 is None else f"; dural sac {shown(level.dural_sac_mm2, 0)} mm² on the axial slice"
-        return f"canal AP diameter {in_mm(level.canal_ap_mm)}, {shown(level.canal_area_mm2, 0)} mm² mid-sagittal at the disc{sac}"
+        return f"canal AP diameter {canal_in_mm(level.canal_ap_mm)}, {shown(level.canal_area_mm2, 0)} mm² mid-sagittal at the disc{sac}"
     heights = f"disc height {in_mm(level.disc_height_mm)}, at the back {in_mm(level.disc_height_posterior_mm)}"
     if "foraminal" not in grade.condition.value:
-        return f"canal AP diameter {in_mm(level.canal_ap_mm)}; {heights}"
+        return f"canal AP diameter {canal_in_mm(level.canal_ap_mm)}; {heights}"
     return "; ".join((*_fat(grade.foramen_fat), *_size(grade.condition, level), heights, f"slip {in_mm(level.slip_mm)}"))
 
 

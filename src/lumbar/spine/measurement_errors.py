@@ -7,7 +7,7 @@ the first alone: the true angles of phantoms leave out the hollow of the endplat
 `spine/morphometry.py`.
 """
 
-_FORAMEN = (("height", "mm", 7.1), ("width", "mm", 4.4), ("area", "mm2", 121.4))
+_FORAMEN = (("height", "mm", 5.7), ("width", "mm", 3.9), ("area", "mm2", 109.3))
 
 ERRORS: dict[str, float] = {
     "canal_ap_mm": 3.1,
