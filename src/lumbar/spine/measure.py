@@ -177,7 +177,7 @@ def _gaps(finding: LevelFinding, weighting: Weighting) -> list[str]:
 
 def _narrow(level: Level, canal_mm: float) -> str:
     error = ERRORS["canal_ap_mm"]
-    return f"{level.value}: the canal measures {canal_mm:.1f} mm, less than the error of ± {error:.1f} mm: it is narrow, but how narrow cannot be told"
+    return f"{level.value}: the canal measures {canal_mm:.1f} mm, less than the error of {error:.1f} mm: it is narrow, but how narrow cannot be told"
 
 
 def _point(values: NDArray[np.float64]) -> Point:
