@@ -15,7 +15,7 @@ Measured on 2,397 crops (canal, recesses), first stage 0.337, 0.613; change with
     boosted trees, context              +0.031 (+0.016 to +0.046)    +0.017 (+0.009 to +0.024)
     boosted trees, own and CSF          +0.030 (+0.012 to +0.051)    +0.004 (-0.007 to +0.014)
 
-The first stage includes the heads of `context_head.py`. No second stage reduces both losses, so none is shipped.
+The first stage already includes the heads of `context_head.py`. None of the second stages lowers both losses, so none is shipped.
 """
 
 import argparse

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from context_training import ContextModule, RandomStackViews
 from refine import MILDEST, weights
 from split import HELD_BACK_IN_STAGE_1
@@ -22,7 +23,7 @@ from torch.utils.data import DataLoader
 from lumbar.models.card import TensorSpec
 from lumbar.models.folder import check_folder, write_card
 from lumbar.spine.learn.train import SpineTraining
-from lumbar.spine.segment import INPUT, OUTPUT
+from lumbar.spine.segment import CONTEXT_MM, INPUT, OUTPUT
 from lumbar.training.export import export_onnx
 from lumbar.training.fit import FitOptions, fit, seed, steps_done
 
@@ -67,8 +68,6 @@ def training_sources(data: Path, cache: Path, output: Path) -> list[list[Labelle
 
 def export(module: ContextModule, start: Path, folder: Path, inputs: int) -> None:
     """Write the network with the card of the one that it was trained from."""
-    import torch  # noqa: PLC0415
-
     folder.mkdir(parents=True, exist_ok=True)
     example = {INPUT: torch.randn(2, inputs, 320, 256, generator=torch.Generator().manual_seed(0))}
     difference = export_onnx(module.network, example, folder / "model.onnx", [OUTPUT], dynamic={INPUT: {0: "batch", 2: "rows", 3: "columns"}})
@@ -84,7 +83,7 @@ def export(module: ContextModule, start: Path, folder: Path, inputs: int) -> Non
             outputs=(TensorSpec(OUTPUT, ("batch", len(CLASSES), "rows", "columns"), "logits of the classes"),),
             classes=CLASSES,
             results=(),
-            parameters=dict(card.parameters) | ({"neighbour_mm": NEIGHBOUR_MM} if inputs == 3 else {}),
+            parameters=dict(card.parameters) | ({CONTEXT_MM: NEIGHBOUR_MM} if inputs == 3 else {}),
             export_difference=difference,
         ),
     )

@@ -104,7 +104,7 @@ def size_at(segmentation: Segmentation, place: NDArray[np.float64]) -> Foramen |
 
 
 def disc_near(segmentation: Segmentation, place: NDArray[np.float64]) -> Outline | None:
-    """The outline of the disc nearest to a point, None where none is near."""
+    """The outline of the disc nearest to a point; None if no disc lies within `FARTHEST_MM` of it."""
     origin = segmentation.grid.indices(np.array([[0.0, place[1], -place[0]]]))[0, 1:]  # the slice may have been cropped around the spine
     parts, count = ndimage.label(segmentation.labels[0] == SpineClass.DISC)
     if not count:

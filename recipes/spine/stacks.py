@@ -23,6 +23,7 @@ from lumbar.phantom.bone_shape import body_distance, local
 from lumbar.phantom.canvas import Plane
 from lumbar.phantom.labels import BODY, CANAL, DISC, POSTERIOR
 from lumbar.phantom.study import StudyOptions, make_study
+from lumbar.spine.context import neighbour_step
 from lumbar.training.examples import IGNORED, LabelledSlice
 
 NEIGHBOUR_MM = 4.0  # the slice nearest to this distance is the neighbour
@@ -50,13 +51,8 @@ class LabelledStack:
 
     def neighbours(self, k: int) -> tuple[int | None, int | None]:
         """The slices about `NEIGHBOUR_MM` before and after slice `k`, None beyond the stack."""
-        away = neighbour_step(self.between_mm)
-        return (k - away if k >= away else None), (k + away if k + away < len(self.images) else None)
-
-
-def neighbour_step(between_mm: float) -> int:
-    """Number of slices to the neighbour in a stack of slices `between_mm` apart."""
-    return max(1, round(NEIGHBOUR_MM / between_mm))
+        away = neighbour_step(NEIGHBOUR_MM, self.between_mm)
+        return (k - away if 0 < away <= k else None), (k + away if 0 < away < len(self.images) - k else None)
 
 
 def space_stacks(data: Path) -> list[LabelledStack]:

@@ -1,6 +1,6 @@
 """Formatting of numbers for display."""
 
-from lumbar.spine.measurement_errors import ERRORS
+from lumbar.spine.measurement_errors import ERRORS, within_error
 
 
 def shown(value: float | None, digits: int) -> str:
@@ -27,6 +27,10 @@ def in_mm(value: float | None) -> str:
 
 
 def canal_in_mm(value: float | None) -> str:
-    """A diameter of the canal; one below its own error as a limit, as the mask may break off in a narrow canal and how narrow it is cannot be told."""
-    error = ERRORS["canal_ap_mm"]
-    return in_mm(value) if value is None or value >= error else f"below {value + error:.0f} mm"
+    """A diameter of the canal; one within its error as a limit."""
+    return f"below {value + ERRORS['canal_ap_mm']:.0f} mm" if value is not None and within_error(value) else in_mm(value)
+
+
+def measure_in_mm(field: str, value: float | None) -> str:
+    """The `field` of a level, a length."""
+    return canal_in_mm(value) if field == "canal_ap_mm" else in_mm(value)

@@ -7,7 +7,7 @@ from lumbar.domain.anatomy import Condition, Level, Severity
 from lumbar.domain.findings import DiscGrades, Evidence, Findings, ForamenFat, LevelFinding, ModelUse, SeverityFinding
 from lumbar.pipeline import Analysis
 from lumbar.report.images import ReportImage, name_of, shown_findings, words
-from lumbar.report.numbers import canal_in_mm, in_mm, shown
+from lumbar.report.numbers import canal_in_mm, in_mm, measure_in_mm, shown
 from lumbar.report.reference_ranges import RANGES
 from lumbar.severity.foramina.fat import USUAL_AREA_MM2
 from lumbar.severity.prior import TASK as PRIOR_TASK
@@ -141,8 +141,7 @@ def _measures(level: LevelFinding | None, disc: DiscGrades | None) -> tuple[tupl
     if level is not None:
         for field, title in (("canal_ap_mm", "canal"), ("disc_height_mm", "disc height"), ("slip_mm", "slip")):
             reference = next(r for r in RANGES if r.field == field)
-            written = canal_in_mm if field == "canal_ap_mm" else in_mm
-            found.append((title, written(getattr(level, field)), reference.marked(level)))
+            found.append((title, measure_in_mm(field, getattr(level, field)), reference.marked(level)))
     if disc is not None and disc.pfirrmann_grade is not None:
         found.append(("Pfirrmann", str(disc.pfirrmann_grade), disc.pfirrmann_grade >= 4))
     return tuple(found)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from lumbar.domain.anatomy import Level, Severity
 from lumbar.domain.findings import Findings
-from lumbar.report.numbers import canal_in_mm, in_mm
+from lumbar.report.numbers import measure_in_mm
 from lumbar.report.reference_ranges import RANGES
 from lumbar.report.severity_section import COLUMNS, GRADE_WORDS, priors_of
 
@@ -33,8 +33,7 @@ def _measured_lines(findings: Findings) -> list[tuple[str, str]]:
     lines = []
     for field, title in (("canal_ap_mm", "Canal AP diameter below 10 mm"), ("slip_mm", "Slip above 3 mm")):
         reference = next(r for r in RANGES if r.field == field)
-        written = canal_in_mm if field == "canal_ap_mm" else in_mm
-        marked = [f"{f.level.value} ({written(getattr(f, field))})" for f in levels if reference.marked(f)]
+        marked = [f"{f.level.value} ({measure_in_mm(field, getattr(f, field))})" for f in levels if reference.marked(f)]
         if marked:
             lines.append(("plain", f"{title}: {', '.join(marked)}."))
     checks = findings.quality.checks if findings.quality else ()

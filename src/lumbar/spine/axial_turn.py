@@ -36,7 +36,7 @@ def turned_bodies(midplane: Midplane, instances: NDArray[np.uint8], names: Seque
 
 
 def turn_warning(turns: dict[Vertebra, float]) -> tuple[str, ...]:
-    """What to say about bodies that are turned so far that their discs are measured too low; nothing where none is."""
+    """A warning that names the vertebrae turned so far that disc heights beside them are underestimated; empty if there are none."""
     far = [name for name, turn in turns.items() if abs(turn) > LARGEST_DEGREES]
     if not far:
         return ()

@@ -27,7 +27,7 @@ class ContextNetwork:
 
 
 def neighbour_step(apart_mm: float, between_mm: float) -> int:
-    """How many slices on the neighbour lies: the slice nearest to `apart_mm` in a stack of slices `between_mm` apart, at least the next; 0: none is near."""
+    """Number of slices from a slice to its neighbour, about `apart_mm` away, in a stack with slices `between_mm` apart; 0 if the next slice is too far away."""
     step = max(1, round(apart_mm / max(between_mm, 1e-6)))
     return step if step * between_mm <= FARTHEST_MM else 0
 

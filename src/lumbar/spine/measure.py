@@ -17,7 +17,7 @@ from lumbar.spine.column import Column
 from lumbar.spine.endplates import body_alone, endplate_heights
 from lumbar.spine.foramen import foramen_at
 from lumbar.spine.instances import FIRST_BODY
-from lumbar.spine.measurement_errors import ERRORS
+from lumbar.spine.measurement_errors import ERRORS, within_error
 from lumbar.spine.midplane import Midplane
 from lumbar.spine.morphometry import SLIP_ERROR_MM, body_heights, canal_at, cobb_degrees, mask_heights, meyerding, signal_ratio, slip
 from lumbar.spine.naming import Names
@@ -52,7 +52,7 @@ def measure(flat: Flat, instances: NDArray[np.uint8], weighting: Weighting) -> t
     missing = [level.value for level in Level if level not in flat.names.discs]
     warnings = [f"{', '.join(missing)}: not in view or not found, not measured"] if missing else []
     warnings += [f"{f.level.value}: {', '.join(gaps)} could not be measured" for f in levels if (gaps := _gaps(f, weighting))]
-    warnings += [_narrow(f.level, f.canal_ap_mm) for f in levels if f.canal_ap_mm is not None and f.canal_ap_mm < ERRORS["canal_ap_mm"]]
+    warnings += [_narrow(f) for f in levels if within_error(f.canal_ap_mm)]
     warnings += turn_warning(turned_bodies(flat.midplane, instances, flat.names.bodies))
     if weighting not in _BRIGHT_FLUID:
         warnings.append("the ratio of disc signal to CSF needs a T2-weighted or STIR series; it was not measured")
@@ -175,9 +175,9 @@ def _gaps(finding: LevelFinding, weighting: Weighting) -> list[str]:
     return [name for name, value in wanted.items() if value is None]
 
 
-def _narrow(level: Level, canal_mm: float) -> str:
-    error = ERRORS["canal_ap_mm"]
-    return f"{level.value}: the canal measures {canal_mm:.1f} mm, less than the error of {error:.1f} mm: it is narrow, but how narrow cannot be told"
+def _narrow(finding: LevelFinding) -> str:
+    sizes = f"{finding.canal_ap_mm:.1f} mm, less than the error of {ERRORS['canal_ap_mm']:.1f} mm"
+    return f"{finding.level.value}: the canal measures {sizes}: it is narrow, but how narrow cannot be told"
 
 
 def _point(values: NDArray[np.float64]) -> Point:

@@ -26,3 +26,8 @@ ERRORS: dict[str, float] = {
     "coronal_cobb_degrees": 1.5,
     **{f"foramen_{name}_{side}_{unit}": error for side in ("left", "right") for name, unit, error in _FORAMEN},
 }
+
+
+def within_error(canal_mm: float | None) -> bool:
+    """Whether a diameter of the canal is smaller than its own error: the mask may break off in a narrow canal, and how narrow it is cannot be told."""
+    return canal_mm is not None and canal_mm < ERRORS["canal_ap_mm"]
