@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from context_training import ContextModule, RandomStackViews
-from refine import MILDEST, weights
+from refine import MILDEST, PHANTOMS, weights
+from refine import load as load_examples
 from split import HELD_BACK_IN_STAGE_1
-from stacks import CLASSES, NEIGHBOUR_MM, LabelledStack, cached_stacks, phantom_stacks, space_stacks
+from stacks import CLASSES, NEIGHBOUR_MM, LabelledStack, phantom_stacks, single_stacks, space_stacks, subject_stacks
 from torch.utils.data import DataLoader
 
 from lumbar.models.card import TensorSpec
@@ -55,15 +56,23 @@ def main() -> None:
 def training_sources(data: Path, cache: Path, output: Path) -> list[list[LabelledStack]]:
     """The sources of a training, each as often as it is drawn."""
     space = [s for s in space_stacks(data) if s.patient not in HELD_BACK_IN_STAGE_1]
-    singles, subjects = cached_stacks(cache)
-    singles = [s for s in singles if s.patient not in HELD_BACK_IN_STAGE_1]
-    path = output / "phantoms.npz"
-    if not path.exists():
-        save(path, list(phantom_stacks()))
-    phantoms = load(path)
-    for name, stacks in (("space", space), ("singles", singles), ("subjects", subjects), ("phantoms", phantoms)):
-        print(f"{name}: {sum(len(s.drawn) for s in stacks)} slices of {len({s.patient for s in stacks})} people", flush=True)
+    singles = [s for s in single_stacks(load_examples(cache / "midsagittal.npz")) if s.patient not in HELD_BACK_IN_STAGE_1]
+    subjects = subject_stacks(cache)
+    phantoms = cached_phantoms(output / "phantoms.npz", PHANTOMS)
+    show(space=space, singles=singles, subjects=subjects, phantoms=phantoms)
     return [space] * 5 + [singles] * 2 + [subjects] + [phantoms] * 2
+
+
+def cached_phantoms(path: Path, count: int) -> list[LabelledStack]:
+    """Stacks of `count` phantoms, made once and kept in `path`."""
+    if not path.exists():
+        save(path, list(phantom_stacks(count=count)))
+    return load(path)
+
+
+def show(**sources: list[LabelledStack]) -> None:
+    for name, stacks in sources.items():
+        print(f"{name}: {sum(len(s.drawn) for s in stacks)} slices of {len({s.patient for s in stacks})} people", flush=True)
 
 
 def export(module: ContextModule, start: Path, folder: Path, inputs: int) -> None:

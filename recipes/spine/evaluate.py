@@ -1,24 +1,27 @@
 """Every published figure of the spine model, on real cases that it was not trained on.
 
-    python recipes/spine/evaluate.py ../shared/data [--model FOLDER] [--only rsna,vb3,vb,ivd,spider,spider_fine]
+    python recipes/spine/evaluate.py ../shared/data [--model FOLDER] [--folds FOLDER] [--only rsna,vb3,vb,ivd,spider,spider_fine]
 
 * `rsna`: the label coordinates of one RSNA 2024 study, put into patient space: nearest level along the spine, distance to the canal's centre.
 * `vb3`: 25 MyoSegmenTUM subjects (Dixon water): named L1…L5 within 8 mm of the reference centre.
 * `vb`: pathological series (Zukić 2014) and T2 series (Chu 2015): reference bodies that hold the centre of exactly one of our bodies.
 * `ivd`: discs of Menezes-Reis 2016, correctly named if our centre of that level lies within 8 mm of the reference centre.
-* `spider`: Dice and volume ratios on the SPIDER T2 SPACE patients of the test split (see split.py), of whole images and below the uppermost vertebra that the
-  reader labelled, as readers left out vertebrae at the upper border.
+* `spider`: Dice and volume ratios on SPIDER T2 SPACE patients, of whole images and below the uppermost vertebra that the reader labelled, as readers left out
+  vertebrae at the upper border. With `--folds` on all 30, each with the network of people.py that has not seen it; with `--model` on the test patients of
+  split.py; the packaged network has seen all of them.
 * `spider_fine`: the same with images and masks resampled to pixels of 0.47 mm.
 """
 
 import argparse
 import csv
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from reference_masks import spider_volumes
-from split import TEST_PATIENTS, TRAINING_SUBJECTS
+from split import TRAINING_SUBJECTS
+from unseen import tested
 
 from lumbar.datasets.spider import ignoring_unlabelled_top, read_space
 from lumbar.domain.anatomy import LUMBAR, Level, SpineClass
@@ -28,10 +31,10 @@ from lumbar.domain.volume import Volume
 from lumbar.imaging.resample import resize_image, resized_grid
 from lumbar.io.nifti import read_nifti
 from lumbar.io.read import read_study
+from lumbar.metrics.bootstrap import bootstrap_interval
 from lumbar.metrics.segmentation import dice
-from lumbar.models.registry import find_model
 from lumbar.spine.instances import FIRST_BODY
-from lumbar.spine.segment import TASK, Network, network_of
+from lumbar.spine.segment import Network
 from lumbar.spine.spine_map import SpineMap, map_spine, tissue_mask
 from lumbar.training.examples import IGNORED
 
@@ -44,11 +47,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--model", type=Path)
+    parser.add_argument("--folds", type=Path, help="Folder `-o` of people.py.")
     parser.add_argument("--only", default="rsna,vb3,vb,ivd,spider")
     arguments = parser.parse_args()
-    network = network_of(find_model(TASK, arguments.model))
+    networks = tested(arguments.data, arguments.model, arguments.folds)
     for name in arguments.only.split(","):
-        EVALUATIONS[name](arguments.data, network)
+        if name in OF_NETWORK:
+            OF_NETWORK[name](arguments.data, networks.network)
+        elif networks.of_patient:
+            OF_PATIENTS[name](arguments.data, networks.of_patient)
+        else:
+            parser.error("the packaged network has seen all SPIDER patients: give the networks of people.py with --folds, or leave out spider with --only")
 
 
 def rsna(data: Path, network: Network) -> None:
@@ -146,23 +155,24 @@ def ivd(data: Path, network: Network) -> None:
     print(f"IVD: {right} of {total} discs correctly named within {CLOSE_MM:.0f} mm")
 
 
-def spider(data: Path, network: Network) -> None:
-    slices = [s for s in ignoring_unlabelled_top(read_space(data / "spider" / "t2_space")) if s.patient in TEST_PATIENTS]
-    cases = {patient: spider_volumes([s for s in slices if s.patient == patient]) for patient in sorted(TEST_PATIENTS, key=int)}
-    print_dice(cases, network)
+def spider(data: Path, networks: Mapping[str, Network]) -> None:
+    print_dice(_spider_cases(data, networks), networks)
 
 
-def spider_fine(data: Path, network: Network) -> None:
-    slices = [s for s in ignoring_unlabelled_top(read_space(data / "spider" / "t2_space")) if s.patient in TEST_PATIENTS]
+def spider_fine(data: Path, networks: Mapping[str, Network]) -> None:
     cases = {}
-    for patient in sorted(TEST_PATIENTS, key=int):
-        image, truth = spider_volumes([s for s in slices if s.patient == patient])
+    for patient, (image, truth) in _spider_cases(data, networks).items():
         _, row_mm, column_mm = image.grid.spacing_mm
         shape = round(image.grid.rows * row_mm / FINE_MM), round(image.grid.columns * column_mm / FINE_MM)
         grid = resized_grid(image.grid, shape)
         cases[patient] = Volume(np.stack([resize_image(s, shape) for s in image.array]), grid), Volume(_resampled(truth.array, shape), grid)
     print(f"pixels of {FINE_MM} mm:")
-    print_dice(cases, network)
+    print_dice(cases, networks)
+
+
+def _spider_cases(data: Path, patients: Iterable[str]) -> dict[str, tuple[Volume, Volume]]:
+    slices = ignoring_unlabelled_top(read_space(data / "spider" / "t2_space"))
+    return {patient: spider_volumes([s for s in slices if s.patient == patient]) for patient in patients}
 
 
 def _resampled(labels: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
@@ -171,13 +181,13 @@ def _resampled(labels: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.
     return np.stack([values[np.argmax([resize_image((s == value).astype(np.float32), shape) for value in values], axis=0)] for s in labels])
 
 
-def print_dice(cases: dict[str, tuple[Volume, Volume]], network: Network) -> None:
-    """Dice and volume ratio of image and reader's labels of each patient."""
+def print_dice(cases: Mapping[str, tuple[Volume, Volume]], networks: Mapping[str, Network]) -> None:
+    """Dice and volume ratio of image and reader's labels of each patient, with its network."""
     everywhere: dict[str, list[float]] = {name: [] for name in CLASSES}
     labelled: dict[str, list[float]] = {name: [] for name in CLASSES}
     ratios: dict[str, list[float]] = {name: [] for name in CLASSES}
     for patient, (image, truth) in cases.items():
-        found = tissue_mask(map_spine(image, Plane.SAGITTAL, Weighting.T2, network)).array
+        found = tissue_mask(map_spine(image, Plane.SAGITTAL, Weighting.T2, networks[patient])).array
         known = truth.array != IGNORED
         for value, (name, kinds) in enumerate(CLASSES.items(), start=1):
             reference, ours = np.isin(truth.array, kinds), found == value
@@ -185,10 +195,15 @@ def print_dice(cases: dict[str, tuple[Volume, Volume]], network: Network) -> Non
             labelled[name].append(dice(reference, ours & known) or 0.0)
             ratios[name].append(np.count_nonzero(ours & known) / np.count_nonzero(reference))
         print(f"  SPIDER patient {patient}: " + ", ".join(f"{n} {everywhere[n][-1]:.3f} ({labelled[n][-1]:.3f}), volume {ratios[n][-1]:.2f}" for n in CLASSES))
-    print(f"SPIDER, {len(cases)} patients not trained on, Dice: " + ", ".join(f"{n} {np.mean(v):.3f} (lowest {np.min(v):.3f})" for n, v in everywhere.items()))
+    print(f"SPIDER, {len(cases)} patients not trained on, Dice: " + ", ".join(f"{n} {_mean(v)}" for n, v in everywhere.items()))
     spread = {n: f"{np.min(v):.2f} to {np.max(v):.2f}" for n, v in ratios.items()}
     print("  below the uppermost vertebra that the reader labelled: "
-          + ", ".join(f"{n} {np.mean(v):.3f} (lowest {np.min(v):.3f}; volume ratio {spread[n]})" for n, v in labelled.items()))  # fmt: skip
+          + ", ".join(f"{n} {_mean(v)}, volume ratio {spread[n]}" for n, v in labelled.items()))  # fmt: skip
+
+
+def _mean(values: Sequence[float]) -> str:
+    mean = bootstrap_interval(lambda rows: float(np.mean(np.array(values)[rows])), np.arange(len(values)))
+    return f"{mean.estimate:.3f} ({mean.low:.3f} to {mean.high:.3f}, lowest {np.min(values):.3f})"
 
 
 def _case(path: Path, network: Network) -> tuple[SpineMap, Volume]:
@@ -202,7 +217,8 @@ def _centre(reference: Volume, label: int) -> Points | None:
     return reference.grid.points_mm(voxels.mean(axis=0)) if len(voxels) else None
 
 
-EVALUATIONS = {"rsna": rsna, "vb3": vb3, "vb": vb, "ivd": ivd, "spider": spider, "spider_fine": spider_fine}
+OF_NETWORK = {"rsna": rsna, "vb3": vb3, "vb": vb, "ivd": ivd}
+OF_PATIENTS = {"spider": spider, "spider_fine": spider_fine}
 
 if __name__ == "__main__":
     main()

@@ -1,9 +1,10 @@
 """Bias, limits of agreement and repeatability of every measurement of the spine: the figures of docs/reference/measurements.md and of ERRORS.
 
-    python recipes/spine/measurements.py ../shared/data [--model FOLDER] [--phantoms 27] [--only phantoms,readers,repeat]
+    python recipes/spine/measurements.py ../shared/data [--model FOLDER] [--folds FOLDER] [--phantoms 27] [--only phantoms,readers,repeat]
 
 * `phantoms`: sagittal T2 of phantoms of all sites, the network's masks against the geometry (phantom_truth.py).
-* `readers`: SPIDER patients not trained on, measured from the network's masks and from the reader's masks: bias, limits, ICC(2,1).
+* `readers`: SPIDER patients, measured from the masks of a network that has not seen them and from the reader's masks: bias, limits, ICC(2,1). With `--folds`
+  all 30, by the networks of people.py; with `--model` the test patients of split.py.
 * `repeat`: two scans of each phantom with other slice positions and other noise: standard deviation of the differences.
 
 Limits of agreement are bias ± 1.96 standard deviations of the differences (Bland and Altman, Lancet 1986;1:307).
@@ -11,13 +12,14 @@ Limits of agreement are bias ± 1.96 standard deviations of the differences (Bla
 
 import argparse
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 from phantom_truth import coronal_tilt_degrees, measurements
 from reference_masks import segmentation_of, spider_volumes
-from split import TEST_PATIENTS
+from unseen import tested
 
 from lumbar.datasets.spider import read_space
 from lumbar.domain.anatomy import Level
@@ -25,9 +27,8 @@ from lumbar.domain.findings import LevelFinding, SpineFinding
 from lumbar.domain.study import Plane, Weighting
 from lumbar.errors import InputError
 from lumbar.metrics.agreement import icc_2_1
-from lumbar.models.registry import find_model
 from lumbar.phantom.study import PhantomStudy, StudyOptions, make_study
-from lumbar.spine.segment import TASK, Network, network_of
+from lumbar.spine.segment import Network
 from lumbar.spine.spine_map import map_segmentation, map_spine
 
 FIRST_SEED = 5000  # seeds that no training uses
@@ -41,17 +42,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--model", type=Path)
+    parser.add_argument("--folds", type=Path, help="Folder `-o` of people.py.")
     parser.add_argument("--phantoms", type=int, default=27)
     parser.add_argument("--only", default="phantoms,readers,repeat")
     arguments = parser.parse_args()
-    network = network_of(find_model(TASK, arguments.model, threads=1))
+    networks = tested(arguments.data, arguments.model, arguments.folds)
     parts = arguments.only.split(",")
+    if "readers" in parts and not networks.of_patient:
+        parser.error("the packaged network has seen all SPIDER patients: give the networks of people.py with --folds, or leave out readers with --only")
     if "phantoms" in parts:
-        show("phantoms of all sites, the network's masks against the geometry", phantoms(arguments.phantoms, network))
+        show("phantoms of all sites, the network's masks against the geometry", phantoms(arguments.phantoms, networks.network))
     if "readers" in parts:
-        show("SPIDER patients not trained on, the network's masks against the reader's", readers(arguments.data, network), icc=True)
+        title = f"{len(networks.of_patient)} SPIDER patients not trained on, the network's masks against the reader's"
+        show(title, readers(arguments.data, networks.of_patient), icc=True)
     if "repeat" in parts:
-        show("two scans of each phantom", repeated(arguments.phantoms // 3, network))
+        show("two scans of each phantom", repeated(arguments.phantoms // 3, networks.network))
 
 
 def scan(number: int, repeat: int = 0) -> PhantomStudy:
@@ -71,7 +76,8 @@ def values_of(finding: SpineFinding) -> Values:
     """All numbers of a finding, by field and place."""
     numbers = [f.name for f in fields(LevelFinding) if f.name.endswith(("_mm", "_mm2", "_degrees", "_ratio", "_index")) and not f.name.startswith("center")]
     found: Values = {(n, entry.level.value): value for entry in finding.levels for n in numbers if isinstance(value := getattr(entry, n), float)}
-    found |= {("wedge_degrees", v.vertebra.value): v.wedge_degrees for v in finding.vertebrae if v.wedge_degrees is not None}
+    for name in ("wedge_degrees", "bony_canal_ap_mm"):
+        found |= {(name, v.vertebra.value): value for v in finding.vertebrae if (value := getattr(v, name)) is not None}
     for name in ("total_lordosis_degrees", "sacral_slope_degrees"):
         if (value := getattr(finding, name)) is not None:
             found[name, "all"] = value
@@ -106,10 +112,10 @@ def phantoms(count: int, network: Network) -> Pairs:
     return pairs
 
 
-def readers(data: Path, network: Network) -> Pairs:
+def readers(data: Path, networks: Mapping[str, Network]) -> Pairs:
     pairs: Pairs = defaultdict(list)
     slices = read_space(data / "spider" / "t2_space")
-    for patient in sorted(TEST_PATIENTS, key=int):
+    for patient, network in networks.items():
         image, labels = spider_volumes([s for s in slices if s.patient == patient])
         reader = map_segmentation(segmentation_of(labels, image), Plane.SAGITTAL, Weighting.T2, Level.L5_S1).finding
         ours = map_spine(image, Plane.SAGITTAL, Weighting.T2, network, Level.L5_S1).finding

@@ -35,6 +35,7 @@ def measurements(anatomy: Anatomy) -> dict[str, dict[str, float]]:
             found.setdefault(name, {})[level.value] = value
     for name in ("L1", "L2", "L3", "L4", "L5"):
         found.setdefault("wedge_degrees", {})[name] = 2 * plate_degrees(anatomy.vertebra(name))
+        found.setdefault("bony_canal_ap_mm", {})[name] = bony_canal_mm(anatomy, anatomy.vertebra(name))
     found["total_lordosis_degrees"] = {"all": segment_degrees(anatomy.vertebra("L1"), anatomy.vertebra("S1"))}
     found["sacral_slope_degrees"] = {"all": tilt_degrees(anatomy.vertebra("S1")) - plate_degrees(anatomy.vertebra("S1"))}
     return found
@@ -86,6 +87,18 @@ def canal_mm(anatomy: Anatomy, disc: Disc) -> float:
     width = inside.sum(axis=1) * PIXEL_MM * np.cos(np.arctan(slope))
     half = max(2.0, 0.5 * disc_height_mm(anatomy, disc, 0.6 * disc.half_depth_mm))
     return float(width[seen & (np.abs(rows) <= half)].min(initial=np.inf))
+
+
+def bony_canal_mm(anatomy: Anatomy, vertebra: Vertebra) -> float:
+    """Distance from the middle of the body's back wall to the nearest posterior elements behind it, in the vertebra's mid-sagittal plane."""
+    axes = vertebra.frame.axes
+    rows, columns = (round(length / PIXEL_MM) for length in (44.0, 60.0))
+    origin = vertebra.frame.to_world(np.array([0.0, 0.0, 22.0]))
+    labels = render_labels(anatomy, Plane(origin, -axes[2] * PIXEL_MM, axes[1] * PIXEL_MM, rows, columns))
+    wall = float(np.flatnonzero(labels[rows // 2] == BODY[vertebra.name])[-1])
+    bone = np.argwhere(np.isin(labels, list(POSTERIOR.values()))) - (rows // 2, wall)
+    within = bone[np.abs(bone[:, 0]) <= np.abs(bone[:, 1])]  # at most 45° upwards or downwards
+    return float(np.linalg.norm(within, axis=1).min(initial=np.inf)) * PIXEL_MM
 
 
 def foramen(anatomy: Anatomy, disc: Disc, upper: Vertebra, side: float) -> dict[tuple[str, str], float]:

@@ -1,6 +1,6 @@
 """Makes the shipped 8-bit spine model from the trained 32-bit one, and prints size, speed and agreement of the two.
 
-    python recipes/spine/quantize.py ../shared/data --trained runs/spine/spine-sagittal -o runs/spine8/spine-sagittal
+    python recipes/spine/quantize.py ../shared/data --trained runs/people/spine-sagittal -o runs/spine8/spine-sagittal
 
 Calibrated on 20 images of SPIDER training patients; the patients of split.py are not used. evaluate.py prints the accuracy of either with `--model`.
 """
@@ -29,7 +29,7 @@ from lumbar.training.quantize import quantize_convolutions
 SIZE = (352, 256)  # rows, columns of a calibration image
 FROM_SPACE, FROM_MIDSAGITTAL = 8, 12
 SEED = 0
-VERSION = "0.3.0"
+VERSION = "0.4.0"
 
 
 def main() -> None:

@@ -50,9 +50,10 @@ SITES = "ABCDEFGHI"
 FIRST_SEED, PHANTOMS = 70_000, 18  # seeds that no other recipe uses
 S1_STRIP_MM = 16.0  # under the lowest disc, as in the labels of SPIDER
 SURE = 0.75  # least probability of a pseudo-label
+SUBJECTS = TrainingData("MyoSegmenTUM spine, sagittal water", "freely accessible (Burian 2019; its own licence was not found); redistributed in "
+                        "LPM_Segmentator (Apache-2.0)", "12 subjects: bodies L1 to L5 by readers, all else pseudo-labelled")  # fmt: skip
 ADDED = (
-    TrainingData("MyoSegmenTUM spine, sagittal water", "freely accessible (Burian 2019; its own licence was not found); redistributed in LPM_Segmentator "
-                 "(Apache-2.0)", "12 subjects: bodies L1 to L5 by readers, all else pseudo-labelled"),
+    SUBJECTS,
     TrainingData("lumbar phantoms", "Apache-2.0", f"synthetic: sagittal T1 and T2 of {PHANTOMS} phantoms, seeds from {FIRST_SEED} on"),
 )  # fmt: skip
 MILDEST = AugmentOptions(rotation_degrees=12, scale=(0.85, 1.18), shear=0.07, remap_probability=0.2, tissue_probability=0.12, field_probability=0.3,

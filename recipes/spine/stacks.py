@@ -60,10 +60,14 @@ def space_stacks(data: Path) -> list[LabelledStack]:
     return [_stack(slices, STEP_MM) for slices in _by_patient(ignoring_unlabelled_top(read_space(data / "spider" / "t2_space")))]
 
 
-def cached_stacks(cache: Path) -> tuple[list[LabelledStack], list[LabelledStack]]:
-    """Single mid-sagittal images of SPIDER, and the MyoSegmenTUM subjects, from the examples that refine.py keeps in `cache`."""
-    singles = [_stack([s], np.inf) for s in load(cache / "midsagittal.npz")]
-    return singles, [_stack(slices, 4.0) for slices in _by_patient(load(cache / "subjects.npz"))]
+def single_stacks(images: Sequence[LabelledSlice]) -> list[LabelledStack]:
+    """Single images, each a stack of its own."""
+    return [_stack([s], np.inf) for s in images]
+
+
+def subject_stacks(cache: Path) -> list[LabelledStack]:
+    """The MyoSegmenTUM subjects, from the examples that refine.py keeps in `cache`."""
+    return [_stack(slices, 4.0) for slices in _by_patient(load(cache / "subjects.npz"))]
 
 
 def phantom_stacks(first_seed: int = FIRST_SEED, count: int = PHANTOMS) -> Iterator[LabelledStack]:

@@ -51,8 +51,8 @@ def main() -> None:
     print(export(module, arguments.output / "spine-sagittal", spine_card("spine-sagittal", training_data(len(guessed)), RESULTS)))
 
 
-def pseudo_labelled(spider: Path, network: Network) -> list[LabelledSlice]:
-    images = [p for p in read_midsagittal(spider / "midsagittal", spider / "overview.csv") if p.patient not in TEST_PATIENTS]
+def pseudo_labelled(spider: Path, network: Network, left_out: frozenset[str] = TEST_PATIENTS) -> list[LabelledSlice]:
+    images = [p for p in read_midsagittal(spider / "midsagittal", spider / "overview.csv") if p.patient not in left_out]
     orientations = ((p, turned) for p in images for turned in (p.image, p.image[::-1].copy()))  # some of the images are upside down
     labelled = (pseudo_label(p.patient, turned, p.pixel_mm, network) for p, turned in orientations)
     return [example for example in labelled if example is not None]

@@ -51,7 +51,7 @@ def test_the_document_fits_its_schema_and_uses_the_published_names():
     assert document["spine"]["levels"][0]["level"] == "L4/L5"
     assert document["spine"]["vertebrae"][0] == {
         "vertebra": "L4", "center_mm": [0.0, 0.0, 0.0], "height_anterior_mm": None, "height_middle_mm": None, "height_posterior_mm": None,
-            "wedge_degrees": None,
+            "wedge_degrees": None, "bony_canal_ap_mm": None,
     }  # fmt: skip
     assert document["severity"][0]["condition"] == "left_subarticular_stenosis"
     assert document["severity"][0]["evidence"] == {"series_uid": "1.2.3", "instance_number": 17, "x": 101.5, "y": 88.25}

@@ -80,6 +80,7 @@ class VertebraFinding:
     height_middle_mm: float | None = None
     height_posterior_mm: float | None = None
     wedge_degrees: float | None = None  # angle between its endplates, positive if it is higher in front
+    bony_canal_ap_mm: float | None = None  # from the middle of its back wall to the base of the spinous process
 
 
 @dataclass(frozen=True)

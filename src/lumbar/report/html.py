@@ -57,6 +57,7 @@ def render(analysis: Analysis, images: Mapping[str, ReportImage], urls: Mapping[
         measurements=_measurements(findings),
         posture=_posture(findings),
         wedge_error=_error(findings, "wedge_degrees", 0),
+        bony_canal_error=_error(findings, "bony_canal_ap_mm", 1),
         bodies=[v for v in findings.spine.vertebrae if v.vertebra is not Vertebra.S1] if findings.spine else (),
         sources=[f"{r.title}: {r.source}" for r in RANGES if r.source],
         colors=_LEGEND,

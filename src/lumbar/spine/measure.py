@@ -12,6 +12,7 @@ from lumbar.domain.study import Weighting
 from lumbar.imaging.components import voxels_by_label
 from lumbar.spine.alignment import coronal_curve, sacral_slope_degrees
 from lumbar.spine.axial_turn import turn_warning, turned_bodies
+from lumbar.spine.bony_canal import bony_canal_mm
 from lumbar.spine.chain import Chain
 from lumbar.spine.column import Column
 from lumbar.spine.endplates import body_alone, endplate_heights
@@ -91,7 +92,8 @@ def _vertebrae(flat: Flat, instances: NDArray[np.uint8], bodies: Sequence[Outlin
         body = bodies[i]
         heights = body_heights(body) if body else (None, None, None)
         wedge = cobb_degrees(body.border(upper=True), body.border(upper=False)) if body else None
-        out.append(replace(VertebraFinding(vertebra, center, *heights), wedge_degrees=wedge))
+        canal = bony_canal_mm(flat.midplane, body) if body else None
+        out.append(replace(VertebraFinding(vertebra, center, *heights), wedge_degrees=wedge, bony_canal_ap_mm=canal))
     return out
 
 

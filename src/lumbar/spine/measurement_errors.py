@@ -12,6 +12,7 @@ _FORAMEN = (("height", "mm", 5.7), ("width", "mm", 3.9), ("area", "mm2", 109.3))
 ERRORS: dict[str, float] = {
     "canal_ap_mm": 3.1,
     "canal_area_mm2": 39.8,
+    "bony_canal_ap_mm": 2.9,
     "dural_sac_mm2": 13.8,
     "disc_height_mm": 1.6,
     "disc_height_anterior_mm": 2.1,
