@@ -60,7 +60,7 @@ from lumbar.metrics.bootstrap import bootstrap_interval
 from lumbar.models.card import Card, Result, TensorSpec, TrainingData
 from lumbar.models.folder import write_card
 from lumbar.models.registry import find_model
-from lumbar.spine.segment import network_of
+from lumbar.spine.network import network_of
 from lumbar.spine.spine_map import SpineMap, map_spine
 
 Array = NDArray[np.float64]

@@ -31,7 +31,7 @@ from lumbar.phantom.build import build_anatomy, person_degeneration
 from lumbar.phantom.degeneration import AGE_SD_YEARS, Degeneration, age_loadings, latent
 from lumbar.phantom.population import Person, disc_degeneration, muscle_fat, sample_person
 from lumbar.phantom.sites import coarser, site
-from lumbar.spine.segment import TASK, network_of
+from lumbar.spine.network import TASK, network_of
 
 # STIR shows least of fat and comes from site B alone: it is drawn twice as often as the others.
 TRAIN_SITES, TEST_SITES = "ABBCDEF", "GHI"

@@ -38,7 +38,7 @@ from lumbar.metrics.regression import pearson
 from lumbar.models.card import Result, read_card
 from lumbar.models.folder import write_card
 from lumbar.models.registry import find_model
-from lumbar.spine.segment import TASK, network_of
+from lumbar.spine.network import TASK, network_of
 
 PIXEL_MM, STEP_MM = 0.625, 2.0
 Array = NDArray[np.float64]

@@ -27,7 +27,7 @@ from lumbar.domain.volume import Volume
 from lumbar.errors import InputError
 from lumbar.models.registry import find_model
 from lumbar.report.document import to_document, to_json
-from lumbar.spine.segment import Network, network_of
+from lumbar.spine.network import Network, network_of
 from lumbar.spine.spine_map import map_spine
 
 

@@ -26,7 +26,8 @@ from lumbar.phantom.acquire import AcquiredSeries, label_images
 from lumbar.phantom.labels import BODY, CANAL, DISC, MUSCLE
 from lumbar.phantom.sites import SITES
 from lumbar.phantom.study import PhantomStudy, StudyOptions, make_study
-from lumbar.spine.segment import Network, network_of, segment_image
+from lumbar.spine.network import Network, network_of
+from lumbar.spine.segment import segment_image
 
 STUDY = "rsna2024/train_images/100206310"
 AXIAL, STIR, T1 = "1012284084", "1792451510", "2092806862"

@@ -37,7 +37,7 @@ from lumbar.metrics.classification import confusion_matrix, quadratic_kappa, roc
 from lumbar.models.card import Result, TrainingData
 from lumbar.models.registry import find_model
 from lumbar.severity.axial.data import read_grey_image
-from lumbar.spine.segment import Network, network_of
+from lumbar.spine.network import Network, network_of
 from lumbar.training.fit import FitOptions
 
 FOLDS = 5

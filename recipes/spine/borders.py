@@ -22,7 +22,8 @@ from lumbar.domain.anatomy import SpineClass
 from lumbar.imaging.resample import resize_image
 from lumbar.metrics.segmentation import dice
 from lumbar.models.registry import find_model
-from lumbar.spine.segment import PIXEL_MM, TASK, Network, network_of, segment_image
+from lumbar.spine.network import TASK, Network, network_of
+from lumbar.spine.segment import PIXEL_MM, segment_image
 from lumbar.training.examples import IGNORED, LabelledSlice
 
 WIDEST_GAP_MM = 5.0

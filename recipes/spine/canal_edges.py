@@ -20,7 +20,7 @@ from lumbar.phantom.anatomy import Anatomy
 from lumbar.phantom.canvas import Plane as PhantomPlane
 from lumbar.phantom.labels import CANAL
 from lumbar.phantom.render import render_labels
-from lumbar.spine.segment import TASK, network_of
+from lumbar.spine.network import TASK, network_of
 from lumbar.spine.spine_map import SpineMap, map_spine
 
 DISCS = ("L1/L2", "L2/L3", "L3/L4", "L4/L5")

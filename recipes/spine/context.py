@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader
 from lumbar.models.card import TensorSpec
 from lumbar.models.folder import check_folder, write_card
 from lumbar.spine.learn.train import SpineTraining
-from lumbar.spine.segment import CONTEXT_MM, INPUT, OUTPUT
+from lumbar.spine.network import CONTEXT_MM, INPUT, OUTPUT
 from lumbar.training.export import export_onnx
 from lumbar.training.fit import FitOptions, fit, seed, steps_done
 

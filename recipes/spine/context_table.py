@@ -31,8 +31,9 @@ from lumbar.imaging.resample import resize_image
 from lumbar.io.read import read_study
 from lumbar.metrics.segmentation import dice
 from lumbar.models.registry import find_model
-from lumbar.spine.context import ContextNetwork, in_context, neighbour_step
-from lumbar.spine.segment import PIXEL_MM, TASK, Network, network_of
+from lumbar.spine.context import in_context, neighbour_step
+from lumbar.spine.network import TASK, Network, SpineNetwork, network_of
+from lumbar.spine.segment import PIXEL_MM
 from lumbar.spine.spine_map import map_spine, tissue_mask
 from lumbar.training.examples import IGNORED
 
@@ -106,8 +107,9 @@ def labels_of(stack: LabelledStack, k: int, network: Network) -> NDArray[np.uint
     def image_of(number: int) -> NDArray[np.float32]:
         return standardized(resize_image(stack.images[number], (shape[0], shape[1])))
 
-    context = isinstance(network, ContextNetwork)
-    step = neighbour_step(network.apart_mm, stack.between_mm) if isinstance(network, ContextNetwork) else 0
+    apart_mm = network.apart_mm if isinstance(network, SpineNetwork) else None
+    context = apart_mm is not None
+    step = 0 if apart_mm is None else neighbour_step(apart_mm, stack.between_mm)
     channels = in_context(image_of, k, len(stack.images), step)[slice(None) if context else slice(1, 2)]
     padded = np.pad(channels, [(0, 0), *((0, -n % DIVISOR) for n in shape)], constant_values=float(channels.min()))
     padded[~channels.any(axis=(1, 2))] = 0

@@ -34,7 +34,7 @@ from lumbar.io.read import read_study
 from lumbar.metrics.bootstrap import bootstrap_interval
 from lumbar.metrics.segmentation import dice
 from lumbar.spine.instances import FIRST_BODY
-from lumbar.spine.segment import Network
+from lumbar.spine.network import Network
 from lumbar.spine.spine_map import SpineMap, map_spine, tissue_mask
 from lumbar.training.examples import IGNORED
 

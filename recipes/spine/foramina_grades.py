@@ -24,7 +24,8 @@ from lumbar.metrics.bootstrap import bootstrap_interval
 from lumbar.metrics.classification import roc_auc
 from lumbar.models.registry import find_model
 from lumbar.spine.foramen import Foramen, foramen_in
-from lumbar.spine.segment import PIXEL_MM, TASK, Network, Segmentation, network_of, segment_image
+from lumbar.spine.network import TASK, Network, network_of
+from lumbar.spine.segment import PIXEL_MM, Segmentation, segment_image
 from lumbar.spine.shape import Outline, outline
 
 LEVEL_MM = 36.0  # assumed, between neighbouring discs; 35.3 in the reference masks of the 30 SPIDER T2 SPACE patients, so sizes are 2 % too large

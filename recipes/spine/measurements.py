@@ -28,7 +28,7 @@ from lumbar.domain.study import Plane, Weighting
 from lumbar.errors import InputError
 from lumbar.metrics.agreement import icc_2_1
 from lumbar.phantom.study import PhantomStudy, StudyOptions, make_study
-from lumbar.spine.segment import Network
+from lumbar.spine.network import Network
 from lumbar.spine.spine_map import map_segmentation, map_spine
 
 FIRST_SEED = 5000  # seeds that no training uses

@@ -27,7 +27,7 @@ from lumbar.domain.study import Plane, Weighting
 from lumbar.errors import InputError
 from lumbar.models.registry import find_model
 from lumbar.phantom.study import StudyOptions, make_study
-from lumbar.spine.segment import TASK, Network, network_of
+from lumbar.spine.network import TASK, Network, network_of
 from lumbar.spine.spine_map import map_segmentation, map_spine
 
 FIRST_SEED = 9000  # seeds that no training uses

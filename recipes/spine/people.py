@@ -32,7 +32,7 @@ from lumbar.models.card import TrainingData
 from lumbar.models.folder import check_folder, write_card
 from lumbar.models.registry import find_model
 from lumbar.spine.learn.train import SpineTraining
-from lumbar.spine.segment import TASK, network_of
+from lumbar.spine.network import TASK, network_of
 from lumbar.training.augment import AugmentOptions
 from lumbar.training.examples import LabelledSlice
 from lumbar.training.fit import FitOptions, fit, seed, steps_done

@@ -23,7 +23,8 @@ from lumbar.imaging.intensity import standardized
 from lumbar.imaging.resample import resize_image
 from lumbar.metrics.segmentation import dice
 from lumbar.models.folder import check_folder, write_card
-from lumbar.spine.segment import INPUT, PIXEL_MM
+from lumbar.spine.network import INPUT
+from lumbar.spine.segment import PIXEL_MM
 from lumbar.training.quantize import quantize_convolutions
 
 SIZE = (352, 256)  # rows, columns of a calibration image

@@ -41,7 +41,8 @@ from lumbar.phantom.acquire import grid_of, label_images
 from lumbar.phantom.labels import BODY, CANAL, DISC, POSTERIOR
 from lumbar.phantom.study import StudyOptions, make_study
 from lumbar.spine.learn.train import SpineTraining, export, train
-from lumbar.spine.segment import PIXEL_MM, TASK, Network, network_of, segment
+from lumbar.spine.network import TASK, Network, network_of
+from lumbar.spine.segment import PIXEL_MM, segment
 from lumbar.training.augment import AugmentOptions
 from lumbar.training.examples import IGNORED, LabelledSlice
 from lumbar.training.fit import FitOptions

@@ -28,7 +28,8 @@ from lumbar.errors import InputError
 from lumbar.imaging.resample import resize_image, resized_grid
 from lumbar.io.read import read_study
 from lumbar.models.registry import find_model
-from lumbar.spine.segment import TASK, Network, network_of, segment_image
+from lumbar.spine.network import TASK, Network, network_of
+from lumbar.spine.segment import segment_image
 from lumbar.spine.spine_map import map_segmentation, map_spine
 
 CLOSE_MM = 5.0

@@ -33,7 +33,8 @@ from lumbar.phantom.population import sample_person
 from lumbar.phantom.render import render_labels
 from lumbar.phantom.sites import SeriesProtocol, Site, site
 from lumbar.phantom.skeleton import frame_axes
-from lumbar.spine.segment import TASK, Segmentation, network_of, segment
+from lumbar.spine.network import TASK, network_of
+from lumbar.spine.segment import Segmentation, segment
 from lumbar.spine.spine_map import map_segmentation
 
 FIRST_SEED = 5900  # seeds that no training uses

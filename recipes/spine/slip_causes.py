@@ -22,7 +22,8 @@ from lumbar.errors import InputError
 from lumbar.models.registry import find_model
 from lumbar.phantom.acquire import grid_of, label_images
 from lumbar.phantom.study import PhantomStudy
-from lumbar.spine.segment import TASK, Network, Segmentation, network_of, segment
+from lumbar.spine.network import TASK, Network, network_of
+from lumbar.spine.segment import Segmentation, segment
 from lumbar.spine.spine_map import map_segmentation
 
 CAUSES = ("phantom and definition", "network", "together")

@@ -23,7 +23,7 @@ from lumbar.datasets.spider import read_midsagittal, read_space
 from lumbar.models.card import Result, TrainingData
 from lumbar.spine.learn.pseudo_label import pseudo_label
 from lumbar.spine.learn.train import SpineModule, SpineTraining, export, spine_card, train
-from lumbar.spine.segment import Network
+from lumbar.spine.network import Network
 from lumbar.training.augment import AugmentOptions
 from lumbar.training.examples import LabelledSlice
 from lumbar.training.fit import FitOptions

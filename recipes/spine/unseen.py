@@ -8,7 +8,7 @@ from split import FOLDS, TEST_PATIENTS, patients_of_fold
 
 from lumbar.datasets.spider import read_space
 from lumbar.models.registry import find_model
-from lumbar.spine.segment import TASK, Network, network_of
+from lumbar.spine.network import TASK, Network, network_of
 
 
 @dataclass(frozen=True)

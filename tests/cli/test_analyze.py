@@ -119,7 +119,9 @@ def test_an_unknown_task_is_wrong_usage(study, tmp_path, capsys):
 def test_segment_spine_writes_masks_on_the_grid_of_the_image(study, tmp_path):
     out = tmp_path / "out"
     assert run("segment", "spine", study, "-o", out) == 0
-    assert {p.name for p in out.iterdir()} == {"spine.nii.gz", "levels.nii.gz", "spine.json", "preview.png"}
+    assert {p.name for p in out.iterdir()} == {"spine.nii.gz", "levels.nii.gz", "structures.nii.gz", "spine.json", "preview.png"}
     levels = np.asarray(nibabel.load(out / "levels.nii.gz").dataobj)
     assert set(np.unique(levels)) == {0, 1, 2, 3, 4, 5, 11, 12, 13, 14, 15}
+    structures, spine = (np.asarray(nibabel.load(out / f"{name}.nii.gz").dataobj) for name in ("structures", "spine"))
+    assert [np.count_nonzero(structures == value) for value in (3, 4)] == [np.count_nonzero(spine == value) for value in (2, 3)]  # disc, canal
     assert "spine" in json.loads((out / "spine.json").read_text())

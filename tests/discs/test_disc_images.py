@@ -10,8 +10,9 @@ from lumbar.discs.find import map_image, upright_bend
 from lumbar.domain.anatomy import Level, SpineClass
 from lumbar.models.registry import find_model, has_model
 from lumbar.severity.axial.data import read_grey_image
-from lumbar.spine.segment import PIXEL_MM, network_of
-from lumbar.spine.segment import TASK as SPINE_TASK
+from lumbar.spine.network import TASK as SPINE_TASK
+from lumbar.spine.network import network_of
+from lumbar.spine.segment import PIXEL_MM
 
 
 def drawn(tilts_degrees: tuple[float, ...], upside_down: bool = False) -> SimpleNamespace:

@@ -22,8 +22,8 @@ from lumbar.errors import InputError, ModelError, UnreadableInput
 from lumbar.models.card import Card
 from lumbar.models.folder import Model
 from lumbar.models.registry import find_model, has_model
+from lumbar.spine.network import TASK as SPINE_TASK
 from lumbar.spine.segment import PIXEL_MM
-from lumbar.spine.segment import TASK as SPINE_TASK
 
 
 def a_model(coefficients: dict[str, np.ndarray]) -> Model:

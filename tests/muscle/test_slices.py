@@ -15,7 +15,7 @@ from lumbar.phantom.acquire import acquire
 from lumbar.phantom.build import build_anatomy, person_degeneration
 from lumbar.phantom.population import sample_person
 from lumbar.phantom.sites import muscle_protocols, site
-from lumbar.spine.segment import TASK, network_of
+from lumbar.spine.network import TASK, network_of
 
 
 def test_only_a_long_file_is_searched():

@@ -166,7 +166,8 @@ def test_a_redrawn_mask_has_to_fit_the_result(site: Site, tmp_path: Path) -> Non
     folder.mkdir()
     labels = np.zeros((6, 5, 4), np.uint8)
     labels[2, 2, 2] = 2
-    nib.save(nib.Nifti1Image(labels, np.diag([1, 2, 3, 1])), folder / "spine.nii.gz")
+    for name in ("spine", "levels", "structures"):
+        nib.save(nib.Nifti1Image(labels, np.diag([1, 2, 3, 1])), folder / f"{name}.nii.gz")
     labels[3, 2, 2] = 2
 
     def sent(array: np.ndarray, affine: np.ndarray) -> tuple[int, dict[str, object]]:
@@ -177,7 +178,8 @@ def test_a_redrawn_mask_has_to_fit_the_result(site: Site, tmp_path: Path) -> Non
     assert status == 201 and body["changed_voxels"] == 1
     assert sent(labels, np.diag([-1, 2, 3, 1]))[0] == 422 and sent(labels[:5], np.diag([1, 2, 3, 1]))[0] == 422  # mirrored; smaller
     assert sent(labels * 4, np.diag([1, 2, 3, 1]))[0] == 422 and client.put(f"/api/studies/{study}/masks/spine", content=b"no").status_code == 422
-    assert client.put(f"/api/studies/{study}/masks/levels", content=b"").status_code == 404
+    for derived in ("levels", "structures"):
+        assert client.put(f"/api/studies/{study}/masks/{derived}", content=b"").status_code == 404
     answer = client.post(f"/api/studies/{study}/corrections", json={"based_on": 1, "masks": [body["mask_upload"]]})
     assert answer.status_code == 202
     job = site.core.jobs.get(answer.json()["job"])

@@ -7,7 +7,8 @@ from lumbar.domain.anatomy import SpineClass
 from lumbar.domain.geometry import Grid
 from lumbar.domain.study import Plane
 from lumbar.domain.volume import Volume
-from lumbar.spine.context import ContextNetwork, in_context, neighbour_step
+from lumbar.spine.context import in_context, neighbour_step
+from lumbar.spine.network import SpineNetwork
 from lumbar.spine.segment import PIXEL_MM, segment
 
 ROWS, COLUMNS = 160, 128
@@ -33,7 +34,7 @@ def bars_seen(volume: Volume) -> list[tuple[int | None, ...]]:
         logits[:, SpineClass.BACKGROUND] = 9
         return logits
 
-    segment(volume, ContextNetwork(run, 4.0), Plane.SAGITTAL)
+    segment(volume, SpineNetwork(run, 4.0), Plane.SAGITTAL)
     return sorted(seen, key=lambda channels: channels[1] or 0)
 
 

@@ -11,7 +11,7 @@ from lumbar.models.card import Card  # noqa: E402
 from lumbar.models.folder import load_folder  # noqa: E402
 from lumbar.spine.learn.pseudo_label import pseudo_label  # noqa: E402
 from lumbar.spine.learn.train import SpineModule, SpineTraining, export, train  # noqa: E402
-from lumbar.spine.segment import INPUT, OUTPUT, TASK, network_of  # noqa: E402
+from lumbar.spine.network import INPUT, OUTPUT, TASK, network_of  # noqa: E402
 from lumbar.training.augment import AugmentOptions, random_contrast, random_view  # noqa: E402
 from lumbar.training.examples import LabelledSlice  # noqa: E402
 from lumbar.training.fit import FitOptions  # noqa: E402

@@ -13,7 +13,7 @@ from lumbar.domain.geometry import Points
 from lumbar.domain.study import Plane, Weighting
 from lumbar.domain.volume import Volume
 from lumbar.errors import InputError
-from lumbar.spine.segment import Network
+from lumbar.spine.network import Network
 from lumbar.spine.spine_map import map_spine
 
 Finder = Callable[[Volume, Weighting, str], Mapping[Level, Points]]  # volume, weighting, the table's name of the image → disc middles

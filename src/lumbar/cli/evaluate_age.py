@@ -75,7 +75,7 @@ def _predict(table: Path, model: Path, points: Path | None, importance: bool) ->
     from lumbar.age.predict_table import predict_table  # noqa: PLC0415
     from lumbar.datasets.age_images import read_points  # noqa: PLC0415
     from lumbar.models.registry import find_model  # noqa: PLC0415
-    from lumbar.spine.segment import TASK, network_of  # noqa: PLC0415
+    from lumbar.spine.network import TASK, network_of  # noqa: PLC0415
 
     rows = read_age_table(table)
     finder = known_finder(read_points(points)) if points else spine_finder(network_of(find_model(TASK)))

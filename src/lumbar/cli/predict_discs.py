@@ -19,8 +19,8 @@ from lumbar.errors import InputError
 from lumbar.io.staging import staged_file
 from lumbar.models.registry import find_model
 from lumbar.severity.axial.data import read_grey_image
-from lumbar.spine.segment import TASK as SPINE_TASK
-from lumbar.spine.segment import network_of
+from lumbar.spine.network import TASK as SPINE_TASK
+from lumbar.spine.network import network_of
 
 COLUMNS = ("image", "level", "pfirrmann_grade", *(f"p{grade + 1}" for grade in range(GRADES)), *FINDINGS)
 

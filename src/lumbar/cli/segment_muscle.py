@@ -25,8 +25,8 @@ from lumbar.muscle.predict import TASK, lumbar_slices
 from lumbar.muscle.preview import sheet_png
 from lumbar.muscle.scene import MeasureOptions
 from lumbar.muscle.slices import find_levels, is_long
-from lumbar.spine.segment import TASK as SPINE_TASK
-from lumbar.spine.segment import network_of
+from lumbar.spine.network import TASK as SPINE_TASK
+from lumbar.spine.network import network_of
 
 _FILE = click.Path(path_type=Path)
 

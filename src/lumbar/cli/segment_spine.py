@@ -17,7 +17,7 @@ from lumbar.pipeline import analyze as run_analysis
 from lumbar.report.document import to_document, to_json
 from lumbar.report.drawing import draw_sagittal, save
 from lumbar.report.views import sagittal_view
-from lumbar.spine.spine_map import level_mask, tissue_mask
+from lumbar.spine.spine_map import level_mask, structure_mask, tissue_mask
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,9 @@ def segment_spine(image: Path, wanted: _Options) -> None:
     \b
     lumbar segment spine t2.nii.gz -o out/
 
-    IMAGE is a NIfTI file (a DICOM folder works too). Writes spine.nii.gz (1 vertebra, 2 disc, 3 spinal canal), levels.nii.gz (1…5 discs L1/L2…L5/S1,
-    11…15 vertebral bodies L1…L5), both on the grid of IMAGE, spine.json and preview.png.
+    IMAGE is a NIfTI file (a DICOM folder works too). Writes, on the grid of IMAGE, spine.nii.gz (1 vertebra, 2 disc, 3 spinal canal), levels.nii.gz
+    (1…5 discs L1/L2…L5/S1, 11…15 vertebral bodies L1…L5) and structures.nii.gz (1 vertebral body, 2 posterior elements, 3 disc, 4 spinal canal, and where
+    the model knows them 5 S1, 6 S2, 21…25 left and 31…35 right neural foramina L1/L2…L5/S1), then spine.json and preview.png.
     """
     request = Request(tasks=("spine",), lowest_level=wanted.lowest_level)
     with staged_folder(wanted.out, wanted.overwrite, image) as stage:
@@ -59,6 +60,7 @@ def segment_spine(image: Path, wanted: _Options) -> None:
         (stage / "spine.json").write_text(to_json(document), encoding="utf-8")
         write_nifti(stage / "spine.nii.gz", tissue_mask(analysis.spine))
         write_nifti(stage / "levels.nii.gz", level_mask(analysis.spine))
+        write_nifti(stage / "structures.nii.gz", structure_mask(analysis.spine))
         save(draw_sagittal(sagittal_view(analysis.spine, analysis.spine_stack.volume), analysis.spine), stage / "preview.png")
     if wanted.as_json:
         print_json(document)

@@ -16,8 +16,8 @@ from lumbar.errors import UnreadableInput, UsageError
 from lumbar.io.staging import staged_folder
 from lumbar.models.card import TrainingData
 from lumbar.models.registry import find_model
-from lumbar.spine.segment import TASK as SPINE_TASK
-from lumbar.spine.segment import network_of
+from lumbar.spine.network import TASK as SPINE_TASK
+from lumbar.spine.network import network_of
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from lumbar.domain.geometry import Grid
 from lumbar.domain.study import Plane, Weighting
 from lumbar.domain.volume import Volume
 from lumbar.errors import InputError
-from lumbar.spine.segment import Network
+from lumbar.spine.network import Network
 from lumbar.spine.shape import outline
 from lumbar.spine.spine_map import SpineMap, map_spine
 

@@ -90,3 +90,11 @@ class SpineClass(IntEnum):
     DISC = 3
     CANAL = 4
     SACRUM = 5  # the upper strip of S1, which anchors the level names
+
+
+class AddedClass(IntEnum):
+    """Classes that a spine network may have in addition to `SpineClass`, by the names on its card; 0 is none of them. They are learned from phantoms."""
+
+    S1_BELOW_STRIP = 1  # the body of S1 below the strip `SpineClass.SACRUM`
+    S2 = 2  # the body of S2
+    NEURAL_FORAMEN = 3  # enclosed by pedicles, column and facets in a sagittal slice

@@ -31,7 +31,7 @@ RESULT_NAMES = (
     "problems.csv", "predictions.csv", "importance.csv", "stages.csv", "deltas.csv", "curves.csv", "longitudinal.csv", "bias_models.csv",
     "mixed_models.csv", "deswan.csv", "sites.csv", "correlations.csv", "label_shares.csv", "images.csv", "*_agreement.csv", "*_agreement.html",
     "*_agreement.png", "cohort.*", "agreement.csv", "distributions.csv", "prevalence.csv", "people.csv", "sites_harmonized.csv", "harmonized.parquet",
-    "zscores.parquet", "report.pdf", "foramina.csv", "cleaned.*", "aging", "submission.csv", "model.zip",
+    "zscores.parquet", "report.pdf", "foramina.csv", "cleaned.*", "aging", "submission.csv", "model.zip", "structures.nii.gz",
 )  # fmt: skip
 # A folder holds a result if one of these is in it; without, nothing in it is taken for one.
 _SIGNATURES = (

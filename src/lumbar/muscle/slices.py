@@ -11,7 +11,7 @@ from lumbar.domain.study import Plane, Weighting
 from lumbar.domain.volume import Volume
 from lumbar.errors import LumbarError
 from lumbar.muscle.axial import to_axial
-from lumbar.spine.segment import Network
+from lumbar.spine.network import Network
 from lumbar.spine.spine_map import map_spine
 
 LONGEST_MM = 220.0  # the distance from L1/L2 to L5/S1 is at most about 170 mm: a longer file shows more than the lumbar spine

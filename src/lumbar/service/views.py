@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lumbar.domain.findings import Evidence
-from lumbar.domain.mask_colors import AXIAL_BODY_COLOR, BODY_COLORS, CANAL_COLOR, DISC_COLORS, MUSCLE_COLORS
-from lumbar.domain.mask_labels import BODY_LABELS, DISC_LABELS
+from lumbar.domain.mask_colors import AXIAL_BODY_COLOR, BODY_COLORS, CANAL_COLOR, DISC_COLORS, FORAMEN_COLORS, MUSCLE_COLORS, POSTERIOR_COLOR, SACRUM_COLORS
+from lumbar.domain.mask_labels import BODY_LABELS, DISC_LABELS, FORAMEN_LABELS, Structure
 from lumbar.domain.study import Series, Stack, Study
 from lumbar.domain.volume import Volume
 from lumbar.errors import GeometryError
@@ -26,6 +26,15 @@ _SPINE = (
     {"value": 1, "name": "vertebra", "color": BODY_COLORS[0]},
     {"value": 2, "name": "disc", "color": DISC_COLORS[0]},
     {"value": 3, "name": "canal", "color": CANAL_COLOR},
+)
+_STRUCTURES = (
+    {"value": int(Structure.VERTEBRAL_BODY), "name": "vertebral body", "color": BODY_COLORS[0]},
+    {"value": int(Structure.POSTERIOR_ELEMENTS), "name": "posterior elements", "color": POSTERIOR_COLOR},
+    {"value": int(Structure.DISC), "name": "disc", "color": DISC_COLORS[0]},
+    {"value": int(Structure.CANAL), "name": "canal", "color": CANAL_COLOR},
+    {"value": int(Structure.S1), "name": "S1", "color": SACRUM_COLORS[0]},
+    {"value": int(Structure.S2), "name": "S2", "color": SACRUM_COLORS[1]},
+    *({"value": value, "name": f"{side.value} foramen {level.value}", "color": FORAMEN_COLORS[value % 2]} for (level, side), value in FORAMEN_LABELS.items()),
 )
 
 
@@ -83,6 +92,8 @@ def _labels(mask: str) -> list[dict[str, Any]]:
     if mask == "levels":
         discs = [{"value": value, "name": level.value, "color": DISC_COLORS[(value + 1) % 2]} for level, value in DISC_LABELS.items()]
         return discs + [{"value": value, "name": body.value, "color": BODY_COLORS[(value + 1) % 2]} for body, value in BODY_LABELS.items()]
+    if mask == "structures":
+        return list(_STRUCTURES)
     muscles = [{"value": value, "name": label_name(value), "color": MUSCLE_COLORS[muscle]} for value, (muscle, _) in LABELS.items()]
     return [*muscles, {"value": VERTEBRA, "name": label_name(VERTEBRA), "color": AXIAL_BODY_COLOR}]
 

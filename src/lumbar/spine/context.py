@@ -1,29 +1,11 @@
 """Slices with their neighbours, the input of spine networks that see three slices at a time."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-
 FARTHEST_MM = 8.0  # a slice further away is no neighbour
-
-
-@dataclass(frozen=True)
-class ContextNetwork:
-    """A network of images (batch, 3, rows, columns): the slice in the middle channel, between the slices about `apart_mm` before and after it.
-
-    A channel of zeros stands for a slice that does not exist.
-    """
-
-    run: Run
-    apart_mm: float
-
-    def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Logits (batch, classes, rows, columns)."""
-        return self.run(images)
 
 
 def neighbour_step(apart_mm: float, between_mm: float) -> int:

@@ -8,7 +8,7 @@ from lumbar.domain.stack_choice import PlacedStack
 from lumbar.domain.study import Plane, Role, Series, Stack, Study, Weighting
 from lumbar.errors import InputError, NoUsableSeries
 from lumbar.imaging.stations import joined
-from lumbar.spine.segment import Network
+from lumbar.spine.network import Network
 from lumbar.spine.spine_map import SpineMap, map_spine
 
 # Best first: bright CSF outlines the canal, and sagittal slices show all levels at once.

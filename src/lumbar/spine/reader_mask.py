@@ -68,7 +68,9 @@ def _with_changes(network: Segmentation, after: Volume, changed: NDArray[np.bool
     drawn[:, SpineClass.CANAL] = _sampled(after.array == MASK_CANAL, after.grid, grid)
     drawn[:, SpineClass.BACKGROUND] = np.clip(1 - drawn.sum(axis=1), 0, 1)
     probabilities = np.where(touched[:, None], drawn, network.probabilities).astype(np.float16)
-    return replace(network, probabilities=probabilities, labels=probabilities.argmax(axis=1).astype(np.uint8))
+    labels = probabilities.argmax(axis=1).astype(np.uint8)
+    added = None if network.added is None else np.where(touched | (labels != SpineClass.BACKGROUND), 0, network.added).astype(np.uint8)
+    return replace(network, probabilities=probabilities, labels=labels, added=added)
 
 
 def _vertebral_kind(labels: NDArray[np.uint8], grid: Grid) -> NDArray[np.uint8]:

@@ -15,16 +15,10 @@ from lumbar.errors import GeometryError
 from lumbar.imaging.intensity import standardized
 from lumbar.imaging.orient import SAGITTAL_AXES, to_sagittal, turned_back
 from lumbar.imaging.resample import resize_image, resized_grid
-from lumbar.models.folder import Model
-from lumbar.spine.context import ContextNetwork, in_context, neighbour_step
+from lumbar.spine.context import in_context, neighbour_step
+from lumbar.spine.network import Network, SpineNetwork
 from lumbar.spine.slab import around_spine, sagittal_slab
 
-# Images (batch, channels, rows, columns) of zero mean and unit variance → logits (batch, classes, rows, columns). There is one channel, or three for a
-# `ContextNetwork`. The first classes are those of `SpineClass`; further ones are structures that count as background here.
-Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-
-TASK = "spine"  # task on the model card
-INPUT, OUTPUT = "pictures", "logits"
 PIXEL_MM = 0.75  # pixel size of the training images
 _DIVISOR = 32  # rows and columns must be multiples of it
 _BATCH = 2  # slices that are padded alike and hold probabilities in full precision at a time
@@ -32,18 +26,7 @@ _SMALLEST_MM = 80.0  # smallest craniocaudal extent that shows two levels
 _FRAME_MARGIN_MM = 24.0  # around the spine as found in the middle slices
 _FRAME_LEAST_MM = (120.0, 60.0)  # rows, columns: a smaller spine in the middle slices may lie elsewhere
 _LEAST = np.float32(2**-14)  # smaller probabilities count as 0: numpy converts numbers below the normal range of half precision 20 times more slowly
-CONTEXT_MM = "neighbour_mm"  # parameter on the card of a model that sees three slices: distance of the neighbours
 _NEIGHBOUR_WEIGHT = 0.15  # weight of each neighbouring slice at 4 mm; less at larger distances
-
-
-def network_of(model: Model) -> Network:
-    """The network in a model folder of the task `TASK`."""
-
-    def run(images: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(model.run({INPUT: images})[OUTPUT], dtype=np.float32)
-
-    apart_mm = model.card.parameters.get(CONTEXT_MM)
-    return run if apart_mm is None else ContextNetwork(run, float(apart_mm))
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +37,7 @@ class Segmentation:
     probabilities: NDArray[np.float16]  # (slices, classes, rows, columns)
     labels: NDArray[np.uint8]  # (slices, rows, columns), values of SpineClass
     source: Grid  # grid of the input volume
+    added: NDArray[np.uint8] | None = None  # (slices, rows, columns), values of AddedClass where one wins, else 0; None: the network has none of them
 
     @property
     def grid(self) -> Grid:
@@ -71,10 +55,13 @@ def segment(volume: Volume, network: Network, plane: Plane, progress: Callable[[
     rows_mm = sagittal.grid.spacing_mm[1] * sagittal.grid.rows
     if rows_mm < _SMALLEST_MM:
         raise GeometryError(f"the volume covers {rows_mm:.0f} mm from head to foot; naming levels needs at least {_SMALLEST_MM:.0f} mm")
-    image = around_spine(_resized(sagittal), lambda images: _probabilities(images, network, np.inf, None).argmax(axis=1).astype(np.uint8))
-    probabilities = _probabilities(np.asarray(image.array, dtype=np.float32), network, image.grid.spacing_mm[0], progress)
+    known = network if isinstance(network, SpineNetwork) else SpineNetwork(network)
+    image = around_spine(_resized(sagittal), lambda images: _output(images, known, np.inf, None)[0].argmax(axis=1).astype(np.uint8))
+    probabilities, added = _output(np.asarray(image.array, dtype=np.float32), known, image.grid.spacing_mm[0], progress)
     probabilities = _with_neighbours(probabilities, image.grid)
-    return Segmentation(image, probabilities, probabilities.argmax(axis=1).astype(np.uint8), volume.grid)
+    labels = probabilities.argmax(axis=1).astype(np.uint8)
+    added[labels != SpineClass.BACKGROUND] = 0  # the neighbouring slices can decide otherwise
+    return Segmentation(image, probabilities, labels, volume.grid, added if any(known.added) else None)
 
 
 def segment_image(image: NDArray[np.float32], pixel_mm: float, network: Network) -> Segmentation:
@@ -90,10 +77,16 @@ def _resized(volume: Volume) -> Volume:
     return Volume(array, resized_grid(volume.grid, shape))
 
 
-def _probabilities(images: NDArray[np.float32], network: Network, between_mm: float, progress: Callable[[int, int], None] | None) -> NDArray[np.float16]:
-    """(slices, classes, rows, columns); middle slices are segmented whole, the others only around the spine found in them."""
+def _output(
+    images: NDArray[np.float32], network: SpineNetwork, between_mm: float, progress: Callable[[int, int], None] | None
+) -> tuple[NDArray[np.float16], NDArray[np.uint8]]:
+    """Probabilities (slices, classes of `SpineClass`, rows, columns), and (slices, rows, columns) the values of `AddedClass` where one wins.
+
+    Middle slices are segmented whole, the others only around the spine found in them.
+    """
     out = np.zeros((len(images), len(SpineClass), *images.shape[1:]), dtype=np.float16)
     out[:, SpineClass.BACKGROUND] = 1
+    added = np.zeros(images.shape, dtype=np.uint8)
     middle = len(images) // 2
     first = np.arange(max(0, middle - 1), min(len(images), middle + 2))
     rest = np.setdiff1d(np.arange(len(images)), first)
@@ -103,23 +96,23 @@ def _probabilities(images: NDArray[np.float32], network: Network, between_mm: fl
         frame = whole if numbers is first else _frame(out[first], whole)
         for start in range(0, len(numbers), _BATCH):
             batch = numbers[start : start + _BATCH]
-            out[batch, :, frame[0], frame[1]] = _softmax(network, _seen(images, batch, frame, network, between_mm))
+            out[batch, :, frame[0], frame[1]], added[batch, frame[0], frame[1]] = _softmax(network, _seen(images, batch, frame, network, between_mm))
             done += len(batch)
             if progress:
                 progress(done, len(images))
-    return out
+    return out, added
 
 
-def _seen(images: NDArray[np.float32], batch: NDArray[np.int_], frame: tuple[slice, slice], network: Network, between_mm: float) -> NDArray[np.float32]:
-    """(batch, channels, rows, columns) input of the network: each slice, with its neighbours where the network is a `ContextNetwork`."""
-    if not isinstance(network, ContextNetwork):
+def _seen(images: NDArray[np.float32], batch: NDArray[np.int_], frame: tuple[slice, slice], network: SpineNetwork, between_mm: float) -> NDArray[np.float32]:
+    """(batch, channels, rows, columns) input of the network: each slice, with its neighbours where the network takes them."""
+    if network.apart_mm is None:
         return np.stack([standardized(images[k])[frame] for k in batch])[:, None]
     step = neighbour_step(network.apart_mm, between_mm)
     return np.stack([in_context(lambda n: standardized(images[n])[frame], int(k), len(images), step) for k in batch])
 
 
-def _softmax(network: Network, images: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Probabilities (batch, classes of `SpineClass`, rows, columns) of images (batch, channels, rows, columns)."""
+def _softmax(network: SpineNetwork, images: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Probabilities (batch, classes of `SpineClass`, rows, columns) of images (batch, channels, rows, columns), and the winners of `AddedClass`."""
     rows, columns = images.shape[2:]
     padding = [(0, 0), (0, 0), (0, -rows % _DIVISOR), (0, -columns % _DIVISOR)]
     # Padding with the image minimum, as for air, whatever the edge of the image shows.
@@ -128,13 +121,17 @@ def _softmax(network: Network, images: NDArray[np.float32]) -> NDArray[np.float3
     # One slice per call: the activations of several exceed the cache of a processor, and take more memory.
     logits = np.concatenate([network(image[None]) for image in padded])[:, :, :rows, :columns]
     np.exp(logits - logits.max(axis=1, keepdims=True), out=logits)
-    logits /= logits.sum(axis=1, keepdims=True)
     known = len(SpineClass)
+    added = np.zeros((len(logits), rows, columns), dtype=np.uint8)
+    for kind, own in zip(network.added, np.moveaxis(logits[:, known:], 1, 0), strict=False):
+        if kind is not None:
+            added[own == 1] = kind  # exp(0): no other class has more
+    logits /= logits.sum(axis=1, keepdims=True)
     if logits.shape[1] > known:
         logits[:, SpineClass.BACKGROUND] += logits[:, known:].sum(axis=1)
         logits = logits[:, :known]
     logits[logits < _LEAST] = 0
-    return logits
+    return logits, added
 
 
 def _frame(seen: NDArray[np.float16], whole: tuple[slice, slice]) -> tuple[slice, slice]:

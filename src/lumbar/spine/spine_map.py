@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,10 +10,11 @@ from scipy import ndimage
 
 from lumbar.domain.anatomy import Level, SpineClass
 from lumbar.domain.findings import SpineFinding
-from lumbar.domain.mask_labels import BODY_LABELS, DISC_LABELS
+from lumbar.domain.mask_labels import BODY_LABELS, DISC_LABELS, Structure
 from lumbar.domain.study import Plane, Weighting
 from lumbar.domain.volume import Volume
 from lumbar.errors import InputError
+from lumbar.spine.added import added_structures
 from lumbar.spine.chain import Chain, find_chain, without_inferred_bottom
 from lumbar.spine.column import Column, straighten
 from lumbar.spine.instances import FIRST_BODY, midplane_instances, volume_instances
@@ -20,7 +22,8 @@ from lumbar.spine.lowest_shape import body_outlines, lowest_shape
 from lumbar.spine.measure import Flat, measure
 from lumbar.spine.midplane import Midplane, find_midplane
 from lumbar.spine.naming import Names, is_lowest_by_tilt, name_chain
-from lumbar.spine.segment import PIXEL_MM, Network, Segmentation, labels_on_source, segment
+from lumbar.spine.network import Network
+from lumbar.spine.segment import PIXEL_MM, Segmentation, labels_on_source, segment
 from lumbar.spine.shape import Outline, outline
 
 _LIGAMENT_MM = 4.0
@@ -45,6 +48,23 @@ class SpineMap:
     def segmentation(self) -> Segmentation:
         """The segmentation by the network."""
         return self.midplane.segmentation
+
+    @cached_property
+    def added(self) -> NDArray[np.uint8] | None:
+        """(slices, rows, columns) S1, S2 and the foramina on the network's grid, as in structures.nii.gz; None where the network does not know them."""
+        return added_structures(self.midplane, self.names, self.instances)
+
+    @cached_property
+    def tissue(self) -> NDArray[np.uint8]:
+        """(slices, rows, columns) vertebra 1 (with posterior elements), disc 2, canal 3 on the network's grid, without parts not connected to the spine."""
+        labels = self.segmentation.labels
+        tissue = np.zeros(labels.shape, dtype=np.uint8)
+        tissue[np.isin(labels, (SpineClass.BODY, SpineClass.POSTERIOR))] = MASK_VERTEBRA
+        tissue[labels == SpineClass.DISC] = MASK_DISC
+        tissue[labels == SpineClass.CANAL] = MASK_CANAL
+        tissue[_too_lateral(self, tissue)] = 0
+        tissue[~_near_spine(self, tissue > 0)] = 0
+        return tissue
 
 
 def map_spine(
@@ -100,14 +120,21 @@ def _outlined(midplane: Midplane, column: Column, chain: Chain) -> tuple[NDArray
 
 def tissue_mask(spine: SpineMap) -> Volume:
     """Vertebra 1 (with posterior elements), disc 2, canal 3 on the grid of the source series; components not connected to the spine are removed."""
-    labels = spine.segmentation.labels
-    tissue = np.zeros(labels.shape, dtype=np.uint8)
-    tissue[np.isin(labels, (SpineClass.BODY, SpineClass.POSTERIOR))] = MASK_VERTEBRA
-    tissue[labels == SpineClass.DISC] = MASK_DISC
-    tissue[labels == SpineClass.CANAL] = MASK_CANAL
-    tissue[_too_lateral(spine, tissue)] = 0
-    tissue[~_near_spine(spine, tissue > 0)] = 0
-    return labels_on_source(spine.segmentation, tissue, spine.plane)
+    return labels_on_source(spine.segmentation, spine.tissue, spine.plane)
+
+
+def structure_mask(spine: SpineMap) -> Volume:
+    """The values of `Structure` and `FORAMEN_LABELS` on the grid of the source series.
+
+    Vertebra, disc and canal are those of `tissue_mask`, with bodies apart from posterior elements; what only some networks know is there where they do.
+    """
+    labels, tissue = spine.segmentation.labels, spine.tissue
+    structures = np.zeros(labels.shape, dtype=np.uint8) if spine.added is None else spine.added.copy()
+    structures[tissue == MASK_VERTEBRA] = Structure.VERTEBRAL_BODY
+    structures[(tissue == MASK_VERTEBRA) & (labels == SpineClass.POSTERIOR)] = Structure.POSTERIOR_ELEMENTS
+    structures[tissue == MASK_DISC] = Structure.DISC
+    structures[tissue == MASK_CANAL] = Structure.CANAL
+    return labels_on_source(spine.segmentation, structures, spine.plane)
 
 
 def level_mask(spine: SpineMap) -> Volume:

@@ -10,8 +10,8 @@ from lumbar.domain.study import Patient, Study
 from lumbar.models.registry import find_model
 from lumbar.spine.find import FoundSpine, find_spine
 from lumbar.spine.metal import check_metal
+from lumbar.spine.network import TASK, Network, network_of
 from lumbar.spine.reader_mask import redrawn
-from lumbar.spine.segment import TASK, Network, network_of
 
 
 class SpineTask:

@@ -20,7 +20,7 @@ from lumbar.errors import InputError
 from lumbar.io.staging import staged_file
 from lumbar.models.card import Card, Result, TensorSpec, TrainingData
 from lumbar.models.folder import write_card
-from lumbar.spine.segment import Network
+from lumbar.spine.network import Network
 from lumbar.spine.spine_map import map_spine
 
 FEATURES = "features.csv"

@@ -24,8 +24,8 @@ from lumbar.domain.anatomy import Level
 from lumbar.domain.geometry import Points
 from lumbar.models.card import Result, TrainingData
 from lumbar.models.registry import find_model
-from lumbar.spine.segment import TASK as SPINE_TASK
-from lumbar.spine.segment import network_of
+from lumbar.spine.network import TASK as SPINE_TASK
+from lumbar.spine.network import network_of
 
 OUT_OF_FOLD = "out_of_fold.csv"
 _SEXES = {1.0: "F", -1.0: "M", 0.0: "U"}

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lumbar.domain.anatomy import Condition, Level, Severity
 from lumbar.errors import LumbarError
+from lumbar.report.masks import DERIVED
 from lumbar.service.core import ServiceCore
 from lumbar.service.http.access import Core, Reviewer
 from lumbar.service.http.bodies import body_to_file
@@ -61,7 +62,7 @@ async def upload_mask(study: str, mask: str, request: Request, user: Reviewer, c
     """Store a corrected mask; it is used once a correction refers to it."""
     version = await run_in_threadpool(_newest, core, study)
     original = core.folder.result(study, version.job) / "masks" / f"{mask}.nii.gz"
-    if not mask.replace("_", "").isalnum() or mask == "levels" or not original.is_file():
+    if not mask.replace("_", "").isalnum() or mask in DERIVED or not original.is_file():
         raise not_found("mask in the newest version")
     folder = core.folder.masks(study)
     folder.mkdir(exist_ok=True)

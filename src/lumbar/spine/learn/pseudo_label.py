@@ -12,7 +12,8 @@ from lumbar.spine.chain import find_chain
 from lumbar.spine.column import straighten
 from lumbar.spine.instances import midplane_instances
 from lumbar.spine.midplane import find_midplane
-from lumbar.spine.segment import PIXEL_MM, Network, segment_image
+from lumbar.spine.network import Network
+from lumbar.spine.segment import PIXEL_MM, segment_image
 from lumbar.spine.shape import outline
 from lumbar.training.examples import IGNORED, LabelledSlice
 

@@ -12,7 +12,8 @@ from torch.utils.data import DataLoader, IterableDataset
 from lumbar.domain.anatomy import SpineClass
 from lumbar.models.card import Card, Result, TensorSpec, TrainingData
 from lumbar.models.folder import write_card
-from lumbar.spine.segment import INPUT, OUTPUT, PIXEL_MM, TASK
+from lumbar.spine.network import INPUT, OUTPUT, TASK
+from lumbar.spine.segment import PIXEL_MM
 from lumbar.training.augment import AugmentOptions, random_contrast, random_view
 from lumbar.training.examples import LabelledSlice
 from lumbar.training.export import export_onnx

@@ -54,7 +54,7 @@ export function wireCorrections(base, version, allowed) {
     gradeCells(await get(`${base}/versions/${version()}/findings`));
     for (const cell of cells) cell.made.disabled = !allowed;
     const known = await get(`${base}/versions/${version()}/masks`);
-    document.getElementById("mask-name").replaceChildren(...known.filter((one) => one.mask !== "levels").map((one) => element("option", {}, one.mask)));
+    document.getElementById("mask-name").replaceChildren(...known.filter((one) => !["levels", "structures"].includes(one.mask)).map((one) => element("option", {}, one.mask)));
   }
 
   function listMasks() {

@@ -2,6 +2,7 @@
 import { element, get, send } from "./api.js";
 
 const OPACITY = 0.45;
+const DERIVED = ["levels", "structures"]; // follow from the outlines in the mask "spine"
 const COLORS = ["#e6b422", "#3aa0d8", "#d9534f", "#5cb85c", "#9b59b6", "#e67e22", "#1abc9c", "#bdc3c7"];
 
 function rgb(color) {
@@ -103,7 +104,7 @@ export class Pane {
     while (this.nv.volumes.length > 1) this.nv.removeVolume(this.nv.volumes[1]);
     const mask = this.masks.find((one) => one.mask === this.maskChoice.value && one.volume === this.shown.volume);
     this.legend.replaceChildren(...(mask ? mask.labels.map((label, place) => swatch(label, COLORS[(place + 1) % COLORS.length])) : []));
-    this.edit.hidden = !mask || mask.mask === "levels" || !this.mayEdit;
+    this.edit.hidden = !mask || DERIVED.includes(mask.mask) || !this.mayEdit;
     if (!mask) return;
     await this.nv.addVolumesFromUrl([{ url: mask.url, name: `${mask.mask}.nii.gz`, opacity: OPACITY }]);
     this.nv.volumes[1].setColormapLabel(colormap(mask.labels));

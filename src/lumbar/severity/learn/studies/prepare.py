@@ -19,8 +19,8 @@ from lumbar.severity.studies.spots import label_spots
 from lumbar.severity.studies.store import create_store, open_store
 from lumbar.severity.studies.view_cut import cut_views
 from lumbar.severity.studies.views import StudyCrops, View
-from lumbar.spine.segment import TASK as SPINE_TASK
-from lumbar.spine.segment import Network, network_of
+from lumbar.spine.network import TASK as SPINE_TASK
+from lumbar.spine.network import Network, network_of
 from lumbar.spine.spine_map import SpineMap, map_spine, tissue_mask
 
 # Runs independent calls, named by study, and yields each name with the reason of its failure or an empty text: `lumbar.batch.calls.run_calls`.
