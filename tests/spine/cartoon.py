@@ -19,6 +19,7 @@ CORNER = (-70.0, 110.0)  # y and z of the first pixel; x runs evenly to both sid
 STEP = 100.0  # grey between classes
 # Adjacent classes have adjacent grey values, so that resampling does not move their borders.
 GREY = {SpineClass.CANAL: 2, SpineClass.BACKGROUND: 3, SpineClass.BODY: 4, SpineClass.DISC: 5, SpineClass.SACRUM: 6, SpineClass.POSTERIOR: 7}
+BELOW_MM = 8.0  # by which the canal goes on below the lowest disc
 MARK, MARK_GREY = 6, 6  # size in pixels and grey step of the corner block
 
 
@@ -68,7 +69,7 @@ def draw(drawing: Drawing, slices: int = SLICES, gap_mm: float = GAP, turn_degre
         truth.bodies.append(_leaning(body, drawing))
         _body(code, points, (middle, body, top), (tilt, above), drawing)
         _canal(code, points, body, (tilt + above) / 2, drawing, drawing.body_mm / 2 + 6)
-        _canal(code, points, middle, tilt, drawing, drawing.disc_mm / 2)
+        _canal(code, points, middle, tilt, drawing, drawing.disc_mm / 2 + (0 if number else BELOW_MM))
         middle = top
     for number, width in drawing.narrow.items():
         _narrow(code, points, truth.discs[number], drawing.tilts[number], drawing, width)

@@ -49,3 +49,15 @@ def test_both_pieces_of_an_interrupted_canal_count() -> None:
     path = find_midplane(segmentation(labels)).slice_of_row
     assert path[20:60].mean() == pytest.approx(6, abs=0.3)
     assert path[240:280].mean() == pytest.approx(8, abs=0.3)
+
+
+@pytest.mark.parametrize("slope", [-0.2, -0.1, 0.0, 0.2])
+def test_the_path_follows_a_canal_that_crosses_the_slices_to_its_ends(slope: float) -> None:
+    """A canal 16 mm wide, drawn along a line that moves sideways by `slope` millimetres per millimetre."""
+    labels = np.zeros((SLICES, ROWS, COLUMNS), dtype=np.uint8)
+    column_at(labels, slice(0, SLICES), 60)
+    true_mm = MIDDLE * GAP_MM + slope * (np.arange(ROWS) - ROWS / 2) * PIXEL_MM
+    aside_mm = np.abs(np.arange(SLICES)[:, None] * GAP_MM - true_mm)
+    labels[(labels == SpineClass.CANAL) & (aside_mm > 8.0)[:, :, None]] = SpineClass.BACKGROUND
+    path_mm = find_midplane(segmentation(labels)).slice_of_row * GAP_MM
+    assert np.abs(path_mm - true_mm)[20:280].max() < 1.6  # less than half of the distance between slices

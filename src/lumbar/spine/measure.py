@@ -13,6 +13,7 @@ from lumbar.imaging.components import voxels_by_label
 from lumbar.spine.alignment import coronal_curve, sacral_slope_degrees
 from lumbar.spine.axial_turn import turn_warning, turned_bodies
 from lumbar.spine.bony_canal import bony_canal_mm
+from lumbar.spine.canal import Canal, canal_at
 from lumbar.spine.chain import Chain
 from lumbar.spine.column import Column
 from lumbar.spine.endplates import body_alone, endplate_heights
@@ -20,7 +21,7 @@ from lumbar.spine.foramen import foramen_at
 from lumbar.spine.instances import FIRST_BODY
 from lumbar.spine.measurement_errors import ERRORS, within_error
 from lumbar.spine.midplane import Midplane
-from lumbar.spine.morphometry import SLIP_ERROR_MM, body_heights, canal_at, cobb_degrees, mask_heights, meyerding, signal_ratio, slip
+from lumbar.spine.morphometry import SLIP_ERROR_MM, body_heights, cobb_degrees, mask_heights, meyerding, signal_ratio, slip
 from lumbar.spine.naming import Names
 from lumbar.spine.segment import PIXEL_MM
 from lumbar.spine.shape import Outline, Vector
@@ -48,11 +49,14 @@ def measure(flat: Flat, instances: NDArray[np.uint8], weighting: Weighting) -> t
     # Only a strip of the sacrum is labelled, which has no outline of its own.
     bodies = [None if name is Vertebra.S1 else body for name, body in zip(flat.names.bodies, flat.bodies, strict=True)]
     vertebrae = _vertebrae(flat, instances, bodies)
-    levels = [_level(flat, i, bodies, weighting) for i, level in enumerate(flat.names.discs) if level is not None]
+    named = [i for i, level in enumerate(flat.names.discs) if level is not None]
+    canals = [canal_at(flat.midplane, disc) if (disc := flat.discs[i]) is not None else None for i in named]
+    levels = [_level(flat, i, bodies, canal, weighting) for i, canal in zip(named, canals, strict=True)]
     total = _total_lordosis(flat, bodies)
     missing = [level.value for level in Level if level not in flat.names.discs]
     warnings = [f"{', '.join(missing)}: not in view or not found, not measured"] if missing else []
-    warnings += [f"{f.level.value}: {', '.join(gaps)} could not be measured" for f in levels if (gaps := _gaps(f, weighting))]
+    gaps = [_gaps(finding, canal, weighting) for finding, canal in zip(levels, canals, strict=True)]
+    warnings += [f"{f.level.value}: {', '.join(names)} could not be measured" for f, names in zip(levels, gaps, strict=True) if names]
     warnings += [_narrow(f) for f in levels if within_error(f.canal_ap_mm)]
     warnings += turn_warning(turned_bodies(flat.midplane, instances, flat.names.bodies))
     if weighting not in _BRIGHT_FLUID:
@@ -97,14 +101,14 @@ def _vertebrae(flat: Flat, instances: NDArray[np.uint8], bodies: Sequence[Outlin
     return out
 
 
-def _level(flat: Flat, i: int, bodies: Sequence[Outline | None], weighting: Weighting) -> LevelFinding:
+def _level(flat: Flat, i: int, bodies: Sequence[Outline | None], canal: Canal | None, weighting: Weighting) -> LevelFinding:
     level = flat.names.discs[i]
     assert level is not None
     disc = flat.discs[i]
     if disc is None:
         middle = flat.column.point(flat.chain.discs[i].along_mm)
         return LevelFinding(level, _point(flat.midplane.points_mm(middle)))
-    canal = canal_at(flat.midplane, disc)
+    sure = canal if canal and canal.doubt is None else None
     bone = flat.midplane.probabilities[SpineClass.BODY] + flat.midplane.probabilities[SpineClass.SACRUM]
     above, below = (body_alone(bone, flat.flat == FIRST_BODY + number) for number in (i, i + 1))
     front, middle_height, back = endplate_heights(disc, above, below)
@@ -121,8 +125,8 @@ def _level(flat: Flat, i: int, bodies: Sequence[Outline | None], weighting: Weig
         disc_height_index=mean / float(np.mean(heights)) if heights else None,
         disc_mask_heights_mm=mask_heights(disc),
         disc_signal_ratio=signal_ratio(flat.midplane, disc, flat.flat == 1 + i, canal) if weighting in _BRIGHT_FLUID else None,
-        canal_ap_mm=canal.ap_mm if canal else None,
-        canal_area_mm2=canal.area_mm2 if canal else None,
+        canal_ap_mm=sure.ap_mm if sure else None,
+        canal_area_mm2=sure.area_mm2 if sure else None,
     )
     return _with_alignment(_with_foramina(finding, flat.midplane, disc), flat, i, bodies)
 
@@ -170,8 +174,9 @@ def _total_lordosis(flat: Flat, bodies: Sequence[Outline | None]) -> float | Non
     return cobb_degrees(top.border(upper=True), foot) if top and foot else None
 
 
-def _gaps(finding: LevelFinding, weighting: Weighting) -> list[str]:
-    wanted = {"disc height": finding.disc_height_mm, "canal diameter": finding.canal_ap_mm, "slip": finding.slip_mm}
+def _gaps(finding: LevelFinding, canal: Canal | None, weighting: Weighting) -> list[str]:
+    doubt = f" ({canal.doubt})" if canal and canal.doubt else ""
+    wanted = {"disc height": finding.disc_height_mm, f"canal diameter{doubt}": finding.canal_ap_mm, "slip": finding.slip_mm}
     if weighting in _BRIGHT_FLUID:
         wanted["disc signal"] = finding.disc_signal_ratio
     return [name for name, value in wanted.items() if value is None]

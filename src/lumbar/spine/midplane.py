@@ -16,10 +16,12 @@ _SPREAD_MM = 3.0  # standard deviation of the slice weights around the middle
 _WIDEST_MM = 22.0  # a canal is no wider; wider regions (fat mislabelled as canal) must not outweigh it
 _OFF_CENTRE_MM = 25.0  # standard deviation of the spine's distance from the middle of the stack
 _CANAL_HALF_MM = 9.0  # half the transverse width of the canal, as a standard deviation
-_BEND_MM = 18.0  # the path is smoothed over about two vertebrae: scoliosis has no shorter bends
+_BEND_MM = 14.0  # standard deviation of the rows around, over which the path is smoothed: scoliosis has no shorter bends
 _BEHIND_CANAL_MM = 8.0  # depth of bodies and discs behind a canal pixel from which on it is a vessel in front of the column
 _SAME_DEPTH_MM = 20.0  # from front to back, between parts of one canal in the same row
 _LARGE_PART = 0.3  # of the largest part
+_LEAST_SPREAD_MM = 3.0  # of rows along the canal (standard deviation) from which on they tell its slope
+_ROUNDS = 8  # of following the canal: it is found slice by slice where it crosses many
 _FEWEST_ROWS_MM = 60.0  # shorter segments are not taken for a spine
 
 
@@ -74,11 +76,32 @@ def _middle_slices(segmentation: Segmentation) -> NDArray[np.float64]:
     total = ndimage.gaussian_filter1d(amount.sum(axis=1), 5.0 / between, mode="constant")
     start = np.argmax(total * np.exp(-0.5 * ((place_mm - place_mm.mean()) / _OFF_CENTRE_MM) ** 2))
     path_mm = np.full(rows, place_mm[start])
-    for _ in range(4):
+    for _ in range(_ROUNDS):
         near = amount * np.exp(-0.5 * ((place_mm[:, None] - path_mm) / _CANAL_HALF_MM) ** 2)
-        weight, moment = (ndimage.gaussian_filter1d(v, _BEND_MM / PIXEL_MM, mode="nearest") for v in (near.sum(axis=0), place_mm @ near))
-        path_mm = np.interp(np.arange(rows), used, moment[used] / np.maximum(weight[used], 1e-9))
+        path_mm = np.interp(np.arange(rows), used, _local_lines(near.sum(axis=0), place_mm @ near)[used])
     return np.asarray(np.clip(path_mm / between, 0, slices - 1))
+
+
+def _local_lines(weights: NDArray[np.float64], moments: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(rows,) value at each row of the line fitted to the places of the rows around it (local linear regression, Gaussian kernel).
+
+    A mean of the rows around would lag behind at the ends, where all of them lie on one side: by up to 14 mm where the canal crosses the slices obliquely.
+
+    Args:
+        weights: (rows,) amount of canal in each row.
+        moments: (rows,) sum of amount × place in mm.
+    """
+    at_mm = np.arange(len(weights)) * PIXEL_MM
+
+    def around(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(ndimage.gaussian_filter1d(values, _BEND_MM / PIXEL_MM, mode="constant"))
+
+    total, first, second = (around(weights * at_mm**k) for k in range(3))
+    total = np.maximum(total, 1e-9)
+    centre_mm, place_mm = first / total, around(moments) / total
+    spread = np.maximum(second / total - centre_mm**2, 0)
+    slope = (around(moments * at_mm) / total - centre_mm * place_mm) / (spread + _LEAST_SPREAD_MM**2)
+    return np.asarray(place_mm + slope * (at_mm - centre_mm))
 
 
 def _canal_amount(segmentation: Segmentation) -> NDArray[np.float64]:

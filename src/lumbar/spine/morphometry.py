@@ -1,30 +1,24 @@
-"""Measurements in the midplane, each defined as in the literature.
+"""Measurements of discs and bodies in the midplane, each defined as in the literature; the canal: `spine/canal.py`.
 
 * Disc height, front, middle and back: between the endplates at 20, 50 and 80 % of the disc's depth, perpendicular to its long axis; their mean is the disc
   height (Tunset et al., BMC Med Imaging 2013;13:10). Where the endplates lie: `spine/endplates.py`.
 * Disc height index: disc height / mean height of the adjacent bodies (Masuda et al., Spine 2005;30:5); at L5/S1 the body above alone.
 * Disc signal ratio: mean of the disc's core / median of the CSF beside it, on T2-weighted images (Luoma et al., Spine 2001;26:1873).
-* Canal antero-posterior diameter: narrowest width of the canal at the height of the disc, perpendicular to the canal (after Verbiest, J Bone Joint Surg
-  Br 1954;36:230, who measured bone; here it is the canal as the masks have it, close to the dural sac).
 * Slip: between the facing ends of the back walls of the two bodies, along the disc, in mm and as a share of the lower body's depth (Taillard, J Bone
   Joint Surg Am 1954;36:1227), against the usual step of the level; grade by quarters (Meyerding, Surg Gynecol Obstet 1932;54:371).
 * Lordosis: Cobb angle between the upper endplate of the upper vertebra and the lower endplate of the lower one (S1: its upper endplate); total from L1
   to S1 (Vialle et al., J Bone Joint Surg Am 2005;87:260).
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from lumbar.domain.anatomy import Level, SpineClass
+from lumbar.spine.canal import Canal
 from lumbar.spine.endplates import SHARES
 from lumbar.spine.midplane import Midplane
 from lumbar.spine.segment import PIXEL_MM
-from lumbar.spine.shape import Outline, Vector, width_mm
-
-_CANAL_REACH_MM = 16.0
+from lumbar.spine.shape import Outline, Vector
 
 # Even without a slip, the lower end of each back wall lies slightly behind the upper end of the next. Medians of the same measure on the reference
 # masks of the 28 SPIDER T2 SPACE patients whose sacrum is in view (recipes/spine/norms.py).
@@ -37,15 +31,6 @@ SLIP_ERROR_MM = {Level.L1_L2: 3.0, Level.L2_L3: 3.1, Level.L3_L4: 3.5, Level.L4_
 _LEAST_SLIP_MM = 3.0
 
 
-@dataclass(frozen=True)
-class Canal:
-    """The canal at one disc level."""
-
-    center: Vector  # (2,) mm in the midplane
-    ap_mm: float
-    area_mm2: float
-
-
 def mask_heights(disc: Outline) -> tuple[float, float, float]:
     """Front, middle and back height of the disc's mask in mm, without the endplates."""
     front, middle, back = (disc.height_at_mm(share) for share in SHARES)
@@ -55,29 +40,6 @@ def mask_heights(disc: Outline) -> tuple[float, float, float]:
 def body_heights(body: Outline) -> tuple[float, float, float]:
     """Front, middle and back height in mm, near the walls and half-way."""
     return body.height_at_mm(0.12), body.height_at_mm(0.5), body.height_at_mm(0.88)
-
-
-def canal_at(midplane: Midplane, disc: Outline) -> Canal | None:
-    """The canal behind a disc, or None where it was not detected."""
-    probability = midplane.probabilities[SpineClass.CANAL]
-    back = disc.center + (disc.offsets_mm[-1] + 2.0) * disc.across
-    pixels = np.argwhere(midplane.labels == SpineClass.CANAL) * PIXEL_MM
-    near = pixels[np.linalg.norm(pixels - (back + 6.0 * disc.across), axis=1) < 18.0]
-    if len(near) < 30:
-        return None
-    _, _, axes = np.linalg.svd(near - near.mean(axis=0), full_matrices=False)
-    along = axes[0] * (1 if axes[0][0] > 0 else -1)
-    across = np.array([-along[1], along[0]])
-    across = across if across[1] > 0 else -across
-    half = max(2.0, 0.5 * disc.height_at_mm(0.8))
-    start = back + 6.0 * disc.across
-    found = [width_mm(probability, start + shift * along, across, _CANAL_REACH_MM) for shift in np.arange(-half, half + 0.25, 0.5)]
-    seen = [f for f in found if f is not None]
-    if len(seen) < len(found) / 2:
-        return None
-    widths = ndimage.median_filter(np.array([width for width, _ in seen]), 3, mode="nearest")
-    at = int(np.argmin(widths))
-    return Canal(seen[at][1], float(widths[at]), float(np.sum(widths) * 0.5))
 
 
 def signal_ratio(midplane: Midplane, disc: Outline, mask: NDArray[np.bool_], canal: Canal | None) -> float | None:
