@@ -1,9 +1,9 @@
 """Measured foramina against readers' grades on real T1 slices: the share that is measured, and how well a narrow foramen tells moderate or severe narrowing.
 
-    python recipes/spine/foramina_grades.py ../shared/data/rsna2024 [--model FOLDER] [--slices 600] [--seed 20] [--images FOLDER]
+    python recipes/spine/foramina_grades.py ../shared/data/rsna2024 [--model FOLDER] [--slices 600] [--seed 20] [--tuning] [--images FOLDER]
 
 The slices of RSNA 2024 are cropped, and their pixel size is unknown: the distance between neighbouring levels of a study is taken to be 36 mm. Research only:
-nothing is trained on them here.
+nothing is trained on them here. `--tuning` takes slices of studies that are not among those of the same call without it: limits were chosen on 800 of them.
 """
 
 import argparse
@@ -23,13 +23,15 @@ from lumbar.imaging.resample import resize_image
 from lumbar.metrics.bootstrap import bootstrap_interval
 from lumbar.metrics.classification import roc_auc
 from lumbar.models.registry import find_model
-from lumbar.spine.foramen import Foramen, foramen_in
+from lumbar.spine.foramen import foramen_in
+from lumbar.spine.foramen_window import Foramen, window_in
 from lumbar.spine.network import TASK, Network, network_of
 from lumbar.spine.segment import PIXEL_MM, Segmentation, segment_image
 from lumbar.spine.shape import Outline, outline
 
 LEVEL_MM = 36.0  # assumed, between neighbouring discs; 35.3 in the reference masks of the 30 SPIDER T2 SPACE patients, so sizes are 2 % too large
 FARTHEST_MM = 15.0  # from a foramen's point to the disc in front of it
+KEPT = 600  # slices whose studies are not used for tuning
 LEVELS = tuple(Level)[:-1]  # at L5/S1 nothing is measured
 FIELDS = ("width_mm", "area_mm2", "height_mm")
 
@@ -48,6 +50,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path)
     parser.add_argument("--slices", type=int, default=600)
     parser.add_argument("--seed", type=int, default=20)
+    parser.add_argument("--tuning", action="store_true", help="slices of the other studies")
     parser.add_argument("--images", type=Path, help="folder for images of the first 24 slices with their masks")
     arguments = parser.parse_args()
     network = network_of(find_model(TASK, arguments.model, threads=1))
@@ -57,7 +60,7 @@ def main() -> None:
     for point in points:
         if point.severity is not None and point.level in LEVELS and point.study_id in scales:
             by_file[point.file].append(point)
-    chosen = np.random.default_rng(arguments.seed).permutation(sorted(by_file))[: arguments.slices]
+    chosen = drawn_files(by_file, arguments)
     found: list[Measured] = []
     for number, file in enumerate(chosen):
         image = Image.open(arguments.data / "foramina" / file).convert("L")
@@ -67,6 +70,15 @@ def main() -> None:
         if arguments.images and segmentation and number < 24:
             draw(segmentation, own, scales, arguments.images / f"{number:02d}.png")
     show(found)
+
+
+def drawn_files(by_file: dict[str, list[ForamenPoint]], arguments: argparse.Namespace) -> list[str]:
+    """Files of the slices to measure; with `--tuning`, of studies that have none among the others."""
+    order = [str(file) for file in np.random.default_rng(arguments.seed).permutation(sorted(by_file))]
+    if not arguments.tuning:
+        return order[: arguments.slices]
+    kept = {by_file[file][0].study_id for file in order[:KEPT]}
+    return [file for file in order[KEPT:] if by_file[file][0].study_id not in kept][: arguments.slices]
 
 
 def millimetres_per_unit(points: list[ForamenPoint]) -> dict[str, float]:
@@ -101,7 +113,8 @@ def place_mm(point: ForamenPoint, scale: float) -> NDArray[np.float64]:
 def size_at(segmentation: Segmentation, place: NDArray[np.float64]) -> Foramen | None:
     """The foramen behind the disc that is nearest to a point."""
     disc = disc_near(segmentation, place)
-    return foramen_in(segmentation.probabilities[0], disc) if disc is not None else None
+    foramen = None if segmentation.foramen is None else segmentation.foramen[0]
+    return foramen_in(window_in(segmentation.probabilities[0], foramen, disc)) if disc is not None else None
 
 
 def disc_near(segmentation: Segmentation, place: NDArray[np.float64]) -> Outline | None:
@@ -120,6 +133,7 @@ def disc_near(segmentation: Segmentation, place: NDArray[np.float64]) -> Outline
 def show(found: list[Measured]) -> None:
     grade = np.array([list(Severity).index(one.point.severity) for one in found if one.point.severity])
     studies = np.array([one.point.study_id for one in found])
+    levels = np.array([float(LEVELS.index(one.point.level)) for one in found])
     known = np.array([one.size is not None for one in found])
     shares = [f"{name.value} {known[grade == k].sum()} of {(grade == k).sum()} ({known[grade == k].mean():.0%})" for k, name in enumerate(Severity)]
     print(f"{len(found)} foramina of {len(set(studies))} studies; measured {', '.join(shares)}")
@@ -132,8 +146,20 @@ def show(found: list[Measured]) -> None:
         medians = ", ".join(f"{name.value} {np.median(value[known & (grade == k)]):.1f}" for k, name in enumerate(Severity))
         print(f"{field}: medians {medians}")
         for title, positive in (("moderate or severe", grade > 0), ("severe", grade > 1)):
-            statistic = lambda drawn, value=value, positive=positive: roc_auc(-value[rows[drawn]], positive[rows[drawn]])  # noqa: E731
-            print(f"  AUC of a small {field} for {title}: {bootstrap_interval(statistic, studies[rows], repeats=300)}", flush=True)
+            for name, places in (("", np.zeros(len(found))), (" within levels", levels)):
+                statistic = lambda drawn, v=value, p=positive, q=places: auc_within(-v[rows[drawn]], p[rows[drawn]], q[rows[drawn]])  # noqa: E731
+                print(f"  AUC of a small {field} for {title}{name}: {bootstrap_interval(statistic, studies[rows], repeats=300)}", flush=True)
+
+
+def auc_within(score: NDArray[np.float64], positive: NDArray[np.bool_], group: NDArray[np.float64]) -> float:
+    """Share of pairs of a positive and a negative case of the same group that the score orders rightly."""
+    total = pairs = 0.0
+    for own in (group == value for value in np.unique(group)):
+        number = float(positive[own].sum()) * float((~positive[own]).sum())
+        if number:
+            total += number * roc_auc(score[own], positive[own])
+            pairs += number
+    return total / pairs if pairs else float("nan")
 
 
 def draw(segmentation: Segmentation, own: list[Measured], scales: dict[str, float], path: Path) -> None:

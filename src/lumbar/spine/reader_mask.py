@@ -70,7 +70,8 @@ def _with_changes(network: Segmentation, after: Volume, changed: NDArray[np.bool
     probabilities = np.where(touched[:, None], drawn, network.probabilities).astype(np.float16)
     labels = probabilities.argmax(axis=1).astype(np.uint8)
     added = None if network.added is None else np.where(touched | (labels != SpineClass.BACKGROUND), 0, network.added).astype(np.uint8)
-    return replace(network, probabilities=probabilities, labels=labels, added=added)
+    foramen = None if network.foramen is None else np.where(touched, 0, network.foramen).astype(np.float16)
+    return replace(network, probabilities=probabilities, labels=labels, added=added, foramen=foramen)
 
 
 def _vertebral_kind(labels: NDArray[np.uint8], grid: Grid) -> NDArray[np.uint8]:

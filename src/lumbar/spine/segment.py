@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from lumbar.domain.anatomy import SpineClass
+from lumbar.domain.anatomy import AddedClass, SpineClass
 from lumbar.domain.geometry import Grid
 from lumbar.domain.study import Plane
 from lumbar.domain.volume import Volume
@@ -38,6 +38,7 @@ class Segmentation:
     labels: NDArray[np.uint8]  # (slices, rows, columns), values of SpineClass
     source: Grid  # grid of the input volume
     added: NDArray[np.uint8] | None = None  # (slices, rows, columns), values of AddedClass where one wins, else 0; None: the network has none of them
+    foramen: NDArray[np.float16] | None = None  # (slices, rows, columns) probability of a neural foramen; None: the network does not know them
 
     @property
     def grid(self) -> Grid:
@@ -56,12 +57,14 @@ def segment(volume: Volume, network: Network, plane: Plane, progress: Callable[[
     if rows_mm < _SMALLEST_MM:
         raise GeometryError(f"the volume covers {rows_mm:.0f} mm from head to foot; naming levels needs at least {_SMALLEST_MM:.0f} mm")
     known = network if isinstance(network, SpineNetwork) else SpineNetwork(network)
-    image = around_spine(_resized(sagittal), lambda images: _output(images, known, np.inf, None)[0].argmax(axis=1).astype(np.uint8))
-    probabilities, added = _output(np.asarray(image.array, dtype=np.float32), known, image.grid.spacing_mm[0], progress)
-    probabilities = _with_neighbours(probabilities, image.grid)
+    image = around_spine(_resized(sagittal), lambda images: _output(images, known, np.inf, None)[0][:, : len(SpineClass)].argmax(axis=1).astype(np.uint8))
+    everything, added = _output(np.asarray(image.array, dtype=np.float32), known, image.grid.spacing_mm[0], progress)
+    everything = _with_neighbours(everything, image.grid)
+    probabilities = everything[:, : len(SpineClass)]
     labels = probabilities.argmax(axis=1).astype(np.uint8)
     added[labels != SpineClass.BACKGROUND] = 0  # the neighbouring slices can decide otherwise
-    return Segmentation(image, probabilities, labels, volume.grid, added if any(known.added) else None)
+    foramen = everything[:, -1] if AddedClass.NEURAL_FORAMEN in known.added else None
+    return Segmentation(image, probabilities, labels, volume.grid, added if any(known.added) else None, foramen)
 
 
 def segment_image(image: NDArray[np.float32], pixel_mm: float, network: Network) -> Segmentation:
@@ -80,11 +83,13 @@ def _resized(volume: Volume) -> Volume:
 def _output(
     images: NDArray[np.float32], network: SpineNetwork, between_mm: float, progress: Callable[[int, int], None] | None
 ) -> tuple[NDArray[np.float16], NDArray[np.uint8]]:
-    """Probabilities (slices, classes of `SpineClass`, rows, columns), and (slices, rows, columns) the values of `AddedClass` where one wins.
+    """Probabilities (slices, classes, rows, columns), and (slices, rows, columns) the values of `AddedClass` where one wins.
 
+    The classes are those of `SpineClass`, and the neural foramen last if the network knows it, which then counts as background as well.
     Middle slices are segmented whole, the others only around the spine found in them.
     """
-    out = np.zeros((len(images), len(SpineClass), *images.shape[1:]), dtype=np.float16)
+    classes = len(SpineClass) + (AddedClass.NEURAL_FORAMEN in network.added)
+    out = np.zeros((len(images), classes, *images.shape[1:]), dtype=np.float16)
     out[:, SpineClass.BACKGROUND] = 1
     added = np.zeros(images.shape, dtype=np.uint8)
     middle = len(images) // 2
@@ -112,7 +117,7 @@ def _seen(images: NDArray[np.float32], batch: NDArray[np.int_], frame: tuple[sli
 
 
 def _softmax(network: SpineNetwork, images: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Probabilities (batch, classes of `SpineClass`, rows, columns) of images (batch, channels, rows, columns), and the winners of `AddedClass`."""
+    """Probabilities (batch, classes of `_output`, rows, columns) of images (batch, channels, rows, columns), and the winners of `AddedClass`."""
     rows, columns = images.shape[2:]
     padding = [(0, 0), (0, 0), (0, -rows % _DIVISOR), (0, -columns % _DIVISOR)]
     # Padding with the image minimum, as for air, whatever the edge of the image shows.
@@ -129,7 +134,8 @@ def _softmax(network: SpineNetwork, images: NDArray[np.float32]) -> tuple[NDArra
     logits /= logits.sum(axis=1, keepdims=True)
     if logits.shape[1] > known:
         logits[:, SpineClass.BACKGROUND] += logits[:, known:].sum(axis=1)
-        logits = logits[:, :known]
+        kept = [known + number for number, kind in enumerate(network.added) if kind is AddedClass.NEURAL_FORAMEN]
+        logits = logits[:, [*range(known), *kept]]
     logits[logits < _LEAST] = 0
     return logits, added
 
