@@ -1,14 +1,15 @@
 """Measured foramina against readers' grades on real T1 slices: the share that is measured, and how well a narrow foramen tells moderate or severe narrowing.
 
-    python recipes/spine/foramina_grades.py ../shared/data/rsna2024 [--model FOLDER] [--slices 600] [--seed 20] [--tuning] [--images FOLDER]
+    python recipes/spine/foramina_grades.py ../shared/data/rsna2024 [--model FOLDER] [--slices 600] [--seed 20] [--tuning] [--bone] [--images FOLDER]
 
 The slices of RSNA 2024 are cropped, and their pixel size is unknown: the distance between neighbouring levels of a study is taken to be 36 mm. Research only:
 nothing is trained on them here. `--tuning` takes slices of studies that are not among those of the same call without it: limits were chosen on 800 of them.
+`--bone` measures from bone alone, as with a network that does not label foramina.
 """
 
 import argparse
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -51,9 +52,11 @@ def main() -> None:
     parser.add_argument("--slices", type=int, default=600)
     parser.add_argument("--seed", type=int, default=20)
     parser.add_argument("--tuning", action="store_true", help="slices of the other studies")
+    parser.add_argument("--bone", action="store_true", help="from bone alone")
     parser.add_argument("--images", type=Path, help="folder for images of the first 24 slices with their masks")
     arguments = parser.parse_args()
     network = network_of(find_model(TASK, arguments.model, threads=1))
+    network = replace(network, added=()) if arguments.bone else network
     points = read_foramen_table(arguments.data / "foramina.csv")
     scales = millimetres_per_unit(points)
     by_file: dict[str, list[ForamenPoint]] = defaultdict(list)

@@ -1,12 +1,15 @@
 """Foramina in whole sagittal stacks of people: the share that is measured, and how well both sides of a level agree, which a useful measurement does.
 
-    python recipes/spine/foramina_stacks.py ../shared/data [--model FOLDER]
+    python recipes/spine/foramina_stacks.py ../shared/data [--model FOLDER] [--bone]
+
+`--bone` measures from bone alone, as with a network that does not label foramina.
 
 VB1 (8 series with pathology, T1, T2 and TIRM), VB2 and IVD (15 people, T2), VB3 (25 people) and both sagittal series of the RSNA study. L1/L2 to L4/L5.
 """
 
 import argparse
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +33,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--model", type=Path)
+    parser.add_argument("--bone", action="store_true", help="from bone alone")
     arguments = parser.parse_args()
     network = network_of(find_model(TASK, arguments.model, threads=1))
+    network = replace(network, added=()) if arguments.bone else network
     findings: dict[str, list[SpineFinding]] = defaultdict(list)
     for name, volume in volumes(arguments.data):
         findings[name].append(map_spine(volume, Plane.SAGITTAL, Weighting.UNKNOWN, network).finding)
