@@ -7,8 +7,8 @@
 * `vb`: pathological series (Zukić 2014) and T2 series (Chu 2015): reference bodies that hold the centre of exactly one of our bodies.
 * `ivd`: discs of Menezes-Reis 2016, correctly named if our centre of that level lies within 8 mm of the reference centre.
 * `spider`: Dice and volume ratios on SPIDER T2 SPACE patients, of whole images and below the uppermost vertebra that the reader labelled, as readers left out
-  vertebrae at the upper border. With `--folds` on all 30, each with the network of people.py that has not seen it; with `--model` on the test patients of
-  split.py; the packaged network has seen all of them.
+  vertebrae at the upper border. With `--folds` on all 30 (or those of the folds that exist), each with the network of people.py that has not seen it; with
+  `--model` on the test patients of split.py. The packaged network has seen all of them.
 * `spider_fine`: the same with images and masks resampled to pixels of 0.47 mm.
 """
 

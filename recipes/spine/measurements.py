@@ -4,7 +4,7 @@
 
 * `phantoms`: sagittal T2 of phantoms of all sites, the network's masks against the geometry (phantom_truth.py).
 * `readers`: SPIDER patients, measured from the masks of a network that has not seen them and from the reader's masks: bias, limits, ICC(2,1). With `--folds`
-  all 30, by the networks of people.py; with `--model` the test patients of split.py.
+  all 30 (or those of the folds that exist), by the networks of people.py; with `--model` the test patients of split.py.
 * `repeat`: two scans of each phantom with other slice positions and other noise: standard deviation of the differences.
 
 Limits of agreement are bias ± 1.96 standard deviations of the differences (Bland and Altman, Lancet 1986;1:307).

@@ -13,7 +13,7 @@ from lumbar.spine.network import TASK, Network, network_of
 
 @dataclass(frozen=True)
 class Tested:
-    """The network whose figures are printed, and those that stand for it on SPIDER."""
+    """The network whose figures are printed, and those that it is replaced by on SPIDER."""
 
     network: Network
     of_patient: Mapping[str, Network]  # SPIDER T2 SPACE patients to test, in the order of their numbers
@@ -22,13 +22,14 @@ class Tested:
 def tested(data: Path, model: Path | None, folds: Path | None) -> Tested:
     """The packaged network or that of `model`; on SPIDER, the networks of `folds` (people.py), or `model` itself on the test patients of split.py.
 
-    Without `model` and `folds` there are no SPIDER patients to test: the packaged network was trained on all of them.
+    Patients of a fold whose network is not in `folds` are left out. Without `model` and `folds` there are no SPIDER patients to test: the packaged network was
+    trained on all of them.
     """
     network = network_of(find_model(TASK, model, threads=1))
     of_patient: dict[str, Network] = {}
     if folds:
         everybody = {s.patient for s in read_space(data / "spider" / "t2_space")}
-        for fold in range(FOLDS):
+        for fold in (k for k in range(FOLDS) if (folds / f"fold{k}").is_dir()):
             own = network_of(find_model(TASK, folds / f"fold{fold}", threads=1))
             of_patient |= dict.fromkeys(patients_of_fold(everybody, fold), own)
     elif model:
