@@ -18,6 +18,7 @@ _LEAST_TILT_DEGREES = 10.0  # of L5/S1
 # Of 27 SPIDER patients about a third have a disc as thin at L5/S1, one of them a parallel one (recipes/spine/norms.py).
 _THIN, _PARALLEL_MM = 0.66, 0.5
 _LEAST_PROBABILITY = 0.955  # of the names; lower is marked as doubtful (recipes/spine/numbering.py)
+_MOST_LUMBARISED = 0.015  # probability of a free S1; stricter, as its depths and tilt are assumed, not measured, and plain spines hardly ever reach it
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def _rudimentary(shape: LowestShape) -> list[str]:
 
 def _shifted(probabilities: NameProbabilities) -> list[str]:
     """Doubt where lordosis and depths fit names shifted by one level."""
-    if probabilities.l5_s1 >= _LEAST_PROBABILITY:
+    if probabilities.l5_s1 >= _LEAST_PROBABILITY and probabilities.s1_s2 <= _MOST_LUMBARISED:
         return []
     if probabilities.s1_s2 >= probabilities.l4_l5:
         other = "a lumbarised S1, in which case each disc has the name of the next lower one"
