@@ -119,6 +119,11 @@ def readers(data: Path, networks: Mapping[str, Network]) -> Pairs:
         image, labels = spider_volumes([s for s in slices if s.patient == patient])
         reader = map_segmentation(segmentation_of(labels, image), Plane.SAGITTAL, Weighting.T2, Level.L5_S1).finding
         ours = map_spine(image, Plane.SAGITTAL, Weighting.T2, network, Level.L5_S1).finding
+        places = {entry.level: np.array(entry.center_mm) for entry in reader.levels}
+        away = {e.level.value: float(np.linalg.norm(places[e.level] - e.center_mm)) for e in ours.levels if e.level in places}
+        if max(away.values()) > NEAR_MM:
+            print(f"patient {patient} left out, as the lowest disc found is not the reader's: {', '.join(f'{k} {d:.0f} mm away' for k, d in away.items())}")
+            continue
         _pair(values_of(reader), values_of(ours), pairs)
     return pairs
 

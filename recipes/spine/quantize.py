@@ -22,6 +22,7 @@ from lumbar.domain.anatomy import SpineClass
 from lumbar.imaging.intensity import standardized
 from lumbar.imaging.resample import resize_image
 from lumbar.metrics.segmentation import dice
+from lumbar.models.card import Result
 from lumbar.models.folder import check_folder, write_card
 from lumbar.spine.network import INPUT
 from lumbar.spine.segment import PIXEL_MM
@@ -34,6 +35,30 @@ VERSION = "0.4.0"
 DESCRIPTION = (
     "2-D U-Net that labels vertebral bodies, posterior elements, discs, canal and the upper strip of S1 in sagittal slices of any contrast; the rest of S1, S2 "
     f"and neural foramina were learned from phantoms alone; 8-bit convolutions, calibrated on {FROM_SPACE + FROM_MIDSAGITTAL} images of training patients."
+)
+
+# Printed by evaluate.py with `--folds`, with `--model` of the network that the shipped one was trained from, and for the shipped weights; on phantoms by
+# context_table.py.
+ON_FOLDS = "20 SPIDER T2 SPACE patients, each by a network that was trained without it, on two thirds of the patients and for fewer steps, real"
+ON_PHANTOMS = "sagittal T1 and T2 of 9 phantoms not trained on, synthetic"
+ON_START = "5 SPIDER T2 SPACE patients, by the network that this one was trained further from, which had not seen them, real"
+RESULTS = (
+    Result("vertebra", "dice_mean", 0.906, ON_FOLDS, (0.890, 0.920), headline=True),
+    Result("vertebra", "dice_lowest_patient", 0.837, ON_FOLDS),
+    Result("disc", "dice_mean", 0.854, ON_FOLDS, (0.833, 0.873), headline=True),
+    Result("disc", "dice_lowest_patient", 0.752, ON_FOLDS),
+    Result("canal", "dice_mean", 0.916, ON_FOLDS, (0.907, 0.923), headline=True),
+    Result("canal", "dice_lowest_patient", 0.872, ON_FOLDS),
+    Result("vertebra", "dice_mean", 0.919, ON_START, (0.877, 0.952)),
+    Result("disc", "dice_mean", 0.858, ON_START, (0.809, 0.907)),
+    Result("canal", "dice_mean", 0.922, ON_START, (0.914, 0.933)),
+    Result("s1_below_strip", "dice_mean", 0.928, ON_PHANTOMS),
+    Result("s2", "dice_mean", 0.946, ON_PHANTOMS),
+    Result("neural_foramen", "dice_mean", 0.807, ON_PHANTOMS),
+    Result("vertebra", "named_within_8_mm", 1.0, "65 vertebrae of 13 MyoSegmenTUM subjects (Dixon water), not trained on, real"),
+    Result("vertebra", "matched_one_to_one", 1.0, "156 bodies of Zukić 2014 (pathological T1, T2, TIRM) and Chu 2015 (T2), not trained on, real"),
+    Result("disc", "named_within_8_mm", 1.0, "15 discs of 3 subjects of Menezes-Reis 2016 (T2), not trained on, real"),
+    Result("level", "labels_nearest_to_their_level", 1.0, "25 coordinates of one RSNA 2024 study, from its STIR and from its T1, not trained on, real"),
 )
 
 
@@ -49,7 +74,7 @@ def main() -> None:
     quantize_convolutions(source, target, ({INPUT: image} for image in images))
     report = compare(source, target, images)
     print(json.dumps(report, indent=1))
-    write_card(arguments.output, replace(check_folder(arguments.trained), version=VERSION, description=DESCRIPTION))
+    write_card(arguments.output, replace(check_folder(arguments.trained), version=VERSION, description=DESCRIPTION, results=RESULTS))
 
 
 def calibration_images(spider: Path) -> list[NDArray[np.float32]]:
