@@ -1,7 +1,7 @@
-"""Axial rotation of the vertebrae against the slices, from where the canal lies behind the bodies.
+"""Axial rotation of the vertebrae against the section in which they are measured, from where the canal lies behind the bodies.
 
-Sagittal measurements hold for slices along the front-back axis of a vertebra. In scoliosis, or where a patient lies turned, the slices cross it obliquely.
-Heights of discs then come out too low, as the slice leaves the deep middle of the endplates (recipes/spine/scoliosis.py).
+The section is turned with the spine where its turn is sure (`spine/row_turns.py`). Elsewhere it crosses the front-back axis of a turned vertebra obliquely:
+heights of discs then come out too low, as it leaves the deep middle of the endplates (recipes/spine/scoliosis.py).
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ _SMOOTHED = 3  # bodies: one alone is off by 3° (standard deviation)
 
 
 def turned_bodies(midplane: Midplane, instances: NDArray[np.uint8], names: Sequence[Vertebra | None]) -> dict[Vertebra, float]:
-    """Angle in degrees between each named body and the slices, positive if its front points to the patient's right; without the sacrum."""
+    """Angle in degrees between each named body and the section, positive if its front points to the patient's right of it; without the sacrum."""
     voxels = voxels_by_label(instances)
     found = {
         name: turn
@@ -42,7 +42,7 @@ def turn_warning(turns: dict[Vertebra, float]) -> tuple[str, ...]:
         return ()
     most = max(abs(turns[name]) for name in far)
     names = ", ".join(name.value for name in far)
-    return (f"{names}: turned by about {most:.0f}° against the slices; heights of the discs there may be up to 3 mm too low",)
+    return (f"{names}: turned by about {most:.0f}° against the section in which they are measured; heights of the discs there may be up to 3 mm too low",)
 
 
 def _turn_degrees(midplane: Midplane, body: NDArray[np.int64]) -> float | None:
@@ -57,6 +57,8 @@ def _turn_degrees(midplane: Midplane, body: NDArray[np.int64]) -> float | None:
     cut_off = wide[0] == 0 or wide[-1] == len(areas) - 1
     if len(wide) < _FEWEST_SLICES or cut_off or not len(canal):
         return None
-    aside = ((wide[0] + wide[-1]) / 2 - np.interp(middle[0], np.arange(len(midplane.slice_of_row)), midplane.slice_of_row)) * gap
+    rows = np.arange(len(midplane.slice_of_row))
+    aside = ((wide[0] + wide[-1]) / 2 - np.interp(middle[0], rows, midplane.slice_of_row)) * gap
     behind = (canal[:, 1].mean() - middle[1]) * PIXEL_MM
-    return float(np.degrees(np.arctan2(-aside, behind)))
+    section = np.degrees(np.interp(middle[0], rows, midplane.turns.radians)) if midplane.turns else 0.0
+    return float(np.degrees(np.arctan2(-aside, behind)) - section)

@@ -1,4 +1,7 @@
-"""The curved mid-sagittal plane: in each row it takes the slice through the middle of the canal, so that one image shows a scoliotic spine."""
+"""The curved mid-sagittal plane: in each row it passes through the middle of the canal and, where the spine is turned against the slices, of the bodies.
+
+One image therefore shows a scoliotic spine, and its bodies are measured in their own sagittal plane.
+"""
 
 from dataclasses import dataclass
 
@@ -10,6 +13,7 @@ from lumbar.domain.anatomy import SpineClass
 from lumbar.domain.geometry import Points
 from lumbar.errors import InputError
 from lumbar.imaging.components import largest_component
+from lumbar.spine.row_turns import RowTurns, row_turns
 from lumbar.spine.segment import PIXEL_MM, Segmentation
 
 _SPREAD_MM = 3.0  # standard deviation of the slice weights around the middle
@@ -27,19 +31,18 @@ _FEWEST_ROWS_MM = 60.0  # shorter segments are not taken for a spine
 
 @dataclass(frozen=True, eq=False)
 class Midplane:
-    """Curved plane on the rows and columns of the segmentation's grid; only the slice varies from row to row."""
+    """Curved plane with the rows of the segmentation's grid, and its columns unless it is turned."""
 
-    slice_of_row: NDArray[np.float64]  # (rows,) fractional slice index
+    slice_of_row: NDArray[np.float64]  # (rows,) fractional slice index of the middle of the canal
     probabilities: NDArray[np.float32]  # (classes, rows, columns)
     labels: NDArray[np.uint8]  # (rows, columns)
     image: NDArray[np.float32]  # (rows, columns)
     segmentation: Segmentation
+    turns: RowTurns | None = None  # None: each row lies within one slice, or between two
 
     def points_mm(self, rows_columns: NDArray[np.float64]) -> Points:
         """LPS points (..., 3) of fractional (row, column) positions (..., 2) of this plane."""
-        rows = np.arange(len(self.slice_of_row))
-        along = np.interp(rows_columns[..., 0], rows, self.slice_of_row)
-        return self.segmentation.grid.points_mm(np.concatenate([along[..., None], rows_columns], axis=-1))
+        return self.segmentation.grid.points_mm(_places(self.slice_of_row, rows_columns, self.turns, self.segmentation))
 
 
 def find_midplane(segmentation: Segmentation) -> Midplane:
@@ -49,11 +52,20 @@ def find_midplane(segmentation: Segmentation) -> Midplane:
         InputError: the volume shows no spine.
     """
     path = _middle_slices(segmentation)
-    weights = _weights(path, segmentation)
-    probabilities = np.einsum("rs,scrk->crk", weights, segmentation.probabilities, dtype=np.float32, optimize=False)
-    image = np.stack([ndimage.map_coordinates(segmentation.image.array[:, r], [[s] * segmentation.grid.columns, range(segmentation.grid.columns)],
-                                                order=1, mode="nearest") for r, s in enumerate(path)])  # fmt: skip
-    return Midplane(path, probabilities, probabilities.argmax(axis=0).astype(np.uint8), image.astype(np.float32), segmentation)
+    turns = row_turns(segmentation, path)
+    rows, columns = segmentation.labels.shape[1:]
+    places = _places(path, np.moveaxis(np.indices((rows, columns)), 0, -1).astype(float), turns, segmentation)
+    probabilities = _straight_section(path, segmentation) if turns is None else _turned_section(path, turns, places, segmentation)
+    image = ndimage.map_coordinates(segmentation.image.array, np.moveaxis(places, -1, 0), order=1, mode="nearest")
+    return Midplane(path, probabilities, probabilities.argmax(axis=0).astype(np.uint8), image.astype(np.float32), segmentation, turns)
+
+
+def _places(path: NDArray[np.float64], rows_columns: NDArray[np.float64], turns: RowTurns | None, segmentation: Segmentation) -> NDArray[np.float64]:
+    """(slice, row, column) in the volume (..., 3) of fractional (row, column) positions (..., 2) in the plane."""
+    if turns is not None:
+        return turns.places(path, rows_columns, segmentation.grid.spacing_mm[0] / PIXEL_MM)
+    along = np.interp(rows_columns[..., 0], np.arange(len(path)), path)
+    return np.concatenate([along[..., None], rows_columns], axis=-1)
 
 
 def _middle_slices(segmentation: Segmentation) -> NDArray[np.float64]:
@@ -142,9 +154,24 @@ def _without_vessels(canal: NDArray[np.bool_], between_mm: float) -> NDArray[np.
     return np.asarray(canal & same)
 
 
-def _weights(path: NDArray[np.float64], segmentation: Segmentation) -> NDArray[np.float32]:
-    """(rows, slices) weights that sum to 1 in every row."""
+def _straight_section(path: NDArray[np.float64], segmentation: Segmentation) -> NDArray[np.float32]:
+    """(classes, rows, columns) mean of the probabilities of the slices around the path."""
+    weights = _weights(path, segmentation)
+    return np.asarray(np.einsum("rs,scrk->crk", weights, segmentation.probabilities, dtype=np.float32, optimize=False))
+
+
+def _turned_section(path: NDArray[np.float64], turns: RowTurns, places: NDArray[np.float64], segmentation: Segmentation) -> NDArray[np.float32]:
+    """The same around a turned section, at its `places` (rows, columns, 3) in the volume: first in the columns of the volume, then between them."""
+    away_mm = (np.arange(segmentation.grid.columns) - turns.pivot[:, None]) * PIXEL_MM
+    slices = path[:, None] + away_mm * np.tan(turns.radians)[:, None] / segmentation.grid.spacing_mm[0]
+    mean = np.einsum("rks,scrk->crk", _weights(slices, segmentation), segmentation.probabilities, dtype=np.float32, optimize=False)
+    at = np.moveaxis(places[..., 1:], -1, 0)
+    return np.asarray([ndimage.map_coordinates(values, at, order=1, mode="nearest") for values in mean], dtype=np.float32)
+
+
+def _weights(slices: NDArray[np.float64], segmentation: Segmentation) -> NDArray[np.float32]:
+    """Weights (..., slices) around fractional slice indices (...); they sum to 1 for each."""
     between = max(segmentation.grid.spacing_mm[0], 1e-6)
-    distance = (np.arange(segmentation.labels.shape[0])[None] - path[:, None]) * between
+    distance = (np.arange(segmentation.labels.shape[0]) - slices[..., None]) * between
     weights = np.exp(-0.5 * (distance / max(_SPREAD_MM, between / 2)) ** 2)
-    return np.asarray(weights / weights.sum(axis=1, keepdims=True), dtype=np.float32)
+    return np.asarray(weights / weights.sum(axis=-1, keepdims=True), dtype=np.float32)
