@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from lumbar.domain.anatomy import Condition, Level, Severity
 from lumbar.domain.findings import ForamenFat, LevelFinding, Probabilities, SeverityFinding
+from lumbar.report.numbers import measure, measure_in_mm
 from lumbar.report.severity_section import measured_beside
 
 EVEN = Probabilities(0.4, 0.3, 0.3)
@@ -32,3 +33,9 @@ def test_a_canal_narrower_than_its_error_is_written_as_a_limit() -> None:
     canal = replace(LEFT, condition=Condition.SPINAL_CANAL_STENOSIS)
     assert "canal AP diameter below 5 mm," in measured_beside(canal, replace(LEVEL, canal_ap_mm=1.8))
     assert "canal AP diameter 11.0 mm," in measured_beside(canal, LEVEL)
+
+
+def test_the_table_writes_a_narrow_canal_like_the_text() -> None:
+    assert measure("canal_ap_mm", 1.8, 1) == "below 5" and measure_in_mm("canal_ap_mm", 1.8) == "below 5 mm"
+    assert measure("canal_ap_mm", 11.0, 1) == "11.0" and measure("canal_ap_mm", None, 1) == "–"
+    assert measure("slip_mm", 1.8, 1) == "1.8"  # other measurements keep their values

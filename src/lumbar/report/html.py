@@ -16,7 +16,7 @@ from lumbar.report.colors import FAT, IMPORTANCE, YOUNGER_OLDER, scale_css
 from lumbar.report.document import RESEARCH_USE
 from lumbar.report.images import ReportImage
 from lumbar.report.muscle_section import muscles
-from lumbar.report.numbers import percent, shown
+from lumbar.report.numbers import measure, percent, shown
 from lumbar.report.quality_section import Marks, quality_section
 from lumbar.report.reference_ranges import RANGES, ReferenceRange
 from lumbar.report.severity_section import COLUMNS, DISC_FINDINGS, accuracies, blocks, overview
@@ -113,5 +113,5 @@ def _posture(findings: Findings) -> list[str]:
 
 def _value(reference: ReferenceRange, level: LevelFinding) -> str:
     """The value as shown, with its z-score where there are norms."""
-    text, z = shown(getattr(level, reference.field), reference.digits), reference.z(level)
+    text, z = measure(reference.field, getattr(level, reference.field), reference.digits), reference.z(level)
     return text if z is None else f"{text} (z {z:+.1f})".replace("-", "−")

@@ -28,7 +28,14 @@ def in_mm(value: float | None) -> str:
 
 def canal_in_mm(value: float | None) -> str:
     """A diameter of the canal; one within its error as a limit."""
-    return f"below {value + ERRORS['canal_ap_mm']:.0f} mm" if value is not None and within_error(value) else in_mm(value)
+    return "–" if value is None else f"{measure('canal_ap_mm', value, 1)} mm"
+
+
+def measure(field: str, value: float | None, digits: int) -> str:
+    """The `field` of a level without its unit; a diameter of the canal within its error as a limit: "below 5"."""
+    if field == "canal_ap_mm" and value is not None and within_error(value):
+        return f"below {value + ERRORS[field]:.0f}"
+    return shown(value, digits)
 
 
 def measure_in_mm(field: str, value: float | None) -> str:
