@@ -1,7 +1,7 @@
 """The spine map of one volume: named instances, masks and measurements."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -25,6 +25,7 @@ from lumbar.spine.naming import Names, is_lowest_by_tilt, name_chain
 from lumbar.spine.network import Network
 from lumbar.spine.segment import PIXEL_MM, Segmentation, labels_on_source, segment
 from lumbar.spine.shape import Outline, outline
+from lumbar.spine.stack_edge import leaves_stack
 
 _LIGAMENT_MM = 4.0
 MASK_VERTEBRA, MASK_DISC, MASK_CANAL = 1, 2, 3  # values of masks/spine.nii.gz
@@ -102,6 +103,7 @@ def map_segmentation(segmentation: Segmentation, plane: Plane, weighting: Weight
     if chain.discs[-1].inferred and len(outlines) > 1 and outlines[-2] is not None and is_lowest_by_tilt(outlines[-2].tilt_degrees):
         chain = without_inferred_bottom(chain)
         flat, outlines = _outlined(midplane, column, chain)
+    chain = _doubted_at_edge(chain, column, midplane)
     bodies = body_outlines(midplane, flat, outlines)
     names = name_chain(chain, [o.tilt_degrees if o else None for o in outlines], lowest_level, lowest_shape(outlines, bodies))
     instances = volume_instances(midplane, flat)
@@ -109,6 +111,13 @@ def map_segmentation(segmentation: Segmentation, plane: Plane, weighting: Weight
     if not names.numbering.confident:
         warnings = (f"level names are not certain: {names.numbering.note}", *warnings)
     return SpineMap(finding, midplane, column, chain, names, flat, instances, plane, warnings)
+
+
+def _doubted_at_edge(chain: Chain, column: Column, midplane: Midplane) -> Chain:
+    """The chain, with a doubt where the spine leaves the stack of slices."""
+    rows = float(column.point(chain.discs[0].along_mm)[0]), float(column.point(chain.discs[-1].along_mm)[0])
+    doubt = "the spine leaves the stack of slices sideways, so that a level may be out of view"
+    return replace(chain, doubts=(*chain.doubts, doubt)) if leaves_stack(midplane, rows) else chain
 
 
 def _outlined(midplane: Midplane, column: Column, chain: Chain) -> tuple[NDArray[np.uint8], list[Outline | None]]:
