@@ -29,7 +29,7 @@ def test_other_places_have_no_foramen() -> None:
 
 
 def test_a_canal_narrower_than_its_error_is_written_as_a_limit() -> None:
-    """1.8 mm is known to ± 3.1 mm: up to 4.9 mm."""
+    """1.8 mm is known to ± 2.5 mm: up to 4.3 mm."""
     canal = replace(LEFT, condition=Condition.SPINAL_CANAL_STENOSIS)
     assert "canal AP diameter below 5 mm," in measured_beside(canal, replace(LEVEL, canal_ap_mm=1.8))
     assert "canal AP diameter 11.0 mm," in measured_beside(canal, LEVEL)

@@ -1,5 +1,7 @@
 """Formatting of numbers for display."""
 
+from math import ceil
+
 from lumbar.spine.measurement_errors import ERRORS, within_error
 
 
@@ -34,7 +36,7 @@ def canal_in_mm(value: float | None) -> str:
 def measure(field: str, value: float | None, digits: int) -> str:
     """The `field` of a level without its unit; a diameter of the canal within its error as a limit: "below 5"."""
     if field == "canal_ap_mm" and value is not None and within_error(value):
-        return f"below {value + ERRORS[field]:.0f}"
+        return f"below {ceil(value + ERRORS[field])}"
     return shown(value, digits)
 
 
