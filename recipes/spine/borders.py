@@ -5,7 +5,8 @@
 * Resampling: Dice of the readers' masks of the test patients against themselves after the way to the network's pixels and back.
 * Readers: in every patient, the distance between the masks of disc and body along the columns of the slices, and the share of columns where they touch.
 * Network: the same distance in its masks, with Dice and volume ratio of the discs, and Dice of discs and bodies as one structure, in which that border
-  does not count; in the slices of `--patients`, without the smoothing across slices and the clean-up of the product.
+  does not count; in the slices of `--patients`, without the smoothing across slices and the clean-up of the product. The packaged network has seen the patients
+  since 0.4.0: give one that has not with `--model`.
 """
 
 import argparse
