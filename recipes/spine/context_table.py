@@ -7,7 +7,8 @@
 * `phantoms`: Dice of every class of the network, as it comes from the network, on phantoms of all sites that no network was trained on.
 * `points`: distance of the ten foraminal labels of one RSNA 2024 study from the nearest pixel that the network calls a foramen, in the slice of the label.
 
-`shipped` is the packaged network; since 0.4.0 it has seen all SPIDER patients, so that `spider` is no test of it. Other columns of the comparison come from evaluate.py, measurements.py and numbering.py with `--model`.
+`shipped` is the packaged network; since 0.4.0 it has seen all SPIDER patients, so that `spider` is no test of it. Other columns of
+the comparison come from evaluate.py, measurements.py and numbering.py with `--model`.
 """
 
 import argparse

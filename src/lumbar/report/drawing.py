@@ -11,7 +11,8 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
 from lumbar.domain.geometry import Points
-from lumbar.domain.mask_colors import AXIAL_BODY_COLOR, BODY_COLORS, CANAL_COLOR, DISC_COLORS, MUSCLE_COLORS
+from lumbar.domain.mask_colors import AXIAL_BODY_COLOR, BODY_COLORS, CANAL_COLOR, DISC_COLORS, MUSCLE_COLORS, SACRUM_COLORS
+from lumbar.domain.mask_labels import Structure
 from lumbar.muscle.labels import LABELS, VERTEBRA
 from lumbar.report.colors import FAT, IMPORTANCE, YOUNGER_OLDER, Rgb, colored, laid_over
 from lumbar.report.evidence import CloseView
@@ -24,21 +25,23 @@ _MASK_COLORS = {**{label: MUSCLE_COLORS[muscle] for label, (muscle, _) in LABELS
 RING_COLOR = "#35e0ff"
 _RING_MM = 3.0
 _OUTLINE_SIGMA, _OUTLINE_MARGIN = 1.2, 6  # pixels: blur of a mask before its outline is drawn, and how far it reaches
+_NAMED_PIXELS = 200  # smaller parts of a body are not named
 _HALF = 0.5  # of the largest importance: what lies within is outlined
 BODY_COLOR, DISC_COLOR, TEXT_COLOR = BODY_COLORS[0], DISC_COLORS[0], "#ffffff"
 
 
 def draw_sagittal(view: SagittalView, spine: SpineMap, outlines: bool = True) -> Image.Image:
-    """The sagittal view with named levels and, if wanted, the outlines of bodies, discs and canal."""
+    """The sagittal view with named levels and, if wanted, the outlines of bodies, discs, canal, S1 and S2."""
     image = _enlarged(view.grey)
     draw = ImageDraw.Draw(image)
     if outlines:
         _outline(draw, view.canal, CANAL_COLOR)
         for number in np.unique(view.instances[view.instances > 0]):
             _outline(draw, view.instances == number, DISC_COLOR if number < FIRST_BODY else BODY_COLOR)
+        _outline_sacrum(draw, view)
     for i, vertebra in enumerate(spine.names.bodies):
         place = np.argwhere(view.instances == FIRST_BODY + i)
-        if vertebra is not None and len(place) > 200:
+        if vertebra is not None and len(place) > _NAMED_PIXELS:
             _text(draw, place.mean(axis=0)[::-1] * _ZOOM, vertebra.value, 22, "mm")
     for i, level in enumerate(spine.names.discs):
         place = np.argwhere(view.instances == 1 + i)
@@ -46,6 +49,14 @@ def draw_sagittal(view: SagittalView, spine: SpineMap, outlines: bool = True) ->
             front = place[place[:, 1] <= place[:, 1].min() + 3].mean(axis=0)
             _text(draw, (front[1] * _ZOOM - 10, front[0] * _ZOOM), level.value, 18, "rm", DISC_COLOR)
     return image
+
+
+def _outline_sacrum(draw: ImageDraw.ImageDraw, view: SagittalView) -> None:
+    for structure, color in zip((Structure.S1, Structure.S2), SACRUM_COLORS, strict=True):
+        mask = view.sacrum == structure
+        _outline(draw, mask, color, width=1)
+        if structure is Structure.S2 and np.count_nonzero(mask) > _NAMED_PIXELS:
+            _text(draw, np.argwhere(mask).mean(axis=0)[::-1] * _ZOOM, structure.name, 22, "mm")
 
 
 def draw_axial(view: AxialView, fat: bool = False) -> Image.Image:

@@ -83,10 +83,15 @@ def _drawings(analysis: Analysis) -> Iterator[Callable[[], ReportImage]]:
         yield partial(_age_map, analysis.age.result.heat_map, analysis.spine, view)
 
 
+def _outlines_caption(view: SagittalView) -> str:
+    own = "Mid-sagittal, along the canal, with the outlines of vertebral bodies, discs and canal"
+    return f"{own}; thin: S1 and S2, which the network learned from synthetic phantoms alone" if view.sacrum.any() else own
+
+
 def _sagittal(analysis: Analysis, view: SagittalView, outlines: bool) -> ReportImage:
     drawn = draw_sagittal(view, analysis.spine, outlines)
     if outlines:
-        return ReportImage("sagittal", drawn, "Mid-sagittal, along the canal, with the outlines of vertebral bodies, discs and canal")
+        return ReportImage("sagittal", drawn, _outlines_caption(view))
     return ReportImage("sagittal_plain", drawn, "The same without outlines")
 
 

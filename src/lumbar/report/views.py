@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from lumbar.domain.anatomy import SpineClass
 from lumbar.domain.findings import LevelFinding
 from lumbar.domain.geometry import BACK, LEFT, Points
+from lumbar.domain.mask_labels import Structure
 from lumbar.domain.study import Role, Series, Stack, Study
 from lumbar.domain.volume import Volume
 from lumbar.imaging.intensity import windowed
@@ -33,6 +34,7 @@ class SagittalView:
     instances: NDArray[np.uint8]  # (rows, columns) instance numbers of the spine map
     canal: NDArray[np.uint8]  # (rows, columns) 1 in the canal
     corner_mm: tuple[float, float]  # of the first pixel, in the midplane's millimetres (down, back)
+    sacrum: NDArray[np.uint8]  # (rows, columns) `Structure.S1` and `S2`, 0 elsewhere or where the model does not know them
 
     def pixel(self, down_mm: float, back_mm: float) -> tuple[float, float]:
         """(row, column) of a place in the midplane's millimetres."""
@@ -67,7 +69,17 @@ def sagittal_view(spine: SpineMap, source: Volume) -> SagittalView:
     nearest = np.minimum(nearest, np.array(spine.flat.shape) - 1)
     flat = spine.flat[nearest[..., 0], nearest[..., 1]]
     canal = (spine.midplane.labels == SpineClass.CANAL)[nearest[..., 0], nearest[..., 1]]
-    return SagittalView(grey, flat, canal.astype(np.uint8), (float(low[0]), float(low[1])))
+    sacrum = _sacrum(spine)[nearest[..., 0], nearest[..., 1]]
+    return SagittalView(grey, flat, canal.astype(np.uint8), (float(low[0]), float(low[1])), sacrum)
+
+
+def _sacrum(spine: SpineMap) -> NDArray[np.uint8]:
+    """(rows, columns) S1 and S2 in the slices that the midplane passes through."""
+    if spine.added is None:
+        return np.zeros(spine.flat.shape, dtype=np.uint8)
+    slices = np.rint(spine.midplane.slice_of_row).astype(int)
+    shown = spine.added[slices, np.arange(len(slices))]
+    return np.where(np.isin(shown, (Structure.S1, Structure.S2)), shown, 0).astype(np.uint8)
 
 
 def axial_views(study: Study, levels: Sequence[LevelFinding], masks: Sequence[StackMask] = ()) -> list[AxialView]:
