@@ -134,6 +134,7 @@ class SpineFinding:
     errors: Mapping[str, float] = field(default_factory=dict)  # ± of each kind of measurement, 95 %, by the name of its field
     disc_heights_between: str = "endplates"  # results of earlier versions, whose heights are of the masks alone, do not have this field
     measured_in: str | None = None  # series_uid of the series that was measured
+    foramina_measured_in: str | None = field(default=None, metadata=IF_ANY)  # where foramina were measured, if in another one as well
 
 
 @dataclass(frozen=True)

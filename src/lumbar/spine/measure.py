@@ -19,7 +19,7 @@ from lumbar.spine.column import Column
 from lumbar.spine.endplates import body_alone, endplate_heights
 from lumbar.spine.foramen import foramen_at
 from lumbar.spine.instances import FIRST_BODY
-from lumbar.spine.measurement_errors import ERRORS, within_error
+from lumbar.spine.measurement_errors import ERRORS, errors_of, within_error
 from lumbar.spine.midplane import Midplane
 from lumbar.spine.morphometry import SLIP_ERROR_MM, body_heights, cobb_degrees, mask_heights, meyerding, signal_ratio, slip
 from lumbar.spine.naming import Names
@@ -61,13 +61,8 @@ def measure(flat: Flat, instances: NDArray[np.uint8], weighting: Weighting) -> t
     warnings += turn_warning(turned_bodies(flat.midplane, instances, flat.names.bodies))
     if weighting not in _BRIGHT_FLUID:
         warnings.append("the ratio of disc signal to CSF needs a T2-weighted or STIR series; it was not measured")
-    finding = SpineFinding(flat.names.numbering, tuple(vertebrae), tuple(levels), total, errors=_errors(levels))
+    finding = SpineFinding(flat.names.numbering, tuple(vertebrae), tuple(levels), total, errors=errors_of(levels))
     return _with_posture(finding, flat, instances), tuple(warnings)
-
-
-def _errors(levels: Sequence[LevelFinding]) -> dict[str, float]:
-    """± of all measurements; of foramina only where one was measured."""
-    return {name: error for name, error in ERRORS.items() if not name.startswith("foramen") or any(getattr(level, name) is not None for level in levels)}
 
 
 def _with_posture(finding: SpineFinding, flat: Flat, instances: NDArray[np.uint8]) -> SpineFinding:

@@ -7,6 +7,10 @@ readers alone: the true angles of phantoms leave out the hollow of the endplates
 `recipes/spine/dural_sac.py`) it is that of phantoms alone. The error of a slip is that of its level: `SLIP_ERROR_MM` of `spine/morphometry.py`.
 """
 
+from collections.abc import Sequence
+
+from lumbar.domain.findings import LevelFinding
+
 _FORAMEN = (("height", "mm", 2.1), ("width", "mm", 1.7), ("area", "mm2", 30.8))
 
 ERRORS: dict[str, float] = {
@@ -27,6 +31,11 @@ ERRORS: dict[str, float] = {
     "coronal_cobb_degrees": 1.2,
     **{f"foramen_{name}_{side}_{unit}": error for side in ("left", "right") for name, unit, error in _FORAMEN},
 }
+
+
+def errors_of(levels: Sequence[LevelFinding]) -> dict[str, float]:
+    """± of all measurements; of foramina only where one was measured."""
+    return {name: error for name, error in ERRORS.items() if not name.startswith("foramen") or any(getattr(level, name) is not None for level in levels)}
 
 
 def within_error(canal_mm: float | None) -> bool:

@@ -9,6 +9,7 @@ from lumbar.domain.part import Part
 from lumbar.domain.study import Patient, Study
 from lumbar.models.registry import find_model
 from lumbar.spine.find import FoundSpine, find_spine
+from lumbar.spine.foramina_on_t1 import foramina_on_t1
 from lumbar.spine.metal import check_metal
 from lumbar.spine.network import TASK, Network, network_of
 from lumbar.spine.reader_mask import redrawn
@@ -37,8 +38,12 @@ class SpineTask:
             again, changed = redrawn(found.spine, patient.masks.spine, found.series.weighting, patient.lowest_level)
             found = replace(found, spine=again)
             notes = (f"the outlines of the spine were corrected by a reader ({changed} voxels)",) if changed else ()
+        else:
+            found = replace(found, spine=replace(found.spine, finding=foramina_on_t1(found, study, self._network)))
         finding = replace(found.spine.finding, measured_in=found.series.series_uid)
         found = replace(found, spine=replace(found.spine, finding=finding))
+        if finding.foramina_measured_in:
+            notes = (*notes, "foramina were measured on sagittal T1, as the series of the other measurements does not show all of them")
         warnings = (*found.failures, *found.spine.warnings, *notes)
         return Part(self.name, {"spine": finding}, (self._use,), warnings, evidence=found, checks=check_metal(found.spine, found.series.series_uid))
 
