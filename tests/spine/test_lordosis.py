@@ -103,3 +103,14 @@ def test_a_given_lowest_level_overrides_the_lordosis() -> None:
     assert names.discs[-1] is Level.L4_L5
     assert names.numbering.confident
     assert names.numbering.probability is None
+
+
+def test_a_lumbarised_s1_is_doubted_although_the_names_are_probable() -> None:
+    """Measured on a phantom with a free S1 (numbering.py, number 4), and on a plain one whose less likely alternative is a sacralised L5 (number 54)."""
+    free, tilts = LowestShape(0.839, 0.966, 0.598, 2.55), [-5.0, -4.4, -4.8, -3.4, 1.3, 9.1, 17.9, 29.6]
+    plain, usual = LowestShape(1.016, 1.0, 0.702, 1.47), [-1.3, -5.6, -9.1, -10.8, -9.1, -1.0, 7.7, 22.0]
+    found, ordinary = name_chain(chain(8), tilts, shape=free).numbering, name_chain(chain(8), usual, shape=plain).numbering
+
+    assert found.probability == pytest.approx(0.98, abs=0.01) and ordinary.probability == pytest.approx(0.98, abs=0.01)
+    assert not found.confident and "lumbarised S1 has a probability of 2 %" in found.note
+    assert ordinary.confident
