@@ -82,8 +82,8 @@ def _shifted(probabilities: NameProbabilities) -> list[str]:
         return []
     if probabilities.l5_s1 >= _LEAST_PROBABILITY:
         return [
-            f"a lumbarised S1 has a probability of {100 * probabilities.s1_s2:.0f} %, given the tilts of the discs and the depth of the lowest ones, more than plain "
-            "spines show; each disc would then have the name of the next lower one: transitional anatomy is possible; count from C2 or from the lowest rib"
+            f"a lumbarised S1 has a probability of {100 * probabilities.s1_s2:.0f} %, given the tilts of the discs and the depth of the lowest ones, more than "
+            "plain spines show; each disc would have the name of the next lower one: transitional anatomy is possible; count from C2 or from the lowest rib"
         ]
     if probabilities.s1_s2 >= probabilities.l4_l5:
         other = "a lumbarised S1, in which case each disc has the name of the next lower one"
