@@ -88,7 +88,7 @@ def _size(finding: LevelFinding, shape: Outline) -> list[float]:
         _number(finding.disc_mask_height_index),
         *(height / shape.depth_mm for height in heights),
         _number(finding.canal_ap_mm) / shape.depth_mm,
-        _number(finding.slip_percent) / 100,
+        _number(None if finding.level is Level.L5_S1 else finding.slip_percent) / 100,  # the models were fitted without the slip of L5
     ]
 
 

@@ -23,6 +23,7 @@ from lumbar.spine.measurement_errors import ERRORS, errors_of, within_error
 from lumbar.spine.midplane import Midplane
 from lumbar.spine.morphometry import SLIP_ERROR_MM, body_heights, cobb_degrees, mask_heights, meyerding, signal_ratio, slip
 from lumbar.spine.naming import Names
+from lumbar.spine.sacrum import sacral_outline
 from lumbar.spine.segment import PIXEL_MM
 from lumbar.spine.shape import Outline, Vector
 
@@ -145,6 +146,8 @@ def _with_alignment(finding: LevelFinding, flat: Flat, i: int, bodies: Sequence[
     foot = lower_top if finding.level is Level.L5_S1 else (below.border(upper=False) if below else None)
     angle = cobb_degrees(upper.border(upper=True), foot) if foot else None
     finding = replace(finding, segmental_lordosis_degrees=angle)
+    if finding.level is Level.L5_S1:
+        below = sacral_outline(flat.midplane, flat.flat == FIRST_BODY + i + 1, disc)
     moved = slip(finding.level, upper, disc, below) if below else None
     if moved is None:
         return finding

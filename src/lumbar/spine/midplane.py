@@ -39,6 +39,7 @@ class Midplane:
     image: NDArray[np.float32]  # (rows, columns)
     segmentation: Segmentation
     turns: RowTurns | None = None  # None: each row lies within one slice, or between two
+    s1: NDArray[np.float32] | None = None  # (rows, columns) probability of S1 below its strip; None: the network does not know it
 
     def points_mm(self, rows_columns: NDArray[np.float64]) -> Points:
         """LPS points (..., 3) of fractional (row, column) positions (..., 2) of this plane."""
@@ -55,9 +56,14 @@ def find_midplane(segmentation: Segmentation) -> Midplane:
     turns = row_turns(segmentation, path)
     rows, columns = segmentation.labels.shape[1:]
     places = _places(path, np.moveaxis(np.indices((rows, columns)), 0, -1).astype(float), turns, segmentation)
-    probabilities = _straight_section(path, segmentation) if turns is None else _turned_section(path, turns, places, segmentation)
+
+    def section(values: NDArray[np.float16]) -> NDArray[np.float32]:
+        return _straight_section(path, values, segmentation) if turns is None else _turned_section(path, turns, places, values, segmentation)
+
+    probabilities = section(segmentation.probabilities)
+    s1 = None if segmentation.s1 is None else section(segmentation.s1[:, None])[0]
     image = ndimage.map_coordinates(segmentation.image.array, np.moveaxis(places, -1, 0), order=1, mode="nearest")
-    return Midplane(path, probabilities, probabilities.argmax(axis=0).astype(np.uint8), image.astype(np.float32), segmentation, turns)
+    return Midplane(path, probabilities, probabilities.argmax(axis=0).astype(np.uint8), image.astype(np.float32), segmentation, turns, s1)
 
 
 def _places(path: NDArray[np.float64], rows_columns: NDArray[np.float64], turns: RowTurns | None, segmentation: Segmentation) -> NDArray[np.float64]:
@@ -154,19 +160,20 @@ def _without_vessels(canal: NDArray[np.bool_], between_mm: float) -> NDArray[np.
     return np.asarray(canal & same)
 
 
-def _straight_section(path: NDArray[np.float64], segmentation: Segmentation) -> NDArray[np.float32]:
-    """(classes, rows, columns) mean of the probabilities of the slices around the path."""
-    weights = _weights(path, segmentation)
-    return np.asarray(np.einsum("rs,scrk->crk", weights, segmentation.probabilities, dtype=np.float32, optimize=False))
+def _straight_section(path: NDArray[np.float64], values: NDArray[np.float16], segmentation: Segmentation) -> NDArray[np.float32]:
+    """(classes, rows, columns) mean of `values` (slices, classes, rows, columns) of the slices around the path."""
+    return np.asarray(np.einsum("rs,scrk->crk", _weights(path, segmentation), values, dtype=np.float32, optimize=False))
 
 
-def _turned_section(path: NDArray[np.float64], turns: RowTurns, places: NDArray[np.float64], segmentation: Segmentation) -> NDArray[np.float32]:
+def _turned_section(
+    path: NDArray[np.float64], turns: RowTurns, places: NDArray[np.float64], values: NDArray[np.float16], segmentation: Segmentation
+) -> NDArray[np.float32]:
     """The same around a turned section, at its `places` (rows, columns, 3) in the volume: first in the columns of the volume, then between them."""
     away_mm = (np.arange(segmentation.grid.columns) - turns.pivot[:, None]) * PIXEL_MM
     slices = path[:, None] + away_mm * np.tan(turns.radians)[:, None] / segmentation.grid.spacing_mm[0]
-    mean = np.einsum("rks,scrk->crk", _weights(slices, segmentation), segmentation.probabilities, dtype=np.float32, optimize=False)
+    mean = np.einsum("rks,scrk->crk", _weights(slices, segmentation), values, dtype=np.float32, optimize=False)
     at = np.moveaxis(places[..., 1:], -1, 0)
-    return np.asarray([ndimage.map_coordinates(values, at, order=1, mode="nearest") for values in mean], dtype=np.float32)
+    return np.asarray([ndimage.map_coordinates(one, at, order=1, mode="nearest") for one in mean], dtype=np.float32)
 
 
 def _weights(slices: NDArray[np.float64], segmentation: Segmentation) -> NDArray[np.float32]:

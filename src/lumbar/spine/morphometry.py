@@ -5,7 +5,8 @@
 * Disc height index: disc height / mean height of the adjacent bodies (Masuda et al., Spine 2005;30:5); at L5/S1 the body above alone.
 * Disc signal ratio: mean of the disc's core / median of the CSF beside it, on T2-weighted images (Luoma et al., Spine 2001;26:1873).
 * Slip: between the facing ends of the back walls of the two bodies, along the disc, in mm and as a share of the lower body's depth (Taillard, J Bone
-  Joint Surg Am 1954;36:1227), against the usual step of the level; grade by quarters (Meyerding, Surg Gynecol Obstet 1932;54:371).
+  Joint Surg Am 1954;36:1227; at L5/S1 of the depth of L5, as the front of S1 is not labelled), against the usual step of the level; grade by quarters
+  (Meyerding, Surg Gynecol Obstet 1932;54:371).
 * Lordosis: Cobb angle between the upper endplate of the upper vertebra and the lower endplate of the lower one (S1: its upper endplate); total from L1
   to S1 (Vialle et al., J Bone Joint Surg Am 2005;87:260).
 """
@@ -22,12 +23,14 @@ from lumbar.spine.shape import Outline, Vector
 
 # Even without a slip, the lower end of each back wall lies slightly behind the upper end of the next. Medians of the same measure on the reference
 # masks of the 28 SPIDER T2 SPACE patients whose sacrum is in view (recipes/spine/norms.py).
-USUAL_STEP_MM = {Level.L1_L2: -1.1, Level.L2_L3: -1.7, Level.L3_L4: -1.5, Level.L4_L5: -1.7}
+# At L5/S1 of the network's masks in other SPIDER patients (recipes/spine/lumbosacral_slip.py): the masks of readers have no S1.
+USUAL_STEP_MM = {Level.L1_L2: -1.1, Level.L2_L3: -1.7, Level.L3_L4: -1.5, Level.L4_L5: -1.7, Level.L5_S1: 0.1}
 
 # Variation of the step between people, 1.96 robust standard deviations (1.4826 × the median absolute deviation) in the same people: 1.6, 1.8, 2.4 and 3.7 mm;
 # with the error of the network's masks against the reader's, ± 2.5 mm (recipes/spine/measurements.py), as the root of the sum of squares. A smaller step is
 # not called a slip, nor is one below 3 mm (White and Panjabi, Clinical Biomechanics of the Spine, 1990).
-SLIP_ERROR_MM = {Level.L1_L2: 3.0, Level.L2_L3: 3.1, Level.L3_L4: 3.5, Level.L4_L5: 4.5}
+SLIP_ERROR_MM = {Level.L1_L2: 3.0, Level.L2_L3: 3.1, Level.L3_L4: 3.5, Level.L4_L5: 4.5, Level.L5_S1: 4.1}
+_LEAST_AT_SACRUM_MM = -6.0  # no S1 lies further in front of L5: its back part was not labelled
 _LEAST_SLIP_MM = 3.0
 
 
@@ -62,13 +65,15 @@ def slip(level: Level, upper: Outline, disc: Outline, lower: Outline) -> tuple[f
     """Slip of `upper` against `lower` in mm, positive forwards, and as a share of the lower one's depth in percent; None where it cannot be measured.
 
     It is the distance along the disc from the back wall of the upper body, near its lower endplate, to that of the lower body, near its upper endplate,
-    less the usual step of that level. At L5/S1 it is not measured: the back wall of S1 is not labelled.
+    less the usual step of that level.
     """
     ends = upper.back_wall(upper=False), lower.back_wall(upper=True)
-    if level not in USUAL_STEP_MM or ends[0] is None or ends[1] is None:
+    if ends[0] is None or ends[1] is None:
         return None
     moved = float((ends[1] - ends[0]) @ disc.across) - USUAL_STEP_MM[level]
-    return moved, 100 * moved / lower.depth_mm
+    if level is not Level.L5_S1:
+        return moved, 100 * moved / lower.depth_mm
+    return (moved, 100 * moved / upper.depth_mm) if moved >= _LEAST_AT_SACRUM_MM else None
 
 
 def meyerding(level: Level, slip_mm: float, slip_percent: float) -> int:

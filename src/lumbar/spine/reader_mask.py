@@ -71,7 +71,8 @@ def _with_changes(network: Segmentation, after: Volume, changed: NDArray[np.bool
     labels = probabilities.argmax(axis=1).astype(np.uint8)
     added = None if network.added is None else np.where(touched | (labels != SpineClass.BACKGROUND), 0, network.added).astype(np.uint8)
     foramen = None if network.foramen is None else np.where(touched, 0, network.foramen).astype(np.float16)
-    return replace(network, probabilities=probabilities, labels=labels, added=added, foramen=foramen)
+    s1 = None if network.s1 is None else np.where(touched, 0, network.s1).astype(np.float16)
+    return replace(network, probabilities=probabilities, labels=labels, added=added, foramen=foramen, s1=s1)
 
 
 def _vertebral_kind(labels: NDArray[np.uint8], grid: Grid) -> NDArray[np.uint8]:

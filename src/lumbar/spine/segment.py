@@ -26,6 +26,7 @@ _SMALLEST_MM = 80.0  # smallest craniocaudal extent that shows two levels
 _FRAME_MARGIN_MM = 24.0  # around the spine as found in the middle slices
 _FRAME_LEAST_MM = (120.0, 60.0)  # rows, columns: a smaller spine in the middle slices may lie elsewhere
 _LEAST = np.float32(2**-14)  # smaller probabilities count as 0: numpy converts numbers below the normal range of half precision 20 times more slowly
+_KEPT = (AddedClass.S1_BELOW_STRIP, AddedClass.NEURAL_FORAMEN)  # added classes whose probabilities are measured on
 _NEIGHBOUR_WEIGHT = 0.15  # weight of each neighbouring slice at 4 mm; less at larger distances
 
 
@@ -39,6 +40,7 @@ class Segmentation:
     source: Grid  # grid of the input volume
     added: NDArray[np.uint8] | None = None  # (slices, rows, columns), values of AddedClass where one wins, else 0; None: the network has none of them
     foramen: NDArray[np.float16] | None = None  # (slices, rows, columns) probability of a neural foramen; None: the network does not know them
+    s1: NDArray[np.float16] | None = None  # (slices, rows, columns) probability of S1 below the strip `SpineClass.SACRUM`; None likewise
 
     @property
     def grid(self) -> Grid:
@@ -63,8 +65,13 @@ def segment(volume: Volume, network: Network, plane: Plane, progress: Callable[[
     probabilities = everything[:, : len(SpineClass)]
     labels = probabilities.argmax(axis=1).astype(np.uint8)
     added[labels != SpineClass.BACKGROUND] = 0  # the neighbouring slices can decide otherwise
-    foramen = everything[:, -1] if AddedClass.NEURAL_FORAMEN in known.added else None
-    return Segmentation(image, probabilities, labels, volume.grid, added if any(known.added) else None, foramen)
+    kept = {kind: everything[:, len(SpineClass) + number] for number, kind in enumerate(_kept(known))}
+    foramen, s1 = kept.get(AddedClass.NEURAL_FORAMEN), kept.get(AddedClass.S1_BELOW_STRIP)
+    return Segmentation(image, probabilities, labels, volume.grid, added if any(known.added) else None, foramen, s1)
+
+
+def _kept(network: SpineNetwork) -> list[AddedClass]:
+    return [kind for kind in _KEPT if kind in network.added]
 
 
 def segment_image(image: NDArray[np.float32], pixel_mm: float, network: Network) -> Segmentation:
@@ -85,10 +92,10 @@ def _output(
 ) -> tuple[NDArray[np.float16], NDArray[np.uint8]]:
     """Probabilities (slices, classes, rows, columns), and (slices, rows, columns) the values of `AddedClass` where one wins.
 
-    The classes are those of `SpineClass`, and the neural foramen last if the network knows it, which then counts as background as well.
+    The classes are those of `SpineClass`, then those of `_KEPT` that the network knows, which count as background as well.
     Middle slices are segmented whole, the others only around the spine found in them.
     """
-    classes = len(SpineClass) + (AddedClass.NEURAL_FORAMEN in network.added)
+    classes = len(SpineClass) + len(_kept(network))
     out = np.zeros((len(images), classes, *images.shape[1:]), dtype=np.float16)
     out[:, SpineClass.BACKGROUND] = 1
     added = np.zeros(images.shape, dtype=np.uint8)
@@ -134,7 +141,7 @@ def _softmax(network: SpineNetwork, images: NDArray[np.float32]) -> tuple[NDArra
     logits /= logits.sum(axis=1, keepdims=True)
     if logits.shape[1] > known:
         logits[:, SpineClass.BACKGROUND] += logits[:, known:].sum(axis=1)
-        kept = [known + number for number, kind in enumerate(network.added) if kind is AddedClass.NEURAL_FORAMEN]
+        kept = [known + network.added.index(kind) for kind in _kept(network)]
         logits = logits[:, [*range(known), *kept]]
     logits[logits < _LEAST] = 0
     return logits, added

@@ -96,6 +96,8 @@ def outline(mask: NDArray[np.bool_], probability: NDArray[np.float32], across: V
     bottom = steps[len(steps) - 1 - inside[:, ::-1].argmax(axis=1)] + _STEP_MM / 2
     top, bottom = (ndimage.median_filter(border, 5, mode="nearest") for border in (top, bottom))
     back = offsets > low + 0.6 * (high - low)
+    if not back.any():
+        return Outline(center, np.asarray(across), down, offsets, top, bottom, (None, None))
     edges = ((float(np.median(top[back])), 1), (float(np.median(bottom[back])), -1))
     beyond = np.arange(0.0, high + _WALL_REACH_MM, _STEP_MM)
     walls = [_wall(np.where(own, probability, 0).astype(np.float32), (center, across, down), beyond, edge + sign * _WALL_MM) for edge, sign in edges]

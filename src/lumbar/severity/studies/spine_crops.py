@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from lumbar.domain.anatomy import Level
 from lumbar.domain.findings import LevelFinding
 from lumbar.domain.study import Study
 from lumbar.domain.volume import Volume
@@ -25,6 +26,8 @@ def measured(levels: Sequence[LevelFinding]) -> NDArray[np.float32]:
     result = np.full((len(LEVELS), len(MEASURES)), np.nan, np.float32)
     for finding in levels:
         values = asdict(finding) | _mask_heights(finding)
+        if finding.level is Level.L5_S1:
+            values["slip_mm"] = None  # graders are trained without the slip of L5
         result[LEVELS.index(finding.level)] = [np.nan if values[name] is None else values[name] for name in MEASURES]
     return result
 
