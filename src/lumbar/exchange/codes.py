@@ -22,8 +22,10 @@ VERTEBRAE = {
     Vertebra.L3: codes.SCT.L3Vertebra,
     Vertebra.L4: codes.SCT.L4Vertebra,
     Vertebra.L5: codes.SCT.L5Vertebra,
-    Vertebra.S1: codes.SCT.Sacrum,  # only its upper strip is segmented
+    Vertebra.S1: codes.SCT.Sacrum,  # its upper strip; `S1` if all of it is segmented
 }
+S1 = Code("65985001", "SCT", "S1 vertebra")
+S2 = Code("11808007", "SCT", "S2 vertebra")
 DISCS = {
     Level.L1_L2: Code("80064006", "SCT", "L1/L2 intervertebral disc"),
     Level.L2_L3: Code("67459009", "SCT", "L2/L3 intervertebral disc"),
@@ -51,9 +53,10 @@ GRADES = {
     Severity.MODERATE: codes.SCT.Moderate,
     Severity.SEVERE: codes.SCT.Severe,
 }
+FORAMEN = Code("foramen", SCHEME, "Intervertebral foramen")
 FINDING_SITES = {  # of conditions; the side is a modifier
     "canal": VERTEBRAL_CANAL,
-    "foramen": Code("foramen", SCHEME, "Intervertebral foramen"),
+    "foramen": FORAMEN,
     "recess": Code("recess", SCHEME, "Subarticular recess"),
 }
 _UNITS = {

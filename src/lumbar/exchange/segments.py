@@ -8,14 +8,15 @@ from numpy.typing import NDArray
 from pydicom.sr.coding import Code
 
 from lumbar.domain.geometry import Grid
-from lumbar.domain.mask_colors import AXIAL_BODY_COLOR, BODY_COLORS, CANAL_COLOR, DISC_COLORS, MUSCLE_COLORS, rgb
+from lumbar.domain.mask_colors import AXIAL_BODY_COLOR, BODY_COLORS, CANAL_COLOR, DISC_COLORS, FORAMEN_COLORS, MUSCLE_COLORS, SACRUM_COLORS, rgb
+from lumbar.domain.mask_labels import FORAMEN_LABELS, Structure
 from lumbar.domain.study import Stack
-from lumbar.exchange.codes import BODY_OR_DISC, DISCS, MUSCLES, SIDES, VERTEBRAE, VERTEBRAL_CANAL
+from lumbar.exchange.codes import BODY_OR_DISC, DISCS, FORAMEN, MUSCLES, S1, S2, SIDES, VERTEBRAE, VERTEBRAL_CANAL
 from lumbar.muscle.labels import LABELS, VERTEBRA
 from lumbar.muscle.predict import StackMask
 from lumbar.spine.instances import FIRST_BODY
 from lumbar.spine.segment import labels_on_source
-from lumbar.spine.spine_map import MASK_CANAL, SpineMap, tissue_mask
+from lumbar.spine.spine_map import MASK_CANAL, SpineMap, structure_mask, tissue_mask
 
 Mask = NDArray[np.bool_]
 Rgb = tuple[int, int, int]
@@ -43,7 +44,7 @@ class SegmentedStack:
 
 
 def spine_segments(spine: SpineMap, series_uid: str, stack: Stack) -> SegmentedStack:
-    """Every named vertebral body and disc, and the canal, on the slices in which the spine was found."""
+    """Every named vertebral body and disc, the canal and, if the network knows them, S1, S2 and the foramina, on the slices in which the spine was found."""
     doubt = "" if spine.names.numbering.confident else ", level uncertain"
     instances = labels_on_source(spine.segmentation, spine.instances, spine.plane)
     check_same_slices(instances.grid, stack.volume.grid)
@@ -58,7 +59,25 @@ def spine_segments(spine: SpineMap, series_uid: str, stack: Stack) -> SegmentedS
             mask = instances.array == 1 + i
             found.append(Segment(level.value, f"{level.value} disc{doubt}", DISCS[level], None, rgb(DISC_COLORS[i % 2]), mask))
     found.append(Segment("canal", "Spinal canal", VERTEBRAL_CANAL, None, rgb(CANAL_COLOR), tissue_mask(spine).array == MASK_CANAL))
-    return SegmentedStack(series_uid, stack, tuple(segment for segment in found if segment.mask.any()))
+    added = [segment for segment in _added_segments(spine, doubt) if segment.mask.any()]
+    replaced = {segment.key for segment in added}  # the whole of S1 instead of its strip
+    return SegmentedStack(series_uid, stack, (*(s for s in found if s.mask.any() and s.key not in replaced), *added))
+
+
+def _added_segments(spine: SpineMap, doubt: str) -> list[Segment]:
+    """S1, S2 and neural foramina, which were learned from phantoms and checked by no reader; their labels say so."""
+    if spine.added is None:
+        return []
+    structures = structure_mask(spine).array
+    note = f" (unverified){doubt}"
+    found = [
+        Segment("S1", f"S1{note}", S1, None, rgb(SACRUM_COLORS[0]), structures == Structure.S1),
+        Segment("S2", f"S2{note}", S2, None, rgb(SACRUM_COLORS[1]), structures == Structure.S2),
+    ]
+    for number, ((level, side), value) in enumerate(FORAMEN_LABELS.items()):
+        label, color = f"{level.value} {side.value} neural foramen{note}", rgb(FORAMEN_COLORS[number % 2])
+        found.append(Segment(f"{level.value} {side.value} foramen", label, FORAMEN, SIDES[side], color, structures == value))
+    return found
 
 
 def muscle_segments(found: StackMask, stack: Stack) -> SegmentedStack:
